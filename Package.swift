@@ -1,0 +1,101 @@
+// swift-tools-version: 6.2
+import Foundation
+import PackageDescription
+
+// The pure core (everything up to the simulator) has no dependency at all. LOCKSTEP_CORE=1 leaves the rest out,
+// so that a protocol engine can be built and tested in seconds.
+let coreOnly = ProcessInfo.processInfo.environment["LOCKSTEP_CORE"] == "1"
+
+let settings: [SwiftSetting] = [
+    .enableExperimentalFeature("Lifetimes"),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let floor: [Target.Dependency] = ["Wire", "Machine", "Records"]
+
+// Arrows point down only; Tests/HouseTests reads this list and the sources and fails on any other arrow.
+var targets: [Target] = [
+    // floor
+    library("Wire"),
+    library("Machine", ["Wire"]),
+    library("Records", ["Machine", "Wire"]),
+    // shared by protocols
+    library("Routing", floor),
+    // protocols: none knows another
+    library("TCP", floor),
+    library("BGP", floor + ["Routing"]),
+    // parts: none knows another
+    library("Engine", floor + ["Routing", "TCP", "BGP"]),
+    library("LineCard", floor + ["TCP"]),
+    library("Redundancy", floor),
+    // one box
+    library("Controller", floor + ["Engine", "LineCard", "Redundancy"]),
+    // a world: virtual time
+    library("Simulator", floor + ["Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "Routing"]),
+    program("simulate", ["Simulator"]),
+
+    tests("WireTests", ["Wire"]),
+    tests("MachineTests", ["Machine", "Wire"]),
+    tests("RecordsTests", floor),
+    tests("HouseTests", []),
+]
+
+var dependencies: [Package.Dependency] = []
+var products: [Product] = [.executable(name: "simulate", targets: ["simulate"])]
+
+if !coreOnly {
+    dependencies = [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.100.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.20.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ]
+    targets += [
+        // text
+        library("Configuration", floor + ["Engine", "BGP", "Routing", .product(name: "Yams", package: "Yams")]),
+        library("Management", []),
+        // a part with a disk
+        library("Datastore", floor + [.product(name: "GRDB", package: "GRDB.swift")]),
+        // a world: the real one
+        .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+        .target(name: "CHost"),
+        library("Host", floor + [
+            "Controller", "Engine", "LineCard", "Redundancy", "Configuration", "Management", "Datastore", "CPcap", "CHost",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOEmbedded", package: "swift-nio"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "X509", package: "swift-certificates"),
+            .product(name: "Logging", package: "swift-log"),
+        ]),
+        program("lockstepd", ["Host", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        program("lockstepctl", [
+            "Management",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ]),
+        program("bench", floor + ["BGP", "Engine", "TCP", "Routing", "Controller",
+            .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    ]
+    products += [
+        .executable(name: "lockstepd", targets: ["lockstepd"]),
+        .executable(name: "lockstepctl", targets: ["lockstepctl"]),
+        .executable(name: "bench", targets: ["bench"]),
+    ]
+}
+
+let package = Package(name: "Lockstep", products: products, dependencies: dependencies, targets: targets)

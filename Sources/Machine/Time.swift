@@ -1,0 +1,40 @@
+/// A point of the router's own time: nanoseconds since the pair's first controller began. It never goes back.
+///
+/// Machines get it as an argument and never ask for it. It is not the time of day; events add that at the edge.
+@frozen
+public struct Instant: Hashable, Comparable, Sendable, BitwiseCopyable, CustomStringConvertible {
+    public var nanoseconds: Int64
+    @inlinable public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+    public static let zero = Instant(nanoseconds: 0)
+    public static let distantFuture = Instant(nanoseconds: .max)
+
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.nanoseconds < b.nanoseconds }
+    /// Saturates at `distantFuture`.
+    @inlinable public static func + (a: Self, d: Duration) -> Self {
+        let (sum, overflow) = a.nanoseconds.addingReportingOverflow(d.inNanoseconds)
+        return Instant(nanoseconds: overflow ? .max : sum)
+    }
+    @inlinable public static func - (a: Self, d: Duration) -> Self {
+        Instant(nanoseconds: a.nanoseconds &- d.inNanoseconds)
+    }
+    @inlinable public static func - (a: Self, b: Self) -> Duration { .nanoseconds(a.nanoseconds &- b.nanoseconds) }
+
+    public var description: String {
+        let micro = nanoseconds / 1000
+        let fraction = String(micro % 1_000_000)
+        return "\(micro / 1_000_000)." + String(repeating: "0", count: max(0, 6 - fraction.count)) + fraction
+    }
+}
+
+extension Duration {
+    /// Whole nanoseconds, saturating.
+    @inlinable public var inNanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        return overflow ? (seconds < 0 ? .min : .max) : product &+ attoseconds / 1_000_000_000
+    }
+    /// Whole milliseconds.
+    @inlinable public var inMilliseconds: Int64 { inNanoseconds / 1_000_000 }
+    @inlinable public static func minutes(_ count: Int) -> Duration { .seconds(count * 60) }
+}

@@ -1,0 +1,146 @@
+import Machine
+import Wire
+
+/// One input of the engine, in the order in which both controllers apply it.
+public struct Record: Sendable, Equatable {
+    public var index: LogIndex
+    /// Router time when the input came in. Never less than that of the record before.
+    public var time: Instant
+    public var body: RecordBody
+
+    public init(index: LogIndex, time: Instant, body: RecordBody) {
+        self.index = index
+        self.time = time
+        self.body = body
+    }
+}
+
+public enum RecordBody: Sendable, Equatable {
+    /// Only the time passed: timers that are due fire. (Every other record fires them first, too.)
+    case time
+    /// A peer's connection to a listener is established.
+    case tcpAccepted(ConnectionID, ConnectionIdentity)
+    /// A connection that the engine asked for is established.
+    case tcpConnected(ConnectionID, ConnectionIdentity)
+    /// The next in-order octets of a connection; at most 65,536. `peerTimestamp` is the newest TSval in sequence.
+    case tcpReceived(ConnectionID, bytes: [UInt8], peerTimestamp: UInt32)
+    /// The peer acknowledged our stream up to this offset. Coalesced: not every ACK makes a record.
+    case tcpAcknowledged(ConnectionID, offset: UInt64)
+    /// The peer's FIN, in order. It may still read.
+    case tcpPeerFinished(ConnectionID)
+    /// The connection is gone, or never came to be.
+    case tcpClosed(ConnectionID, ConnectionEnd)
+    /// Carrier of an interface came or went, as the active sees it.
+    case interfaceState(InterfaceID, isUp: Bool)
+    /// A whole configuration, as the engine's own encoding; it replaces the one in force.
+    case configure(revision: UInt64, [UInt8])
+    /// An operator's command that changes engine state.
+    case command(EngineCommand)
+    /// This controller speaks as the router from here on. `isFresh`: sessions start anew (stale takeover, DESIGN §8).
+    case mastership(ControllerID, Epoch, isFresh: Bool)
+    /// Stands where a poisonous record stood: `connection`, if it had one, suffers a fault in its place.
+    case quarantined(ConnectionID?)
+}
+
+/// What an operator can ask of the engine besides configuration. Neighbours are named by address.
+public enum EngineCommand: Sendable, Equatable, Hashable, Codable {
+    /// Administrative reset with RFC 9003's text.
+    case clearNeighbor(address: String, reason: String)
+    /// Ask for routes again (RFC 2918), or run them through policy again.
+    case softClearIn(address: String)
+    case softClearOut(address: String)
+    /// Failure injection: the engine never returns from this record. Only with `testing` enabled in the configuration.
+    case testHang
+    /// Failure injection: the engine traps on this record.
+    case testTrap
+}
+
+/// What the engine asks of the world. It leaves under the index of the record that caused it, once that is committed.
+public enum EngineEffect: Sendable {
+    /// The complete list of the router's interfaces; replaces the one before.
+    case interfaces([InterfaceConfiguration])
+    /// The complete list of listeners; replaces the one before.
+    case listeners([Listener])
+    case tcpConnect(ConnectRequest)
+    /// Appends octets to the connection's stream.
+    case tcpSend(ConnectionID, ArraySlice<UInt8>)
+    /// FIN after what was sent.
+    case tcpFinish(ConnectionID)
+    /// RST now; unsent octets are lost. Also withdraws a connect that is under way.
+    case tcpAbort(ConnectionID)
+    case event(Event)
+}
+
+/// An effect and the record that caused it.
+public struct IndexedEffect: Sendable {
+    public var index: LogIndex
+    public var effect: EngineEffect
+    @inlinable public init(index: LogIndex, effect: EngineEffect) {
+        self.index = index
+        self.effect = effect
+    }
+}
+
+/// An interface of the router as the network sees it. Which device of a host carries it is that host's own business.
+public struct InterfaceConfiguration: Hashable, Sendable, Codable {
+    public struct Address: Hashable, Sendable, Codable {
+        public var address: IPAddress
+        public var prefixLength: UInt8
+        public init(address: IPAddress, prefixLength: UInt8) {
+            self.address = address
+            self.prefixLength = prefixLength
+        }
+    }
+    public var name: String
+    public var virtualMAC: MACAddress
+    /// 0 for untagged, else the 802.1Q VLAN 1…4094.
+    public var vlan: UInt16
+    /// IP MTU in octets, 1280…9216.
+    public var mtu: UInt16
+    public var addresses: [Address]
+
+    public init(name: String, virtualMAC: MACAddress, vlan: UInt16 = 0, mtu: UInt16 = 1500, addresses: [Address]) {
+        self.name = name
+        self.virtualMAC = virtualMAC
+        self.vlan = vlan
+        self.mtu = mtu
+        self.addresses = addresses
+    }
+}
+
+/// Everything from which a line card rebuilds itself when its controller takes over (DESIGN §4).
+public struct LineCardImage: Sendable {
+    public struct Connection: Sendable {
+        public var connection: ConnectionID
+        public var identity: ConnectionIdentity
+        /// Octets received in order, all of them in the log.
+        public var receivedOffset: UInt64
+        public var peerFinished: Bool
+        public var peerTimestamp: UInt32
+        public var stream: TransmitStream
+
+        public init(
+            connection: ConnectionID, identity: ConnectionIdentity, receivedOffset: UInt64, peerFinished: Bool,
+            peerTimestamp: UInt32, stream: TransmitStream
+        ) {
+            self.connection = connection
+            self.identity = identity
+            self.receivedOffset = receivedOffset
+            self.peerFinished = peerFinished
+            self.peerTimestamp = peerTimestamp
+            self.stream = stream
+        }
+    }
+    /// All effects of records up to this one are contained; later ones come as effects.
+    public var index: LogIndex = .zero
+    public var interfaces: [InterfaceConfiguration] = []
+    public var listeners: [Listener] = []
+    public var pendingConnects: [ConnectRequest] = []
+    public var connections: [Connection] = []
+    /// The next even ConnectionID for an accepted connection.
+    public var nextAcceptedConnection = ConnectionID(2)
+    /// Key for RFC 6528 sequence numbers and timestamp offsets of accepted connections; the same on both controllers.
+    public var sequenceSecret: UInt64 = 0
+
+    public init() {}
+}
