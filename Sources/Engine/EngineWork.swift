@@ -1,0 +1,64 @@
+import Machine
+import Records
+import Wire
+
+/// What the edge asks of the engine. Work is done in order; each piece answers with one `EngineReport`.
+public enum EngineWork: Sendable {
+    /// Apply these records, whose indices follow on what was applied before.
+    case apply([Record])
+    /// Copy the state as it is now. The copy is cheap; encoding it is `EngineSnapshot.encoded()`, for another thread.
+    case snapshot
+    /// Replace the state by that of a snapshot.
+    case restore([UInt8])
+    /// What a line card must know to go on from here.
+    case image
+}
+
+/// What the engine answers.
+public enum EngineReport: Sendable {
+    /// All records up to `upTo` are applied. `digest` is that of the state at exactly that index.
+    case applied(upTo: LogIndex, effects: [IndexedEffect], digest: EngineDigest, nextDeadline: Instant?)
+    case snapshot(EngineSnapshot)
+    case restored(upTo: LogIndex, digest: EngineDigest, nextDeadline: Instant?)
+    /// The bytes were no snapshot of this release; the state before is kept.
+    case restoreFailed(DecodeError)
+    case image(LineCardImage)
+}
+
+/// One rolling digest per part, so that a difference names where it is. Compared at equal indices only.
+public struct EngineDigest: Hashable, Sendable {
+    /// RIBs and sessions.
+    public var bgp: UInt64
+    /// Every transmit stream and stream position.
+    public var transport: UInt64
+    /// Routing table and FIB.
+    public var routing: UInt64
+    /// Configuration in force, counters of identifiers, random numbers.
+    public var system: UInt64
+
+    public init(bgp: UInt64 = 0, transport: UInt64 = 0, routing: UInt64 = 0, system: UInt64 = 0) {
+        self.bgp = bgp
+        self.transport = transport
+        self.routing = routing
+        self.system = system
+    }
+
+    /// The parts in a fixed order with their names: "protocols declare redundancy one by one" (DESIGN §6).
+    public var parts: [(name: String, value: UInt64)] {
+        [("bgp", bgp), ("transport", transport), ("routing", routing), ("system", system)]
+    }
+}
+
+/// The engine's state at one index: a copy that shares its tables with the engine until either changes.
+public struct EngineSnapshot: Sendable {
+    public let index: LogIndex
+    let state: EngineState
+
+    init(index: LogIndex, state: EngineState) {
+        self.index = index
+        self.state = state
+    }
+
+    /// The bytes for `EngineWork.restore`. Takes time in proportion to the tables; call it off the engine's thread.
+    public func encoded() -> [UInt8] { state.encoded() }
+}
