@@ -47,6 +47,7 @@ var targets: [Target] = [
     tests("WireTests", ["Wire"]),
     tests("MachineTests", ["Machine", "Wire"]),
     tests("RecordsTests", floor),
+    tests("TCPTests", floor + ["TCP"]),
     tests("HouseTests", []),
 ]
 

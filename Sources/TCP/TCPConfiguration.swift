@@ -1,0 +1,84 @@
+import Machine
+
+/// Bounds and times of the stack. They are the box's own, not a peer's: nothing here changes what a connection is, so two
+/// controllers may differ.
+public struct TCPConfiguration: Sendable {
+    /// Octets left free in front of each segment for the headers below: Ethernet 14, 802.1Q 4, IPv6 40.
+    public var headroom = 58
+
+    // MARK: receiving
+
+    /// Octets a peer may have in our hands that are not yet stored on both controllers. It bounds memory per connection
+    /// and covers a 1 Gbit/s peer for 8 ms of standby delay. A multiple of `1 << windowShift`.
+    public var receiveBuffer = 1 << 20
+    /// RFC 7323 §2: 65,535 << 5 covers `receiveBuffer` with a grain of 32 octets.
+    public var windowShift: UInt8 = 5
+    /// Islands of out-of-order octets per connection; octets are bounded by the window. An island is an allocation, and a
+    /// peer with more than this many holes in one window is better served by retransmitting.
+    public var reassemblyIslands = 256
+    /// RFC 9293 §3.8.6.3 allows 500 ms; 40 ms is below every retransmission timer in use.
+    public var delayedAcknowledgment = Duration.milliseconds(40)
+
+    // MARK: sending
+
+    /// RFC 6298 §2.1
+    public var retransmissionTimeoutInitial = Duration.seconds(1)
+    /// RFC 6298 §2.4 says 1 s, for the clocks of 1988. 200 ms is what every peer in the field uses and is longer than any
+    /// delayed ACK in use.
+    public var retransmissionTimeoutMinimum = Duration.milliseconds(200)
+    /// RFC 6298 §2.5 allows a bound of 60 s or more.
+    public var retransmissionTimeoutMaximum = Duration.seconds(60)
+    /// The first timeout of a restored connection. Its frames may fall on a switch that still learns, and the LAN is near.
+    public var retransmissionTimeoutRestored = Duration.milliseconds(250)
+    /// RFC 6928 §2: at most ten segments and 14,600 octets (more only if two segments are more).
+    public var initialWindowSegments = 10
+    public var initialWindowOctets = 14_600
+    /// The congestion window stops growing here; it is more than any LAN path holds.
+    public var congestionWindowMaximum = 8 << 20
+    /// ACKs that a restored connection sends at once: one to announce ourselves and the three
+    /// duplicates of RFC 5681 §3.2, so that the peer resends at once what died with the old active.
+    public var restoredAcknowledgments = 4
+
+    // MARK: giving up
+
+    /// RFC 9293 §3.8.3: without progress for this long the connection ends, unanswered or with the window shut
+    /// (RFC 6429 lets a system refuse to serve a zero window for ever).
+    public var userTimeout = Duration.minutes(5)
+    /// RFC 9293 §3.8.3 (R2 for SYN): at least three minutes.
+    public var connectTimeout = Duration.minutes(3)
+    /// How long FIN-WAIT-2 waits for a peer that is silent.
+    public var finWaitTimeout = Duration.seconds(60)
+    /// 2 MSL with an MSL of 30 s: no segment lives longer on the paths of routing sessions.
+    public var timeWait = Duration.seconds(60)
+    /// Connections kept in TIME-WAIT; beyond that the oldest goes.
+    public var timeWaitMaximum = 1024
+
+    // MARK: the door
+
+    /// Established and opening connections.
+    public var connectionsMaximum = 16_384
+    /// Half-open connections per listener. A listener is for one remote address, so this is all spoofed SYNs that fit
+    /// between a real SYN and its ACK; then the oldest gives way.
+    public var backlogPerListener = 64
+    /// Half-open connections of all listeners.
+    public var backlogMaximum = 4096
+    /// SYN-ACKs sent again before a half-open connection is forgotten: 1, 2, 4, 8, 16 s.
+    public var synAcknowledgmentRetries = 4
+    /// RSTs per second to segments that belong to no connection.
+    public var resetsPerSecond = 200
+    /// RFC 5961 §7, but per connection: a bound shared by all connections can be observed from outside.
+    public var challengesPerSecond = 10
+    /// Events per second about dropped segments (wrong signature, TTL).
+    public var dropEventsPerSecond = 1
+
+    // MARK: records
+
+    /// Octets in one `.tcpReceived`.
+    public var recordOctetsMaximum = 65_536
+    /// Acknowledged octets that make a `.tcpAcknowledged` at once.
+    public var acknowledgedReportOctets = 32 << 10
+    /// The longest that acknowledged octets wait for a `.tcpAcknowledged`.
+    public var acknowledgedReportDelay = Duration.milliseconds(5)
+
+    public init() {}
+}
