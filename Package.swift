@@ -48,6 +48,7 @@ var targets: [Target] = [
     tests("MachineTests", ["Machine", "Wire"]),
     tests("RecordsTests", floor),
     tests("TCPTests", floor + ["TCP"]),
+    tests("RoutingTests", floor + ["Routing"]),
     tests("HouseTests", []),
 ]
 
