@@ -1,0 +1,284 @@
+import Records
+import Wire
+
+/// What BGP does, as plain values: the router configuration's `bgp` section after peer groups were expanded and every
+/// name was checked. Machines compare it with the one in force and change only what differs.
+///
+/// The order of the properties is the order of the engine's encoding; new ones are appended.
+public struct BGPConfiguration: Hashable, Sendable, Codable {
+    public var routerAS: ASNumber
+    public var routerID: RouterID
+    /// At most 4,096; addresses are unique.
+    public var neighbors: [NeighborConfiguration] = []
+    /// Routes that the router itself brings into BGP.
+    public var networks: [OriginatedNetwork] = []
+    public var prefixSets: [PrefixSetConfiguration] = []
+    public var communitySets: [CommunitySetConfiguration] = []
+    public var policies: [PolicyConfiguration] = []
+    /// RFC 8212: without an import policy nothing is accepted from an external neighbour, without an export policy
+    /// nothing is sent to it.
+    public var ebgpRequiresPolicy = true
+    /// RFC 4271 §9.1.1: the degree of preference of routes that no policy gave another.
+    public var defaultLocalPreference: UInt32 = 100
+    public var distances = DistanceConfiguration()
+    public var testing = TestingConfiguration()
+
+    public init(routerAS: ASNumber, routerID: RouterID) {
+        self.routerAS = routerAS
+        self.routerID = routerID
+    }
+}
+
+/// Administrative distances under which the routing table manager takes BGP routes; the lowest of all protocols wins.
+public struct DistanceConfiguration: Hashable, Sendable, Codable {
+    public var external: UInt8 = 20
+    public var `internal`: UInt8 = 200
+    public var local: UInt8 = 200
+    public init() {}
+}
+
+/// Hidden keys for failure injection.
+public struct TestingConfiguration: Hashable, Sendable, Codable {
+    /// The engine traps while it handles an announcement of exactly this prefix: the proof of quarantine (DESIGN §7).
+    public var trapOnPrefix: IPPrefix?
+    public init() {}
+}
+
+/// One neighbour.
+public struct NeighborConfiguration: Hashable, Sendable, Codable {
+    public var address: IPAddress
+    public var remoteAS: ASNumber
+    public var description = ""
+    /// Our end. `nil`: the engine takes the address of the interface that reaches the neighbour.
+    public var localAddress: IPAddress?
+    /// RFC 4271 §8.1.1 PassiveTcpEstablishment: never connect, only accept.
+    public var passive = false
+    /// The port to connect to; we listen on 179.
+    public var port: UInt16 = 179
+    public var timers = SessionTimersConfiguration()
+    /// Families to negotiate, without repetition; empty is refused by the parser.
+    public var families: [FamilyConfiguration] = [FamilyConfiguration(.ipv4Unicast)]
+    /// RFC 2385; empty for none, at most 80 octets.
+    public var md5Key = ""
+    /// RFC 5082: the neighbour is at most this many hops away, 1…254; 0 switches the check off.
+    public var ttlSecurityHops: UInt8 = 0
+    /// TTL of what we send to an external neighbour that is not on a connected network; 0 means that it must be.
+    public var multihop: UInt8 = 0
+    /// RFC 2918 and 7313.
+    public var routeRefresh = true
+    /// RFC 8654: accept messages up to 65,535 octets, when the neighbour offers it too.
+    public var extendedMessages = true
+    /// Send our own address as next hop to internal neighbours as well.
+    public var nextHopSelf = false
+    /// Take private AS numbers (RFC 6996) out of the path that an external neighbour gets.
+    public var removePrivateAS = false
+    /// How often our own AS may occur in a received path, 0…10.
+    public var allowASIn: UInt8 = 0
+    /// RFC 4271 §6.3: the first AS in the path of an external neighbour must be its own. Off towards route servers.
+    public var enforceFirstAS = true
+    /// Send communities of all kinds.
+    public var sendCommunities = true
+    /// Announce a default route made for this neighbour, whatever the Loc-RIB holds.
+    public var defaultOriginate = false
+    /// Keep the session down, with RFC 9003's text for the neighbour.
+    public var isShutdown = false
+    /// At most 255 octets of UTF-8.
+    public var shutdownMessage = ""
+    /// Names of policies, tried in order until one decides; empty is "no policy" in the sense of RFC 8212.
+    public var importPolicies: [String] = []
+    public var exportPolicies: [String] = []
+
+    public init(address: IPAddress, remoteAS: ASNumber) {
+        self.address = address
+        self.remoteAS = remoteAS
+    }
+
+    /// The largest hop limit difference that the transport accepts, and what it sends.
+    public func transportOptions(routerAS: ASNumber) -> TransportOptions {
+        var options = TransportOptions()
+        options.md5Key = Array(md5Key.utf8)
+        if ttlSecurityHops > 0 {
+            // RFC 5082 §3: send 255, accept 255 - (hops - 1) and above.
+            options.hopLimit = 255
+            options.minimumHopLimit = 255 - (ttlSecurityHops - 1)
+        } else if multihop > 0 {
+            options.hopLimit = multihop
+        } else {
+            // Internal neighbours may be anywhere in the AS, external ones only on a connected network.
+            options.hopLimit = remoteAS == routerAS ? 64 : 1
+        }
+        return options
+    }
+}
+
+/// Times of a session, in seconds.
+public struct SessionTimersConfiguration: Hashable, Sendable, Codable {
+    /// RFC 4271 §4.2: 0 or 3…65535. The smaller of both ends' wishes counts.
+    public var hold: UInt16 = 90
+    /// RFC 4271 §8: time between attempts to connect, 1…65535.
+    public var connectRetry: UInt16 = 10
+    /// RFC 4271 §8.1.1 IdleHoldTime: the first pause after a failure; it doubles with each further one.
+    public var idleHoldMinimum: UInt16 = 1
+    public var idleHoldMaximum: UInt16 = 120
+    /// RFC 4271 §8.1.1 DelayOpenTime; 0 sends OPEN at once.
+    public var delayOpen: UInt16 = 0
+    public init() {}
+}
+
+/// What one family of a neighbour may carry.
+public struct FamilyConfiguration: Hashable, Sendable, Codable {
+    public var family: RouteFamily
+    /// RFC 4271 §6.7: more prefixes than this end the session with Cease/1; 0 is no limit. Counted before policy.
+    public var maximumPrefixes: UInt32 = 0
+    /// Per cent of the maximum at which an event warns, 1…100.
+    public var warningPercent: UInt8 = 75
+    /// Only warn.
+    public var warningOnly = false
+    /// Minutes until the session is tried again; 0 waits for an operator.
+    public var restartMinutes: UInt16 = 0
+
+    public init(_ family: RouteFamily) { self.family = family }
+}
+
+/// A prefix that the router originates while it is configured.
+public struct OriginatedNetwork: Hashable, Sendable, Codable {
+    public var prefix: IPPrefix
+    /// The next hop to announce to internal neighbours; `nil` is our own address.
+    public var nextHop: IPAddress?
+    public var med: UInt32?
+    public var communities: [Community] = []
+    public var largeCommunities: [LargeCommunity] = []
+
+    public init(prefix: IPPrefix) { self.prefix = prefix }
+}
+
+// MARK: policy
+
+/// A named set of prefixes.
+public struct PrefixSetConfiguration: Hashable, Sendable, Codable {
+    /// A prefix is in the set if it lies under `prefix` and its length is within the bounds.
+    public struct Entry: Hashable, Sendable, Codable {
+        public var prefix: IPPrefix
+        public var minimumLength: UInt8
+        public var maximumLength: UInt8
+
+        /// Exactly this prefix.
+        public init(_ prefix: IPPrefix) { self.init(prefix, minimumLength: prefix.length, maximumLength: prefix.length) }
+        public init(_ prefix: IPPrefix, minimumLength: UInt8, maximumLength: UInt8) {
+            self.prefix = prefix
+            self.minimumLength = minimumLength
+            self.maximumLength = maximumLength
+        }
+    }
+    public var name: String
+    public var entries: [Entry]
+    public init(name: String, entries: [Entry]) {
+        self.name = name
+        self.entries = entries
+    }
+}
+
+/// A named set of communities, standard (RFC 1997) and large (RFC 8092).
+public struct CommunitySetConfiguration: Hashable, Sendable, Codable {
+    public enum Entry: Hashable, Sendable, Codable {
+        case standard(Community)
+        /// `high:*`
+        case standardOfAS(UInt16)
+        case large(LargeCommunity)
+        /// `global:*:*`
+        case largeOfAS(UInt32)
+        /// `global:local1:*`
+        case largeOfFunction(UInt32, UInt32)
+    }
+    public var name: String
+    public var entries: [Entry]
+    public init(name: String, entries: [Entry]) {
+        self.name = name
+        self.entries = entries
+    }
+}
+
+/// A list of statements, tried in order. The first whose conditions all hold runs its actions; if its result is
+/// `.next`, the following statements go on with the changed route.
+public struct PolicyConfiguration: Hashable, Sendable, Codable {
+    public var name: String
+    public var statements: [PolicyStatement]
+    /// What happens to a route that no statement decided: `.next` hands it to the following policy of the list, and
+    /// after the last one it is rejected.
+    public var otherwise: PolicyResult
+
+    public init(name: String, statements: [PolicyStatement], otherwise: PolicyResult = .reject) {
+        self.name = name
+        self.statements = statements
+        self.otherwise = otherwise
+    }
+}
+
+public struct PolicyStatement: Hashable, Sendable, Codable {
+    /// All must hold; empty always holds.
+    public var conditions: [PolicyCondition]
+    /// Run in order, on a copy: a route that is rejected in the end is not changed.
+    public var actions: [PolicyAction]
+    public var result: PolicyResult
+
+    public init(conditions: [PolicyCondition] = [], actions: [PolicyAction] = [], result: PolicyResult) {
+        self.conditions = conditions
+        self.actions = actions
+        self.result = result
+    }
+}
+
+public enum PolicyResult: UInt8, Hashable, Sendable, Codable, CaseIterable {
+    case accept = 0
+    case reject = 1
+    case next = 2
+}
+
+public enum PolicyCondition: Hashable, Sendable, Codable {
+    case prefixSet(String)
+    case notPrefixSet(String)
+    /// At least one of the set's entries is on the route.
+    case anyCommunity(String)
+    /// Each of the set's entries is matched by a community of the route.
+    case allCommunities(String)
+    case noCommunity(String)
+    /// RFC 4271 §9.1.2.2 (a) counts: an AS_SET is one.
+    case asPathLength(minimum: UInt16, maximum: UInt16)
+    case asPathContains(ASNumber)
+    case originAS(ASNumber)
+    /// The first AS of the path.
+    case neighborAS(ASNumber)
+    /// On import the neighbour that sent the route, on export the one that will get it.
+    case neighbor(IPAddress)
+    /// The next hop lies in this prefix.
+    case nextHop(IPPrefix)
+    case origin(Origin)
+    case family(RouteFamily)
+    case med(minimum: UInt32, maximum: UInt32)
+    case localPreference(minimum: UInt32, maximum: UInt32)
+    case source(RouteSource)
+}
+
+/// Where a route came into this router.
+public enum RouteSource: UInt8, Hashable, Sendable, Codable, CaseIterable {
+    case local = 0
+    case external = 1
+    case `internal` = 2
+}
+
+public enum PolicyAction: Hashable, Sendable, Codable {
+    case setLocalPreference(UInt32)
+    case setMED(UInt32)
+    case removeMED
+    case setOrigin(Origin)
+    case addCommunities([Community])
+    case setCommunities([Community])
+    /// Removes every standard and large community that the set matches.
+    case removeCommunities(String)
+    case addLargeCommunities([LargeCommunity])
+    case setLargeCommunities([LargeCommunity])
+    /// Puts `asNumber` `count` times (1…32) in front of the path.
+    case prepend(asNumber: ASNumber, count: UInt8)
+    case setNextHop(IPAddress)
+    case setNextHopSelf
+}

@@ -1,0 +1,206 @@
+import Wire
+
+/// An autonomous system number, four octets (RFC 6793).
+@frozen
+public struct ASNumber: Hashable, Comparable, Sendable, BitwiseCopyable, CustomStringConvertible {
+    public var raw: UInt32
+    @inlinable public init(_ raw: UInt32) { self.raw = raw }
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.raw < b.raw }
+
+    /// RFC 6793 §9: stands in two-octet fields for a number that does not fit.
+    public static let transition = ASNumber(23456)
+    /// RFC 7607: reserved, never on the wire.
+    public static let zero = ASNumber(0)
+    /// RFC 6996 §5: 64512…65534 and 4200000000…4294967294.
+    public var isPrivate: Bool { (64512...65534).contains(raw) || (4_200_000_000...4_294_967_294).contains(raw) }
+    /// The number as a two-octet field says it: itself, or AS_TRANS.
+    @inlinable public var twoOctets: UInt16 { raw > 0xffff ? 23456 : UInt16(truncatingIfNeeded: raw) }
+
+    /// Parses asplain (RFC 5396 §2) or asdot+ (`1.10`).
+    public init?(_ text: some StringProtocol) {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        guard text.utf8.first != UInt8(ascii: "+"), parts.last?.utf8.first != UInt8(ascii: "+") else { return nil }
+        if parts.count == 1, let raw = UInt32(text) {
+            self.raw = raw
+        } else if parts.count == 2, let high = UInt16(parts[0]), let low = UInt16(parts[1]) {
+            raw = UInt32(high) << 16 | UInt32(low)
+        } else {
+            return nil
+        }
+    }
+    public var description: String { "\(raw)" }
+}
+
+extension ASNumber: Codable {
+    public init(from decoder: any Decoder) throws {
+        self.init(try decoder.singleValueContainer().decode(UInt32.self))
+    }
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(raw)
+    }
+}
+
+/// A BGP Identifier: four octets, unique in the AS, not zero (RFC 6286).
+@frozen
+public struct RouterID: Hashable, Comparable, Sendable, BitwiseCopyable, CustomStringConvertible {
+    public var raw: UInt32
+    @inlinable public init(raw: UInt32) { self.raw = raw }
+    @inlinable public init(_ address: IPv4Address) { raw = address.raw }
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.raw < b.raw }
+
+    /// Parses dotted decimal.
+    public init?(_ text: some StringProtocol) {
+        guard let address = IPv4Address(text) else { return nil }
+        raw = address.raw
+    }
+    public var description: String { IPv4Address(raw: raw).description }
+}
+
+extension RouterID: Codable {
+    public init(from decoder: any Decoder) throws {
+        self.init(try decoder.singleValueContainer().decode(IPv4Address.self))
+    }
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(IPv4Address(raw: raw))
+    }
+}
+
+/// A neighbour's slot in the instance's tables. It stays the neighbour's own while it is configured, and is reused only
+/// after its routes are gone.
+@frozen
+public struct PeerIndex: Hashable, Comparable, Sendable, BitwiseCopyable, CustomStringConvertible {
+    public var value: UInt16
+    @inlinable public init(_ value: UInt16) { self.value = value }
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.value < b.value }
+    public var description: String { "peer \(value)" }
+}
+
+/// The address families that BGP carries here, as a dense index for tables. Each has an AFI and SAFI on the wire
+/// (RFC 4760 §3).
+@frozen
+public enum RouteFamily: UInt8, Hashable, Comparable, Sendable, Codable, CaseIterable, BitwiseCopyable,
+    CustomStringConvertible
+{
+    case ipv4Unicast = 0
+    case ipv6Unicast = 1
+
+    /// How many there are: the size of tables indexed by `rawValue`.
+    public static let count = 2
+
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    @inlinable public var index: Int { Int(rawValue) }
+    @inlinable public var afi: UInt16 { self == .ipv4Unicast ? 1 : 2 }
+    @inlinable public var safi: UInt8 { 1 }
+    @inlinable public var addressFamily: AddressFamily { self == .ipv4Unicast ? .ipv4 : .ipv6 }
+    /// Most bits of a prefix.
+    @inlinable public var addressBits: UInt8 { self == .ipv4Unicast ? 32 : 128 }
+
+    /// `nil` for a pair that this release does not carry.
+    @inlinable public init?(afi: UInt16, safi: UInt8) {
+        guard safi == 1 else { return nil }
+        switch afi {
+        case 1: self = .ipv4Unicast
+        case 2: self = .ipv6Unicast
+        default: return nil
+        }
+    }
+    public init(_ family: AddressFamily) { self = family == .ipv4 ? .ipv4Unicast : .ipv6Unicast }
+
+    public var description: String { self == .ipv4Unicast ? "ipv4-unicast" : "ipv6-unicast" }
+}
+
+/// A set of families, as negotiated on a session.
+@frozen
+public struct RouteFamilySet: OptionSet, Hashable, Sendable, Codable, BitwiseCopyable {
+    public var rawValue: UInt8
+    @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
+    public static let ipv4Unicast = RouteFamilySet(.ipv4Unicast)
+    public static let ipv6Unicast = RouteFamilySet(.ipv6Unicast)
+    @inlinable public init(_ family: RouteFamily) { rawValue = 1 << family.rawValue }
+    @inlinable public func contains(_ family: RouteFamily) -> Bool { rawValue >> family.rawValue & 1 == 1 }
+}
+
+/// RFC 4271 §4.3 (a). A lower value is preferred.
+@frozen
+public enum Origin: UInt8, Hashable, Comparable, Sendable, Codable, CaseIterable, BitwiseCopyable {
+    case igp = 0
+    case egp = 1
+    case incomplete = 2
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// RFC 1997: the AS in the high half, by convention.
+@frozen
+public struct Community: Hashable, Comparable, Sendable, BitwiseCopyable, CustomStringConvertible {
+    public var raw: UInt32
+    @inlinable public init(raw: UInt32) { self.raw = raw }
+    @inlinable public init(_ high: UInt16, _ low: UInt16) { raw = UInt32(high) << 16 | UInt32(low) }
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.raw < b.raw }
+
+    public static let noExport = Community(raw: 0xffff_ff01)
+    public static let noAdvertise = Community(raw: 0xffff_ff02)
+    public static let noExportSubconfed = Community(raw: 0xffff_ff03)
+    /// RFC 3765
+    public static let noPeer = Community(raw: 0xffff_ff04)
+    /// RFC 7999
+    public static let blackhole = Community(raw: 0xffff_029a)
+    /// RFC 8326
+    public static let gracefulShutdown = Community(raw: 0xffff_0000)
+
+    private static let names: [(String, Community)] = [
+        ("no-export", .noExport), ("no-advertise", .noAdvertise), ("no-export-subconfed", .noExportSubconfed),
+        ("no-peer", .noPeer), ("blackhole", .blackhole), ("graceful-shutdown", .gracefulShutdown),
+    ]
+
+    /// Parses `high:low` or a registered name.
+    public init?(_ text: some StringProtocol) {
+        if let named = Self.names.first(where: { text == $0.0 }) {
+            self = named.1
+            return
+        }
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2, let high = UInt16(parts[0]), let low = UInt16(parts[1]) else { return nil }
+        self.init(high, low)
+    }
+    public var description: String {
+        Self.names.first { $0.1 == self }?.0 ?? "\(raw >> 16):\(raw & 0xffff)"
+    }
+}
+
+/// RFC 8092: three four-octet parts.
+@frozen
+public struct LargeCommunity: Hashable, Comparable, Sendable, BitwiseCopyable, CustomStringConvertible {
+    public var global: UInt32
+    public var local1: UInt32
+    public var local2: UInt32
+    @inlinable public init(_ global: UInt32, _ local1: UInt32, _ local2: UInt32) {
+        self.global = global
+        self.local1 = local1
+        self.local2 = local2
+    }
+    @inlinable public static func < (a: Self, b: Self) -> Bool {
+        a.global != b.global ? a.global < b.global : a.local1 != b.local1 ? a.local1 < b.local1 : a.local2 < b.local2
+    }
+    /// Parses `global:local1:local2`.
+    public init?(_ text: some StringProtocol) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 3, let g = UInt32(parts[0]), let a = UInt32(parts[1]), let b = UInt32(parts[2]) else {
+            return nil
+        }
+        self.init(g, a, b)
+    }
+    public var description: String { "\(global):\(local1):\(local2)" }
+}
+
+extension Community: Codable {
+    public init(from decoder: any Decoder) throws {
+        self.init(raw: try decoder.singleValueContainer().decode(UInt32.self))
+    }
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(raw)
+    }
+}
+extension LargeCommunity: Codable {}
