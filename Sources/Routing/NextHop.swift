@@ -1,0 +1,150 @@
+import Machine
+import Records
+import Wire
+
+/// Where packets of a route go.
+public enum NextHop: Hashable, Sendable {
+    /// The destination itself is on this interface's network.
+    case connected(InterfaceID)
+    /// A router; which interface leads to it is found by resolving the address.
+    case gateway(IPAddress)
+    /// Packets are dropped.
+    case blackhole
+}
+
+/// What the routing table says of a next hop address (RFC 4271 §9.1.2.1: resolvability and interior cost).
+public enum NextHopState: Hashable, Sendable {
+    case unreachable
+    /// `metric` is the interior cost; 0 for a connected network.
+    case reachable(metric: UInt32)
+}
+
+/// Next hops with small numbers and counted uses, so that a route holds 32 bits.
+struct NextHopTable: Sendable {
+    private struct Entry: Sendable {
+        var nextHop: NextHop
+        var uses: Int
+    }
+    /// `nil` where the number is free.
+    private var entries: [Entry?] = []
+    private var free: [UInt32] = []
+    /// Looked up, never iterated.
+    private var numbers: [NextHop: UInt32] = [:]
+
+    subscript(number: UInt32) -> NextHop { entries[Int(number)]!.nextHop }
+
+    /// The number of the next hop, with one more use. A run of equal next hops costs one look-up in `hint`.
+    mutating func retain(_ nextHop: NextHop, hint: inout (nextHop: NextHop, number: UInt32)?) -> UInt32 {
+        if let known = hint, known.nextHop == nextHop, entries[Int(known.number)]?.nextHop == nextHop {
+            entries[Int(known.number)]!.uses += 1
+            return known.number
+        }
+        let number = retain(nextHop)
+        hint = (nextHop, number)
+        return number
+    }
+
+    mutating func retain(_ nextHop: NextHop) -> UInt32 {
+        if let number = numbers[nextHop] {
+            entries[Int(number)]!.uses += 1
+            return number
+        }
+        let number: UInt32
+        if let reused = free.popLast() {
+            number = reused
+            entries[Int(reused)] = Entry(nextHop: nextHop, uses: 1)
+        } else {
+            number = UInt32(entries.count)
+            entries.append(Entry(nextHop: nextHop, uses: 1))
+        }
+        numbers[nextHop] = number
+        return number
+    }
+
+    mutating func release(_ number: UInt32) {
+        entries[Int(number)]!.uses -= 1
+        if entries[Int(number)]!.uses == 0 {
+            numbers[entries[Int(number)]!.nextHop] = nil
+            entries[Int(number)] = nil
+            free.append(number)
+        }
+    }
+}
+
+extension NextHop {
+    func write(to writer: inout SnapshotWriter) {
+        switch self {
+        case .connected(let interface):
+            writer.write(UInt8(0))
+            writer.write(interface.value)
+        case .gateway(let address):
+            writer.write(UInt8(1))
+            address.write(to: &writer)
+        case .blackhole:
+            writer.write(UInt8(2))
+        }
+    }
+
+    init(from reader: inout SnapshotReader) throws(DecodeError) {
+        switch try reader.read(UInt8.self) {
+        case 0: self = .connected(InterfaceID(try reader.read()))
+        case 1: self = .gateway(try IPAddress(from: &reader))
+        case 2: self = .blackhole
+        default: throw DecodeError("next hop", at: reader.position, .badValue)
+        }
+    }
+}
+
+extension IPAddress: Snapshotting {
+    public func write(to writer: inout SnapshotWriter) {
+        switch self {
+        case .v4(let a):
+            writer.write(UInt8(4))
+            writer.write(a.raw)
+        case .v6(let a):
+            writer.write(UInt8(6))
+            writer.write(a.high)
+            writer.write(a.low)
+        }
+    }
+    public init(from reader: inout SnapshotReader) throws(DecodeError) {
+        switch try reader.read(UInt8.self) {
+        case 4: self = .v4(IPv4Address(raw: try reader.read()))
+        case 6:
+            let high: UInt64 = try reader.read()
+            self = .v6(IPv6Address(high: high, low: try reader.read()))
+        default: throw DecodeError("address family", at: reader.position, .badValue)
+        }
+    }
+}
+
+extension NextHopTable: Snapshotting {
+    func write(to writer: inout SnapshotWriter) {
+        // Free numbers keep their order: the next one given out is state.
+        writer.writeList(entries) { entry, w in
+            w.write(entry != nil)
+            guard let entry else { return }
+            entry.nextHop.write(to: &w)
+            w.write(UInt64(entry.uses))
+        }
+        writer.writeBlock(free)
+    }
+
+    init(from reader: inout SnapshotReader) throws(DecodeError) {
+        entries = try reader.readList { r throws(DecodeError) in
+            guard try r.readBool() else { return nil }
+            let nextHop = try NextHop(from: &r)
+            return Entry(nextHop: nextHop, uses: Int(clamping: try r.read(UInt64.self)))
+        }
+        free = try reader.readBlock(of: UInt32.self)
+        for number in free where Int(number) >= entries.count || entries[Int(number)] != nil {
+            throw DecodeError("next hop table", at: reader.position, .badValue)
+        }
+        for (number, entry) in entries.enumerated() {
+            if let entry { numbers[entry.nextHop] = UInt32(number) }
+        }
+    }
+
+    /// Whether a restored route may hold this number.
+    func isPresent(_ number: UInt32) -> Bool { Int(number) < entries.count && entries[Int(number)] != nil }
+}
