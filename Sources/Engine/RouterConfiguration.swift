@@ -1,0 +1,65 @@
+import Machine
+import Records
+import Wire
+
+/// What the router is to do, as one plain value: what the operator's text says after every name was checked. The record
+/// `configure` carries it in the octets of `encoded()`.
+///
+/// A new field is optional, so that the twin of another release can read it (see `BinaryCoding.swift`).
+public struct RouterConfiguration: Hashable, Sendable, Codable {
+    public var hostname: String
+    /// At most 256; names are unique. The position in this list is the `InterfaceID`.
+    public var interfaces: [InterfaceConfiguration]
+    /// At most 65,536; no two with equal prefix and equal destination.
+    public var staticRoutes: [StaticRouteConfiguration]
+    /// Hidden keys for failure injection.
+    public var testing: EngineTestingConfiguration
+
+    public init(
+        hostname: String = "lockstep", interfaces: [InterfaceConfiguration] = [],
+        staticRoutes: [StaticRouteConfiguration] = [],
+        testing: EngineTestingConfiguration = EngineTestingConfiguration()
+    ) {
+        self.hostname = hostname
+        self.interfaces = interfaces
+        self.staticRoutes = staticRoutes
+        self.testing = testing
+    }
+
+    /// The octets for the record `configure`: equal configurations give equal octets.
+    /// - Throws: `EncodingError` if they are more than `BinaryCodingLimits.length`.
+    public func encoded() throws -> [UInt8] { try BinaryEncoder().encode(self) }
+
+    /// - Throws: `DecodingError` if the octets are not such a configuration.
+    public init(decoding bytes: [UInt8]) throws { self = try BinaryDecoder().decode(Self.self, from: bytes) }
+}
+
+/// A route that the operator wrote down.
+public struct StaticRouteConfiguration: Hashable, Sendable, Codable {
+    public enum Destination: Hashable, Sendable, Codable {
+        /// An address of the prefix's family, on a connected network.
+        case nextHop(IPAddress)
+        /// Packets are dropped; the route can still be announced and cover others.
+        case blackhole
+    }
+    public var prefix: IPPrefix
+    public var destination: Destination
+    /// Administrative distance, 1…255; 255 keeps the route out of the table.
+    public var distance: UInt8
+    /// For policies; 0 is none.
+    public var tag: UInt32
+
+    public init(prefix: IPPrefix, destination: Destination, distance: UInt8 = 1, tag: UInt32 = 0) {
+        self.prefix = prefix
+        self.destination = destination
+        self.distance = distance
+        self.tag = tag
+    }
+}
+
+/// Failure injection, for the proof that the pair survives it. Never on in an ordinary configuration.
+public struct EngineTestingConfiguration: Hashable, Sendable, Codable {
+    /// Whether the commands `testHang` and `testTrap` are obeyed.
+    public var isEnabled: Bool
+    public init(isEnabled: Bool = false) { self.isEnabled = isEnabled }
+}
