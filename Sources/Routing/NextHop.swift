@@ -95,29 +95,6 @@ extension NextHop {
     }
 }
 
-extension IPAddress: Snapshotting {
-    public func write(to writer: inout SnapshotWriter) {
-        switch self {
-        case .v4(let a):
-            writer.write(UInt8(4))
-            writer.write(a.raw)
-        case .v6(let a):
-            writer.write(UInt8(6))
-            writer.write(a.high)
-            writer.write(a.low)
-        }
-    }
-    public init(from reader: inout SnapshotReader) throws(DecodeError) {
-        switch try reader.read(UInt8.self) {
-        case 4: self = .v4(IPv4Address(raw: try reader.read()))
-        case 6:
-            let high: UInt64 = try reader.read()
-            self = .v6(IPv6Address(high: high, low: try reader.read()))
-        default: throw DecodeError("address family", at: reader.position, .badValue)
-        }
-    }
-}
-
 extension NextHopTable: Snapshotting {
     func write(to writer: inout SnapshotWriter) {
         // Free numbers keep their order: the next one given out is state.

@@ -1,0 +1,201 @@
+import Machine
+import Records
+import Wire
+
+/// Connections as the log knows them: identity, stream positions, and what was generated but not yet acknowledged
+/// (FIG. 25). From this alone a line card goes on with a connection.
+struct TransportTable: Sendable {
+    struct Connection: Sendable {
+        let connection: ConnectionID
+        let identity: ConnectionIdentity
+        var receivedOffset: UInt64 = 0
+        var peerFinished = false
+        var peerTimestamp: UInt32 = 0
+        var stream = TransmitStream()
+    }
+
+    /// In order of establishment; the order is part of the state.
+    private(set) var connections: [Connection] = []
+    private(set) var pendingConnects: [ConnectRequest] = []
+    /// Looked up, never iterated.
+    private var places: [ConnectionID: Int] = [:]
+    /// The next odd number, for a connection that the engine asks for.
+    private(set) var nextRequested = ConnectionID(1)
+    /// The next even number, which the line card gives.
+    private(set) var nextAccepted = ConnectionID(2)
+    /// Of all that was received and generated, in order.
+    private(set) var digest = StateDigest()
+    /// Key of RFC 6528's function; random per pair.
+    private(set) var sequenceSecret: UInt64
+    /// The hash of the slice hashed last: a slice that goes to a hundred connections is hashed once.
+    private var lastHashed: (slice: ArraySlice<UInt8>, hash: UInt64)? = nil
+
+    init(sequenceSecret: UInt64) { self.sequenceSecret = sequenceSecret }
+
+    func connection(_ id: ConnectionID) -> Connection? { places[id].map { connections[$0] } }
+
+    // MARK: records
+
+    mutating func establish(_ id: ConnectionID, _ identity: ConnectionIdentity) {
+        pendingConnects.removeAll { $0.connection == id }
+        guard places[id] == nil else { return }
+        if id.value & 1 == 0 { nextAccepted = max(nextAccepted, ConnectionID(id.value &+ 2)) }
+        places[id] = connections.count
+        connections.append(Connection(connection: id, identity: identity))
+        digest.mix(UInt64(id.value) << 32 | UInt64(identity.initialSendSequence))
+        digest.mix(UInt64(identity.initialReceiveSequence))
+    }
+
+    mutating func received(_ id: ConnectionID, _ bytes: [UInt8], peerTimestamp: UInt32) {
+        guard let place = places[id] else { return }
+        connections[place].receivedOffset += UInt64(bytes.count)
+        connections[place].peerTimestamp = peerTimestamp
+        digest.mix(UInt64(id.value))
+        digest.mix(bytes.span.bytes)
+    }
+
+    mutating func acknowledged(_ id: ConnectionID, _ offset: UInt64) {
+        guard let place = places[id] else { return }
+        connections[place].stream.acknowledge(upTo: offset)
+        digest.mix(offset)
+    }
+
+    mutating func peerFinished(_ id: ConnectionID) {
+        guard let place = places[id] else { return }
+        connections[place].peerFinished = true
+    }
+
+    mutating func close(_ id: ConnectionID) {
+        pendingConnects.removeAll { $0.connection == id }
+        guard let place = places.removeValue(forKey: id) else { return }
+        connections.remove(at: place)
+        for later in place..<connections.count { places[connections[later].connection] = later }
+        digest.mix(~UInt64(id.value))
+    }
+
+    /// Everything gone, as after a takeover by a stale controller; numbers are not given again.
+    mutating func reset() {
+        connections.removeAll()
+        pendingConnects.removeAll()
+        places.removeAll()
+        digest.mix(0)
+    }
+
+    // MARK: effects
+
+    /// A request to connect, with the sequence number of RFC 6528 §3: clock plus a keyed hash of the connection's
+    /// names. The clock ticks every 4 µs (RFC 9293 §3.4.1) of router time.
+    mutating func connect(tuple: ConnectionTuple, options: TransportOptions, at now: Instant) -> ConnectRequest {
+        let id = nextRequested
+        nextRequested = ConnectionID(id.value &+ 2)
+        var name = SnapshotWriter()
+        tuple.local.write(to: &name)
+        tuple.remote.write(to: &name)
+        name.write(tuple.localPort)
+        name.write(tuple.remotePort)
+        let hash = seededHash(name.bytes.span.bytes, seed: sequenceSecret)
+        let request = ConnectRequest(
+            connection: id, tuple: tuple,
+            initialSendSequence: UInt32(truncatingIfNeeded: now.nanoseconds / 4000) &+ UInt32(truncatingIfNeeded: hash),
+            timestampOffset: UInt32(truncatingIfNeeded: hash >> 32), options: options)
+        pendingConnects.append(request)
+        return request
+    }
+
+    /// Whether there was such a connection.
+    mutating func send(_ id: ConnectionID, _ slice: ArraySlice<UInt8>) -> Bool {
+        guard let place = places[id], !connections[place].stream.isFinished else { return false }
+        connections[place].stream.append(slice)
+        digest.mix(UInt64(id.value) << 32 | UInt64(slice.count))
+        digest.mix(hash(slice))
+        return true
+    }
+
+    mutating func finish(_ id: ConnectionID) -> Bool {
+        guard let place = places[id], !connections[place].stream.isFinished else { return false }
+        connections[place].stream.finish()
+        return true
+    }
+
+    private mutating func hash(_ slice: ArraySlice<UInt8>) -> UInt64 {
+        if let last = lastHashed, last.slice.startIndex == slice.startIndex, last.slice.endIndex == slice.endIndex,
+            Self.isSameStorage(last.slice, slice)
+        {
+            return last.hash
+        }
+        let value = seededHash(slice.span.bytes, seed: 0x7a45)
+        lastHashed = (slice, value)
+        return value
+    }
+
+    /// Only spares work; holding `last.slice` keeps its storage from being given to another.
+    private static func isSameStorage(_ a: ArraySlice<UInt8>, _ b: ArraySlice<UInt8>) -> Bool {
+        unsafe a.withUnsafeBufferPointer { a in unsafe b.withUnsafeBufferPointer { b in unsafe a.baseAddress == b.baseAddress } }
+    }
+
+    // MARK: the line card's image
+
+    func fill(_ image: inout LineCardImage) {
+        image.pendingConnects = pendingConnects
+        image.nextAcceptedConnection = nextAccepted
+        image.sequenceSecret = sequenceSecret
+        image.connections = connections.map {
+            LineCardImage.Connection(
+                connection: $0.connection, identity: $0.identity, receivedOffset: $0.receivedOffset,
+                peerFinished: $0.peerFinished, peerTimestamp: $0.peerTimestamp, stream: $0.stream)
+        }
+    }
+}
+
+extension TransportTable: Snapshotting {
+    func write(to writer: inout SnapshotWriter) {
+        writer.writeList(connections) { connection, w in
+            w.write(connection.connection.value)
+            connection.identity.write(to: &w)
+            w.write(connection.receivedOffset)
+            w.write(connection.peerFinished)
+            w.write(connection.peerTimestamp)
+            connection.stream.write(to: &w)
+        }
+        writer.writeList(pendingConnects) { request, w in
+            w.write(request.connection.value)
+            request.tuple.write(to: &w)
+            w.write(request.initialSendSequence)
+            w.write(request.timestampOffset)
+            request.options.write(to: &w)
+        }
+        writer.write(nextRequested.value)
+        writer.write(nextAccepted.value)
+        writer.write(digest.value)
+        writer.write(sequenceSecret)
+    }
+
+    init(from reader: inout SnapshotReader) throws(DecodeError) {
+        connections = try reader.readList { r throws(DecodeError) in
+            var connection = Connection(
+                connection: ConnectionID(try r.read()), identity: try ConnectionIdentity(from: &r))
+            connection.receivedOffset = try r.read()
+            connection.peerFinished = try r.readBool()
+            connection.peerTimestamp = try r.read()
+            connection.stream = try TransmitStream(from: &r)
+            return connection
+        }
+        pendingConnects = try reader.readList { r throws(DecodeError) in
+            let connection = ConnectionID(try r.read())
+            let tuple = try ConnectionTuple(from: &r)
+            let sequence: UInt32 = try r.read()
+            let offset: UInt32 = try r.read()
+            return ConnectRequest(
+                connection: connection, tuple: tuple, initialSendSequence: sequence, timestampOffset: offset,
+                options: try TransportOptions(from: &r))
+        }
+        nextRequested = ConnectionID(try reader.read())
+        nextAccepted = ConnectionID(try reader.read())
+        digest = StateDigest(try reader.read())
+        sequenceSecret = try reader.read()
+        for (place, connection) in connections.enumerated() { places[connection.connection] = place }
+        guard places.count == connections.count else {
+            throw DecodeError("connection table", at: reader.position, .badValue)
+        }
+    }
+}
