@@ -1,0 +1,73 @@
+import Wire
+
+/// What the database must know of an established session, beyond the neighbour's configuration.
+public struct RIBSession: Hashable, Sendable {
+    /// The neighbour's BGP Identifier, from its OPEN.
+    public var identifier: RouterID
+    /// Families that both ends offered.
+    public var families: RouteFamilySet
+    /// RFC 6793: both ends speak four-octet AS numbers.
+    public var fourOctetAS: Bool
+    /// RFC 8654: the neighbour takes messages above 4,096 octets.
+    public var extendedMessages: Bool
+    /// Our addresses that this neighbour can reach; they stand in NEXT_HOP wherever we name ourselves. `nil` where the
+    /// interface has none: routes of that family then are not sent unless their next hop is left alone.
+    public var nextHopIPv4: IPv4Address?
+    public var nextHopIPv6: IPv6Address?
+    /// RFC 2545 §3: sent beside the global address when the neighbour shares the link.
+    public var linkLocal: IPv6Address?
+
+    public init(
+        identifier: RouterID, families: RouteFamilySet, fourOctetAS: Bool, extendedMessages: Bool,
+        nextHopIPv4: IPv4Address? = nil, nextHopIPv6: IPv6Address? = nil, linkLocal: IPv6Address? = nil
+    ) {
+        self.identifier = identifier
+        self.families = families
+        self.fourOctetAS = fourOctetAS
+        self.extendedMessages = extendedMessages
+        self.nextHopIPv4 = nextHopIPv4
+        self.nextHopIPv6 = nextHopIPv6
+        self.linkLocal = linkLocal
+    }
+}
+
+/// What the router knows about the way to a next hop (RFC 4271 §9.1.2.1).
+public enum NextHopState: Hashable, Sendable {
+    case unreachable
+    /// With the interior cost that RFC 4271 §9.1.2.2 (e) compares; 0 on a connected network.
+    case reachable(metric: UInt32)
+}
+
+/// A set of path attributes in the database. It is a plain number: who keeps one across records must know that a route
+/// holds it, or it may mean another set by then.
+@frozen
+public struct AttributeHandle: Hashable, Sendable, BitwiseCopyable {
+    public var value: UInt32
+    @inlinable public init(_ value: UInt32) { self.value = value }
+    public static let none = AttributeHandle(0)
+}
+
+/// How the octets of an attribute block are to be read. Equal octets under equal contexts mean the same attributes, so
+/// that a block seen before need not be parsed again.
+@frozen
+public struct AttributeContext: Hashable, Sendable, BitwiseCopyable {
+    public var value: UInt32
+    /// Whatever the codec's result depends on: AS number width, kind of session, the neighbour's AS where it is checked.
+    @inlinable public init(_ value: UInt32) { self.value = value }
+}
+
+/// A change of the best route to a prefix, for the routing table manager.
+public struct BestRouteChange<Address: Hashable & Sendable & BitwiseCopyable>: Hashable, Sendable, BitwiseCopyable {
+    public var address: Address
+    public var length: UInt8
+    /// Where the best route came from; `nil`: there is none any more.
+    public var source: RouteSource?
+    public var nextHop: Address
+
+    public init(address: Address, length: UInt8, source: RouteSource?, nextHop: Address) {
+        self.address = address
+        self.length = length
+        self.source = source
+        self.nextHop = nextHop
+    }
+}
