@@ -61,6 +61,9 @@ public enum EngineEffect: Sendable {
     case interfaces([InterfaceConfiguration])
     /// The complete list of listeners; replaces the one before.
     case listeners([Listener])
+    /// The complete list of routes by which the router itself reaches what is on no connected network; replaces the
+    /// one before. Longest match first is up to the line card.
+    case gateways([Gateway])
     case tcpConnect(ConnectRequest)
     /// Appends octets to the connection's stream.
     case tcpSend(ConnectionID, ArraySlice<UInt8>)
@@ -108,6 +111,18 @@ public struct InterfaceConfiguration: Hashable, Sendable, Codable {
     }
 }
 
+/// A next hop for the router's own packets. Transit packets are not the line card's business.
+public struct Gateway: Hashable, Sendable {
+    public var prefix: IPPrefix
+    /// On a connected network.
+    public var nextHop: IPAddress
+
+    public init(prefix: IPPrefix, nextHop: IPAddress) {
+        self.prefix = prefix
+        self.nextHop = nextHop
+    }
+}
+
 /// Everything from which a line card rebuilds itself when its controller takes over (DESIGN §4).
 public struct LineCardImage: Sendable {
     public struct Connection: Sendable {
@@ -135,6 +150,7 @@ public struct LineCardImage: Sendable {
     public var index: LogIndex = .zero
     public var interfaces: [InterfaceConfiguration] = []
     public var listeners: [Listener] = []
+    public var gateways: [Gateway] = []
     public var pendingConnects: [ConnectRequest] = []
     public var connections: [Connection] = []
     /// The next even ConnectionID for an accepted connection.

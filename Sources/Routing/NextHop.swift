@@ -12,12 +12,6 @@ public enum NextHop: Hashable, Sendable {
     case blackhole
 }
 
-/// What the routing table says of a next hop address (RFC 4271 §9.1.2.1: resolvability and interior cost).
-public enum NextHopState: Hashable, Sendable {
-    case unreachable
-    /// `metric` is the interior cost; 0 for a connected network.
-    case reachable(metric: UInt32)
-}
 
 /// Next hops with small numbers and counted uses, so that a route holds 32 bits.
 struct NextHopTable: Sendable {
