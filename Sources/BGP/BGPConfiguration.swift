@@ -260,7 +260,7 @@ public enum PolicyCondition: Hashable, Sendable, Codable {
 }
 
 /// Where a route came into this router.
-public enum RouteSource: UInt8, Hashable, Sendable, Codable, CaseIterable {
+public enum RouteSource: UInt8, Hashable, Sendable, Codable, CaseIterable, BitwiseCopyable {
     case local = 0
     case external = 1
     case `internal` = 2
