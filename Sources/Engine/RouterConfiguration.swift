@@ -1,3 +1,4 @@
+import BGP
 import Machine
 import Records
 import Wire
@@ -12,17 +13,20 @@ public struct RouterConfiguration: Hashable, Sendable, Codable {
     public var interfaces: [InterfaceConfiguration]
     /// At most 65,536; no two with equal prefix and equal destination.
     public var staticRoutes: [StaticRouteConfiguration]
+    /// `nil` while the router speaks no BGP.
+    public var bgp: BGPConfiguration?
     /// Hidden keys for failure injection.
     public var testing: EngineTestingConfiguration
 
     public init(
         hostname: String = "lockstep", interfaces: [InterfaceConfiguration] = [],
-        staticRoutes: [StaticRouteConfiguration] = [],
+        staticRoutes: [StaticRouteConfiguration] = [], bgp: BGPConfiguration? = nil,
         testing: EngineTestingConfiguration = EngineTestingConfiguration()
     ) {
         self.hostname = hostname
         self.interfaces = interfaces
         self.staticRoutes = staticRoutes
+        self.bgp = bgp
         self.testing = testing
     }
 

@@ -15,7 +15,9 @@ public struct RoutingTable<Key: PrefixKey>: Sendable {
         /// 255 is "never use" (as in the field); an empty place has it together with `noProtocol`.
         var distance: UInt8
         var source: UInt8
-        var reserved: UInt16 = 0
+        /// What the protocol itself tells apart, such as external and internal BGP.
+        var kind: UInt8
+        var reserved: UInt8 = 0
         /// The next offer for the same prefix in `others`, plus one; 0 ends the chain. Also chains free places.
         var more: UInt32
 
@@ -33,6 +35,8 @@ public struct RoutingTable<Key: PrefixKey>: Sendable {
         public var source: RouteProtocol
         public var distance: UInt8
         public var metric: UInt32
+        /// As the protocol gave it.
+        public var kind: UInt8
         public var nextHop: NextHop
         /// Whether it is the one in force.
         public var isActive: Bool
@@ -65,14 +69,14 @@ public struct RoutingTable<Key: PrefixKey>: Sendable {
 
     /// Enters or replaces the protocol's offer for a prefix.
     public mutating func offer(
-        _ prefix: Key, from source: RouteProtocol, distance: UInt8, metric: UInt32, nextHop: NextHop,
-        batch: inout Batch
+        _ prefix: Key, from source: RouteProtocol, kind: UInt8 = 0, distance: UInt8, metric: UInt32,
+        nextHop: NextHop, batch: inout Batch
     ) {
         let packed = prefix.packed
         let (number, isNew) = prefixes.insert(packed, hash: prefixes.hash(packed))
         var offer = Offer(
             nextHop: nextHops.retain(nextHop, hint: &batch.hint), metric: metric, distance: distance,
-            source: source.rawValue, more: 0)
+            source: source.rawValue, kind: kind, more: 0)
         if isNew {
             if Int(number) == best.count { best.append(offer) } else { best[Int(number)] = offer }
             digest.add(hash(packed, offer))
@@ -121,6 +125,20 @@ public struct RoutingTable<Key: PrefixKey>: Sendable {
     public mutating func withdrawAll(from source: RouteProtocol) {
         for number in 0..<UInt32(best.count) where prefixes.isPresent(number) {
             withdraw(prefixes[number], from: source)
+        }
+    }
+
+    /// Gives all offers of one protocol and kind another distance. For configuration changes: it walks the table.
+    public mutating func setDistance(_ distance: UInt8, of source: RouteProtocol, kind: UInt8) {
+        for number in 0..<UInt32(best.count) where prefixes.isPresent(number) {
+            let prefix = prefixes[number]
+            for route in offers(for: prefix)
+            where route.source == source && route.kind == kind && route.distance != distance {
+                var batch = Batch()
+                offer(
+                    prefix, from: source, kind: kind, distance: distance, metric: route.metric,
+                    nextHop: route.nextHop, batch: &batch)
+            }
         }
     }
 
@@ -173,7 +191,8 @@ public struct RoutingTable<Key: PrefixKey>: Sendable {
     private func route(_ offer: Offer, _ prefix: Key, isActive: Bool) -> Route {
         Route(
             prefix: prefix, source: RouteProtocol(rawValue: offer.source)!, distance: offer.distance,
-            metric: offer.metric, nextHop: nextHops[offer.nextHop], isActive: isActive)
+            metric: offer.metric, kind: offer.kind,
+            nextHop: nextHops[offer.nextHop], isActive: isActive)
     }
 
     /// Removes a protocol's offer, if it has one, from a prefix that keeps at least one other.
@@ -233,7 +252,7 @@ public struct RoutingTable<Key: PrefixKey>: Sendable {
 
     private mutating func free(_ place: UInt32) {
         others[Int(place - 1)] = Offer(
-            nextHop: 0, metric: 0, distance: 255, source: Offer.noProtocol, more: freeOther)
+            nextHop: 0, metric: 0, distance: 255, source: Offer.noProtocol, kind: 0, more: freeOther)
         freeOther = place
     }
 

@@ -106,6 +106,6 @@ import Wire
     }
 
     @Test func `flat elements have no padding`() {
-        #expect(MemoryLayout<RoutingTable<IPv4Prefix>.Offer>.stride == 4 + 4 + 1 + 1 + 2 + 4)
+        #expect(MemoryLayout<RoutingTable<IPv4Prefix>.Offer>.stride == 4 + 4 + 1 + 1 + 1 + 1 + 4)
     }
 }
