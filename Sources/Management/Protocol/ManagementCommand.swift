@@ -1,0 +1,196 @@
+import Foundation
+
+/// What an operator can ask of a controller.
+///
+/// On the wire it is `"command": NAME, "arguments": {…}`; the name is the words of the command line.
+public enum ManagementCommand: Hashable, Sendable {
+    case showVersion
+    case showRedundancy
+    case showBGPSummary
+    /// All, or the one with this address.
+    case showBGPNeighbors(address: String?)
+    case showRoutes(RouteQuery)
+    case showTCP
+    case showInterfaces
+    case showEvents(EventQuery)
+    /// The text of a revision, or of the configuration in force.
+    case configurationShow(ConfigurationQuery)
+    case configurationCheck(ConfigurationText)
+    case configurationApply(ConfigurationApply)
+    case configurationHistory(limit: Int)
+    case configurationDiff(ConfigurationDiffQuery)
+    case configurationRollback(ConfigurationRollback)
+    case switchover(SwitchoverOrder)
+    case clearBGP(ClearBGP)
+    /// Takes this controller out of the pair; the twin goes on alone.
+    case offline(reason: String)
+    case online
+    /// Failure injection, only with `testing` in the configuration.
+    case testHangEngine
+    case testTrapEngine
+
+    /// Whether it changes something: such a command is logged with its author.
+    public var isChange: Bool {
+        switch self {
+        case .showVersion, .showRedundancy, .showBGPSummary, .showBGPNeighbors, .showRoutes, .showTCP, .showInterfaces,
+            .showEvents, .configurationShow, .configurationCheck, .configurationHistory, .configurationDiff:
+            false
+        case .configurationApply(let apply): !apply.dryRun
+        case .configurationRollback, .switchover, .clearBGP, .offline, .online, .testHangEngine, .testTrapEngine: true
+        }
+    }
+}
+
+/// Which routes to show, a page at a time.
+public struct RouteQuery: Hashable, Sendable, Codable {
+    /// How `prefix` selects.
+    public enum Match: String, Hashable, Sendable, Codable, CaseIterable {
+        /// The route that a packet to the prefix would take.
+        case longest
+        /// This prefix only.
+        case exact
+        /// This prefix and everything within it.
+        case within
+    }
+    /// `ipv4-unicast` or `ipv6-unicast`; `nil` shows both, or the family of `prefix`.
+    public var family: String?
+    /// A prefix or an address.
+    public var prefix: String?
+    public var match: Match
+    /// Only routes from this neighbour, as it sent them and before policy.
+    public var receivedFrom: String?
+    /// Only routes as sent to this neighbour.
+    public var advertisedTo: String?
+    /// All paths with their attributes, not only the best one.
+    public var detail: Bool
+    /// Where the page begins: `RoutesView.next` of the page before.
+    public var after: String?
+    /// Most routes of a page, 1…10000.
+    public var limit: Int
+
+    public init(
+        family: String? = nil, prefix: String? = nil, match: Match = .longest, receivedFrom: String? = nil,
+        advertisedTo: String? = nil, detail: Bool = false, after: String? = nil, limit: Int = 1000
+    ) {
+        self.family = family
+        self.prefix = prefix
+        self.match = match
+        self.receivedFrom = receivedFrom
+        self.advertisedTo = advertisedTo
+        self.detail = detail
+        self.after = after
+        self.limit = limit
+    }
+}
+
+/// Which events to show.
+public struct EventQuery: Hashable, Sendable, Codable {
+    /// Only events with a greater number: `EventsView.last` of the answer before.
+    public var after: UInt64?
+    /// `debug`, `info`, `notice`, `warning` or `alarm` and worse.
+    public var severity: String
+    public var component: String?
+    /// The newest so many, 1…10000.
+    public var limit: Int
+    /// Goes on with new ones until the caller hangs up.
+    public var follow: Bool
+
+    public init(
+        after: UInt64? = nil, severity: String = "info", component: String? = nil, limit: Int = 100, follow: Bool = false
+    ) {
+        self.after = after
+        self.severity = severity
+        self.component = component
+        self.limit = limit
+        self.follow = follow
+    }
+}
+
+public struct ConfigurationQuery: Hashable, Sendable, Codable {
+    /// `nil`: the one in force.
+    public var revision: UInt64?
+    /// Every value that counts, written the same way always, instead of the operator's own text.
+    public var canonical: Bool
+
+    public init(revision: UInt64? = nil, canonical: Bool = false) {
+        self.revision = revision
+        self.canonical = canonical
+    }
+}
+
+/// A configuration as its author wrote it.
+public struct ConfigurationText: Hashable, Sendable, Codable {
+    /// For messages only; the controller does not read this file.
+    public var file: String
+    public var text: String
+    public init(file: String, text: String) {
+        self.file = file
+        self.text = text
+    }
+}
+
+public struct ConfigurationApply: Hashable, Sendable, Codable {
+    public var configuration: ConfigurationText
+    public var comment: String
+    /// Check and compare, but change nothing.
+    public var dryRun: Bool
+
+    public init(configuration: ConfigurationText, comment: String = "", dryRun: Bool = false) {
+        self.configuration = configuration
+        self.comment = comment
+        self.dryRun = dryRun
+    }
+}
+
+public struct ConfigurationDiffQuery: Hashable, Sendable, Codable {
+    /// `nil`: the revision before `to`.
+    public var from: UInt64?
+    /// `nil`: the one in force.
+    public var to: UInt64?
+    public init(from: UInt64? = nil, to: UInt64? = nil) {
+        self.from = from
+        self.to = to
+    }
+}
+
+public struct ConfigurationRollback: Hashable, Sendable, Codable {
+    public var revision: UInt64
+    public var comment: String
+    public init(revision: UInt64, comment: String = "") {
+        self.revision = revision
+        self.comment = comment
+    }
+}
+
+public struct SwitchoverOrder: Hashable, Sendable, Codable {
+    public var reason: String
+    /// Even if the standby is not ready: sessions that it cannot resume start anew.
+    public var force: Bool
+    public init(reason: String = "", force: Bool = false) {
+        self.reason = reason
+        self.force = force
+    }
+}
+
+public struct ClearBGP: Hashable, Sendable, Codable {
+    public enum Mode: String, Hashable, Sendable, Codable, CaseIterable {
+        /// Ends the session with Cease (administrative reset).
+        case hard
+        /// Asks for the routes again (RFC 2918).
+        case softIn = "soft-in"
+        /// Runs the routes through the export policy again and sends what changes.
+        case softOut = "soft-out"
+        case soft
+    }
+    /// A neighbour, or `*` for all.
+    public var address: String
+    public var mode: Mode
+    /// RFC 9003: text for the neighbour, with `hard`.
+    public var message: String
+
+    public init(address: String, mode: Mode = .hard, message: String = "") {
+        self.address = address
+        self.mode = mode
+        self.message = message
+    }
+}
