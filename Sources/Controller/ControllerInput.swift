@@ -1,0 +1,88 @@
+import Engine
+import Machine
+import Records
+import Redundancy
+
+/// What a controller is told, besides frames (`Controller.receive`).
+///
+/// The world gives inputs in bursts and ends each with `.endOfBatch`: records of a burst go to the standby in one message
+/// and to the engine in one piece of work, and frames leave after it.
+public enum ControllerInput: Sendable {
+    /// Once, first: the controller begins (FIG. 10). With the result of the self-test: what is missing, or nothing.
+    case start(failedTests: [String])
+
+    // MARK: the replication channel
+
+    /// The transport (TLS) to the twin is up. Either side may have opened it; there is one at a time.
+    case channelOpened
+    /// Octets from the twin, in any portions.
+    case channelReceived([UInt8])
+    /// The transport is gone. `isProcessDead`: the host saw the twin's process end (reset or end of stream) rather than
+    /// closing the channel itself.
+    case channelClosed(reason: String, isProcessDead: Bool)
+    /// A datagram came on the plain path for dying gasps. It is checked here.
+    case dyingGasp([UInt8])
+
+    // MARK: the arbiter, the engine, the host
+
+    /// The answer to the oldest unanswered `ControllerOutput.arbiter`.
+    case arbiter(ArbiterAnswer)
+    /// The answer to a piece of work, in order. `.snapshot` reports do not come here: the world encodes the snapshot on
+    /// a thread of its own and gives `.snapshotEncoded`.
+    case engine(EngineReport)
+    case snapshotEncoded(LogIndex, [UInt8])
+    /// The engine has not come back from the record with this index (0: from other work) for the watchdog's time.
+    case engineStuck(LogIndex)
+    /// Carrier of one of the host's interfaces.
+    case link(InterfaceID, isUp: Bool)
+    case memory(MemoryPressure)
+
+    // MARK: the operator
+
+    case request(OperatorRequestID, OperatorRequest)
+
+    // MARK: the datastore (FIG. 14)
+
+    /// The local datastore has committed this transaction; the twin's must follow. At most 1 MiB. Given on the active.
+    case mirror(transaction: UInt64, [UInt8])
+    /// The local datastore's answer to `ControllerOutput.mirror`; `nil` means done, else why not.
+    case mirrored(transaction: UInt64, refusal: String?)
+
+    /// The end of a burst of inputs.
+    case endOfBatch
+    /// Time passed. Give it when `nextDeadline` is due; `.endOfBatch` follows.
+    case time
+}
+
+/// Memory exhaustion is an error that calls for a switchover (patent, "Software/hardware failures").
+public enum MemoryPressure: UInt8, Sendable, Hashable {
+    case none = 0
+    /// The warning level: an alarm.
+    case warning = 1
+    /// The threshold: hand over gracefully if the twin is ready.
+    case critical = 2
+}
+
+/// Names a request, so that its answer finds whoever asked.
+public struct OperatorRequestID: Hashable, Sendable {
+    public var value: UInt64
+    public init(_ value: UInt64) { self.value = value }
+}
+
+public enum OperatorRequest: Sendable {
+    /// FIG. 11: graceful. Answered when it is finished, or refused with the reason.
+    case switchover(reason: String)
+    /// Give mastership up at once, without preparation (FIG. 13 on the twin). Refused unless the twin is ready.
+    case forcedSwitchover(reason: String)
+    /// Takes a standby out of redundancy, or back.
+    case goOffline(reason: String)
+    case goOnline
+    /// A configuration that is validated and encoded as the engine wants it. Refused on a standby and during a switchover.
+    case commit(revision: UInt64, [UInt8])
+    case command(EngineCommand)
+}
+
+public enum OperatorAnswer: Sendable, Hashable {
+    case done(String)
+    case refused(String)
+}

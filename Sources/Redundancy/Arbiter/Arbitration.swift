@@ -1,0 +1,46 @@
+import Machine
+import Records
+
+/// What a controller asks of the arbiter (DESIGN §8). Every request gets exactly one `ArbiterAnswer`, in order.
+///
+/// The arbiter keeps four things: the epoch, who holds it, until when (the lease), and for each controller whether its
+/// copy is current. `LeaseTable` is the reference of what it answers; `link` decides without a third party.
+public enum ArbiterRequest: Sendable, Hashable {
+    /// Mastership for the asker, under a new epoch. Refused while somebody else's lease runs, except when the holder has
+    /// released it or is known to be dead. Answered by `granted` or `denied`.
+    /// `atLeast`: the new epoch must exceed this one, the greatest that the asker has seen.
+    case acquire(atLeast: Epoch)
+    /// The holder lives: the lease begins anew. It may even have run out, as long as nobody took the epoch.
+    /// Answered by `renewed` or `lost`.
+    case renew(Epoch)
+    /// The holder gives mastership up in favour of its twin, which alone may acquire it for a while (graceful switchover).
+    /// Answered by `released` or `lost`.
+    case release(Epoch)
+    /// The holder says whether its twin's copy is current. Going on alone waits for the answer to `false`; until then
+    /// the twin may resume sessions. Answered by `twinEligibility` or `lost`.
+    case setTwinEligible(Epoch, Bool)
+}
+
+/// What the arbiter says. Deadlines are on the asker's own monotonic clock (the clock of `Controller`'s `now`).
+public enum ArbiterAnswer: Sendable, Hashable {
+    /// The asker is the router under `epoch` until `leaseUntil`. `mayResume`: its copy was current, so that it may go on
+    /// with the sessions; otherwise it must start them anew (`RecordBody.mastership` with `isFresh`).
+    case granted(Epoch, leaseUntil: Instant, mayResume: Bool)
+    /// `holder` holds `epoch`; asking again before `retryAt` is pointless unless the holder dies.
+    case denied(holder: ControllerID?, Epoch, retryAt: Instant)
+    case renewed(Epoch, leaseUntil: Instant)
+    case released(Epoch)
+    case twinEligibility(Epoch, Bool)
+    /// The asker no longer holds what it thought it held; `Epoch` is the one in force.
+    case lost(Epoch)
+    /// The arbiter itself cannot be asked (disk, network). The lease runs out by itself; ask again.
+    case unavailable(String)
+}
+
+/// Which arbiter decides.
+public enum ArbiterKind: String, Hashable, Sendable, Codable, CaseIterable {
+    /// The pair decides between itself by the channel and by advertisements on the service segments: see `LinkArbiter`.
+    case link
+    /// A file that both controllers of one machine map; the world outside `Controller` answers the requests.
+    case leasefile
+}
