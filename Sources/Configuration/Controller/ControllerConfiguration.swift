@@ -1,0 +1,109 @@
+import Records
+import Wire
+
+/// What one controller is told about itself: its own file, read once at start. What the network sees is in the router
+/// configuration, which is replicated; nothing here is.
+public struct ControllerConfiguration: Hashable, Sendable {
+    /// Which device of this host carries an interface of the router.
+    public struct InterfaceBinding: Hashable, Sendable {
+        public var name: String
+        public var device: String
+        public init(name: String, device: String) {
+            self.name = name
+            self.device = device
+        }
+    }
+    /// How the router's own addresses are kept from the host's forwarding (DESIGN §10).
+    public enum Guard: String, Hashable, Sendable, CaseIterable {
+        /// Refuse to start without the rule while `ip_forward=1`.
+        case check
+        /// Add the rule.
+        case install
+        case ignore
+    }
+    public enum LogLevel: String, Hashable, Sendable, CaseIterable {
+        case debug, info, notice, warning, error
+    }
+
+    public var controller: ControllerID
+    /// For people and logs.
+    public var name: String
+    /// Both controllers must say the same.
+    public var pair: String
+    /// 1…255. When both start at once the higher becomes active; controller a if they are equal.
+    public var priority: UInt8 = 100
+    /// In the order of the file.
+    public var interfaces: [InterfaceBinding]
+    /// `nil`: this controller is alone.
+    public var redundancy: RedundancyConfiguration?
+    public var arbiter = ArbiterConfiguration.link
+    /// Path of the SQLite file.
+    public var datastore: String
+    /// Path of the Unix domain socket.
+    public var managementSocket: String = "/run/lockstep/lockstep.sock"
+    /// Path of the router configuration, for when the datastore holds none.
+    public var routerConfiguration: String?
+    /// An engine that works on one piece for longer is stuck. 20 ms…60 s.
+    public var watchdog = Duration.milliseconds(500)
+    public var `guard` = Guard.check
+    public var logLevel = LogLevel.info
+    /// Octets of the process at which an event warns, and at which it hands over.
+    public var memoryWarning: UInt64?
+    public var memoryLimit: UInt64?
+
+    public init(
+        controller: ControllerID, pair: String = "lockstep", interfaces: [InterfaceBinding],
+        redundancy: RedundancyConfiguration?
+    ) {
+        self.controller = controller
+        self.pair = pair
+        self.name = "\(pair)-\(controller == .a ? "a" : "b")"
+        self.interfaces = interfaces
+        self.redundancy = redundancy
+        datastore = "/var/lib/lockstep/\(name).sqlite"
+    }
+
+    public var isAlone: Bool { redundancy == nil }
+
+    public func device(for interface: String) -> String? { interfaces.first { $0.name == interface }?.device }
+}
+
+/// The channel to the twin.
+public struct RedundancyConfiguration: Hashable, Sendable {
+    /// Who may be the twin.
+    public enum Security: Hashable, Sendable {
+        /// TLS 1.3 with a shared key, from this file.
+        case sharedKey(file: String)
+        /// TLS 1.3 with certificates on both sides. `peerName`: a name that the twin's certificate must hold.
+        case certificates(certificate: String, privateKey: String, authority: String, peerName: String?)
+        /// Plain. Anybody on the link can be the twin.
+        case insecure
+    }
+    public var local: IPAddress
+    public var peer: IPAddress
+    /// TCP. Controller a listens, controller b connects.
+    public var port: UInt16 = 7179
+    /// UDP, heartbeats and the dying gasp.
+    public var gaspPort: UInt16 = 7180
+    public var security: Security
+    /// 1 ms…1 s
+    public var heartbeatInterval = Duration.milliseconds(10)
+    /// So many intervals without a heartbeat mean that the twin is dead. 2…255
+    public var heartbeatMultiplier: UInt8 = 5
+    /// How long the active waits for the standby before it goes on alone. 10 ms…10 s
+    public var standbyTimeout = Duration.milliseconds(250)
+
+    public init(local: IPAddress, peer: IPAddress, security: Security) {
+        self.local = local
+        self.peer = peer
+        self.security = security
+    }
+}
+
+/// Who decides which controller may speak as the router (DESIGN §8).
+public enum ArbiterConfiguration: Hashable, Sendable {
+    /// The pair itself. It cannot be both safe and live in every partition.
+    case link
+    /// A locked and mapped file that both controllers of one machine see. 10 ms…10 s
+    case leaseFile(path: String, lease: Duration)
+}
