@@ -1,0 +1,211 @@
+"""Commands, daemons and their end.
+
+Everything the lab starts is registered here and ended by process id, whatever way the script itself
+ends. Nothing is ever looked up by name: other routers may run on the same machine.
+"""
+
+import atexit
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+_started = []
+_cleanups = []
+_began = time.monotonic()
+quiet = False
+
+
+class LabError(Exception):
+    """Something about the lab itself went wrong; the message is for the operator."""
+
+
+def say(text=""):
+    """One line of the timeline on the screen."""
+    if not quiet:
+        print(f"[{time.monotonic() - _began:8.3f}] {text}" if text else "", flush=True)
+
+
+def run(*command, check=True, timeout=60, feed=None):
+    """Runs a command to its end and returns its standard output."""
+    result = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True, timeout=timeout, input=feed)
+    if check and result.returncode != 0:
+        raise LabError(f"{' '.join(map(str, command))} failed: {result.stderr.strip() or result.stdout.strip()}")
+    return result.stdout
+
+
+def _die_with_parent():
+    # If this script is killed outright, no daemon may stay behind in a namespace. A new session keeps the
+    # terminal's Ctrl-C away from the daemons: they are ended in order by the clean-up instead.
+    os.setsid()
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+class Process:
+    """One daemon, in a namespace or not. `ip netns exec` execs, so its pid is the daemon's own."""
+
+    def __init__(self, command, namespace=None, log=None, pipes=False, environment=None, cwd=None):
+        words = [str(word) for word in command]
+        if namespace:
+            words = ["ip", "netns", "exec", namespace] + words
+        self.command = command
+        self.log = log
+        output = open(log, "ab") if log else subprocess.DEVNULL
+        self.popen = subprocess.Popen(
+            words, preexec_fn=_die_with_parent, cwd=cwd,
+            stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if pipes else output,
+            stderr=output, text=pipes or None,
+            env=dict(os.environ, **environment) if environment else None)
+        if log:
+            output.close()
+        self.pid = self.popen.pid
+        _started.append(self)
+
+    @property
+    def alive(self):
+        return self.popen.poll() is None
+
+    def signal(self, number):
+        """Sends a signal and returns the wall time just before it."""
+        at = time.time()
+        os.kill(self.pid, number)
+        return at
+
+    def stop(self, patience=2.0):
+        """Asks politely, then insists. Returns the exit status."""
+        if self.alive:
+            # A stopped process would never see SIGTERM.
+            self.popen.send_signal(signal.SIGCONT)
+            self.popen.terminate()
+            try:
+                self.popen.wait(patience)
+            except subprocess.TimeoutExpired:
+                self._end_group()
+        self._end_group()
+        return self.popen.wait()
+
+    def kill(self):
+        """SIGKILL. Returns the wall time just before it."""
+        at = time.time()
+        if self.alive:
+            self.popen.kill()
+        self.popen.wait()
+        return at
+
+    def _end_group(self):
+        # Some daemons (OpenBGPD) run as several processes; all are in the session made for this one.
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+    def tail(self, lines=8):
+        try:
+            with open(self.log, errors="replace") as file:
+                return "".join(file.readlines()[-lines:]).rstrip()
+        except (OSError, TypeError):
+            return ""
+
+
+def descendants(pid):
+    """The process and all its children, for daemons that share their work among several."""
+    found = [pid]
+    for one in found:
+        try:
+            for task in os.listdir(f"/proc/{one}/task"):
+                with open(f"/proc/{one}/task/{task}/children") as file:
+                    found.extend(int(word) for word in file.read().split())
+        except OSError:
+            pass
+    return found
+
+
+def cpu_seconds(pid):
+    """User plus system time of a process and its children so far."""
+    ticks = 0
+    for one in descendants(pid):
+        try:
+            with open(f"/proc/{one}/stat") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+        except (OSError, IndexError):
+            pass
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def fine_cpu_seconds(pid):
+    """The same by the scheduler's own nanosecond counters, summed over all threads that still live."""
+    total = 0
+    for one in descendants(pid):
+        try:
+            for task in os.listdir(f"/proc/{one}/task"):
+                with open(f"/proc/{one}/task/{task}/schedstat") as file:
+                    total += int(file.read().split()[0])
+        except (OSError, IndexError, ValueError):
+            pass
+    return total / 1e9
+
+
+def peak_memory(pid):
+    """Largest resident size so far, in octets, summed over a daemon's processes."""
+    total = 0
+    for one in descendants(pid):
+        try:
+            with open(f"/proc/{one}/status") as file:
+                for line in file:
+                    if line.startswith("VmHWM:"):
+                        total += int(line.split()[1]) * 1024
+        except OSError:
+            pass
+    return total
+
+
+def on_exit(action):
+    """Registers a clean-up; they run in reverse order after all processes have ended."""
+    _cleanups.append(action)
+
+
+def clean_up():
+    while _started:
+        process = _started.pop()
+        try:
+            process.stop(patience=0.5)
+        except Exception as error:
+            print(f"lab: could not end process {process.pid}: {error}", file=sys.stderr)
+    while _cleanups:
+        action = _cleanups.pop()
+        try:
+            action()
+        except Exception as error:
+            print(f"lab: clean-up failed: {error}", file=sys.stderr)
+
+
+def _stop_on_signal(number, _frame):
+    raise SystemExit(128 + number)
+
+
+def install_signal_handlers():
+    """Ctrl-C and SIGTERM end the script through its ordinary clean-up."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop_on_signal)
+
+
+atexit.register(clean_up)
+
+
+def wait_until(condition, timeout, what, interval=0.1):
+    """Waits for a condition and returns its value; LabError when it does not come true in time."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise LabError(f"{what}: not within {timeout:g} s")
+        time.sleep(interval)

@@ -1,0 +1,140 @@
+"""Namespaces, the service LAN and the redundancy link.
+
+    ctl-a ──red── ctl-b          198.18.255.1 / .2
+      │svc0         │svc0        no address: the line card owns the router's
+    ══╧═════════════╧══ lan ══╤═══════╤══════╤═══════╤═════════╤══════╤════
+                             frr    bird   gobgp  openbgpd   loader  sink
+
+Every name begins with the pid of the script, so several labs can run beside each other and what a killed
+one left behind can be told and removed.
+"""
+
+import ipaddress
+import os
+import re
+
+from .processes import LabError, on_exit, run
+
+LAN4 = ipaddress.ip_network("198.18.0.0/24")
+LAN6 = ipaddress.ip_network("2001:db8:18::/64")
+ROUTER4 = "198.18.0.1"
+ROUTER6 = "2001:db8:18::1"
+ROUTER_AS = 65000
+# Locally administered, so that it can be nobody's real one.
+VIRTUAL_MAC = "02:4c:53:00:00:01"
+REDUNDANCY = {"a": "198.18.255.1", "b": "198.18.255.2"}
+_PREFIX = "lockstep"
+
+
+def remove_orphans():
+    """Removes namespaces of labs whose script is dead, with the processes still in them."""
+    for line in run("ip", "netns", "list").splitlines():
+        name = line.split()[0] if line.split() else ""
+        match = re.fullmatch(rf"{_PREFIX}(\d+)-[a-z0-9-]+", name)
+        if not match or os.path.exists(f"/proc/{match[1]}"):
+            continue
+        for pid in run("ip", "netns", "pids", name, check=False).split():
+            try:
+                os.kill(int(pid), 9)
+            except OSError:
+                pass
+        run("ip", "netns", "delete", name, check=False)
+
+
+class Topology:
+    """Makes namespaces and links; removes them all at the end."""
+
+    def __init__(self, offload=True, forwarding=True):
+        self.offload = offload
+        self.forwarding = forwarding
+        self.ports = {}
+        self._made = []
+        remove_orphans()
+        on_exit(self.remove)
+        self.lan = self._namespace("lan")
+        self._in(self.lan, "ip", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0", "stp_state", "0")
+        self._in(self.lan, "ip", "link", "set", "br0", "up")
+
+    def name(self, short):
+        return f"{_PREFIX}{os.getpid()}-{short}"
+
+    def _namespace(self, short):
+        name = self.name(short)
+        run("ip", "netns", "add", name)
+        self._made.append(name)
+        run("ip", "-n", name, "link", "set", "lo", "up")
+        return name
+
+    @staticmethod
+    def _in(namespace, *command, check=True):
+        return run("ip", "netns", "exec", namespace, *command, check=check)
+
+    def _set_offload(self, namespace, device):
+        if not self.offload:
+            self._in(namespace, "ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+
+    def _attach(self, namespace, device, port):
+        """A cable from `device` in the namespace to a port of the service LAN."""
+        run("ip", "link", "add", "name", device, "netns", namespace, "type", "veth",
+            "peer", "name", port, "netns", self.lan)
+        self._set_offload(namespace, device)
+        self._set_offload(self.lan, port)
+        # The LAN's own side needs no addresses; without this it would talk IPv6 on every port.
+        run("ip", "-n", self.lan, "link", "set", port, "addrgenmode", "none")
+        run("ip", "-n", self.lan, "link", "set", port, "master", "br0", "up")
+        index = run("ip", "netns", "exec", self.lan, "cat", f"/sys/class/net/{port}/ifindex")
+        self.ports[port] = int(index)
+
+    def add_host(self, short, address4, address6, mac=None):
+        """A namespace with one foot on the LAN and addresses of its own."""
+        namespace = self._namespace(short)
+        self._attach(namespace, "eth0", f"p-{short}"[:15])
+        if mac:
+            run("ip", "-n", namespace, "link", "set", "eth0", "address", mac)
+        run("ip", "-n", namespace, "link", "set", "eth0", "up")
+        if address4:
+            run("ip", "-n", namespace, "address", "add", f"{address4}/{LAN4.prefixlen}", "dev", "eth0")
+        if address6:
+            run("ip", "-n", namespace, "address", "add", f"{address6}/{LAN6.prefixlen}", "dev", "eth0", "nodad")
+        return namespace
+
+    def add_controllers(self):
+        """Both controllers: a port on the LAN without any address, and the link between them."""
+        names = {side: self._namespace(f"ctl-{side}") for side in "ab"}
+        for side, namespace in names.items():
+            self._attach(namespace, "svc0", f"p-ctl-{side}")
+            # No address and no neighbour discovery of the host's own on the service LAN.
+            run("ip", "-n", namespace, "link", "set", "svc0", "addrgenmode", "none")
+            run("ip", "-n", namespace, "link", "set", "svc0", "up")
+        run("ip", "link", "add", "name", "red0", "netns", names["a"], "type", "veth",
+            "peer", "name", "red0", "netns", names["b"])
+        for side, namespace in names.items():
+            run("ip", "-n", namespace, "address", "add", f"{REDUNDANCY[side]}/30", "dev", "red0")
+            run("ip", "-n", namespace, "link", "set", "red0", "up")
+            if self.forwarding:
+                self._in(namespace, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+            self._guard(namespace)
+        return names
+
+    def _guard(self, namespace):
+        """A forwarding host that does not own the router's addresses would send packets for them back to
+        the LAN, with redirects and TTL-exceeded storms: it has to drop them (Docs/operations.md)."""
+        rules = f"""
+            table inet lockstep {{
+                chain guard {{
+                    type filter hook prerouting priority raw; policy accept;
+                    ip daddr {ROUTER4} drop
+                    ip6 daddr {ROUTER6} drop
+                }}
+            }}"""
+        run("ip", "netns", "exec", namespace, "nft", "-f", "-", feed=rules)
+
+    def remove(self):
+        for name in reversed(self._made):
+            run("ip", "netns", "delete", name, check=False)
+        self._made = []
+
+
+def require_root():
+    if os.geteuid() != 0:
+        raise LabError("the lab makes network namespaces: run it as root")
