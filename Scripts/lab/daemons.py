@@ -261,16 +261,12 @@ class OpenBGPD(Daemon):
 router-id {self.address4}
 fib-update no
 holdtime min 3
-connect-retry 1
-log updates
 socket "{self.path('bgpd.sock')}"
 listen on {self.address4}
 listen on {self.address6}
 allow from any
 allow to any
 """
-        # `connect-retry` and `log updates` are not useful to every release: kept out if it refuses them.
-        text = text.replace("connect-retry 1\n", "").replace("log updates\n", "")
         for n in self.neighbours:
             local = self.address4 if n.family == 4 else self.address6
             text += f"""neighbor {n.address} {{
@@ -289,13 +285,18 @@ allow to any
 
     def query(self):
         text = run("bgpctl", "-s", self.path("bgpd.sock"), "-j", "show", "neighbor", timeout=30)
+        # It counts nothing itself, but its log on the standard error has every change of state.
+        with open(self.path("log"), errors="replace") as file:
+            log = file.read()
         found = {}
         for n in json.loads(text).get("neighbors", []):
             stats = n.get("stats", {})
             up = n.get("state") == "Established"
+            changes = re.findall(rf"neighbor {re.escape(n['remote_addr'])}\S*: state change (\w+) -> (\w+)", log)
             found[n["remote_addr"]] = SessionReport(
                 up=up, state=n.get("state", "?"),
                 up_since=time.time() - n["last_updown_sec"] if up and "last_updown_sec" in n else None,
+                dropped=sum(1 for old, _ in changes if old == "Established"),
                 prefixes=stats.get("prefixes", {}).get("received", 0))
         return found
 

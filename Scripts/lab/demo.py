@@ -1,0 +1,274 @@
+"""Scripts/demo, Scripts/soak and Scripts/lab-test: one lab, the failures asked for, a verdict."""
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import sys
+import time
+
+from . import failures, processes, table
+from .daemons import BIRD
+from .lab import Lab
+from .lockstep import Pair, StandIn, build_products
+from .processes import LabError, Process, install_signal_handlers, say
+from .topology import ROUTER4, ROUTER6, ROUTER_AS
+
+
+def _arguments(program, words):
+    parser = argparse.ArgumentParser(
+        prog=f"Scripts/{program}",
+        description="Two lockstepd, one router, real peers in namespaces; controllers fail while updates flow.")
+    parser.add_argument("--quick", action="store_true", help="a small table (20,000 routes)")
+    parser.add_argument("--kind", action="append", choices=failures.KINDS + ("control", "all"),
+                        help="the failure; may be given several times (default: kill; all: every kind)")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="each kind so many times")
+    parser.add_argument("--offload", choices=("on", "off"), default="on", help="veth offloads (default: on, as veth has them)")
+    parser.add_argument("--keep", action="store_true", help="leave the lab running at the end, until Ctrl-C")
+    parser.add_argument("--peers", default="frr,bird,gobgp,openbgpd", help="makes of peers, separated by commas")
+    parser.add_argument("--hold", type=int, help="BGP hold time in seconds (default: 9 with --quick, else 30)")
+    parser.add_argument("--rate", type=int, default=1000, help="changed prefixes a second while failures happen")
+    parser.add_argument("--routes", help="N4,N6: size of the table instead of --quick's or the whole one")
+    parser.add_argument("--arbiter", choices=("leasefile", "link"), default="leasefile")
+    parser.add_argument("--no-control", action="store_true", help="leave out the control run")
+    parser.add_argument("--json", metavar="FILE", help="write all results there")
+    parser.add_argument("--router", choices=("lockstep", "bird"), default="lockstep",
+                        help="bird: an ordinary router in place of the pair; only the control run makes sense")
+    parser.add_argument("--programs", metavar="FOLDER", help="lockstepd and lockstepctl are there; build nothing")
+    return parser.parse_args(words)
+
+
+def _kinds(chosen):
+    kinds = []
+    for kind in chosen or ["kill"]:
+        kinds += [k for k in failures.KINDS if k not in kinds] if kind == "all" else [kind]
+    return [k for k in kinds if k != "control"]
+
+
+def _sizes(options):
+    if options.routes:
+        count4, count6 = (int(word) for word in options.routes.split(","))
+        return count4, count6
+    return (table.QUICK4, table.QUICK6) if options.quick else (table.FULL4, table.FULL6)
+
+
+class Session:
+    """One run of the script."""
+
+    def __init__(self, options):
+        self.options = options
+        self.kinds = _kinds(options.kind)
+        self.outcomes = []
+        self.control = None
+        self.facts = {}
+
+    def prepare(self):
+        options = self.options
+        programs = None
+        if options.router == "lockstep":
+            say("building the release (quick when it is up to date)")
+            programs = build_products(options.programs)
+        count4, count6 = _sizes(options)
+        hold = options.hold or (9 if max(count4, count6) <= 50_000 else 30)
+        self.hold = hold
+        lab = self.lab = Lab(options.peers.split(","), offload=options.offload == "on", hold=hold, keep_files=options.keep)
+        say(f"lab in {lab.folder}: two controllers, a LAN, {', '.join(d.make for d in lab.peers.values())}, loader, sink"
+            f" (offloads {options.offload}, hold time {hold} s)")
+        prepared = table.prepare(os.path.join(lab.folder, "table"), count4, count6)
+        say(f"table: {prepared.count4:,} IPv4 and {prepared.count6:,} IPv6 routes ({prepared.source})")
+        if options.router == "lockstep":
+            lab.router = Pair(lab.controllers, os.path.join(lab.folder, "pair"), lab.router_neighbours, programs,
+                              arbiter=options.arbiter, poison="poison" in self.kinds)
+        else:
+            daemon = BIRD(lab.controllers["a"], os.path.join(lab.folder, "router"), ROUTER_AS, ROUTER4, ROUTER6,
+                          lab.router_neighbours)
+            lab.router = StandIn(daemon, lab.controllers["a"])
+        lab.router.start()
+        lab.start_peers(prepared)
+        active, took = lab.router.wait_redundant()
+        if lab.router.redundant:
+            say(f"the pair is redundant after {took:.2f} s, active is {active.side}")
+        took = lab.wait_sessions(90)
+        say(f"all {2 * len(lab.peers) + len(lab.blasters)} sessions are up after {took:.1f} s")
+        timeout = 30 + (count4 + count6) / 5000
+        sink_took, _ = lab.load_table(timeout)
+        say(f"the whole table went through the router to the sink in {sink_took:.2f} s")
+        missing = lab.wait_prefixes(timeout)
+        if missing:
+            raise LabError("not all peers took the whole table: " +
+                           ", ".join(f"{peer} has {n} from {address}" for (peer, address), n in missing.items()))
+        say("every peer has the whole table")
+        problems = lab.settle()
+        if problems:
+            raise LabError("the table at the sink is not what was announced: " + "; ".join(problems))
+        self.facts = {"routes4": prepared.count4, "routes6": prepared.count6, "source": prepared.source,
+                      "table_to_sink_s": round(sink_took, 3), "hold": hold, "offload": options.offload,
+                      "arbiter": options.arbiter, "rate": options.rate, "peers": list(lab.peers)}
+
+    def run_failures(self, after_each=None):
+        lab, options = self.lab, self.options
+        if not lab.router.redundant:
+            return
+        churned = min(5000, max(1, lab.table.count4 // 2))
+        for round_number in range(options.repeat):
+            for kind in self.kinds:
+                say()
+                outcome = failures.make_failure(lab, kind, round_number, (options.rate, churned))
+                self.outcomes.append(outcome)
+                if options.json:
+                    self.write_json()
+                if after_each:
+                    after_each(outcome)
+
+    def run_control(self):
+        say()
+        self.control = failures.make_control(self.lab, self.hold)
+
+    @property
+    def passed(self):
+        return all(o.passed for o in self.outcomes) and (self.control is None or self.control.passed)
+
+    def summary(self):
+        """{kind: figures over all repetitions}."""
+        kinds = {}
+        for kind in dict.fromkeys(o.kind for o in self.outcomes):
+            of_kind = [o for o in self.outcomes if o.kind == kind]
+            kinds[kind] = {"runs": len(of_kind), "failed": sum(not o.passed for o in of_kind),
+                           "sessions_lost": sum(o.sessions_lost for o in of_kind)}
+            for name in ("first_frame_ms", "silence_ms", "rejoin_silence_ms", "update_gap_ms", "redundant_after_s"):
+                values = sorted(v for v in (getattr(o, name) for o in of_kind) if v is not None)
+                if values:
+                    kinds[kind][name] = {"min": values[0], "median": statistics.median(values),
+                                         "p99": values[min(len(values) - 1, int(len(values) * 0.99))], "max": values[-1]}
+        return kinds
+
+    def write_json(self):
+        value = {"facts": self.facts, "summary": self.summary(), "passed": self.passed,
+                 "outcomes": [o.record() for o in self.outcomes],
+                 "control": self.control.record() if self.control else None}
+        with open(self.options.json, "w") as file:
+            json.dump(value, file, indent=1)
+
+    def print_peers(self):
+        """What each peer itself says in the end."""
+        print()
+        print(f"{'peer':<10} {'session':<16} {'state':<12} {'up since':<13} {'flaps':>5} {'prefixes':>9}")
+        for name, view in self.lab.look().items():
+            for address, report in view.sessions.items():
+                since = time.strftime("%H:%M:%S", time.localtime(report.up_since)) if report.up_since else "-"
+                print(f"{name:<10} {address:<16} {report.state if view.make != 'GoBGP' else ('Established' if report.up else report.state):<12}"
+                      f" {since:<13} {'-' if report.dropped is None else report.dropped:>5} {report.prefixes:>9,}")
+
+    def print_verdict(self):
+        print()
+        print(f"{'failure':<10} {'runs':>5} {'failed':>6} {'sessions lost':>13} {'first frame ms':>24} {'longest silence ms':>24}"
+              f" {'redundant again s':>18}")
+        print(f"{'':<10} {'':>5} {'':>6} {'':>13} {'median / p99 / max':>24} {'median / p99 / max':>24} {'median':>18}")
+        def triple(figures):
+            return " / ".join(f"{figures[n]:.1f}" for n in ("median", "p99", "max")) if figures else "-"
+        for kind, row in self.summary().items():
+            again = row.get("redundant_after_s")
+            print(f"{kind:<10} {row['runs']:>5} {row['failed']:>6} {row['sessions_lost']:>13}"
+                  f" {triple(row.get('first_frame_ms')):>24} {triple(row.get('silence_ms')):>24}"
+                  f" {format(again['median'], '.2f') if again else '-':>18}")
+        if self.control:
+            print(f"{'control':<10} {1:>5} {int(not self.control.passed):>6} {self.control.sessions_lost:>13}"
+                  f"   (redundancy off: the peers have to notice, and did{'' if self.control.passed else ' NOT all'})")
+        print()
+        if self.outcomes:
+            forbidden = {}
+            for outcome in self.outcomes:
+                for name, count in outcome.disturbances.items():
+                    forbidden[name] = forbidden.get(name, 0) + count
+            print("on the wire during the failures: " + (", ".join(f"{n} × {name}" for name, n in forbidden.items())
+                  or "no SYN, FIN, RST, OPEN or NOTIFICATION, neither from the router nor to it"))
+        print("VERDICT: " + ("no peer noticed anything" if self.passed and self.outcomes else
+                             "as expected" if self.passed else "FAILED"))
+
+
+def demo(words, program="demo"):
+    options = _arguments(program, words)
+    session = Session(options)
+    session.prepare()
+    session.run_failures()
+    if session.outcomes:
+        session.print_peers()
+    if not options.no_control:
+        session.run_control()
+    session.print_verdict()
+    if options.json:
+        session.write_json()
+    if options.keep:
+        _keep(session)
+    return 0 if session.passed else 1
+
+
+def _keep(session):
+    lab = session.lab
+    print(f"\nThe lab stays until Ctrl-C. Files: {lab.folder}")
+    for name, namespace in [*lab.controllers.items(), *((n, d.namespace) for n, d in lab.peers.items())]:
+        print(f"  ip netns exec {namespace} ...    # {name}")
+    while True:
+        signal.pause()
+
+
+def soak(words):
+    """Scripts/soak: every kind a hundred times, with the results in a file."""
+    defaults = []
+    if not any(w == "--repeat" or w.startswith("--repeat=") for w in words):
+        defaults += ["--repeat", "100"]
+    if not any(w.startswith("--kind") for w in words):
+        defaults += ["--kind", "graceful", "--kind", "kill", "--kind", "freeze", "--kind", "crash", "--kind", "hang", "--kind", "standby"]
+    if not any(w.startswith("--json") for w in words):
+        defaults += ["--json", "soak.json"]
+    return demo(defaults + words, "soak")
+
+
+def lab_test(words):
+    """Scripts/lab-test: a small lab, every kind once; one PASS or FAIL line for each sentence checked."""
+    options = _arguments("lab-test", ["--routes", "4000,500", "--hold", "9"] + (["--kind", "all"] if not any(w.startswith("--kind") for w in words) else []) + words)
+    status = 0
+
+    def line(sentence, problems=()):
+        nonlocal status
+        if problems:
+            status = 1
+            print(f"FAIL {sentence}: {'; '.join(str(p).splitlines()[0] for p in problems)}", flush=True)
+        else:
+            print(f"PASS {sentence}", flush=True)
+
+    session = Session(options)
+    try:
+        session.prepare()
+        line("four makes of peer come up with one virtual router and take its whole table")
+        session.run_failures(lambda o: line(f"no peer notices: {failures.WHAT[o.kind]}", o.problems))
+    except LabError as error:
+        print(error, file=sys.stderr)
+        line("the lab runs to its end", [error])
+        return status
+    if not options.no_control:
+        try:
+            session.run_control()
+            line("without redundancy every peer notices", session.control.problems)
+        except LabError as error:
+            line("without redundancy every peer notices", [error])
+    if options.json:
+        session.write_json()
+    return status
+
+
+def main():
+    install_signal_handlers()
+    program, words = sys.argv[1], sys.argv[2:]
+    try:
+        status = {"demo": demo, "soak": soak, "lab-test": lab_test}[program](words)
+    except LabError as error:
+        print(f"\n{program}: {error}", file=sys.stderr)
+        status = 1
+    processes.clean_up()
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

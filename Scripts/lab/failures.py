@@ -1,0 +1,297 @@
+"""The ways in which a controller is made to fail, and what is measured around each.
+
+One window: look at the peers, start the capture, let it run for a moment, make the failure, watch, bring the
+dead controller back, wait until the router is redundant again, stop the capture, look again. A failure has
+passed when no session was lost, nothing forbidden was on the wire, the old active stayed silent after the new
+one had spoken, and the table at the sink is exactly what the loader announced.
+"""
+
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+
+from . import judge
+from .lockstep import POISON_PREFIX
+from .processes import LabError, say, wait_until
+
+KINDS = ("graceful", "kill", "freeze", "crash", "hang", "standby", "poison")
+WHAT = {
+    "graceful": "the operator asks for a switchover",
+    "kill": "SIGKILL of the active",
+    "freeze": "SIGSTOP of the active, SIGCONT later",
+    "crash": "SIGSEGV in the active",
+    "hang": "the engine of the active hangs",
+    "standby": "SIGKILL of the standby, which then joins again",
+    "poison": "a peer announces a prefix on which every engine traps",
+    "control": "redundancy off: the only controller is killed and started again",
+}
+# Milliseconds that must not be exceeded by the 99th percentile (the project's figures to reach).
+LIMITS = {"graceful": ("longest silence", 50), "kill": ("first frame", 50), "freeze": ("first frame", 200)}
+
+_BASELINE = 0.5          # capture before the failure
+_WATCH = 1.5             # capture after it, before the dead controller comes back
+_FROZEN = 2.0
+
+
+@dataclass
+class Outcome:
+    kind: str
+    number: int = 0
+    problems: list = field(default_factory=list)
+    sessions: int = 0
+    sessions_lost: int = 0
+    first_frame_ms: float = None
+    silence_ms: float = None             # longest, around the switchover
+    rejoin_silence_ms: float = None      # longest, while the other controller came back
+    tcp_silence_ms: dict = field(default_factory=dict)     # first TCP frame to each peer
+    update_gap_ms: float = None          # longest pause between updates at the sink
+    update_latency_max_ms: float = None
+    redundant_after_s: float = None
+    disturbances: dict = field(default_factory=dict)
+    stale_frames: int = 0
+    from_side: str = ""
+    to_side: str = ""
+    verdict: judge.Verdict = None
+    incidents: list = field(default_factory=list)
+
+    @property
+    def passed(self):
+        return not self.problems
+
+    def record(self):
+        """For the JSON file."""
+        value = {name: getattr(self, name) for name in (
+            "kind", "number", "problems", "sessions", "sessions_lost", "first_frame_ms", "silence_ms",
+            "rejoin_silence_ms", "tcp_silence_ms", "update_gap_ms", "update_latency_max_ms", "redundant_after_s",
+            "disturbances", "stale_frames", "from_side", "to_side")}
+        value["passed"] = self.passed
+        return value
+
+
+def _milliseconds(seconds):
+    return None if seconds is None else round(seconds * 1000, 3)
+
+
+def _strike(kind, active, standby, lab):
+    """Makes the failure. Returns the wall time just before it."""
+    if kind == "graceful":
+        at = time.time()
+        active.control("switchover", timeout=15)
+        return at
+    if kind == "kill":
+        return active.process.signal(signal.SIGKILL)
+    if kind == "freeze":
+        return active.process.signal(signal.SIGSTOP)
+    if kind == "crash":
+        return active.process.signal(signal.SIGSEGV)
+    if kind == "hang":
+        at = time.time()
+        # The one that is asked may never answer.
+        active.control("test", "hang-engine", timeout=10, check=False)
+        return at
+    if kind == "standby":
+        return standby.process.signal(signal.SIGKILL)
+    if kind == "poison":
+        at = time.time()
+        lab.blasters["loader4"].ask(f"inject {POISON_PREFIX}")
+        return at
+    raise LabError(f"unknown kind of failure {kind}")
+
+
+def _bring_back(kind, pair, active):
+    """After the failure: whatever died is started again, whatever was frozen wakes."""
+    if kind == "freeze":
+        time.sleep(max(0, _FROZEN - _WATCH))
+        active.process.signal(signal.SIGCONT)
+        say(f"controller {active.side} wakes up (SIGCONT)")
+    for side in pair.sides:
+        controller = pair.controllers[side]
+        if kind == "hang" and controller is active:
+            # Its own watchdog ends it.
+            try:
+                wait_until(lambda: not controller.alive, 5, "", interval=0.05)
+            except LabError:
+                continue
+        if not controller.alive:
+            controller.process.popen.wait()
+            controller.start()
+            say(f"controller {side} is started again")
+
+
+def _poisoned(lab, text):
+    """Whether an incident belongs to the one session that a poisonous prefix may cost."""
+    return f"({lab.addresses['loader'][0]})" in text
+
+
+def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
+    """Runs one window and returns its Outcome."""
+    pair = lab.router
+    outcome = Outcome(kind, number)
+    active, _ = pair.wait_redundant()
+    standby = pair.other(active)
+    outcome.from_side = active.side
+    lab.churn(*churn)
+    before = lab.look()
+    for name in ("sink4", "sink6"):
+        lab.blasters[name].ask("mark")
+    capture = lab.start_capture()
+    time.sleep(_BASELINE)
+
+    struck = _strike(kind, active, standby, lab)
+    say(f"{WHAT[kind]} (active is {active.side})")
+    time.sleep(max(0, _WATCH - (time.time() - struck)))
+    back = time.time()
+    try:
+        _bring_back(kind, pair, active)
+        new_active, took = pair.wait_redundant()
+        outcome.to_side = new_active.side
+        outcome.redundant_after_s = round(time.time() - struck, 3)
+        say(f"redundant again, active is {new_active.side}; {took:.2f} s after the controller came back")
+    except LabError as error:
+        outcome.problems.append(str(error))
+    time.sleep(0.5)
+    sink = lab.blasters["sink4"].status()
+    told = lab.read_capture()
+    ended = time.time()
+
+    _read_wire(outcome, told, kind, lab, struck, back, active, capture)
+    outcome.update_gap_ms = _milliseconds(sink["longest_gap"])
+    outcome.update_latency_max_ms = _milliseconds(sink["latency_max"])
+    if sink["malformed"]:
+        outcome.problems.append(f"the sink saw {sink['malformed']} malformed messages: {sink['events'][-1:]}")
+    if kind == "poison":
+        lab.blasters["loader4"].ask(f"retract {POISON_PREFIX}")
+        _wait_loader(lab, outcome)
+    _compare_peers(outcome, before, lab, kind)
+    if kind in ("graceful", "kill", "freeze", "crash", "hang", "poison") and outcome.to_side == outcome.from_side:
+        outcome.problems.append(f"no switchover: {outcome.from_side} is still active")
+    if kind == "standby" and outcome.to_side and outcome.to_side != outcome.from_side:
+        outcome.problems.append("the active changed although only the standby was killed")
+
+    outcome.problems += lab.settle()
+    missing = lab.wait_prefixes(prefixes_timeout)
+    outcome.problems += [f"{peer} has {count} prefixes from {address}" for (peer, address), count in missing.items()]
+    _report(outcome)
+    return outcome
+
+
+def _wait_loader(lab, outcome):
+    loader = lab.blasters["loader4"]
+    try:
+        wait_until(lambda: loader.status()["state"] == "established", 30, "the poisoned session comes up again")
+        wait_until(lambda: not loader.status()["queued_bytes"], 30, "the loader announces its table again")
+    except LabError as error:
+        outcome.problems.append(str(error))
+
+
+def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
+    port = active.port
+    new_port = next(c.port for c in lab.router.controllers.values() if c is not active)
+    if told.frames_lost:
+        outcome.problems.append(f"the capture lost {told.frames_lost} frames: it proves nothing")
+    if not told.from_router:
+        outcome.problems.append("not one frame from the virtual MAC in the whole window")
+        return
+    if kind != "standby":
+        outcome.first_frame_ms = _milliseconds(told.first_frame_after(struck, new_port))
+        if outcome.first_frame_ms is None:
+            outcome.problems.append("the other controller never spoke as the router")
+        else:
+            spoke = struck + outcome.first_frame_ms / 1000
+            # A graceful switchover hands over in order; nobody may speak under the old epoch in any kind.
+            outcome.stale_frames = told.frames_between(port, spoke, told.ended)
+            if outcome.stale_frames:
+                outcome.problems.append(f"{outcome.stale_frames} frames of the old active after the new one spoke")
+    outcome.silence_ms = _milliseconds(told.longest_silence(struck - 0.05, back)[0])
+    outcome.rejoin_silence_ms = _milliseconds(told.longest_silence(back, told.ended - 0.15)[0])
+    outcome.tcp_silence_ms = {lab.peer_of(peer) + ("/6" if ":" in peer else "/4"): _milliseconds(seconds)
+                              for peer, seconds in told.first_tcp_after(struck).items()}
+    incidents = told.incidents
+    if kind == "poison":
+        incidents = [i for i in incidents if not _poisoned(lab, i[1])]
+        outcome.disturbances = {}
+        for _, text in incidents:
+            name = text.split(" (")[0]
+            outcome.disturbances[name] = outcome.disturbances.get(name, 0) + 1
+    else:
+        outcome.disturbances = told.disturbances()
+    outcome.incidents = [(round(at - struck, 4), text) for at, text in incidents]
+    if outcome.disturbances:
+        first = outcome.incidents[0] if outcome.incidents else ("", "")
+        outcome.problems.append("on the wire: " + ", ".join(f"{n} × {name}" for name, n in outcome.disturbances.items())
+                                + f"; first {first[1]} at {first[0]:+} s")
+    if told.stamps_backwards:
+        outcome.problems.append(f"{told.stamps_backwards} TCP timestamps went backwards")
+
+
+def _compare_peers(outcome, before, lab, kind):
+    after = lab.look()
+    outcome.verdict = judge.compare(before, after)
+    outcome.sessions = len(outcome.verdict.findings)
+    lost = [f for f in outcome.verdict.lost if not (kind == "poison" and f.peer == "loader4")]
+    outcome.sessions_lost = len(lost)
+    outcome.problems += [f"{f.peer} noticed: its session with {f.session} {f.why}" for f in lost]
+    if kind == "poison" and len(lost) == len(outcome.verdict.lost):
+        outcome.problems.append("the session that sent the poison was not reset")
+
+
+def _report(outcome):
+    figures = []
+    if outcome.first_frame_ms is not None:
+        figures.append(f"first frame after {outcome.first_frame_ms:.1f} ms")
+    if outcome.silence_ms is not None:
+        figures.append(f"longest silence {outcome.silence_ms:.1f} ms")
+    if outcome.update_gap_ms is not None:
+        figures.append(f"longest pause between updates {outcome.update_gap_ms:.0f} ms")
+    name, limit = LIMITS.get(outcome.kind, (None, None))
+    value = {"first frame": outcome.first_frame_ms, "longest silence": outcome.silence_ms}.get(name)
+    slow = f"; above the {limit} ms to reach" if limit and value is not None and value > limit else ""
+    say(f"{outcome.kind}: {outcome.sessions - outcome.sessions_lost} of {outcome.sessions} sessions survived; "
+        + ", ".join(figures) + slow)
+    for problem in outcome.problems:
+        say(f"  PROBLEM {problem}")
+
+
+def make_control(lab, hold):
+    """The script proves itself: without redundancy every peer must notice. Returns an Outcome whose problems
+    are the peers that did not."""
+    router = lab.router
+    outcome = Outcome("control")
+    active = router.wait_active()
+    if router.redundant and not router.alone:
+        standby = router.other(active)
+        standby.process.kill()
+        say(f"control run: controller {standby.side} is ended and stays so")
+        time.sleep(1.0)
+    lab.churn(200, 1000)
+    before = lab.look()
+    lab.start_capture("control")
+    time.sleep(_BASELINE)
+    struck = active.process.signal(signal.SIGKILL)
+    say(WHAT["control"])
+    active.process.popen.wait()
+    time.sleep(1.0)
+    active.start()
+
+    def unaware():
+        verdict = judge.compare(before, lab.look())
+        outcome.verdict = verdict
+        aware = {f.peer for f in verdict.lost}
+        return [name for name in before if name not in aware]
+    deadline = time.monotonic() + hold + 15
+    while unaware() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    told = lab.read_capture()
+    outcome.sessions = len(outcome.verdict.findings)
+    outcome.sessions_lost = len(outcome.verdict.lost)
+    outcome.silence_ms = _milliseconds(told.longest_silence(struck - 0.05)[0])
+    outcome.disturbances = told.disturbances()
+    outcome.problems = [f"{name} did not notice the death of the only controller" for name in unaware()]
+    if not outcome.disturbances:
+        outcome.problems.append("the capture shows no SYN, FIN, RST, OPEN or NOTIFICATION although sessions broke")
+    say(f"control: {outcome.sessions_lost} of {outcome.sessions} sessions were lost, silence {outcome.silence_ms:.0f} ms,"
+        f" on the wire {outcome.disturbances}: " + ("as it must be" if outcome.passed else "THE JUDGE IS BLIND"))
+    for problem in outcome.problems:
+        say(f"  PROBLEM {problem}")
+    return outcome

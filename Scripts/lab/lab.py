@@ -1,0 +1,138 @@
+"""One whole lab: topology, peers, loader, sink and the router in the middle."""
+
+import os
+import shutil
+import tempfile
+import time
+
+from . import judge
+from .blaster import Blaster, LineProgram, build
+from .daemons import MAKES, Neighbour
+from .processes import LabError, on_exit, say, wait_until
+from .topology import ROUTER4, ROUTER6, ROUTER_AS, Topology, require_root
+from .witness import Capture, read_capture
+
+_LOADER = ("198.18.0.21", "2001:db8:18::21", 65021)
+_SINK = ("198.18.0.22", "2001:db8:18::22", 65022)
+
+
+class Lab:
+    def __init__(self, makes=tuple(MAKES), offload=True, hold=9, keep_files=False):
+        require_root()
+        self.hold = hold
+        self.folder = tempfile.mkdtemp(prefix="lockstep-lab-")
+        # The peers' daemons drop their privileges and must still reach their files.
+        os.chmod(self.folder, 0o755)
+        if not keep_files:
+            on_exit(lambda: shutil.rmtree(self.folder, ignore_errors=True))
+        self.topology = Topology(offload=offload)
+        self.controllers = self.topology.add_controllers()
+        self.bgpblast = build(self.folder)
+        self.pulse_program = build(self.folder, os.path.join(os.path.dirname(__file__), "pulse.c"))
+        self.router = None
+        self.table = None
+        self.blasters = {}
+        self.peers = {}
+        self.addresses = {}        # peer name: its addresses
+        self.router_neighbours = []
+        for number, name in enumerate(makes):
+            a4, a6, asn = f"198.18.0.{11 + number}", f"2001:db8:18::{11 + number}", 65011 + number
+            namespace = self.topology.add_host(name, a4, a6)
+            self.peers[name] = MAKES[name](namespace, os.path.join(self.folder, name), asn, a4, a6,
+                                           [Neighbour(ROUTER4, ROUTER_AS, hold), Neighbour(ROUTER6, ROUTER_AS, hold)])
+            self._neighbour(name, a4, a6, asn)
+        self.loader_namespace = self.topology.add_host("loader", _LOADER[0], _LOADER[1])
+        self.sink_namespace = self.topology.add_host("sink", _SINK[0], _SINK[1])
+        self._neighbour("loader", *_LOADER)
+        self._neighbour("sink", *_SINK)
+        self.capture = None
+
+    def _neighbour(self, name, a4, a6, asn):
+        self.addresses[name] = (a4, a6)
+        # The router waits for its peers: their own retries decide how soon a session comes up.
+        self.router_neighbours += [Neighbour(a4, asn, self.hold, passive=True), Neighbour(a6, asn, self.hold, passive=True)]
+
+    def peer_of(self, address):
+        return next((name for name, addresses in self.addresses.items() if address in addresses), address)
+
+    def start_peers(self, table):
+        self.table = table
+        for daemon in self.peers.values():
+            daemon.start()
+        def blaster(name, namespace, who, family, router, table):
+            self.blasters[name] = Blaster(self.bgpblast, namespace, os.path.join(self.folder, f"{name}.log"),
+                                          who[family], router, who[2], ROUTER_AS, hold=self.hold, table=table)
+        blaster("loader4", self.loader_namespace, _LOADER, 0, ROUTER4, table)
+        blaster("loader6", self.loader_namespace, _LOADER, 1, ROUTER6, table)
+        blaster("sink4", self.sink_namespace, _SINK, 0, ROUTER4, None)
+        blaster("sink6", self.sink_namespace, _SINK, 1, ROUTER6, None)
+        self.pulse = LineProgram([self.pulse_program, _SINK[0], ROUTER4, "1000"], self.sink_namespace,
+                                 os.path.join(self.folder, "pulse.log"))
+
+    def wait_sessions(self, timeout=60):
+        began = time.monotonic()
+        judge.wait_all_up(self.peers, self.blasters, 2, timeout)
+        return time.monotonic() - began
+
+    def load_table(self, timeout):
+        """Announces the table and waits until the sink has all of it. Returns the seconds it took there."""
+        self.blasters["sink4"].ask(f"expect {self.table.count4} 0")
+        self.blasters["sink6"].ask(f"expect 0 {self.table.count6}")
+        began = time.monotonic()
+        for name in ("loader4", "loader6"):
+            self.blasters[name].ask("announce")
+        def complete():
+            return all(self.blasters[name].status()["complete_at"] for name in ("sink4", "sink6"))
+        try:
+            wait_until(complete, timeout, "the whole table at the sink", interval=0.25)
+        except LabError:
+            have = [self.blasters[n].status()[f"routes{n[-1]}"] for n in ("sink4", "sink6")]
+            raise LabError(f"the sink has {have[0]} + {have[1]} of {self.table.count4} + {self.table.count6} routes"
+                           f" after {timeout:g} s; {self.blasters['sink4'].status()['events'][-2:]}"
+                           f" {self.blasters['loader4'].status()['events'][-2:]}") from None
+        loader, sink = self.blasters["loader4"].status(), self.blasters["sink4"].status()
+        return sink["complete_at"] - loader["first_table_byte"], time.monotonic() - began
+
+    def wait_prefixes(self, timeout):
+        """Waits until every peer has accepted the whole table; returns what is still missing."""
+        wanted = {ROUTER4: self.table.count4, ROUTER6: self.table.count6}
+        deadline = time.monotonic() + timeout
+        while True:
+            missing = {key: count for key, count in judge.prefixes_of(self.peers).items() if count != wanted[key[1]]}
+            if not missing or time.monotonic() > deadline:
+                return missing
+            time.sleep(0.3)
+
+    def churn(self, rate, count):
+        self.blasters["loader4"].ask(f"churn {rate} {count}")
+
+    def settle(self, timeout=15):
+        """Stops the churn and waits until the sink has exactly what the loader announced. Returns why not."""
+        self.blasters["loader4"].ask("settle")
+        deadline = time.monotonic() + timeout
+        while True:
+            problems = []
+            for family in "46":
+                sent, got = self.blasters[f"loader{family}"].digest(), self.blasters[f"sink{family}"].digest()
+                if sent[f"sent{family}"] != got[f"received{family}"]:
+                    problems.append(f"IPv{family}: {got[f'received_count{family}']} routes at the sink,"
+                                    f" {sent[f'sent_count{family}']} announced, digests differ")
+            if not problems or time.monotonic() > deadline:
+                return problems
+            time.sleep(0.1)
+
+    def look(self):
+        return judge.look(self.peers, self.blasters)
+
+    def start_capture(self, name="window"):
+        self.capture = Capture(self.topology, os.path.join(self.folder, f"{name}.pcap"))
+        return self.capture
+
+    def read_capture(self, begin=None, end=None):
+        return read_capture(self.capture.stop(), begin, end)
+
+    def stop_peers(self):
+        for blaster in self.blasters.values():
+            blaster.stop()
+        for daemon in self.peers.values():
+            daemon.stop()

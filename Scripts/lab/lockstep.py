@@ -1,0 +1,240 @@
+"""The pair of controllers: their files, their processes, their command line.
+
+The keys are those of Docs/configuration.md; nothing else of the lab knows them.
+"""
+
+import json
+import os
+import secrets
+import subprocess
+import time
+
+from .processes import LabError, Process, run, say, wait_until
+from .topology import LAN4, LAN6, REDUNDANCY, ROUTER4, ROUTER6, ROUTER_AS, VIRTUAL_MAC
+
+REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# An announcement of this prefix makes the engine trap, by the hidden configuration key.
+POISON_PREFIX = "203.0.113.66/32"
+
+
+def build_products(folder=None):
+    """Builds the release and returns the folder of the programs. LOCKSTEP_BIN names programs built before."""
+    ready = folder or os.environ.get("LOCKSTEP_BIN")
+    if ready:
+        return ready
+    for product in ("lockstepd", "lockstepctl"):
+        command = ["swift", "build", "-c", "release", "--product", product, "--package-path", REPOSITORY]
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if result.returncode != 0:
+            raise LabError(f"building {product} failed:\n" + "\n".join(result.stdout.splitlines()[-30:]))
+    return run("swift", "build", "-c", "release", "--show-bin-path", "--package-path", REPOSITORY).strip()
+
+
+def router_configuration(neighbours, poison=False):
+    """The router as the network sees it. `neighbours`: daemons.Neighbour as seen from the router."""
+    lines = ["hostname: lockstep",
+             "interfaces:",
+             "  - name: lan",
+             f"    mac: {VIRTUAL_MAC}",
+             "    addresses:",
+             f"      - {ROUTER4}/{LAN4.prefixlen}",
+             f"      - {ROUTER6}/{LAN6.prefixlen}",
+             "bgp:",
+             f"  as: {ROUTER_AS}",
+             f"  router-id: {ROUTER4}",
+             "  neighbors:"]
+    for n in neighbours:
+        lines += [f"    - address: {n.address}",
+                  f"      remote-as: {n.asn}",
+                  f"      passive: {'true' if n.passive else 'false'}",
+                  "      import: accept-all",
+                  "      export: accept-all",
+                  f"      timers: {{hold: {n.hold}, connect-retry: 2}}"]
+        if n.password:
+            lines.append(f"      password: {n.password}")
+    lines += ["testing:", "  enabled: true"]
+    if poison:
+        lines.append(f"  trap-prefix: {POISON_PREFIX}")
+    return "\n".join(lines) + "\n"
+
+
+def controller_configuration(side, folder, alone=False, arbiter="leasefile"):
+    """One controller's own file."""
+    other = "b" if side == "a" else "a"
+    lines = [f"controller: {side}",
+             "pair: lab",
+             f"datastore: {folder}/{side}.sqlite",
+             f"management: {folder}/{side}.sock",
+             "interfaces:",
+             "  lan: svc0",
+             "guard: check"]
+    if alone:
+        lines.append("alone: true")
+    else:
+        lines += ["redundancy:",
+                  f"  local: {REDUNDANCY[side]}",
+                  f"  peer: {REDUNDANCY[other]}",
+                  "  key-file: pair.key"]
+        if arbiter == "leasefile":
+            lines.append(f"arbiter: {{lease-file: {folder}/mastership, lease: 50ms}}")
+        else:
+            lines.append("arbiter: link")
+    lines.append("router: router.yaml")
+    return "\n".join(lines) + "\n"
+
+
+class Controller:
+    """One lockstepd process and the way to ask it."""
+
+    def __init__(self, side, namespace, folder, programs):
+        self.side, self.namespace, self.folder, self.programs = side, namespace, folder, programs
+        self.process = None
+        self.log = os.path.join(folder, f"{side}.log")
+        self.socket = os.path.join(folder, f"{side}.sock")
+        self.port = f"p-ctl-{side}"
+        # A fixed place below /sys and /proc is enough for the daemon; core files land in the lab's folder.
+        self.config = os.path.join(folder, f"controller-{side}.yaml")
+
+    def start(self):
+        if os.path.exists(self.socket):
+            os.unlink(self.socket)
+        self.process = Process([os.path.join(self.programs, "lockstepd"), "--config", self.config],
+                               namespace=self.namespace, log=self.log, cwd=self.folder)
+
+    @property
+    def alive(self):
+        return self.process is not None and self.process.alive
+
+    def control(self, *words, timeout=5, check=True):
+        return run(os.path.join(self.programs, "lockstepctl"), "--socket", self.socket, *words,
+                   timeout=timeout, check=check)
+
+    def show(self, *words, timeout=5):
+        """A `show` as a value; None while the daemon does not answer."""
+        try:
+            return json.loads(self.control("show", *words, "--json", timeout=timeout))
+        except (LabError, ValueError, subprocess.TimeoutExpired):
+            return None
+
+    def redundancy(self):
+        return self.show("redundancy", timeout=2) if self.alive else None
+
+
+def is_active(redundancy):
+    """What `show redundancy --json` calls a controller that speaks as the router."""
+    state = str((redundancy or {}).get("state", "")).lower().replace("-", " ").replace("_", " ")
+    return state.startswith("active")
+
+
+def is_redundant(redundancy):
+    value = (redundancy or {}).get("redundant", (redundancy or {}).get("ready", False))
+    return value is True
+
+
+class Pair:
+    """Both controllers as one router under test."""
+
+    name = "lockstep"
+    redundant = True
+
+    def __init__(self, namespaces, folder, neighbours, programs, arbiter="leasefile", poison=False, alone=False):
+        os.makedirs(folder, exist_ok=True)
+        self.folder, self.alone = folder, alone
+        self.controllers = {side: Controller(side, namespaces[side], folder, programs) for side in "ab"}
+        self.arbiter = arbiter
+        with open(os.path.join(folder, "router.yaml"), "w") as file:
+            file.write(router_configuration(neighbours, poison=poison))
+        key = os.path.join(folder, "pair.key")
+        with open(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+        for side, controller in self.controllers.items():
+            with open(controller.config, "w") as file:
+                file.write(controller_configuration(side, folder, alone=alone, arbiter=arbiter))
+
+    @property
+    def sides(self):
+        return ["a"] if self.alone else ["a", "b"]
+
+    def start(self):
+        for side in self.sides:
+            self.controllers[side].start()
+
+    def stop(self):
+        for controller in self.controllers.values():
+            if controller.process:
+                controller.process.stop()
+
+    def active(self):
+        """The controller that says it is active, or None."""
+        for side in self.sides:
+            if is_active(self.controllers[side].redundancy()):
+                return self.controllers[side]
+        return None
+
+    def other(self, controller):
+        return self.controllers["b" if controller.side == "a" else "a"]
+
+    def wait_active(self, timeout=20):
+        return wait_until(self.active, timeout, "a controller becomes active" + self.trouble(), interval=0.05)
+
+    def wait_redundant(self, timeout=60):
+        """Until both controllers live and the active says that the router is redundant. Returns the active."""
+        def ready():
+            if not all(self.controllers[side].alive for side in self.sides):
+                dead = [side for side in self.sides if not self.controllers[side].alive]
+                raise LabError(f"controller {dead[0]} has ended:\n{self.controllers[dead[0]].process.tail(15)}")
+            active = self.active()
+            return active if active and (self.alone or is_redundant(active.redundancy())) else None
+        began = time.monotonic()
+        try:
+            active = wait_until(ready, timeout, "the pair becomes redundant", interval=0.05)
+        except LabError as error:
+            raise LabError(str(error) + self.trouble()) from None
+        return active, time.monotonic() - began
+
+    def trouble(self):
+        text = ""
+        for side in self.sides:
+            controller = self.controllers[side]
+            if controller.process:
+                text += f"\n--- controller {side}: {controller.redundancy()}\n{controller.process.tail(6)}"
+        return text
+
+    def processes(self):
+        return [c.process for c in self.controllers.values() if c.alive]
+
+
+class StandIn:
+    """An ordinary router in the place of the pair: proves that the lab sees what it must see."""
+
+    name = "stand-in"
+    redundant = False
+
+    def __init__(self, daemon, namespace, side="a"):
+        self.daemon, self.namespace, self.side = daemon, namespace, side
+        self.port = f"p-ctl-{side}"
+        run("ip", "netns", "exec", namespace, "nft", "delete", "table", "inet", "lockstep", check=False)
+        run("ip", "-n", namespace, "link", "set", "svc0", "address", VIRTUAL_MAC)
+        run("ip", "-n", namespace, "address", "add", f"{ROUTER4}/{LAN4.prefixlen}", "dev", "svc0")
+        run("ip", "-n", namespace, "address", "add", f"{ROUTER6}/{LAN6.prefixlen}", "dev", "svc0", "nodad")
+
+    alive = property(lambda self: self.daemon.process is not None and self.daemon.process.alive)
+    process = property(lambda self: self.daemon.process)
+
+    def start(self):
+        self.daemon.start()
+
+    def stop(self):
+        self.daemon.stop()
+
+    def active(self):
+        return self
+
+    def wait_active(self, timeout=20):
+        return self
+
+    def wait_redundant(self, timeout=60):
+        return self, 0.0
+
+    def processes(self):
+        return [self.daemon.process] if self.alive else []
