@@ -33,6 +33,8 @@ public struct TimerTable<Key: Hashable & Sendable>: Sendable {
         heap.append(entry)
         siftUp(heap.count - 1)
         compactIfMostlyDead()
+        // The entry that this one replaces may be at the top; a dead top would be taken for the next deadline.
+        dropDeadTop()
     }
 
     public mutating func cancel(_ key: Key) {
