@@ -1,0 +1,76 @@
+import Machine
+import Wire
+
+/// The service LAN: a bridge that learns addresses, whose ports can be slow, lossy, cut, or cut one way.
+struct Bridge {
+    /// How a port treats frames. Chances are per 10,000.
+    struct Weather: Equatable {
+        var loss = 0
+        var duplication = 0
+        /// A frame of which this comes true waits `reorderDelay` longer than the others.
+        var reordering = 0
+        var delayMinimum: Duration = .microseconds(20)
+        var delayMaximum: Duration = .microseconds(60)
+        var reorderDelay: Duration = .microseconds(400)
+        static let fair = Weather()
+    }
+
+    struct Port {
+        var weather = Weather.fair
+        /// From the station to the bridge, and from the bridge to the station.
+        var isCutInward = false
+        var isCutOutward = false
+    }
+
+    private(set) var ports: [Port]
+    /// Looked up, never iterated. The port at which each address was seen last.
+    private var learnt: [MACAddress: Int] = [:]
+
+    init(portCount: Int) { ports = Array(repeating: Port(), count: portCount) }
+
+    mutating func setWeather(_ weather: Weather, port: Int) { ports[port].weather = weather }
+    mutating func cut(port: Int, inward: Bool, outward: Bool) {
+        ports[port].isCutInward = inward
+        ports[port].isCutOutward = outward
+    }
+
+    /// Where a frame goes and after how long. It may go twice to one place, or nowhere.
+    mutating func forward(
+        _ frame: [UInt8], from port: Int, random: inout RandomNumbers
+    ) -> [(port: Int, delay: Duration)] {
+        guard frame.count >= 14, !ports[port].isCutInward else { return [] }
+        let destination = Self.address(frame, at: 0), source = Self.address(frame, at: 6)
+        if !source.isGroup { learnt[source] = port }
+        let targets: [Int]
+        if !destination.isGroup, let known = learnt[destination] {
+            targets = known == port ? [] : [known]
+        } else {
+            targets = ports.indices.filter { $0 != port }
+        }
+        var deliveries: [(port: Int, delay: Duration)] = []
+        for target in targets where !ports[target].isCutOutward {
+            let lost =
+                random.chance(ports[port].weather.loss, in: 10_000) || random.chance(ports[target].weather.loss, in: 10_000)
+            if lost { continue }
+            deliveries.append((target, delay(port, target, &random)))
+            if random.chance(ports[target].weather.duplication, in: 10_000) {
+                deliveries.append((target, delay(port, target, &random)))
+            }
+        }
+        return deliveries
+    }
+
+    private func delay(_ from: Int, _ to: Int, _ random: inout RandomNumbers) -> Duration {
+        var total = Duration.zero
+        for weather in [ports[from].weather, ports[to].weather] {
+            let low = Int(weather.delayMinimum.inNanoseconds), high = Int(weather.delayMaximum.inNanoseconds)
+            total += .nanoseconds(random.number(in: low...max(low, high)))
+            if random.chance(weather.reordering, in: 10_000) { total += weather.reorderDelay }
+        }
+        return total
+    }
+
+    static func address(_ frame: [UInt8], at offset: Int) -> MACAddress {
+        MACAddress(raw: frame[offset..<(offset + 6)].reduce(0) { $0 << 8 | UInt64($1) })
+    }
+}

@@ -1,0 +1,40 @@
+import Machine
+import Records
+
+/// The transport of the replication channel: ordered octets both ways, with delay; it can be cut, stalled or closed.
+struct ReplicationWire {
+    enum State: Equatable {
+        case down
+        /// Connecting; both ends learn at this moment that it is up.
+        case opening
+        case up
+    }
+    private(set) var state = State.down
+    /// Counts connections, so that what is under way on an old one is not delivered on a new one.
+    private(set) var generation = 0
+    var delayMinimum: Duration = .microseconds(30)
+    var delayMaximum: Duration = .microseconds(120)
+    /// No connection can be made and nothing passes, but neither end is told.
+    var isCut = false
+    /// When the newest octets towards each controller arrive: later ones never overtake.
+    private var arrival: [Instant] = [.zero, .zero]
+
+    mutating func beginOpening() {
+        state = .opening
+        generation += 1
+        arrival = [.zero, .zero]
+    }
+    mutating func finishOpening() { state = .up }
+    mutating func close() {
+        state = .down
+        generation += 1
+    }
+
+    /// When octets that leave now reach the other controller.
+    mutating func arrivalTime(towards: ControllerID, at now: Instant, random: inout RandomNumbers) -> Instant {
+        let low = Int(delayMinimum.inNanoseconds), high = Int(delayMaximum.inNanoseconds)
+        let time = max(now + .nanoseconds(random.number(in: low...max(low, high))), arrival[Int(towards.rawValue)])
+        arrival[Int(towards.rawValue)] = time
+        return time
+    }
+}
