@@ -1,0 +1,172 @@
+import Records
+import Wire
+
+/// Reads controller files.
+public enum ControllerText {
+    /// - Parameters:
+    ///   - directory: where relative paths begin; that of the file. Without a slash at its end.
+    public static func read(
+        _ bytes: [UInt8], file: String, directory: String
+    ) -> ConfigurationResult<ControllerConfiguration> {
+        let problems = Problems(file: file)
+        let value = YAMLTree.parse(bytes, problems).flatMap { tree in
+            ControllerTextReader(directory: directory).read(Field(tree: tree, path: "", problems: problems))
+        }
+        return ConfigurationResult(value, problems)
+    }
+
+    static let keys = [
+        "controller", "name", "pair", "priority", "alone", "interfaces", "redundancy", "arbiter", "datastore", "management",
+        "router", "watchdog", "guard", "log-level", "memory",
+    ]
+}
+
+private struct ControllerTextReader {
+    let directory: String
+
+    func path(_ field: Field) -> String? {
+        guard let text = field.text(1...1024, "a path") else { return nil }
+        return text.hasPrefix("/") || directory.isEmpty ? text : "\(directory)/\(text)"
+    }
+
+    func read(_ root: Field) -> ControllerConfiguration? {
+        guard let top = MappingReader(root, keys: ControllerText.keys, foreign: [
+            "id": "controller", "role": "priority: a number, the higher one becomes active first", "log": "log-level",
+            "socket": "management", "preference": "priority", "config": "router",
+        ]) else { return nil }
+
+        let controller: ControllerID? = top.required("controller", "write a or b").flatMap { field in
+            field.choice(["a", "b"]).map { $0 == "a" ? .a : .b }
+        }
+        let alone = top["alone"]?.flag() ?? false
+        let redundancy = top["redundancy"].flatMap { self.redundancy($0) }
+        if alone, let field = top["redundancy"] {
+            field.error("'alone: true' and 'redundancy' exclude each other")
+        } else if !alone, top["redundancy"] == nil {
+            root.error("'redundancy' is missing; a controller without a twin says 'alone: true'")
+        }
+        let interfaces = top.required("interfaces", "write ROUTER-INTERFACE: DEVICE for each").flatMap { self.interfaces($0) }
+
+        var configuration = ControllerConfiguration(
+            controller: controller ?? .a, pair: top["pair"]?.name("a name for the pair") ?? "lockstep",
+            interfaces: interfaces ?? [], redundancy: redundancy)
+        if let name = top["name"]?.name("a name") {
+            configuration.name = name
+            configuration.datastore = "/var/lib/lockstep/\(name).sqlite"
+        }
+        if let priority = top["priority"]?.number(1...255 as ClosedRange<UInt8>) { configuration.priority = priority }
+        if let field = top["arbiter"], let arbiter = arbiter(field) { configuration.arbiter = arbiter }
+        if let field = top["datastore"], let path = path(field) { configuration.datastore = path }
+        if let field = top["management"], let path = path(field) {
+            // sun_path, with its terminating zero.
+            if path.utf8.count > 107 {
+                field.error("the path of a Unix socket has at most 107 octets, this one \(path.utf8.count)")
+            }
+            configuration.managementSocket = path
+        }
+        if let field = top["router"] { configuration.routerConfiguration = path(field) }
+        if let time = top["watchdog"]?.duration(.milliseconds(20)...(.seconds(60))) { configuration.watchdog = time }
+        if let word = top["guard"]?.choice(ControllerConfiguration.Guard.allCases.map(\.rawValue)) {
+            configuration.guard = ControllerConfiguration.Guard(rawValue: word) ?? .check
+        }
+        if let word = top["log-level"]?.choice(ControllerConfiguration.LogLevel.allCases.map(\.rawValue)) {
+            configuration.logLevel = ControllerConfiguration.LogLevel(rawValue: word) ?? .info
+        }
+        if let field = top["memory"], let memory = MappingReader(field, keys: ["warning", "limit"]) {
+            configuration.memoryWarning = memory["warning"]?.size()
+            configuration.memoryLimit = memory["limit"]?.size()
+            if let warning = configuration.memoryWarning, let limit = configuration.memoryLimit, warning > limit {
+                field.error("the warning is above the limit")
+            }
+        }
+        return configuration
+    }
+
+    private func interfaces(_ field: Field) -> [ControllerConfiguration.InterfaceBinding]? {
+        guard let mapping = MappingReader(anyKeysOf: field) else { return nil }
+        if mapping.entries.isEmpty { return field.wrong("at least one interface is needed") }
+        return mapping.entries.compactMap { name, value in
+            if let reason = Field.nameProblem(name, 1...15) {
+                return value.wrong("'\(name.prefix(40))' is no interface name: \(reason)")
+            }
+            // IFNAMSIZ is 16 with the terminating zero; a name has neither '/' nor blanks.
+            guard let device = value.text(1...15, "the name of a device") else { return nil }
+            guard !device.contains(where: { $0 == "/" || $0.isWhitespace }) else {
+                return value.wrong("'\(device)' is no name of a device")
+            }
+            return ControllerConfiguration.InterfaceBinding(name: name, device: device)
+        }
+    }
+
+    private func arbiter(_ field: Field) -> ArbiterConfiguration? {
+        guard field.isMapping else {
+            guard field.scalar != "lease-file" else {
+                return field.wrong("the lease file needs its path; write {lease-file: PATH}")
+            }
+            return field.choice(["link"]).map { _ in .link }
+        }
+        guard let mapping = MappingReader(field, keys: ["lease-file", "lease"], foreign: ["leasefile": "lease-file"]),
+            let file = mapping.required("lease-file").flatMap({ path($0) })
+        else { return nil }
+        let lease = mapping["lease"].map { $0.duration(.milliseconds(10)...(.seconds(10))) } ?? .milliseconds(50)
+        return lease.map { .leaseFile(path: file, lease: $0) }
+    }
+
+    private func redundancy(_ field: Field) -> RedundancyConfiguration? {
+        let keys = [
+            "local", "peer", "port", "gasp-port", "key-file", "certificates", "insecure", "heartbeat", "standby-timeout",
+        ]
+        guard let mapping = MappingReader(field, keys: keys, foreign: [
+            "key": "key-file: PATH, the key itself does not belong here", "listen": "local", "connect": "peer",
+        ]) else { return nil }
+        let local = mapping.required("local", "our address on the redundancy link").flatMap { $0.address() }
+        let peer = mapping.required("peer", "the twin's address on the redundancy link").flatMap { $0.address() }
+        if let local, let peer {
+            if local == peer { mapping["peer"]?.error("the twin cannot have our own address") }
+            if local.family != peer.family { mapping["peer"]?.error("both addresses must be of one family") }
+        }
+        let port = mapping["port"]?.number(1...65534 as ClosedRange<UInt16>, "a port")
+        let gaspPort = mapping["gasp-port"]?.number(1...65535 as ClosedRange<UInt16>, "a port")
+        var heartbeat: (interval: Duration?, multiplier: UInt8?)
+        if let beat = mapping["heartbeat"].flatMap({ MappingReader($0, keys: ["interval", "multiplier"]) }) {
+            heartbeat.interval = beat["interval"]?.duration(.milliseconds(1)...(.seconds(1)))
+            heartbeat.multiplier = beat["multiplier"]?.number(2...255)
+        }
+        let timeout = mapping["standby-timeout"]?.duration(.milliseconds(10)...(.seconds(10)))
+        guard let security = security(mapping), let local, let peer else { return nil }
+        var result = RedundancyConfiguration(local: local, peer: peer, security: security)
+        if let port {
+            result.port = port
+            result.gaspPort = port + 1
+        }
+        if let gaspPort { result.gaspPort = gaspPort }
+        if let interval = heartbeat.interval { result.heartbeatInterval = interval }
+        if let multiplier = heartbeat.multiplier { result.heartbeatMultiplier = multiplier }
+        if let timeout { result.standbyTimeout = timeout }
+        return result
+    }
+
+    private func security(_ mapping: MappingReader) -> RedundancyConfiguration.Security? {
+        let isInsecure = mapping["insecure"].map { $0.flag() } ?? false
+        guard let isInsecure else { return nil }
+        let given = [mapping["key-file"] != nil, mapping["certificates"] != nil, isInsecure].filter { $0 }.count
+        guard given == 1 else {
+            return mapping.field.wrong(
+                given == 0
+                    ? "the channel is not protected; write key-file, certificates, or insecure: true on purpose"
+                    : "write only one of key-file, certificates and insecure")
+        }
+        if let file = mapping["key-file"] { return path(file).map { .sharedKey(file: $0) } }
+        guard let field = mapping["certificates"] else { return .insecure }
+        guard let names = MappingReader(field, keys: ["certificate", "private-key", "authority", "peer-name"]) else {
+            return nil
+        }
+        let certificate = names.required("certificate").flatMap { path($0) }
+        let key = names.required("private-key").flatMap { path($0) }
+        let authority = names.required("authority").flatMap { path($0) }
+        guard let certificate, let key, let authority else { return nil }
+        return .certificates(
+            certificate: certificate, privateKey: key, authority: authority,
+            peerName: names["peer-name"]?.text(1...253, "a name"))
+    }
+}
