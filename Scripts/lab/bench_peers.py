@@ -64,6 +64,51 @@ def _until_complete(lab, timeout):
             raise LabError(f"the sink has {seen[0]['routes4']:,} + {seen[1]['routes6']:,} routes after {timeout:g} s")
 
 
+def _percentiles(seconds):
+    ordered = sorted(seconds)
+    if not ordered:
+        return None, None
+    return (round(ordered[len(ordered) // 2] * 1000, 4), round(ordered[len(ordered) * 99 // 100] * 1000, 4))
+
+
+def _delays(lab, options):
+    """The table is in and the router idle: how long does one change take through it, and how long until its
+    segment is acknowledged? Between Lockstep alone and as a pair lies the wait for the standby."""
+    lab.blasters["sink4"].ask("mark")
+    lab.start_capture("delay")
+    lab.churn(100, 500)
+    time.sleep(options.delay)
+    status = lab.blasters["sink4"].status()
+    told = lab.read_capture()
+    lab.settle()
+    median, most = _percentiles(told.acknowledged_after)
+    return {"change_median_ms": round(status["latency_median"] * 1000, 4),
+            "change_p99_ms": round(status["latency_p99"] * 1000, 4),
+            "acknowledged_median_ms": median, "acknowledged_p99_ms": most}
+
+
+def _rejoin(lab):
+    """The standby is killed and started again with the whole table in the active."""
+    active, _ = lab.router.wait_redundant()
+    standby = lab.router.other(active)
+    standby.process.kill()
+    time.sleep(1.0)
+    lab.blasters["sink4"].ask("mark")
+    lab.churn(1000, 5000)
+    began = time.monotonic()
+    standby.start()
+    active, _ = lab.router.wait_redundant()
+    took = time.monotonic() - began
+    gap = lab.blasters["sink4"].status()["longest_gap"]
+    bulk = (active.redundancy() or {}).get("lastBulkUpdate") or {}
+    problems = lab.settle()
+    if problems:
+        raise LabError("after the standby joined again: " + "; ".join(problems))
+    pause = bulk.get("longestEnginePause")
+    return {"redundant_after_s": round(took, 3), "update_pause_ms": round(gap * 1000, 1),
+            "bulk_update_s": bulk.get("duration"), "engine_pause_ms": None if pause is None else pause * 1000}
+
+
 def measure(name, options, programs):
     """One run of one router; a fresh lab, taken down afterwards."""
     lab = Lab(makes=(), offload=options.offload == "on", hold=90)
@@ -85,12 +130,14 @@ def measure(name, options, programs):
         first = min(lab.blasters[n].status()["first_table_byte"] for n in ("loader4", "loader6"))
         received = max(lab.blasters[n].status()["last_table_byte"] for n in ("loader4", "loader6"))
         after = _idle(pids)
+        memory = [peak_memory(pid) for pid in pids]
         problems = lab.settle(timeout=5)
         if problems:
             raise LabError("the sink does not have what was announced: " + "; ".join(problems))
+        delays = _delays(lab, options) if options.delay else {}
+        rejoin = _rejoin(lab) if lab.router.redundant and not lab.router.alone else {}
         routes = prepared.count4 + prepared.count6
         cpu = [a - b for a, b in zip(after, before)]
-        memory = [peak_memory(pid) for pid in pids]
         return {"router": name, "routes": routes, "wall_s": round(complete - first, 4),
                 "input_taken_s": round(received - first, 4), "cpu_s": round(cpu[0], 4),
                 "cpu_us_per_route": round(cpu[0] / routes * 1e6, 3),
@@ -98,7 +145,7 @@ def measure(name, options, programs):
                 "memory_mb": round(memory[0] / 1e6, 1),
                 "memory_standby_mb": round(memory[1] / 1e6, 1) if len(memory) > 1 else None,
                 "messages_to_sink": lab.blasters["sink4"].status()["updates_in"] + lab.blasters["sink6"].status()["updates_in"],
-                "source": prepared.source}
+                "source": prepared.source, **delays, **rejoin}
     finally:
         processes.clean_up()
 
@@ -106,8 +153,9 @@ def measure(name, options, programs):
 def _median(runs):
     result = dict(runs[0])
     for name, value in runs[0].items():
-        if isinstance(value, float):
-            result[name] = statistics.median(run[name] for run in runs)
+        values = [run[name] for run in runs if isinstance(run.get(name), (int, float))]
+        if isinstance(value, float) and values:
+            result[name] = round(statistics.median(values), 4)
     result["runs"] = len(runs)
     return result
 
@@ -127,6 +175,17 @@ def _print_table(results):
         print(line)
         if r.get("cpu_standby_s") is not None:
             print(f"{'  its standby':<14} {'':>8} {r['cpu_standby_s']:>8.3f} {'':>9} {r['memory_standby_mb']:>10.1f}")
+    if any("change_median_ms" in r for r in results):
+        print(f"\none change through an idle router that holds the table, and the TCP acknowledgement of it (ms, median / p99)")
+        for r in results:
+            print(f"{r['router']:<14} change {r['change_median_ms']:>8.3f} / {r['change_p99_ms']:<8.3f}"
+                  + ("" if r["acknowledged_median_ms"] is None else
+                     f" acknowledged {r['acknowledged_median_ms']:>8.3f} / {r['acknowledged_p99_ms']:<8.3f}"))
+    for r in results:
+        if "redundant_after_s" in r:
+            print(f"\n{r['router']}: a killed standby is ready again {r['redundant_after_s']:.2f} s after its start"
+                  f" (bulk update {r['bulk_update_s']} s, longest engine pause {r['engine_pause_ms']} ms;"
+                  f" longest pause between updates at the sink {r['update_pause_ms']} ms)")
 
 
 def main():
@@ -138,6 +197,8 @@ def main():
     parser.add_argument("--routes", help="N4,N6: size of the table (default: the whole one)")
     parser.add_argument("--offload", choices=("on", "off"), default="on")
     parser.add_argument("--timeout", type=float, default=180, help="seconds a router may take")
+    parser.add_argument("--delay", type=float, default=3, metavar="SECONDS",
+                        help="how long to measure the delay of single changes (default: 3; 0: not at all)")
     parser.add_argument("--json", metavar="FILE", help="write the results there")
     parser.add_argument("--programs", metavar="FOLDER", help="lockstepd and lockstepctl are there; build nothing")
     options = parser.parse_args()

@@ -136,7 +136,8 @@ class Session:
             of_kind = [o for o in self.outcomes if o.kind == kind]
             kinds[kind] = {"runs": len(of_kind), "failed": sum(not o.passed for o in of_kind),
                            "sessions_lost": sum(o.sessions_lost for o in of_kind)}
-            for name in ("first_frame_ms", "silence_ms", "rejoin_silence_ms", "update_gap_ms", "redundant_after_s"):
+            for name in ("first_frame_ms", "silence_ms", "rejoin_silence_ms", "update_gap_ms", "redundant_after_s",
+                         "bulk_update_s", "engine_pause_ms", "takeover_ms"):
                 values = sorted(v for v in (getattr(o, name) for o in of_kind) if v is not None)
                 if values:
                     kinds[kind][name] = {"min": values[0], "median": statistics.median(values),

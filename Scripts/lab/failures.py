@@ -48,6 +48,9 @@ class Outcome:
     update_gap_ms: float = None          # longest pause between updates at the sink
     update_latency_max_ms: float = None
     redundant_after_s: float = None
+    bulk_update_s: float = None          # as the controller itself says
+    engine_pause_ms: float = None        # longest, during the bulk update, as the controller itself says
+    takeover_ms: float = None            # the same of the switchover
     disturbances: dict = field(default_factory=dict)
     stale_frames: int = 0
     from_side: str = ""
@@ -64,6 +67,7 @@ class Outcome:
         value = {name: getattr(self, name) for name in (
             "kind", "number", "problems", "sessions", "sessions_lost", "first_frame_ms", "silence_ms",
             "rejoin_silence_ms", "tcp_silence_ms", "update_gap_ms", "update_latency_max_ms", "redundant_after_s",
+            "bulk_update_s", "engine_pause_ms", "takeover_ms",
             "disturbances", "stale_frames", "from_side", "to_side")}
         value["passed"] = self.passed
         return value
@@ -119,6 +123,16 @@ def _bring_back(kind, pair, active):
             say(f"controller {side} is started again")
 
 
+def _read_controller(outcome, redundancy):
+    bulk = redundancy.get("lastBulkUpdate")
+    if bulk and outcome.kind != "graceful":
+        outcome.bulk_update_s = bulk["duration"]
+        outcome.engine_pause_ms = _milliseconds(bulk["longestEnginePause"])
+    switchover = redundancy.get("lastSwitchover")
+    if switchover and outcome.kind != "standby":
+        outcome.takeover_ms = _milliseconds(switchover["duration"])
+
+
 def _poisoned(lab, text):
     """Whether an incident belongs to the one session that a poisonous prefix may cost."""
     return f"({lab.addresses['loader'][0]})" in text
@@ -148,6 +162,7 @@ def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
         outcome.to_side = new_active.side
         outcome.redundant_after_s = round(time.time() - struck, 3)
         say(f"redundant again, active is {new_active.side}; {took:.2f} s after the controller came back")
+        _read_controller(outcome, new_active.redundancy() or {})
     except LabError as error:
         outcome.problems.append(str(error))
     time.sleep(0.5)

@@ -92,7 +92,6 @@ class Controller:
         self.log = os.path.join(folder, f"{side}.log")
         self.socket = os.path.join(folder, f"{side}.sock")
         self.port = f"p-ctl-{side}"
-        # A fixed place below /sys and /proc is enough for the daemon; core files land in the lab's folder.
         self.config = os.path.join(folder, f"controller-{side}.yaml")
 
     def start(self):
@@ -121,14 +120,20 @@ class Controller:
 
 
 def is_active(redundancy):
-    """What `show redundancy --json` calls a controller that speaks as the router."""
-    state = str((redundancy or {}).get("state", "")).lower().replace("-", " ").replace("_", " ")
-    return state.startswith("active")
+    """Whether the answer to `show redundancy --json` is that of a controller that speaks as the router."""
+    return bool(redundancy) and redundancy["local"]["state"] in ("active", "active-alone")
 
 
 def is_redundant(redundancy):
-    value = (redundancy or {}).get("redundant", (redundancy or {}).get("ready", False))
-    return value is True
+    """Whether the twin could take over now without losing a session."""
+    return bool(redundancy) and redundancy["isReady"] and not redundancy["notReady"]
+
+
+def describe(redundancy):
+    if not redundancy:
+        return "does not answer"
+    why = "; ".join(redundancy["notReady"] + redundancy.get("alarms", []))
+    return f"{redundancy['local']['state']}, epoch {redundancy['epoch']}" + (f", not ready: {why}" if why else "")
 
 
 class Pair:
@@ -197,11 +202,13 @@ class Pair:
         for side in self.sides:
             controller = self.controllers[side]
             if controller.process:
-                text += f"\n--- controller {side}: {controller.redundancy()}\n{controller.process.tail(6)}"
+                text += f"\n--- controller {side}: {describe(controller.redundancy())}\n{controller.process.tail(6)}"
         return text
 
     def processes(self):
-        return [c.process for c in self.controllers.values() if c.alive]
+        """The living ones, the active first."""
+        active = self.active()
+        return [c.process for c in sorted(self.controllers.values(), key=lambda c: c is not active) if c.alive]
 
 
 class StandIn:

@@ -5,6 +5,7 @@ who sent it, even though both controllers speak with the same MAC. The kernel st
 clock that `time.time()` reads; the moment of a SIGKILL and the frames around it are therefore comparable.
 """
 
+import collections
 import os
 import signal
 import socket
@@ -52,6 +53,7 @@ class Flow:
     expected: int = None
     tail: bytes = b""
     newest_stamp: int = None
+    waiting: collections.deque = field(default_factory=collections.deque)    # (end of segment, time) not yet acknowledged
 
 
 @dataclass
@@ -67,6 +69,7 @@ class Testimony:
     incidents: list = field(default_factory=list)            # (time, text), the first of them
     stamps_backwards: int = 0               # TCP timestamps of the router that went back (PAWS would drop them)
     frames_by_port: dict = field(default_factory=dict)
+    acknowledged_after: list = field(default_factory=list)   # seconds from a peer's segment to the router's ACK of it
 
     def longest_silence(self, begin=None, end=None):
         """(seconds, when it began) of the longest time without any frame from the virtual MAC."""
@@ -199,10 +202,19 @@ def _look_at_segment(told, flows, data, tcp, stop, at, source, target, from_rout
             told.stamps_backwards += 1
         flow.newest_stamp = stamp
 
+    if from_router and flags & 0x10:
+        acknowledged = int.from_bytes(data[tcp + 8:tcp + 12], "big")
+        # The peer's direction of the same connection: its ports the other way round.
+        answered = flows.get((target, source, data[tcp + 2:tcp + 4] + data[tcp:tcp + 2]))
+        while answered and answered.waiting and (acknowledged - answered.waiting[0][0]) & 0x80000000 == 0:
+            told.acknowledged_after.append(at - answered.waiting.popleft()[1])
+
     payload = data[tcp + header:stop]
     if not payload:
         return
     sequence = int.from_bytes(data[tcp + 4:tcp + 8], "big")
+    if not from_router:
+        flow.waiting.append(((sequence + len(payload)) & 0xffffffff, at))
     # A header may be cut in two by segments: carry its beginning over when the next segment continues it.
     carried = flow.tail if flow.expected == sequence else b""
     text = carried + payload
