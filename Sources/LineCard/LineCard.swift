@@ -1,1 +1,241 @@
-// LineCard
+import Machine
+import Records
+import TCP
+import Wire
+
+/// The router's side of the wire, without I/O: frames in, frames and records out.
+///
+/// It owns the router's addresses. Ethernet II with 802.1Q, ARP (RFC 826, 5227), Neighbor Discovery (RFC 4861, as far as
+/// a router with static addresses needs it), IPv4 (RFC 791) and IPv6 (RFC 8200) with reassembly, ICMP and ICMPv6, and
+/// `TCPStack` above. Nothing of the kernel's stack takes part, so a dead process leaves nobody behind who could reset a
+/// connection (DESIGN §7).
+///
+/// Nothing in here is replicated: `.takeOver` rebuilds it from engine state alone (DESIGN §4). It is silent until then,
+/// and after `.standDown`.
+///
+/// Files: `LineCard+Receive` (a frame's way in), `+IPv4`, `+IPv6`, `+ICMP`, `+ARP`, `+NeighborDiscovery`, `+Neighbors`
+/// (resolution), `+Transmit` (a segment's way out), `+Announcements` (take-over and conflicts), `+Probe` (start-up test).
+///
+/// Choices where the RFCs leave one:
+/// - Weak host model (RFC 1122 §3.3.4.2): a packet to any of our addresses is taken on any interface, and its connection
+///   belongs to the interface that has the address. A multihop peer may reach us by any network.
+/// - No duplicate address detection of our own while speaking: at take-over the twin's addresses *are* ours. Conflicts
+///   are defended (RFC 5227 §2.4 (c)) and reported.
+/// - What we send is never larger than the MTU and always has complete checksums, whatever the sender's offloads; what
+///   we take may be a super-frame with unfinished checksums (DESIGN §10).
+public struct LineCard {
+    enum Mode {
+        case silent, probing, speaking
+    }
+    enum Timer: Hashable, Sendable {
+        case announce(Int)
+        case neighbor(Int)
+        case reassembly
+        case probe
+    }
+
+    /// How long `.probeAddresses` takes.
+    public static let probeTime = Duration.milliseconds(400)
+    /// Echo requests answered in a second; more than any operator's ping, less than a flood.
+    public static let echoesPerSecond = 1000
+    /// RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f).
+    public static let errorsPerSecond = 100
+    /// Frames of other people's ARP and ND that we answer in a second.
+    public static let answersPerSecond = 2000
+
+    var mode = Mode.silent
+    var interfaces: [Interface] = []
+    /// Interfaces without carrier, by position. Survives `.standDown`: it is the host's state, not the router's.
+    var isDown: [Bool] = []
+    var gateways: [Gateway] = []
+    var neighbors = NeighborCache()
+    var reassembly = Reassembly()
+    var tcp = TCPStack()
+    var timers = TimerTable<Timer>()
+    var probe: Probe?
+    var random: RandomNumbers
+    var echoes = TokenBucket(perSecond: echoesPerSecond)
+    var errors = TokenBucket(perSecond: errorsPerSecond)
+    var answers = TokenBucket(perSecond: answersPerSecond)
+    /// RFC 791 identification and RFC 8200 §4.5 fragment identification of what we send in fragments.
+    var identification: UInt32
+    var tcpEffects: [TCPEffect] = []
+    /// Where headers are written before they are laid over a segment's headroom; kept for its capacity.
+    var headerScratch: [UInt8] = []
+    public internal(set) var counters = LineCardCounters()
+
+    /// `seed` decides nothing that a peer must not guess; sequence numbers come from the engine.
+    public init(seed: UInt64) {
+        random = RandomNumbers(seed: seed)
+        identification = UInt32(truncatingIfNeeded: random.next())
+    }
+
+    public var isSpeaking: Bool { mode == .speaking }
+
+    /// When the line card next wants `.time`.
+    public var nextDeadline: Instant? {
+        guard mode != .silent else { return nil }
+        switch (timers.next, tcp.nextDeadline) {
+        case (let a?, let b?): return min(a, b)
+        case (let a, let b): return a ?? b
+        }
+    }
+
+    public mutating func handle(_ input: LineCardInput, at now: Instant, into effects: inout [LineCardEffect]) {
+        switch input {
+        case .takeOver(let image): takeOver(image, at: now, into: &effects)
+        case .standDown: standDown()
+        case .link(let id, let isUp): setLink(id, isUp, at: now, into: &effects)
+        case .probeAddresses(let list): startProbe(list, at: now, into: &effects)
+        case .time:
+            guard mode != .silent else { return }
+            fireTimers(at: now, into: &effects)
+            if isSpeaking { toTCP(.time, at: now, into: &effects) }
+        default:
+            guard isSpeaking else { return }
+            switch input {
+            case .engine(let effect): apply(effect, at: now, into: &effects)
+            case .logged(let index): toTCP(.logged(index), at: now, into: &effects)
+            case .committed(let index): toTCP(.committed(index), at: now, into: &effects)
+            case .applied(let index): toTCP(.applied(index), at: now, into: &effects)
+            case .endOfBatch: toTCP(.endOfBatch, at: now, into: &effects)
+            case .gateways(let list): gateways = sorted(list)
+            case .takeOver, .standDown, .link, .probeAddresses, .time: break
+            }
+        }
+    }
+
+    private mutating func apply(_ effect: EngineEffect, at now: Instant, into effects: inout [LineCardEffect]) {
+        switch effect {
+        case .interfaces(let list): replaceInterfaces(list, at: now, into: &effects)
+        case .listeners(let list): toTCP(.listeners(list), at: now, into: &effects)
+        case .gateways(let list): gateways = sorted(list)
+        case .tcpConnect(let request): toTCP(.connect(request), at: now, into: &effects)
+        case .tcpSend(let connection, let bytes): toTCP(.send(connection, bytes), at: now, into: &effects)
+        case .tcpFinish(let connection): toTCP(.finish(connection), at: now, into: &effects)
+        case .tcpAbort(let connection): toTCP(.abort(connection), at: now, into: &effects)
+        default: break  // Events and tables are not for the wire.
+        }
+    }
+
+    /// Longest prefix first, so that the first match is the best.
+    private func sorted(_ list: [Gateway]) -> [Gateway] {
+        list.sorted {
+            $0.prefix.length != $1.prefix.length
+                ? $0.prefix.length > $1.prefix.length
+                : $0.prefix != $1.prefix ? $0.prefix < $1.prefix : $0.nextHop < $1.nextHop
+        }
+    }
+
+    // MARK: roles
+
+    private mutating func takeOver(_ image: LineCardImage, at now: Instant, into effects: inout [LineCardEffect]) {
+        standDown()
+        mode = .speaking
+        gateways = sorted(image.gateways)
+        interfaces = []
+        for i in image.interfaces.indices.prefix(Int(UInt16.max)) {
+            interfaces.append(Interface(id: InterfaceID(UInt16(i)), image.interfaces[i]))
+        }
+        // Announce first: a switch that learns the port late loses the very segments that resume the sessions.
+        for i in interfaces.indices { startAnnouncing(i, at: now, into: &effects) }
+        toTCP(.restore(image), at: now, into: &effects)
+        toTCP(.endOfBatch, at: now, into: &effects)
+    }
+
+    private mutating func standDown() {
+        mode = .silent
+        interfaces = []
+        gateways = []
+        neighbors = NeighborCache()
+        reassembly = Reassembly()
+        tcp = TCPStack(configuration: tcp.configuration)
+        tcpEffects = []
+        timers.removeAll()
+        probe = nil
+    }
+
+    /// Neighbours and announcements of interfaces that stay as they are go on undisturbed.
+    private mutating func replaceInterfaces(
+        _ list: [InterfaceConfiguration], at now: Instant, into effects: inout [LineCardEffect]
+    ) {
+        let before = interfaces
+        interfaces = []
+        var changed: [Int] = []
+        for i in list.indices.prefix(Int(UInt16.max)) {
+            if i < before.count, before[i].configuration == list[i] {
+                interfaces.append(before[i])
+            } else {
+                interfaces.append(Interface(id: InterfaceID(UInt16(i)), list[i]))
+                changed.append(i)
+            }
+        }
+        for i in changed { forgetNeighbors(of: InterfaceID(UInt16(i))) }
+        for i in list.count..<max(list.count, before.count) {
+            forgetNeighbors(of: InterfaceID(UInt16(i)))
+            timers.cancel(.announce(i))
+        }
+        toTCP(.interfaces(list), at: now, into: &effects)
+        for i in changed { startAnnouncing(i, at: now, into: &effects) }
+    }
+
+    // MARK: link
+
+    func isUp(_ id: InterfaceID) -> Bool { Int(id.value) >= isDown.count || !isDown[Int(id.value)] }
+
+    private mutating func setLink(_ id: InterfaceID, _ up: Bool, at now: Instant, into effects: inout [LineCardEffect]) {
+        let i = Int(id.value)
+        guard isUp(id) != up else { return }
+        while isDown.count <= i { isDown.append(false) }
+        isDown[i] = !up
+        guard isSpeaking, i < interfaces.count else { return }
+        // Whoever was behind the cable may be somebody else when it comes back.
+        forgetNeighbors(of: id)
+        if up {
+            startAnnouncing(i, at: now, into: &effects)
+        } else {
+            timers.cancel(.announce(i))
+        }
+    }
+
+    // MARK: timers
+
+    private mutating func fireTimers(at now: Instant, into effects: inout [LineCardEffect]) {
+        while let timer = timers.popDue(at: now) {
+            switch timer {
+            case .announce(let i): announce(i, at: now, into: &effects)
+            case .neighbor(let slot): neighborTimer(slot, at: now, into: &effects)
+            case .reassembly:
+                counters[.fragmentTimeout] += UInt64(reassembly.expire(at: now))
+                if let next = reassembly.nextDeadline { timers.set(.reassembly, at: next) }
+            case .probe: probeTimer(at: now, into: &effects)
+            }
+        }
+    }
+
+    // MARK: TCP
+
+    mutating func toTCP(_ input: TCPInput, at now: Instant, into effects: inout [LineCardEffect]) {
+        tcp.handle(input, at: now, into: &tcpEffects)
+        if !tcpEffects.isEmpty { drainTCP(at: now, into: &effects) }
+    }
+
+    /// Sends on what TCP asked for. Sending may tell TCP something in turn (a neighbour that does not answer is told by a
+    /// timer, never from here), so the list is taken first.
+    mutating func drainTCP(at now: Instant, into effects: inout [LineCardEffect]) {
+        var list = tcpEffects
+        tcpEffects = []
+        // From the back, so that each effect is moved out and its octets have one owner who may write headers into them.
+        list.reverse()
+        while let effect = list.popLast() {
+            switch consume effect {
+            case .transmit(let transmission): transmit(transmission, at: now, into: &effects)
+            case .record(let body): effects.append(.record(body))
+            case .event(let event): effects.append(.event(event))
+            }
+        }
+        if tcpEffects.isEmpty { tcpEffects = list }
+    }
+}
+
+extension LineCard: Machine {}

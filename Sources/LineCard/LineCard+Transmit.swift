@@ -1,0 +1,166 @@
+import Machine
+import Records
+import TCP
+import Wire
+
+/// A segment's way out: route, headers in front of it, neighbour, frame.
+extension LineCard {
+    /// By which interface and to which neighbour a packet for `remote` goes. `home` is the interface to which the
+    /// connection belongs.
+    func route(to remote: IPAddress, home: Int?) -> (interface: Int, nextHop: IPAddress)? {
+        if case .v6(let a) = remote, a.isLinkLocal { return home.map { ($0, remote) } }
+        if let home, interfaces[home].connectedLength(remote) >= 0 { return (home, remote) }
+        if let i = connectedInterface(remote) { return (i, remote) }
+        for gateway in gateways where gateway.prefix.contains(remote) {
+            if case .v6(let a) = gateway.nextHop, a.isLinkLocal {
+                if let home { return (home, gateway.nextHop) }
+            } else if let i = connectedInterface(gateway.nextHop) {
+                return (i, gateway.nextHop)
+            }
+        }
+        return nil
+    }
+
+    private func connectedInterface(_ address: IPAddress) -> Int? {
+        var best = -1
+        var found: Int? = nil
+        for i in interfaces.indices {
+            let length = interfaces[i].connectedLength(address)
+            if length > best { (best, found) = (length, i) }
+        }
+        return found
+    }
+
+    /// Wraps a TCP segment in place: its headroom has room for every header of ours.
+    mutating func transmit(_ t: consuming TCPTransmission, at now: Instant, into effects: inout [LineCardEffect]) {
+        let home = Int(t.interface.value)
+        guard let (i, nextHop) = route(to: t.remote, home: home < interfaces.count ? home : nil) else {
+            counters.unroutable += 1
+            return
+        }
+        let interface = interfaces[i]
+        let headroom = tcp.configuration.headroom
+        let segmentLength = t.bytes.count - headroom
+        let remote = t.remote, owner = t.interface
+        let ethernet = interface.vlan == 0 ? EthernetHeader.length : EthernetHeader.taggedLength
+        var header = ByteWriter(capacity: 0)
+        swap(&header.bytes, &headerScratch)
+        header.bytes.removeAll(keepingCapacity: true)
+        switch (t.local, t.remote) {
+        case (.v4(let local), .v4(let remote)):
+            EthernetHeader(
+                destination: MACAddress(raw: 0), source: interface.mac, vlan: interface.vlan, type: EtherType.ipv4
+            ).write(to: &header)
+            // DF, so that a path's MTU is learnt (RFC 1191) and the identification may stay 0 (RFC 6864 §4.1).
+            IPv4Header(
+                source: local, destination: remote, protocolNumber: UpperLayer.tcp, hopLimit: t.hopLimit,
+                trafficClass: t.dscp << 2
+            ).write(to: &header, payloadLength: segmentLength)
+        case (.v6(let local), .v6(let remote)):
+            EthernetHeader(
+                destination: MACAddress(raw: 0), source: interface.mac, vlan: interface.vlan, type: EtherType.ipv6
+            ).write(to: &header)
+            IPv6Header(
+                source: local, destination: remote, nextHeader: UpperLayer.tcp, hopLimit: t.hopLimit,
+                trafficClass: t.dscp << 2
+            ).write(to: &header, payloadLength: segmentLength)
+        default:
+            swap(&header.bytes, &headerScratch)
+            return
+        }
+        assert(header.count >= ethernet + IPv4Header.length, "both headers are there")
+        let start = headroom - header.count
+        precondition(start >= 0, "the headroom holds an Ethernet header with a tag and an IPv6 header")
+        for k in 0..<header.count { t.bytes[start + k] = header.bytes[k] }
+        swap(&header.bytes, &headerScratch)
+        if start > 0 { t.bytes.removeFirst(start) }
+        send(t.bytes, on: i, to: nextHop, for: remote, owner: owner, at: now, into: &effects)
+    }
+
+    /// A frame that is complete: counted and gone.
+    mutating func put(_ frame: [UInt8], on i: Int, into effects: inout [LineCardEffect]) {
+        guard isUp(interfaces[i].id) else {
+            counters.linkDown += 1
+            return
+        }
+        counters.framesOut += 1
+        counters.octetsOut += UInt64(frame.count)
+        effects.append(.transmit(interfaces[i].id, frame))
+    }
+
+    /// Sends an upper layer's octets from one of our addresses, in fragments when they are longer than the MTU.
+    /// Only for what we answer; TCP keeps below the MTU by itself.
+    mutating func sendDatagram(
+        _ payload: [UInt8], protocolNumber: UInt8, from local: IPAddress, to remote: IPAddress, home: Int,
+        at now: Instant, into effects: inout [LineCardEffect]
+    ) {
+        guard let (i, nextHop) = route(to: remote, home: home) else {
+            counters.unroutable += 1
+            return
+        }
+        let interface = interfaces[i]
+        switch (local, remote) {
+        case (.v4(let source), .v4(let destination)):
+            var header = IPv4Header(
+                source: source, destination: destination, protocolNumber: protocolNumber, hopLimit: 64)
+            header.mayFragment = true
+            identification &+= 1
+            header.identification = UInt16(truncatingIfNeeded: identification)
+            let room = (interface.mtu - IPv4Header.length) & ~7
+            var offset = 0
+            repeat {
+                let whole = offset == 0 && payload.count <= interface.mtu - IPv4Header.length
+                let count = whole ? payload.count : min(room, payload.count - offset)
+                header.fragmentOffset = offset
+                header.moreFragments = offset + count < payload.count
+                var w = ByteWriter(capacity: EthernetHeader.taggedLength + IPv4Header.length + count)
+                EthernetHeader(
+                    destination: MACAddress(raw: 0), source: interface.mac, vlan: interface.vlan, type: EtherType.ipv4
+                ).write(to: &w)
+                header.write(to: &w, payloadLength: count)
+                w.append(payload[offset..<(offset + count)])
+                send(w.bytes, on: i, to: nextHop, for: remote, owner: interface.id, at: now, into: &effects)
+                offset += count
+            } while offset < payload.count
+        case (.v6(let source), .v6(let destination)):
+            var header = IPv6Header(
+                source: source, destination: destination, nextHeader: protocolNumber, hopLimit: 64)
+            let fits = payload.count <= interface.mtu - IPv6Header.length
+            if !fits {
+                header.nextHeader = ExtensionHeader.fragment
+                identification &+= 1
+            }
+            let room = (interface.mtu - IPv6Header.length - 8) & ~7
+            var offset = 0
+            repeat {
+                let count = fits ? payload.count : min(room, payload.count - offset)
+                var w = ByteWriter(capacity: EthernetHeader.taggedLength + IPv6Header.length + 8 + count)
+                EthernetHeader(
+                    destination: MACAddress(raw: 0), source: interface.mac, vlan: interface.vlan, type: EtherType.ipv6
+                ).write(to: &w)
+                header.write(to: &w, payloadLength: count + (fits ? 0 : 8))
+                if !fits {
+                    w.u8(protocolNumber)
+                    w.u8(0)
+                    w.u16(UInt16(offset) | (offset + count < payload.count ? 1 : 0))
+                    w.u32(identification)
+                }
+                w.append(payload[offset..<(offset + count)])
+                send(w.bytes, on: i, to: nextHop, for: remote, owner: interface.id, at: now, into: &effects)
+                offset += count
+            } while offset < payload.count
+        default:
+            return
+        }
+    }
+}
+
+extension IPPrefix {
+    func contains(_ address: IPAddress) -> Bool {
+        switch (self, address) {
+        case (.v4(let p), .v4(let a)): p.contains(a)
+        case (.v6(let p), .v6(let a)): p.contains(a)
+        default: false
+        }
+    }
+}
