@@ -196,11 +196,12 @@ protocol device {{ }}
             seconds, fraction = match[2].split(".")
             # BIRD prints local time without its zone.
             since = time.mktime(time.strptime(seconds, "%Y-%m-%d %H:%M:%S")) + float("0." + fraction)
-            ups = len(re.findall(rf" {name}: State changed to up$", log, re.M))
-            downs = len(re.findall(rf" {name}: State changed to (?:stop|flush|down)$", log, re.M))
+            changes = re.findall(rf" {name}: State changed to (\w+)$", log, re.M)
+            ups = changes.count("up")
+            downs = ups - 1 if changes and changes[-1] == "up" else ups
             found[n.address] = SessionReport(
                 up=state == "Established", state=state, up_since=since if state == "Established" else None,
-                established=ups, dropped=downs if ups else 0, prefixes=int(routes[1]) if routes else 0)
+                established=ups, dropped=downs, prefixes=int(routes[1]) if routes else 0)
         return found
 
 

@@ -33,6 +33,7 @@ def _arguments(program, words):
     parser.add_argument("--arbiter", choices=("leasefile", "link"), default="leasefile")
     parser.add_argument("--no-control", action="store_true", help="leave out the control run")
     parser.add_argument("--json", metavar="FILE", help="write all results there")
+    parser.add_argument("--evidence", metavar="FOLDER", help="copy capture and logs of failed windows there")
     parser.add_argument("--router", choices=("lockstep", "bird"), default="lockstep",
                         help="bird: an ordinary router in place of the pair; only the control run makes sense")
     parser.add_argument("--programs", metavar="FOLDER", help="lockstepd and lockstepctl are there; build nothing")
@@ -114,12 +115,22 @@ class Session:
         for round_number in range(options.repeat):
             for kind in self.kinds:
                 say()
-                outcome = failures.make_failure(lab, kind, round_number, (options.rate, churned))
+                broken = None
+                try:
+                    outcome = failures.make_failure(lab, kind, round_number, (options.rate, churned))
+                except LabError as error:
+                    broken = error
+                    outcome = failures.Outcome(kind, round_number, [str(error)])
+                    say(f"  PROBLEM {error}")
                 self.outcomes.append(outcome)
+                if options.evidence and not outcome.passed:
+                    failures.keep_evidence(lab, outcome, options.evidence)
                 if options.json:
                     self.write_json()
                 if after_each:
                     after_each(outcome)
+                if broken:
+                    failures.recover(lab)
 
     def run_control(self):
         say()

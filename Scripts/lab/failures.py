@@ -6,7 +6,9 @@ passed when no session was lost, nothing forbidden was on the wire, the old acti
 one had spoken, and the table at the sink is exactly what the loader announced.
 """
 
+import json
 import os
+import shutil
 import signal
 import time
 from dataclasses import dataclass, field
@@ -15,12 +17,13 @@ from . import judge
 from .lockstep import POISON_PREFIX
 from .processes import LabError, say, wait_until
 
-KINDS = ("graceful", "kill", "freeze", "crash", "hang", "standby", "poison")
+KINDS = ("graceful", "kill", "freeze", "crash", "trap", "hang", "standby", "poison")
 WHAT = {
     "graceful": "the operator asks for a switchover",
     "kill": "SIGKILL of the active",
     "freeze": "SIGSTOP of the active, SIGCONT later",
     "crash": "SIGSEGV in the active",
+    "trap": "the engine of the active traps on a record of ours",
     "hang": "the engine of the active hangs",
     "standby": "SIGKILL of the standby, which then joins again",
     "poison": "a peer announces a prefix on which every engine traps",
@@ -42,6 +45,7 @@ class Outcome:
     sessions: int = 0
     sessions_lost: int = 0
     first_frame_ms: float = None
+    baseline_silence_ms: float = None    # longest, before anything happened: what this machine does by itself
     silence_ms: float = None             # longest, around the switchover
     rejoin_silence_ms: float = None      # longest, while the other controller came back
     tcp_silence_ms: dict = field(default_factory=dict)     # first TCP frame to each peer
@@ -65,7 +69,7 @@ class Outcome:
     def record(self):
         """For the JSON file."""
         value = {name: getattr(self, name) for name in (
-            "kind", "number", "problems", "sessions", "sessions_lost", "first_frame_ms", "silence_ms",
+            "kind", "number", "problems", "sessions", "sessions_lost", "first_frame_ms", "baseline_silence_ms", "silence_ms",
             "rejoin_silence_ms", "tcp_silence_ms", "update_gap_ms", "update_latency_max_ms", "redundant_after_s",
             "bulk_update_s", "engine_pause_ms", "takeover_ms",
             "disturbances", "stale_frames", "from_side", "to_side")}
@@ -89,10 +93,10 @@ def _strike(kind, active, standby, lab):
         return active.process.signal(signal.SIGSTOP)
     if kind == "crash":
         return active.process.signal(signal.SIGSEGV)
-    if kind == "hang":
+    if kind in ("hang", "trap"):
         at = time.time()
         # The one that is asked may never answer.
-        active.control("test", "hang-engine", timeout=10, check=False)
+        active.control("test", f"{kind}-engine", timeout=10, check=False)
         return at
     if kind == "standby":
         return standby.process.signal(signal.SIGKILL)
@@ -179,16 +183,49 @@ def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
         lab.blasters["loader4"].ask(f"retract {POISON_PREFIX}")
         _wait_loader(lab, outcome)
     _compare_peers(outcome, before, lab, kind)
-    if kind in ("graceful", "kill", "freeze", "crash", "hang", "poison") and outcome.to_side == outcome.from_side:
+    if kind in ("graceful", "kill", "freeze", "crash", "trap", "hang", "poison") and outcome.to_side == outcome.from_side:
         outcome.problems.append(f"no switchover: {outcome.from_side} is still active")
     if kind == "standby" and outcome.to_side and outcome.to_side != outcome.from_side:
         outcome.problems.append("the active changed although only the standby was killed")
 
+    if outcome.sessions_lost:
+        # The next failure must find them all up.
+        try:
+            lab.wait_sessions(90)
+        except LabError as error:
+            outcome.problems.append(str(error))
     outcome.problems += lab.settle()
     missing = lab.wait_prefixes(prefixes_timeout)
     outcome.problems += [f"{peer} has {count} prefixes from {address}" for (peer, address), count in missing.items()]
     _report(outcome)
     return outcome
+
+
+def recover(lab):
+    """Both controllers are started anew after a failure that the pair did not survive."""
+    say("starting both controllers anew")
+    lab.router.stop()
+    lab.router.start()
+    lab.router.wait_redundant()
+    lab.wait_sessions(120)
+    missing = lab.wait_prefixes(120)
+    if missing:
+        raise LabError(f"the table did not come back: {missing}")
+    lab.settle()
+
+
+def keep_evidence(lab, outcome, folder):
+    """Copies what a failed window left behind."""
+    target = os.path.join(folder, f"{outcome.kind}-{outcome.number}")
+    os.makedirs(target, exist_ok=True)
+    pair = lab.router.folder
+    for path in [os.path.join(lab.folder, "window.pcap")] + [
+            os.path.join(pair, name) for name in os.listdir(pair) if name.endswith((".log", ".yaml"))]:
+        if os.path.exists(path):
+            shutil.copy(path, target)
+    with open(os.path.join(target, "outcome.json"), "w") as file:
+        json.dump(dict(outcome.record(), incidents=outcome.incidents), file, indent=1)
+    say(f"evidence in {target}")
 
 
 def _wait_loader(lab, outcome):
@@ -218,6 +255,7 @@ def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
             outcome.stale_frames = told.frames_between(port, spoke, told.ended)
             if outcome.stale_frames:
                 outcome.problems.append(f"{outcome.stale_frames} frames of the old active after the new one spoke")
+    outcome.baseline_silence_ms = _milliseconds(told.longest_silence(told.from_router[0][0], struck)[0])
     outcome.silence_ms = _milliseconds(told.longest_silence(struck - 0.05, back)[0])
     outcome.rejoin_silence_ms = _milliseconds(told.longest_silence(back, told.ended - 0.15)[0])
     outcome.tcp_silence_ms = {lab.peer_of(peer) + ("/6" if ":" in peer else "/4"): _milliseconds(seconds)

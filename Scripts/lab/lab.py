@@ -2,14 +2,13 @@
 
 import os
 import shutil
-import tempfile
 import time
 
 from . import judge
 from .blaster import Blaster, LineProgram, build
 from .daemons import MAKES, Neighbour
 from .processes import LabError, on_exit, say, wait_until
-from .topology import ROUTER4, ROUTER6, ROUTER_AS, Topology, require_root
+from .topology import ROUTER4, ROUTER6, ROUTER_AS, Topology, make_folder, require_root
 from .witness import Capture, read_capture
 
 _LOADER = ("198.18.0.21", "2001:db8:18::21", 65021)
@@ -20,9 +19,7 @@ class Lab:
     def __init__(self, makes=tuple(MAKES), offload=True, hold=9, keep_files=False):
         require_root()
         self.hold = hold
-        self.folder = tempfile.mkdtemp(prefix="lockstep-lab-")
-        # The peers' daemons drop their privileges and must still reach their files.
-        os.chmod(self.folder, 0o755)
+        self.folder = make_folder()
         if not keep_files:
             on_exit(lambda: shutil.rmtree(self.folder, ignore_errors=True))
         self.topology = Topology(offload=offload)

@@ -112,7 +112,7 @@ class Controller:
         """A `show` as a value; None while the daemon does not answer."""
         try:
             return json.loads(self.control("show", *words, "--json", timeout=timeout))
-        except (LabError, ValueError, subprocess.TimeoutExpired):
+        except (LabError, ValueError):
             return None
 
     def redundancy(self):
@@ -185,11 +185,19 @@ class Pair:
     def wait_redundant(self, timeout=60):
         """Until both controllers live and the active says that the router is redundant. Returns the active."""
         def ready():
-            if not all(self.controllers[side].alive for side in self.sides):
-                dead = [side for side in self.sides if not self.controllers[side].alive]
+            dead = [side for side in self.sides if not self.controllers[side].alive]
+            if dead:
                 raise LabError(f"controller {dead[0]} has ended:\n{self.controllers[dead[0]].process.tail(15)}")
-            active = self.active()
-            return active if active and (self.alone or is_redundant(active.redundancy())) else None
+            # Both are asked: one that has just woken up or lost its twin may for a moment hold on to an old truth.
+            views = {side: self.controllers[side].redundancy() for side in self.sides}
+            active = [side for side in self.sides if is_active(views[side])]
+            if len(active) != 1:
+                return None
+            if not self.alone:
+                twin = views["b" if active[0] == "a" else "a"]
+                if not is_redundant(views[active[0]]) or not twin or twin["local"]["state"] != "standby":
+                    return None
+            return self.controllers[active[0]]
         began = time.monotonic()
         try:
             active = wait_until(ready, timeout, "the pair becomes redundant", interval=0.05)

@@ -32,8 +32,13 @@ def say(text=""):
 
 def run(*command, check=True, timeout=60, feed=None):
     """Runs a command to its end and returns its standard output."""
-    result = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True, timeout=timeout, input=feed)
+    try:
+        result = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True, timeout=timeout, input=feed)
+    except subprocess.TimeoutExpired:
+        if check:
+            raise LabError(f"{' '.join(map(str, command))} did not end within {timeout:g} s") from None
+        return ""
     if check and result.returncode != 0:
         raise LabError(f"{' '.join(map(str, command))} failed: {result.stderr.strip() or result.stdout.strip()}")
     return result.stdout

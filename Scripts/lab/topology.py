@@ -10,8 +10,11 @@ one left behind can be told and removed.
 """
 
 import ipaddress
+import glob
 import os
 import re
+import shutil
+import tempfile
 
 from .processes import LabError, on_exit, run
 
@@ -27,7 +30,7 @@ _PREFIX = "lockstep"
 
 
 def remove_orphans():
-    """Removes namespaces of labs whose script is dead, with the processes still in them."""
+    """Removes what labs left behind whose script is dead: namespaces, the processes in them, folders."""
     for line in run("ip", "netns", "list").splitlines():
         name = line.split()[0] if line.split() else ""
         match = re.fullmatch(rf"{_PREFIX}(\d+)-[a-z0-9-]+", name)
@@ -39,6 +42,18 @@ def remove_orphans():
             except OSError:
                 pass
         run("ip", "netns", "delete", name, check=False)
+    for folder in glob.glob(os.path.join(tempfile.gettempdir(), "lockstep-lab-*-*")):
+        owner = folder.rsplit("lockstep-lab-", 1)[1].split("-")[0]
+        if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_folder():
+    """A folder for the lab's files that tells whose it is."""
+    folder = tempfile.mkdtemp(prefix=f"lockstep-lab-{os.getpid()}-")
+    # The peers' daemons drop their privileges and must still reach their files.
+    os.chmod(folder, 0o755)
+    return folder
 
 
 class Topology:
