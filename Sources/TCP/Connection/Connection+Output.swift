@@ -1,0 +1,336 @@
+import Machine
+import Records
+import Wire
+
+// What leaves at the end of a batch: what is lost, what is new, and if nothing carried the acknowledgement, an ACK.
+extension Connection {
+    /// Segments in one go. Then others have their turn and arrivals are read, and we go on at once.
+    static let burstSegments = 128
+
+    /// Everything that may be sent now.
+    mutating func output(now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]) {
+        // Before the record of the handshake is committed, nothing may say that we are open.
+        guard isSynchronized, receiveCommitted >= 0, !isGone else { return }
+        if state == .timeWait {
+            if acknowledgeNow { sendAcknowledgment(now: now, &shared, &out) }
+            return
+        }
+        let before = segmentsOut
+        if sendEnd > sendUnacknowledged {
+            if stalledSince == nil { stalledSince = now }
+            restartIfIdle(now: now, configuration: shared.configuration)
+            sendData(now: now, &shared, &out)
+        }
+        sendAcknowledgments(hasSent: segmentsOut != before, now: now, &shared, &out)
+    }
+
+    // MARK: data
+
+    private mutating func sendData(now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]) {
+        // SACK blocks ride along while we miss something, at the cost of payload.
+        let blocks = blockCount
+        let segment =
+            segmentSize
+            - (blocks == 0
+                ? 0
+                : OutgoingSegment.optionLength(
+                    timestamps: identity.timestamps, blocks: blocks, signed: signature != nil)
+                    - OutgoingSegment.optionLength(timestamps: identity.timestamps, blocks: 0, signed: signature != nil))
+        var budget = Self.burstSegments
+        var pipe = pipe
+        if inRecovery { recover(segment: segment, pipe: &pipe, budget: &budget, now: now, &shared, &out) }
+
+        // RFC 3042: the first two duplicates let a new segment out each.
+        let limited = inRecovery ? 0 : min(duplicates, 2) * segmentSize
+        let room = identity.selectiveAcknowledgment && !scoreboard.isEmpty ? 0 : limited
+        isCongestionLimited = false
+        var isWindowLimited = false
+        while budget > 0 {
+            // After a timeout, what the peer has SACKed since is not sent again.
+            var ceiling = dataEnd
+            if sendNext < sendMaximum, let range = scoreboard.rangeAtOrAbove(sendNext) {
+                if range.start <= sendNext {
+                    sendNext = range.end
+                    continue
+                }
+                ceiling = min(ceiling, range.start)
+            }
+            let available = ceiling - sendNext
+            let isFin = stream.isFinished && ceiling == dataEnd && sendNext <= dataEnd
+            guard available > 0 || isFin else { break }
+            let open = sendUnacknowledged + Int64(sendWindow) - sendNext
+            let count = Int(max(0, min(available, Int64(segment), open)))
+            // RFC 9293 §3.8.6.2.1 with Nagle off: a whole segment, or all there is, or half the largest window.
+            if count < segment, Int64(count) < available || open <= 0, count < max(1, sendWindowMaximum / 2) {
+                isWindowLimited = true
+                break
+            }
+            // One segment may always be out: a window of less than that is an accident of its arithmetic.
+            if pipe > 0, pipe + max(count, 1) > congestion.window + room {
+                isCongestionLimited = true
+                break
+            }
+            let withFin = isFin && Int64(count) == available && open > Int64(count)
+            guard count > 0 || withFin else {
+                isWindowLimited = true
+                break
+            }
+            sendSegment(at: sendNext, count: count, fin: withFin, now: now, &shared, &out)
+            let length = count + (withFin ? 1 : 0)
+            sendNext += Int64(length)
+            sendMaximum = max(sendMaximum, sendNext)
+            pipe += length
+            budget -= 1
+        }
+        if budget == 0 { timers.set(.burst, at: now) }
+
+        if inFlight > 0 {
+            if !timers.isRunning(.retransmit) { timers.set(.retransmit, at: now + timeout.current) }
+        } else if isWindowLimited, !timers.isRunning(.persist) {
+            // RFC 9293 §3.8.6.1: the first probe after one RTO.
+            timers.set(.persist, at: now + timeout.current)
+        }
+    }
+
+    /// RFC 6675 §5 (C) with NextSeg(), or RFC 6582's single segment.
+    private mutating func recover(
+        segment: Int, pipe: inout Int, budget: inout Int, now: Instant, _ shared: inout StackShared,
+        _ out: inout [TCPEffect]
+    ) {
+        if isRetransmissionDue {
+            // RFC 6675 §5 (4.3), RFC 6582 §3.2 (2), (3): the first segment goes whatever the window says.
+            isRetransmissionDue = false
+            let end = resend(from: sendUnacknowledged, segment: segment, now: now, &shared, &out)
+            highRetransmitted = max(highRetransmitted, end)
+            // RFC 6298 §5.1 is about new data; RFC 6582 §4 resets the timer for the first partial ACK. Ours restarts with
+            // the ACK that brought us here, which is no earlier.
+            timers.set(.retransmit, at: now + timeout.current)
+            budget -= 1
+            if identity.selectiveAcknowledgment { pipe = self.pipe }
+        }
+        guard identity.selectiveAcknowledgment else { return }
+        let lost = scoreboard.lostBelow(segment: segmentSize)
+        while budget > 0, congestion.window - pipe >= segment {
+            let from = max(highRetransmitted, sendUnacknowledged)
+            let hole = scoreboard.hole(from: from)
+            if let hole, hole.start < lost {
+                // NextSeg (1)
+                highRetransmitted = resend(from: hole.start, segment: segment, now: now, &shared, &out)
+            } else if canSendNew(segment: segment) {
+                // NextSeg (2): left to the loop of new data.
+                return
+            } else if let hole {
+                // NextSeg (3)
+                highRetransmitted = resend(from: hole.start, segment: segment, now: now, &shared, &out)
+            } else if !rescued, scoreboard.highest ?? .max < sendNext {
+                // NextSeg (4): the last segment, once per recovery, in case the tail is what was lost.
+                rescued = true
+                let start = max(sendNext - Int64(segment), scoreboard.highest ?? sendUnacknowledged, sendUnacknowledged)
+                _ = resend(from: start, segment: segment, now: now, &shared, &out)
+            } else {
+                return
+            }
+            pipe += segment
+            budget -= 1
+        }
+    }
+
+    private func canSendNew(segment: Int) -> Bool {
+        let available = sendEnd - sendNext
+        let open = sendUnacknowledged + Int64(sendWindow) - sendNext
+        return available > 0 && open >= min(available, Int64(segment))
+    }
+
+    /// Sends one segment again, up to what is SACKed or was never sent. Returns the offset after it.
+    private mutating func resend(
+        from start: Int64, segment: Int, now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]
+    ) -> Int64 {
+        var ceiling = min(dataEnd, sendMaximum)
+        if let range = scoreboard.rangeAtOrAbove(start), range.start > start { ceiling = min(ceiling, range.start) }
+        let count = Int(max(0, min(ceiling - start, Int64(segment))))
+        let fin = stream.isFinished && start + Int64(count) == dataEnd && sendMaximum > dataEnd
+        guard count > 0 || fin else { return start + Int64(segment) }
+        sendSegment(at: start, count: count, fin: fin, now: now, &shared, &out)
+        return start + Int64(count) + (fin ? 1 : 0)
+    }
+
+    /// RFC 5681 §4.1: after a pause longer than RTO the window is that of a new connection.
+    private mutating func restartIfIdle(now: Instant, configuration: TCPConfiguration) {
+        guard inFlight == 0, now - lastSent > timeout.current else { return }
+        congestion.restart(initial: CongestionControl.initialWindow(segment: segmentSize, configuration))
+    }
+
+    mutating func sendSegment(
+        at offset: Int64, count: Int, fin: Bool, now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]
+    ) {
+        var flags: SegmentFlags = .ack
+        if fin { flags.insert(.fin) }
+        // RFC 9293 §3.9.1.2: PSH on the last of what there is.
+        if count > 0, offset + Int64(count) == dataEnd { flags.insert(.psh) }
+        let end = offset + Int64(count) + (fin ? 1 : 0)
+        if offset < sendMaximum {
+            retransmittedSegments += 1
+            shared.counters.retransmittedSegments += 1
+            // Karn: the answer to this could be to the first copy.
+            if let timed, timed.end > offset { self.timed = nil }
+        } else if timed == nil {
+            timed = (end, now)
+        }
+        lastSent = now
+        sendMaximum = max(sendMaximum, end)
+        shared.counters.octetsOut += UInt64(count)
+        var segment = header(flags, at: offset, now: now, &shared)
+        addBlocks(&segment)
+        transmit(segment, count: count, from: UInt64(clamping: offset), &shared, &out)
+    }
+
+    // MARK: acknowledgements
+
+    private mutating func sendAcknowledgments(
+        hasSent: Bool, now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]
+    ) {
+        if restoredAcknowledgments > 0, announceRestored(now: now, &shared, &out) { return }
+        if duplicateAcknowledgments > 0, receiveCommitted == receiveNext {
+            // RFC 5681 §4.2. With SACK one says it all; without, the peer counts them.
+            let count = identity.selectiveAcknowledgment ? 1 : duplicateAcknowledgments
+            duplicateAcknowledgments = 0
+            // What the peer has not heard yet moves its SND.UNA first, and is no duplicate.
+            let extra = !identity.selectiveAcknowledgment && receiveCommitted > lastAcknowledgmentSent ? 1 : 0
+            for _ in 0..<(count + extra) { sendAcknowledgment(now: now, &shared, &out) }
+            return
+        }
+        if hasSent { return }
+        let due = receiveCommitted - lastAcknowledgmentSent
+        if acknowledgeNow || due >= Int64(2 * peerSegment) || opensWindow(shared.configuration) {
+            sendAcknowledgment(now: now, &shared, &out)
+        } else if due > 0, !timers.isRunning(.delayedAcknowledgment) {
+            timers.set(.delayedAcknowledgment, at: now + shared.configuration.delayedAcknowledgment)
+        }
+    }
+
+    /// The ACKs of a restored connection. Where nothing of ours is outstanding all go at once. Else the peer may be ahead of
+    /// what we know it has, and would not read an ACK whose sequence number is old to it: one goes now, with the data, and
+    /// the duplicates once its answer has told us where it is.
+    private mutating func announceRestored(
+        now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]
+    ) -> Bool {
+        let isAhead = windowUpdate == nil && sendMaximum > sendUnacknowledged
+        let isFirst = restoredAcknowledgments == shared.configuration.restoredAcknowledgments
+        guard !isAhead || isFirst else { return false }
+        let count = isAhead ? 1 : restoredAcknowledgments
+        restoredAcknowledgments -= count
+        for _ in 0..<count { sendAcknowledgment(now: now, &shared, &out) }
+        return true
+    }
+
+    func sendableEdge(_ configuration: TCPConfiguration) -> Int64 {
+        let edge = min(receiveCommitted, receiveApplied) + Int64(configuration.receiveBuffer)
+        // RFC 9293 §3.8.6.2.2: no small steps of the right edge.
+        let step = Int64(min(configuration.receiveBuffer / 2, peerSegment))
+        return edge >= receiveEdge + step ? edge : receiveEdge
+    }
+
+    /// Whether the engine has made so much room that the peer should hear of it without being asked: half the buffer, or
+    /// anything to a peer that has hardly a segment left.
+    private func opensWindow(_ configuration: TCPConfiguration) -> Bool {
+        let edge = min(sendableEdge(configuration), receiveCommitted + windowMaximum)
+        let gain = edge - receiveEdge
+        guard gain > 0 else { return false }
+        let left = receiveEdge - receiveNext
+        let half = Int64(configuration.receiveBuffer / 2)
+        // The window of a SYN cannot be scaled and is small; the first ACK that has another reason opens it.
+        return left < Int64(2 * peerSegment) || gain >= half && left < half && receiveEdge > 65_535
+    }
+
+    /// The largest window that 16 bits and our shift can say.
+    private var windowMaximum: Int64 { 65_535 << Int64(identity.windowShift) }
+
+    /// The window field. The right edge that it says never moves left, and rounding goes up, never down.
+    private mutating func advertisedWindow(_ configuration: TCPConfiguration) -> UInt16 {
+        let shift = Int64(identity.windowShift)
+        let room = max(0, sendableEdge(configuration) - receiveCommitted)
+        let units = min((room + (1 << shift) - 1) >> shift, 65_535)
+        receiveEdge = max(receiveEdge, receiveCommitted + units << shift)
+        return UInt16(units)
+    }
+
+    mutating func sendAcknowledgment(now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]) {
+        // RFC 9293 §3.10.7.4: <SEQ=SND.NXT>. SND.NXT goes back here after a timeout, so the highest it was; not beyond the
+        // window, though, where the peer would not read it.
+        let highest = min(sendMaximum, max(sendNext, sendUnacknowledged + Int64(sendWindow)))
+        var segment = header(.ack, at: highest, now: now, &shared)
+        addBlocks(&segment)
+        transmit(segment, count: 0, from: 0, &shared, &out)
+    }
+
+    /// How many SACK blocks go with the next segment. While in-order octets wait for their commit there are none: blocks
+    /// above an acknowledgement that lags would look like loss.
+    private var blockCount: Int {
+        guard identity.selectiveAcknowledgment, !reassembly.isEmpty, receiveCommitted == receiveNext else { return 0 }
+        return min(
+            reassembly.islands.count,
+            OutgoingSegment.blocksMaximum(timestamps: identity.timestamps, signed: signature != nil))
+    }
+
+    private func addBlocks(_ segment: inout OutgoingSegment) {
+        let most = blockCount
+        guard most > 0 else { return }
+        var count = 0
+        var blocks = segment.blocks
+        reassembly.blocks(maximum: most) { start, end in
+            blocks[count] = SACKBlock(left: sequence(ofReceived: start), right: sequence(ofReceived: end))
+            count += 1
+        }
+        segment.blocks = blocks
+        segment.blockCount = count
+    }
+
+    /// A segment with our acknowledgement and window: whoever calls this sends it.
+    private mutating func header(
+        _ flags: SegmentFlags, at offset: Int64, now: Instant, _ shared: inout StackShared
+    ) -> OutgoingSegment {
+        var segment = OutgoingSegment(
+            localPort: identity.tuple.localPort, remotePort: identity.tuple.remotePort, sequence: sequence(ofSent: offset),
+            flags: flags)
+        segment.acknowledgment = sequence(ofReceived: receiveCommitted)
+        segment.window = advertisedWindow(shared.configuration)
+        if identity.timestamps {
+            segment.hasTimestamps = true
+            segment.timestampValue = timestamp(at: now)
+            segment.timestampEcho = timestampRecent
+        }
+        lastAcknowledgmentSent = receiveCommitted
+        acknowledgeNow = false
+        timers.cancel(.delayedAcknowledgment)
+        return segment
+    }
+
+    /// RST for an abort: RFC 9293 §3.10.5, <SEQ=SND.NXT>, with the ACK that RFC 5961 makes peers look at.
+    mutating func sendReset(now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]) {
+        guard isSynchronized || state == .synReceived else { return }
+        var segment = OutgoingSegment(
+            localPort: identity.tuple.localPort, remotePort: identity.tuple.remotePort,
+            sequence: sequence(ofSent: max(sendMaximum, 0)), flags: [.rst, .ack])
+        segment.acknowledgment = sequence(ofReceived: max(receiveCommitted, -1))
+        shared.counters.resetsOut += 1
+        transmit(segment, count: 0, from: 0, &shared, &out)
+    }
+
+    /// Hands a finished segment to the line card.
+    mutating func transmit(
+        _ segment: OutgoingSegment, count: Int, from offset: UInt64, _ shared: inout StackShared,
+        _ out: inout [TCPEffect]
+    ) {
+        segmentsOut += 1
+        shared.counters.segmentsOut += 1
+        let tuple = identity.tuple
+        let bytes = segment.write(
+            headroom: shared.configuration.headroom, local: tuple.local, remote: tuple.remote, stream: stream,
+            offset: offset, count: count, signature: signature)
+        out.append(
+            .transmit(
+                TCPTransmission(
+                    interface: tuple.interface, local: tuple.local, remote: tuple.remote,
+                    hopLimit: identity.options.hopLimit, dscp: identity.options.dscp, bytes: bytes)))
+    }
+}

@@ -1,0 +1,51 @@
+import Machine
+
+/// RFC 6298 in nanoseconds, with integers: `smoothed` and `variation` are SRTT and RTTVAR.
+struct RetransmissionTimeout: Sendable, BitwiseCopyable {
+    private(set) var smoothed: Int64? = nil
+    private var variation: Int64 = 0
+    private var base: Int64
+    private let minimum: Int64
+    private let maximum: Int64
+    /// Timeouts since the last answer.
+    private(set) var backoffs = 0
+
+    init(initial: Duration, minimum: Duration, maximum: Duration) {
+        self.base = initial.inNanoseconds
+        self.minimum = minimum.inNanoseconds
+        self.maximum = maximum.inNanoseconds
+    }
+
+    /// RTO with the back-off of RFC 6298 §5.5.
+    var current: Duration {
+        // Six doublings of the minimum pass every maximum that makes sense; 20 keeps the shift defined.
+        let shifted = base.multipliedReportingOverflow(by: 1 << Int64(min(backoffs, 20)))
+        return .nanoseconds(shifted.overflow ? maximum : min(shifted.partialValue, maximum))
+    }
+
+    mutating func sample(_ measured: Duration) {
+        let r = max(0, measured.inNanoseconds)
+        if let srtt = smoothed {
+            // RFC 6298 §2.3: RTTVAR = 3/4 RTTVAR + 1/4 |SRTT - R'|, then SRTT = 7/8 SRTT + 1/8 R'.
+            variation = (3 * variation + abs(srtt - r)) / 4
+            smoothed = (7 * srtt + r) / 8
+        } else {
+            // §2.2
+            smoothed = r
+            variation = r / 2
+        }
+        // The clock's grain is far below a microsecond, so that of §2.3's G only the minimum matters.
+        base = min(max(smoothed! + 4 * variation, minimum), maximum)
+        backoffs = 0
+    }
+
+    /// New data was acknowledged, though no sample could be taken of it.
+    mutating func progressed() { backoffs = 0 }
+    mutating func expired() { backoffs += 1 }
+    /// RFC 6298 §5.7: a SYN was lost, so data begins with three seconds. Ours begins with the initial value doubled no
+    /// further than that.
+    mutating func handshakeWasRepeated() {
+        base = max(base, 3_000_000_000)
+        backoffs = 0
+    }
+}

@@ -1,0 +1,229 @@
+import Machine
+import Records
+import Wire
+
+// The door: listeners and half-open connections.
+extension TCPStack {
+    /// Half-open entries stay when their listener stays as it was.
+    mutating func setListeners(_ list: [Listener]) {
+        let old = listeners
+        listeners = list
+        listenerIndex.removeAll(keepingCapacity: true)
+        for (i, listener) in list.enumerated() {
+            let key = ListenerKey(local: listener.local, port: listener.localPort, remote: listener.remote)
+            // The first of two that say the same.
+            if listenerIndex[key] == nil { listenerIndex[key] = Int32(i) }
+            let pair = ListenerKey(local: listener.local, port: 0, remote: listener.remote)
+            if listenerIndex[pair] == nil { listenerIndex[pair] = Int32(i) }
+        }
+        backlogs = Array(repeating: [], count: list.count)
+        var entries = halfOpen.indices.filter { halfOpen[$0] != nil }
+        entries.sort { halfOpen[$0]!.serial < halfOpen[$1]!.serial }
+        for entry in entries {
+            let before = old[Int(halfOpen[entry]!.listener)]
+            let key = ListenerKey(local: before.local, port: before.localPort, remote: before.remote)
+            if let i = listenerIndex[key], listeners[Int(i)] == before {
+                halfOpen[entry]!.listener = i
+                backlogs[Int(i)].append(Int32(entry))
+            } else {
+                dropHalfOpen(entry)
+            }
+        }
+    }
+
+    /// RFC 9293 §3.10.7.2: LISTEN.
+    mutating func receiveSYN(
+        _ h: SegmentHeader, _ tuple: ConnectionTuple, listener: Int32, at now: Instant, into effects: inout [TCPEffect]
+    ) {
+        guard liveConnections + halfOpenCount < configuration.connectionsMaximum + configuration.backlogMaximum,
+            liveConnections < configuration.connectionsMaximum
+        else {
+            shared.counters.droppedSYN += 1
+            return
+        }
+        if backlogs[Int(listener)].count >= configuration.backlogPerListener {
+            shared.counters.backlogEvictions += 1
+            forgetHalfOpen(Int(backlogs[Int(listener)][0]))
+        }
+        guard halfOpenCount < configuration.backlogMaximum else {
+            shared.counters.droppedSYN += 1
+            return
+        }
+        halfOpenSerial += 1
+        let entry = HalfOpen(
+            tuple: tuple, listener: listener, initialSendSequence: initialSequence.number(for: tuple, at: now),
+            initialReceiveSequence: h.sequence,
+            peerMaximumSegmentSize: PeerOffer.segmentSize(h, remote: tuple.remote), peerWindowShift: h.windowShift,
+            selectiveAcknowledgment: h.selectiveAcknowledgmentPermitted, timestamps: h.hasTimestamps,
+            timestampOffset: initialSequence.timestampOffset(for: tuple), timestampRecent: h.timestampValue,
+            window: h.window, retries: 0, sentAt: now, serial: halfOpenSerial)
+        let slot: Int
+        if let free = freeHalfOpen.popLast() {
+            slot = Int(free)
+            halfOpen[slot] = entry
+        } else {
+            slot = halfOpen.count
+            halfOpen.append(entry)
+        }
+        halfOpenCount += 1
+        backlogs[Int(listener)].append(Int32(slot))
+        flows[FlowKey(tuple)] = ~Int32(slot)
+        sendSYNAcknowledgment(slot, at: now, into: &effects)
+    }
+
+    /// SYN-ACK, first or again, and the timer for the next.
+    private mutating func sendSYNAcknowledgment(_ slot: Int, at now: Instant, into effects: inout [TCPEffect]) {
+        guard let entry = halfOpen[slot] else { return }
+        let options = listeners[Int(entry.listener)].options
+        var segment = OutgoingSegment(
+            localPort: entry.tuple.localPort, remotePort: entry.tuple.remotePort, sequence: entry.initialSendSequence,
+            flags: [.syn, .ack])
+        segment.acknowledgment = entry.initialReceiveSequence &+ 1
+        segment.window = UInt16(min(configuration.receiveBuffer, 65_535))
+        segment.maximumSegmentSize = UInt16(clamping: segmentSize(of: entry.tuple, options))
+        segment.windowShift = entry.peerWindowShift == nil ? nil : configuration.windowShift
+        segment.selectiveAcknowledgmentPermitted = entry.selectiveAcknowledgment
+        segment.hasTimestamps = entry.timestamps
+        segment.timestampValue =
+            UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000) &+ entry.timestampOffset
+        segment.timestampEcho = entry.timestampRecent
+        send(segment, entry.tuple, options, into: &effects)
+        let wait = configuration.retransmissionTimeoutInitial.inNanoseconds << Int64(min(entry.retries, 20))
+        timers.set(~Int32(slot), at: now + .nanoseconds(wait))
+    }
+
+    mutating func halfOpenTimedOut(_ slot: Int, at now: Instant, into effects: inout [TCPEffect]) {
+        guard let entry = halfOpen[slot] else { return }
+        if Int(entry.retries) >= configuration.synAcknowledgmentRetries {
+            shared.counters.backlogTimeouts += 1
+            forgetHalfOpen(slot)
+            return
+        }
+        halfOpen[slot]!.retries += 1
+        shared.counters.retransmittedSegments += 1
+        sendSYNAcknowledgment(slot, at: now, into: &effects)
+    }
+
+    mutating func forgetHalfOpen(_ slot: Int) {
+        guard let entry = halfOpen[slot] else { return }
+        let listener = Int(entry.listener)
+        if let at = backlogs[listener].firstIndex(of: Int32(slot)) { backlogs[listener].remove(at: at) }
+        dropHalfOpen(slot)
+    }
+
+    private mutating func dropHalfOpen(_ slot: Int) {
+        guard let entry = halfOpen[slot] else { return }
+        let key = FlowKey(entry.tuple)
+        if flows[key] == ~Int32(slot) { flows[key] = nil }
+        halfOpen[slot] = nil
+        freeHalfOpen.append(Int32(slot))
+        timers.cancel(~Int32(slot))
+        halfOpenCount -= 1
+    }
+
+    /// RFC 9293 §3.10.7.4 for SYN-RECEIVED of a passive open.
+    mutating func receiveHalfOpen(
+        _ h: SegmentHeader, _ segment: RawSpan, entry slot: Int, hopLimit: UInt8, at now: Instant,
+        into effects: inout [TCPEffect]
+    ) {
+        guard let entry = halfOpen[slot] else { return }
+        let listener = listeners[Int(entry.listener)]
+        guard passes(h, segment, listener.options, hopLimit, entry.tuple, now, &effects) else { return }
+        let expected = entry.initialReceiveSequence &+ 1
+        let ahead = distance(from: expected, to: h.sequence)
+        if h.flags.contains(.rst) {
+            if ahead == 0 { forgetHalfOpen(slot) } else { shared.counters.droppedReset += 1 }
+            return
+        }
+        if h.flags.contains(.syn) {
+            if h.sequence == entry.initialReceiveSequence, !h.flags.contains(.ack) {
+                // The peer did not get our SYN-ACK.
+                if resets.take(at: now) { sendSYNAcknowledgment(slot, at: now, into: &effects) }
+            } else {
+                // RFC 5961 §4.2: a peer that really started anew answers the ACK with an exact RST.
+                shared.counters.droppedSYN += 1
+                challenge(entry, listener.options, at: now, into: &effects)
+            }
+            return
+        }
+        guard ahead >= 0, ahead <= 65_535 else {
+            shared.counters.droppedOutOfWindow += 1
+            challenge(entry, listener.options, at: now, into: &effects)
+            return
+        }
+        guard h.flags.contains(.ack) else {
+            shared.counters.droppedBadAcknowledgment += 1
+            return
+        }
+        guard h.acknowledgment == entry.initialSendSequence &+ 1 else {
+            shared.counters.droppedBadAcknowledgment += 1
+            refuse(h, entry.tuple, at: now, into: &effects)
+            return
+        }
+        if entry.timestamps, h.hasTimestamps, distance(from: entry.timestampRecent, to: h.timestampValue) < 0 {
+            shared.counters.droppedOldTimestamp += 1
+            return
+        }
+        accept(slot, entry, listener, h, segment, at: now, into: &effects)
+    }
+
+    private mutating func challenge(
+        _ entry: HalfOpen, _ options: TransportOptions, at now: Instant, into effects: inout [TCPEffect]
+    ) {
+        guard resets.take(at: now) else { return }
+        shared.counters.challengesOut += 1
+        var segment = OutgoingSegment(
+            localPort: entry.tuple.localPort, remotePort: entry.tuple.remotePort,
+            sequence: entry.initialSendSequence &+ 1, flags: .ack)
+        segment.acknowledgment = entry.initialReceiveSequence &+ 1
+        segment.window = UInt16(min(configuration.receiveBuffer, 65_535))
+        if entry.timestamps {
+            segment.hasTimestamps = true
+            segment.timestampValue = UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000) &+ entry.timestampOffset
+            segment.timestampEcho = entry.timestampRecent
+        }
+        send(segment, entry.tuple, options, into: &effects)
+    }
+
+    /// The third segment: the connection is established, and the engine hears of it.
+    private mutating func accept(
+        _ slot: Int, _ entry: HalfOpen, _ listener: Listener, _ h: SegmentHeader, _ segment: RawSpan, at now: Instant,
+        into effects: inout [TCPEffect]
+    ) {
+        forgetHalfOpen(slot)
+        guard liveConnections < configuration.connectionsMaximum else {
+            shared.counters.droppedSYN += 1
+            return
+        }
+        let identity = ConnectionIdentity(
+            tuple: entry.tuple, initialSendSequence: entry.initialSendSequence,
+            initialReceiveSequence: entry.initialReceiveSequence,
+            peerMaximumSegmentSize: entry.peerMaximumSegmentSize, peerWindowShift: entry.peerWindowShift,
+            windowShift: entry.peerWindowShift == nil ? 0 : configuration.windowShift,
+            selectiveAcknowledgment: entry.selectiveAcknowledgment, timestamps: entry.timestamps,
+            timestampOffset: entry.timestampOffset, options: listener.options)
+        let id = nextAccepted
+        nextAccepted = ConnectionID(id.value &+ 2)
+        let index = reserveSlot()
+        var connection = Connection(
+            id, slot: index, identity: identity, state: .established, isActive: false, stream: TransmitStream(),
+            localSegmentSize: segmentSize(of: entry.tuple, listener.options), now: now, configuration: configuration)
+        connection.receiveCommitted = 0
+        connection.lastAcknowledgmentSent = 0
+        connection.receiveEdge = Int64(min(configuration.receiveBuffer, 65_535))
+        connection.timestampRecent = entry.timestampRecent
+        connection.timestampNewest = entry.timestampRecent
+        connection.takeWindow(Int(h.window) << Int(entry.peerWindowShift ?? 0), sequence: -1, acknowledgment: 0)
+        if entry.retries == 0 {
+            connection.timeout.sample(now - entry.sentAt)
+        } else {
+            connection.timeout.handshakeWasRepeated()
+        }
+        insert(connection)
+        shared.counters.accepted += 1
+        connections[Int(index)]!.emit(.tcpAccepted(id, identity), offset: 0, &shared, &effects)
+        connections[Int(index)]!.receive(h, segment, now: now, &shared, &effects)
+        if !connections[Int(index)]!.isGone { enqueue(Int(index)) }
+        settle(Int(index), at: now)
+    }
+}

@@ -1,0 +1,60 @@
+import Machine
+import Records
+import Wire
+
+// Taking over (DESIGN §4, §10): the stack of an image is one whose connections are all in the middle.
+extension TCPStack {
+    /// Forgets everything and goes on from `image`. What connections say at once is in the effects already: ACKs, and what
+    /// was not acknowledged, from the oldest octet on. Counters stay.
+    mutating func restore(_ image: LineCardImage, at now: Instant, into effects: inout [TCPEffect]) {
+        let counters = shared.counters
+        self = TCPStack(configuration: configuration)
+        shared.counters = counters
+        interfaces = image.interfaces
+        initialSequence = InitialSequence(secret: image.sequenceSecret)
+        nextAccepted = image.nextAcceptedConnection
+        setListeners(image.listeners)
+        for connection in image.connections { restore(connection, at: now) }
+        handle(.endOfBatch, at: now, into: &effects)
+        // The same SYN with the same ISS as the twin's.
+        for request in image.pendingConnects { handle(.connect(request), at: now, into: &effects) }
+    }
+
+    private mutating func restore(_ image: LineCardImage.Connection, at now: Instant) {
+        let identity = image.identity
+        let slot = reserveSlot()
+        let state: TCPState =
+            switch (image.stream.isFinished, image.peerFinished) {
+            case (false, false): .established
+            case (false, true): .closeWait
+            case (true, false): .finWait1
+            // CLOSING or LAST-ACK, which differ only in the TIME-WAIT after: the one that answers late segments.
+            case (true, true): .closing
+            }
+        var connection = Connection(
+            image.connection, slot: slot, identity: identity, state: state, isActive: false, stream: image.stream,
+            localSegmentSize: segmentSize(of: identity.tuple, identity.options), now: now, configuration: configuration)
+        // All of the stream may have been sent by the twin, and be acknowledged any time.
+        connection.sendMaximum = connection.sendEnd
+        // The peer's window is not in the image. A first flight is taken for granted; the first segment says more.
+        connection.sendWindow = connection.congestion.window
+        connection.sendWindowMaximum = 65_535 << Int(identity.peerWindowShift ?? 0)
+        connection.windowUpdate = nil
+        connection.timeout = RetransmissionTimeout(
+            initial: configuration.retransmissionTimeoutRestored, minimum: configuration.retransmissionTimeoutMinimum,
+            maximum: configuration.retransmissionTimeoutMaximum)
+        let received = Int64(clamping: image.receivedOffset) + (image.peerFinished ? 1 : 0)
+        connection.receiveNext = received
+        connection.receiveCommitted = received
+        connection.receiveApplied = received
+        connection.receiveEdge = received
+        connection.lastAcknowledgmentSent = received
+        connection.peerFinished = image.peerFinished
+        if image.peerFinished { connection.finOffset = received - 1 }
+        connection.timestampRecent = image.peerTimestamp
+        connection.timestampNewest = image.peerTimestamp
+        connection.restoredAcknowledgments = configuration.restoredAcknowledgments
+        insert(connection)
+        enqueue(Int(slot))
+    }
+}
