@@ -1,0 +1,57 @@
+import Controller
+import Engine
+import Machine
+import Records
+import Redundancy
+
+/// The small independent watchers of a run. Each looks at one promise; what it finds ends the run.
+struct Checkers {
+    private var mastership = MastershipChecker()
+    private var lockstep = LockstepChecker()
+    private var sessions = SessionChecker()
+    /// Octets that make a record fatal to an engine that applies it, in `tcpReceived`.
+    static let poisonMark: [UInt8] = [32, 203, 0, 113, 66]
+    private var poisoned: LogIndex?
+
+    init(options: SimulationOptions) {}
+
+    mutating func look(at simulation: Simulation) {
+        // Sentences of peers are rare and cheap to look for; every 16th step is often enough to stop near the cause.
+        if simulation.steps & 15 == 0 { sessions.look(at: simulation) }
+    }
+
+    mutating func transmitted(_ frame: [UInt8], by node: ControllerNode, in simulation: Simulation) {
+        mastership.transmitted(frame, by: node, in: simulation)
+    }
+
+    mutating func engine(_ report: EngineReport, of node: ControllerNode, in simulation: Simulation) {
+        lockstep.engine(report, of: node, in: simulation)
+    }
+
+    mutating func event(_ event: Event, of node: ControllerNode, in simulation: Simulation) {}
+
+    mutating func state(_ state: ControllerState, _ epoch: Epoch, of node: ControllerNode, in simulation: Simulation) {
+        mastership.state(state, epoch, of: node, in: simulation)
+    }
+
+    /// The first record of the work that would be fatal.
+    func poison(in work: EngineWork, options: SimulationOptions) -> LogIndex? {
+        guard case .apply(let records) = work else { return nil }
+        for record in records {
+            guard case .tcpReceived(_, let bytes, _) = record.body, bytes.count >= Self.poisonMark.count else { continue }
+            for start in 0...(bytes.count - Self.poisonMark.count)
+            where bytes[start] == Self.poisonMark[0]
+                && bytes[start..<(start + Self.poisonMark.count)].elementsEqual(Self.poisonMark)
+            {
+                return record.index
+            }
+        }
+        return nil
+    }
+
+    /// At the end of the liveness phase: everything must be well again.
+    mutating func finish(_ simulation: Simulation) {
+        sessions.look(at: simulation)
+        sessions.finish(simulation)
+    }
+}

@@ -1,0 +1,145 @@
+import LineCard
+import Machine
+import Records
+import Wire
+
+/// A neighbour on the LAN: a BGP speaker on a line card of its own. Nothing of it is redundant: what it logs is
+/// committed at once.
+struct SpeakerStation {
+    private(set) var lineCard: LineCard
+    private(set) var speaker: BGPSpeaker
+    private var connection: ConnectionID?
+    private var nextIndex = LogIndex(1)
+    private let routerAddress: IPv4Address
+    /// Opens the connection itself; otherwise it waits for the router.
+    private let isActive: Bool
+    private var nextAttempt: Instant?
+    private var attempts: UInt32 = 0
+    private let interface = InterfaceID(0)
+
+    init(number: Int, routerAddress: IPv4Address, isActive: Bool, seed: UInt64) {
+        let address = IPv4Address(raw: routerAddress.raw + 10 + UInt32(number))
+        lineCard = LineCard(seed: seed)
+        speaker = BGPSpeaker(asNumber: 65001 + UInt32(number), identifier: address.raw, address: address)
+        self.routerAddress = routerAddress
+        self.isActive = isActive
+    }
+
+    static func macAddress(_ number: Int) -> MACAddress { MACAddress(raw: 0x0200_0000_1000 + UInt64(number)) }
+
+    mutating func start(number: Int, at now: Instant) -> [[UInt8]] {
+        var image = LineCardImage()
+        image.interfaces = [
+            InterfaceConfiguration(
+                name: "lan", virtualMAC: Self.macAddress(number),
+                addresses: [.init(address: .v4(speaker.address), prefixLength: 24)])
+        ]
+        image.listeners = [
+            Listener(local: .v4(speaker.address), localPort: 179, remote: .v4(routerAddress), options: TransportOptions())
+        ]
+        image.sequenceSecret = UInt64(number) &* 0x9e37_79b9 &+ 7
+        if isActive { nextAttempt = now + .milliseconds(100) }
+        return turn(at: now) { card, effects in card.handle(.takeOver(image), at: now, into: &effects) }
+    }
+
+    var nextDeadline: Instant? {
+        [lineCard.nextDeadline, speaker.nextDeadline, connection == nil ? nextAttempt : nil].compactMap { $0 }.min()
+    }
+
+    mutating func receive(_ frame: [UInt8], at now: Instant) -> [[UInt8]] {
+        turn(at: now) { card, effects in card.receive(frame.span.bytes, on: InterfaceID(0), at: now, into: &effects) }
+    }
+
+    mutating func time(at now: Instant) -> [[UInt8]] {
+        let due = speaker.time(at: now)
+        var request: ConnectRequest? = nil
+        if connection == nil, let attempt = nextAttempt, attempt <= now {
+            attempts += 1
+            nextAttempt = now + .seconds(5)
+            let tuple = ConnectionTuple(
+                interface: interface, local: .v4(speaker.address), localPort: UInt16(50000 + attempts % 10000),
+                remote: .v4(routerAddress), remotePort: 179)
+            request = ConnectRequest(
+                connection: ConnectionID(attempts * 2 + 1), tuple: tuple,
+                initialSendSequence: UInt32(truncatingIfNeeded: now.nanoseconds / 4000), timestampOffset: 0,
+                options: TransportOptions())
+        }
+        let connection = connection
+        return turn(at: now) { card, effects in
+            card.handle(.time, at: now, into: &effects)
+            if let request { card.handle(.engine(.tcpConnect(request)), at: now, into: &effects) }
+            if let connection, !due.isEmpty { card.handle(.engine(.tcpSend(connection, due[...])), at: now, into: &effects) }
+        }
+    }
+
+    /// Lets the speaker say something; returns frames.
+    mutating func speak(at now: Instant, _ body: (inout BGPSpeaker) -> [UInt8]) -> [[UInt8]] {
+        let bytes = body(&speaker)
+        guard let connection, !bytes.isEmpty else { return [] }
+        return turn(at: now) { card, effects in
+            card.handle(.engine(.tcpSend(connection, bytes[...])), at: now, into: &effects)
+        }
+    }
+
+    mutating func expectLoss() { speaker.expectLoss() }
+
+    /// Runs the line card and then the speaker until neither has anything more to say.
+    private mutating func turn(
+        at now: Instant, _ body: (inout LineCard, inout [LineCardEffect]) -> Void
+    ) -> [[UInt8]] {
+        var frames: [[UInt8]] = []
+        var effects: [LineCardEffect] = []
+        body(&lineCard, &effects)
+        lineCard.handle(.endOfBatch, at: now, into: &effects)
+        while !effects.isEmpty {
+            let round = effects
+            effects = []
+            for effect in round {
+                switch effect {
+                case .transmit(_, let frame): frames.append(frame)
+                case .record(let record):
+                    lineCard.handle(.logged(nextIndex), at: now, into: &effects)
+                    lineCard.handle(.committed(nextIndex), at: now, into: &effects)
+                    nextIndex = nextIndex.next
+                    handle(record, at: now, into: &effects)
+                default: break
+                }
+            }
+            lineCard.handle(.endOfBatch, at: now, into: &effects)
+        }
+        return frames
+    }
+
+    private mutating func handle(_ record: RecordBody, at now: Instant, into effects: inout [LineCardEffect]) {
+        switch record {
+        case .tcpAccepted(let id, _), .tcpConnected(let id, _):
+            if let old = connection, old != id {
+                // One session at a time: a second connection while one is in use is a collision, and the newer one goes.
+                if speaker.state != .idle { return lineCard.handle(.engine(.tcpAbort(id)), at: now, into: &effects) }
+            }
+            connection = id
+            lineCard.handle(.engine(.tcpSend(id, speaker.connected(at: now)[...])), at: now, into: &effects)
+        case .tcpReceived(let id, let bytes, _):
+            guard id == connection else { return }
+            let (send, close) = speaker.received(bytes, at: now)
+            if !send.isEmpty { lineCard.handle(.engine(.tcpSend(id, send[...])), at: now, into: &effects) }
+            if close { finish(id, "it was not to be gone on with", at: now, into: &effects) }
+        case .tcpPeerFinished(let id):
+            guard id == connection else { return }
+            finish(id, "FIN", at: now, into: &effects)
+        case .tcpClosed(let id, let end):
+            guard id == connection else { return }
+            speaker.closed("\(end)")
+            connection = nil
+        default: break
+        }
+    }
+
+    private mutating func finish(
+        _ id: ConnectionID, _ reason: String, at now: Instant, into effects: inout [LineCardEffect]
+    ) {
+        speaker.closed(reason)
+        connection = nil
+        lineCard.handle(.engine(.tcpAbort(id)), at: now, into: &effects)
+    }
+}

@@ -1,0 +1,149 @@
+import Controller
+import Engine
+import Machine
+import Records
+import Redundancy
+
+/// What a scenario or the weather does to the world.
+public enum Act: Sendable, Equatable {
+    /// A process starts, with an empty memory.
+    case start(ControllerID)
+    /// SIGKILL: no word.
+    case kill(ControllerID)
+    /// SIGSEGV: the handler sends the gasp.
+    case crash(ControllerID)
+    case freeze(ControllerID)
+    case wake(ControllerID)
+    case switchover(ControllerID)
+    /// The channel breaks and both ends learn it; it comes up again by itself.
+    case breakChannel
+    /// Nothing passes and nobody is told.
+    case cutChannel
+    case healChannel
+    case cutPort(Int, inward: Bool, outward: Bool)
+    case healPort(Int)
+    case weather(port: Int, loss: Int, duplication: Int, reordering: Int)
+    case announce(station: Int, prefix: UInt64, tail: [UInt32])
+    case withdraw(station: Int, prefix: UInt64)
+    /// Replaces a controller's engine by one restored from its snapshot.
+    case passThroughSnapshot(ControllerID)
+}
+
+extension Simulation {
+    public func schedule(_ act: Act, at time: Instant) { queue.schedule(.act(act), at: max(time, now)) }
+
+    /// Who speaks as the router now, as the controllers themselves believe.
+    public var active: ControllerID? {
+        ControllerID.allCases.filter { node($0).life == .running && node($0).controller.state.isActive }
+            .max { node($0).controller.epoch < node($1).controller.epoch }
+    }
+
+    /// Whether the pair has a standby in lock step.
+    public var isRedundant: Bool {
+        guard let active, node(active).controller.state == .active else { return false }
+        let other = node(active.other)
+        return other.life == .running && other.controller.state == .standby
+    }
+
+    func perform(_ act: Act) {
+        note("ACT \(act)")
+        switch act {
+        case .start(let id): if node(id).life == .dead { boot(id) }
+        case .kill(let id): if node(id).life != .dead { die(node(id), gasping: false) }
+        case .crash(let id): if node(id).life == .running { crash(node(id), applying: .zero) }
+        case .freeze(let id): if node(id).life == .running { node(id).life = .frozen }
+        case .wake(let id): wake(node(id))
+        case .switchover(let id):
+            give(.request(OperatorRequestID(UInt64(steps)), .switchover(reason: "scenario")), to: node(id))
+        case .breakChannel: if wire.state == .up { closeChannel(by: nil, isProcessDead: false) }
+        case .cutChannel: wire.isCut = true
+        case .healChannel:
+            wire.isCut = false
+            // What was under way when it was cut is lost, so the transport cannot go on in order.
+            closeChannel(by: nil, isProcessDead: false)
+        case .cutPort(let port, let inward, let outward): bridge.cut(port: port, inward: inward, outward: outward)
+        case .healPort(let port): bridge.cut(port: port, inward: false, outward: false)
+        case .weather(let port, let loss, let duplication, let reordering):
+            bridge.setWeather(
+                .init(loss: loss, duplication: duplication, reordering: reordering), port: port)
+        case .announce(let station, let prefix, let tail): speak(station) { $0.announce(prefix, tail: tail) }
+        case .withdraw(let station, let prefix): speak(station) { $0.withdraw(prefix) }
+        case .passThroughSnapshot(let id):
+            // Between two pieces of work only: the engine's owner would not do it in the midst of one.
+            if node(id).life == .running, !node(id).passThroughSnapshot() {
+                find("\(id): an engine restored from its own snapshot encodes differently")
+            }
+        }
+    }
+
+    func boot(_ id: ControllerID) {
+        let node = node(id)
+        node.restart(controllerConfiguration(id), seed: random.next())
+        note("\(id) starts")
+        give(.start(failedTests: []), to: node)
+        openChannel()
+    }
+
+    /// The process ends: its descriptors close, and the twin is told by the kernel.
+    func die(_ node: ControllerNode, gasping: Bool) {
+        node.life = .dead
+        node.incarnation += 1
+        arbiter.processDied(node.id)
+        closeChannel(by: node.id, isProcessDead: true)
+    }
+
+    func crash(_ node: ControllerNode, applying index: LogIndex) {
+        if var gasp = node.gasp {
+            for i in 0..<8 { gasp[DyingGasp.indexOffset + i] = UInt8(truncatingIfNeeded: index.value >> UInt64(56 - 8 * i)) }
+            sendGasp(gasp, from: node.id)
+        }
+        die(node, gasping: true)
+    }
+
+    private func wake(_ node: ControllerNode) {
+        guard node.life == .frozen else { return }
+        node.life = .running
+        let held = node.held
+        node.held = []
+        note("\(node.id) wakes with \(held.count) inputs waiting")
+        // The clock went on while it was frozen.
+        give(.time, to: node)
+        for item in held where node.life == .running {
+            switch item {
+            case .input(let input): give(input, to: node)
+            case .frame(let frame): queue.schedule(.frame(port: Int(node.id.rawValue), frame), at: now)
+            }
+        }
+    }
+
+    func sendGasp(_ bytes: [UInt8], from id: ControllerID) {
+        guard !wire.isCut else { return }
+        queue.schedule(.gasp(to: id.other, bytes), at: now + .microseconds(random.number(in: 20...150)))
+    }
+
+    /// Tears the transport down; a new one is tried after a moment.
+    func closeChannel(by closer: ControllerID?, isProcessDead: Bool) {
+        let wasUp = wire.state == .up
+        wire.close()
+        if wasUp {
+            for id in ControllerID.allCases where id != closer && node(id).life != .dead && !wire.isCut {
+                queue.schedule(
+                    .channelClosed(to: id, incarnation: node(id).incarnation, isProcessDead: isProcessDead),
+                    at: now + .microseconds(random.number(in: 20...100)))
+            }
+        }
+        openChannel()
+    }
+
+    private func openChannel() {
+        guard !options.isSingle else { return }
+        wire.beginOpening()
+        tryOpening(generation: wire.generation)
+    }
+
+    private func tryOpening(generation: Int) {
+        // Both must live, or the connection is tried again by whoever comes up: see `boot` and `healChannel`.
+        guard nodes.allSatisfy({ $0.life != .dead }), !wire.isCut else { return }
+        queue.schedule(.channelOpened(generation: generation), at: now + .milliseconds(random.number(in: 5...40)))
+    }
+}

@@ -1,0 +1,310 @@
+import Controller
+import Engine
+import LineCard
+import Machine
+import Records
+import Redundancy
+import Wire
+
+/// Both controllers, the channel between them, the arbiter, the LAN and the peers, in one process under virtual time
+/// (DESIGN §12). Everything that could surprise follows from one seed.
+///
+/// `run(until:)` moves time; faults are put in by `Scenario` and `RandomWeather` through the verbs in
+/// `Simulation+Faults.swift`; the checkers look on after every step.
+public final class Simulation {
+    /// What will happen. Node events carry the incarnation they are meant for.
+    enum Happening {
+        case frame(port: Int, [UInt8])
+        case channelOctets(to: ControllerID, generation: Int, [UInt8])
+        case channelOpened(generation: Int)
+        case channelClosed(to: ControllerID, incarnation: Int, isProcessDead: Bool)
+        case gasp(to: ControllerID, [UInt8])
+        case arbiterAnswer(to: ControllerID, incarnation: Int, ArbiterAnswer)
+        case engineDone(ControllerID, incarnation: Int, EngineWork)
+        case snapshotEncoded(ControllerID, incarnation: Int, LogIndex, [UInt8])
+        case nodeTime(ControllerID, incarnation: Int, Instant)
+        case stationTime(Int, Instant)
+        case act(Act)
+    }
+
+    let seed: UInt64
+    let options: SimulationOptions
+    var now = Instant.zero
+    var random: RandomNumbers
+    var queue = EventQueue<Happening>()
+    var bridge: Bridge
+    var wire = ReplicationWire()
+    var arbiter = SimulatedArbiter()
+    var nodes: [ControllerNode] = []
+    var stations: [SpeakerStation] = []
+    private var stationWakeUps: [Instant?] = []
+    var checkers: Checkers
+    var trace: [String] = []
+    /// Findings of the checkers; the run stops at the first.
+    public internal(set) var findings: [String] = []
+    public internal(set) var steps = 0
+
+    static let routerAddress = IPv4Address(198, 18, 0, 1)
+    static let routerMAC = MACAddress(raw: 0x0000_5e00_0101)
+
+    public init(seed: UInt64, options: SimulationOptions) {
+        self.seed = seed
+        self.options = options
+        random = RandomNumbers(seed: mix64(seed))
+        bridge = Bridge(portCount: 2 + options.peerCount)
+        checkers = Checkers(options: options)
+        for id in ControllerID.allCases {
+            nodes.append(
+                ControllerNode(
+                    id: id, configuration: controllerConfiguration(id), seed: random.next(),
+                    clockOffset: .milliseconds(random.number(in: 0...100_000))))
+        }
+        for number in 0..<options.peerCount {
+            stations.append(
+                SpeakerStation(
+                    number: number, routerAddress: Self.routerAddress, isActive: random.chance(1, in: 2), seed: random.next()))
+            stationWakeUps.append(nil)
+        }
+    }
+
+    func node(_ id: ControllerID) -> ControllerNode { nodes[Int(id.rawValue)] }
+
+    func controllerConfiguration(_ id: ControllerID) -> ControllerConfiguration {
+        var configuration = ControllerConfiguration(
+            id: id, routerName: "simulated", pairID: 7, bootNonce: random.next(), randomSeed: random.next())
+        configuration.isPreferred = id == .a
+        configuration.arbiter = options.arbiter
+        configuration.segmentCount = 1
+        configuration.bootWait = .milliseconds(300)
+        configuration.isSingle = options.isSingle
+        configuration.initialConfiguration = (1, RouterPlan.encoded(peerCount: options.peerCount))
+        return configuration
+    }
+
+    // MARK: time
+
+    /// Starts processes and stations.
+    public func start() {
+        boot(.a)
+        if !options.isSingle { boot(.b) }
+        for number in stations.indices {
+            transmit(stations[number].start(number: number, at: now), from: 2 + number)
+            reschedule(station: number)
+        }
+    }
+
+    public func run(until end: Instant) {
+        while findings.isEmpty, let next = queue.nextTime, next <= end {
+            let (time, happening) = queue.pop()!
+            now = time
+            steps += 1
+            handle(happening)
+            checkers.look(at: self)
+        }
+        if findings.isEmpty { now = max(now, end) }
+    }
+
+    func note(_ sentence: @autoclosure () -> String) {
+        if options.isTraced { trace.append("\(now) \(sentence())") }
+    }
+
+    func find(_ sentence: String) {
+        note("FOUND \(sentence)")
+        if findings.count < 20 { findings.append("at \(now): \(sentence)") }
+    }
+
+    // MARK: what happens
+
+    private func handle(_ happening: Happening) {
+        switch happening {
+        case .frame(let port, let frame):
+            if port >= 2 {
+                transmit(stations[port - 2].receive(frame, at: now), from: port)
+                reschedule(station: port - 2)
+            } else {
+                give(frame: frame, to: nodes[port])
+            }
+        case .channelOctets(let id, let generation, let octets):
+            if generation == wire.generation { give(.channelReceived(octets), to: node(id)) }
+        case .channelOpened(let generation):
+            guard generation == wire.generation, wire.state == .opening else { return }
+            wire.finishOpening()
+            for id in ControllerID.allCases { give(.channelOpened, to: node(id)) }
+        case .channelClosed(let id, let incarnation, let isProcessDead):
+            guard node(id).incarnation == incarnation else { return }
+            give(.channelClosed(reason: "the transport closed", isProcessDead: isProcessDead), to: node(id))
+        case .gasp(let id, let bytes):
+            give(.dyingGasp(bytes), to: node(id))
+        case .arbiterAnswer(let id, let incarnation, let answer):
+            if node(id).incarnation == incarnation { give(.arbiter(answer), to: node(id)) }
+        case .engineDone(let id, let incarnation, let work):
+            let node = node(id)
+            guard node.incarnation == incarnation, node.life != .dead else { return }
+            if node.life == .frozen {
+                // A frozen engine goes on where it was.
+                queue.schedule(happening, at: now + .milliseconds(1))
+                return
+            }
+            finish(work, on: node)
+        case .snapshotEncoded(let id, let incarnation, let index, let bytes):
+            if node(id).incarnation == incarnation { give(.snapshotEncoded(index, bytes), to: node(id)) }
+        case .nodeTime(let id, let incarnation, let time):
+            let node = node(id)
+            guard node.incarnation == incarnation, node.wakeUp == time else { return }
+            node.wakeUp = nil
+            give(.time, to: node)
+        case .stationTime(let number, let time):
+            guard stationWakeUps[number] == time else { return }
+            stationWakeUps[number] = nil
+            transmit(stations[number].time(at: now), from: 2 + number)
+            reschedule(station: number)
+        case .act(let act):
+            perform(act)
+        }
+    }
+
+    func transmit(_ frames: [[UInt8]], from port: Int) {
+        for frame in frames {
+            for (target, delay) in bridge.forward(frame, from: port, random: &random) {
+                queue.schedule(.frame(port: target, frame), at: now + delay)
+            }
+        }
+    }
+
+    private func reschedule(station number: Int) {
+        guard let next = stations[number].nextDeadline else { return }
+        let time = max(next, now)
+        if let planned = stationWakeUps[number], planned <= time { return }
+        stationWakeUps[number] = time
+        queue.schedule(.stationTime(number, time), at: time)
+    }
+
+    /// Lets a station say something.
+    func speak(_ number: Int, _ body: (inout BGPSpeaker) -> [UInt8]) {
+        transmit(stations[number].speak(at: now, body), from: 2 + number)
+        reschedule(station: number)
+    }
+
+    // MARK: controllers
+
+    func give(_ input: ControllerInput, to node: ControllerNode) {
+        switch node.life {
+        case .dead: return
+        case .frozen: node.held.append(.input(input))
+        case .running:
+            var outputs: [ControllerOutput] = []
+            node.controller.handle(input, at: node.clock(now), into: &outputs)
+            node.controller.handle(.endOfBatch, at: node.clock(now), into: &outputs)
+            carryOut(outputs, of: node)
+        }
+    }
+
+    private func give(frame: [UInt8], to node: ControllerNode) {
+        switch node.life {
+        case .dead: return
+        case .frozen: node.held.append(.frame(frame))
+        case .running:
+            var outputs: [ControllerOutput] = []
+            node.controller.receive(frame.span.bytes, on: InterfaceID(0), at: node.clock(now), into: &outputs)
+            node.controller.handle(.endOfBatch, at: node.clock(now), into: &outputs)
+            carryOut(outputs, of: node)
+        }
+    }
+
+    private func carryOut(_ outputs: [ControllerOutput], of node: ControllerNode) {
+        let incarnation = node.incarnation
+        for output in outputs where node.life == .running && node.incarnation == incarnation {
+            switch output {
+            case .transmit(_, let frame):
+                // The host's gate.
+                guard node.clock(now) <= node.lease.until else { continue }
+                checkers.transmitted(frame, by: node, in: self)
+                transmit([frame], from: Int(node.id.rawValue))
+            case .advertise(_, var frame):
+                for (i, octet) in Self.hostMAC(node.id).enumerated() { frame[6 + i] = octet }
+                transmit([frame], from: Int(node.id.rawValue))
+            case .lease(let epoch, let until):
+                node.lease = (epoch, until)
+            case .channelSend(let octets):
+                guard wire.state == .up, !wire.isCut else { continue }
+                let other = node.id.other
+                let time = wire.arrivalTime(towards: other, at: now, random: &random)
+                queue.schedule(.channelOctets(to: other, generation: wire.generation, octets), at: time)
+            case .channelClose(let reason):
+                note("\(node.id) closes the channel: \(reason)")
+                closeChannel(by: node.id, isProcessDead: false)
+            case .prepareGasp(let bytes):
+                node.gasp = bytes
+            case .sendGasp(let bytes):
+                sendGasp(bytes, from: node.id)
+            case .arbiter(let request):
+                note("\(node.id) asks the arbiter: \(request)")
+                let time = now + .microseconds(random.number(in: 5...40))
+                let answer = arbiter.answer(request, from: node, at: now)
+                note("\(node.id) is answered: \(answer)")
+                queue.schedule(.arbiterAnswer(to: node.id, incarnation: incarnation, answer), at: time)
+            case .engine(let work):
+                node.enqueue(work)
+                startEngine(node)
+            case .event(let event):
+                note("\(node.id) \(event)")
+                checkers.event(event, of: node, in: self)
+            case .state(let state, let epoch):
+                note("\(node.id) is \(state) in epoch \(epoch)")
+                checkers.state(state, epoch, of: node, in: self)
+            case .interfaces, .configured, .mirrorEverything, .mirrorAnswered: break
+            case .answer(_, let answer):
+                note("\(node.id) answers the operator: \(answer)")
+            case .mirror(let transaction, _):
+                give(.mirrored(transaction: transaction, refusal: nil), to: node)
+            case .exit(let reason):
+                note("\(node.id) exits: \(reason)")
+                die(node, gasping: false)
+                let pause = Duration.milliseconds(random.number(in: 200...2000))
+                queue.schedule(.act(.start(node.id)), at: now + pause)
+            }
+        }
+        guard node.life == .running, let next = node.controller.nextDeadline else { return }
+        let time = max(node.world(next), now)
+        if let planned = node.wakeUp, planned <= time { return }
+        node.wakeUp = time
+        queue.schedule(.nodeTime(node.id, incarnation: node.incarnation, time), at: time)
+    }
+
+    private static func hostMAC(_ id: ControllerID) -> [UInt8] { [2, 0, 0, 0, 0x20, id.rawValue] }
+
+    private func startEngine(_ node: ControllerNode) {
+        guard !node.isEngineBusy, let work = node.nextWork() else { return }
+        node.isEngineBusy = true
+        let latency = Duration.microseconds(random.number(in: options.engineLatency))
+        queue.schedule(.engineDone(node.id, incarnation: node.incarnation, work), at: now + latency)
+    }
+
+    private func finish(_ work: EngineWork, on node: ControllerNode) {
+        if let fatal = checkers.poison(in: work, options: options) {
+            note("\(node.id): record \(fatal) is poison")
+            crash(node, applying: fatal)
+            return
+        }
+        node.isEngineBusy = false
+        let report = node.perform(work)
+        checkers.engine(report, of: node, in: self)
+        if case .snapshot(let snapshot) = report {
+            let time = now + .microseconds(random.number(in: options.engineLatency) * 5)
+            queue.schedule(
+                .snapshotEncoded(node.id, incarnation: node.incarnation, snapshot.index, snapshot.encoded()), at: time)
+        } else {
+            give(.engine(report), to: node)
+        }
+        if node.life != .dead { startEngine(node) }
+    }
+}
+
+extension Simulation {
+    public var traceLines: [String] { trace }
+    /// One line on what a run did.
+    public var summary: String {
+        "\(steps) steps in \(now) s, epoch \(nodes.map(\.controller.epoch.value).max() ?? 0), "
+            + "\(stations.map(\.speaker.updatesReceived).reduce(0, +)) updates heard"
+    }
+}

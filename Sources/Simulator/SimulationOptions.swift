@@ -1,0 +1,26 @@
+import Redundancy
+
+/// How large the simulated world is and what is wrong with it.
+public struct SimulationOptions: Sendable {
+    public var peerCount = 3
+    /// One controller without a twin: the reference that never fails.
+    public var isSingle = false
+    public var arbiter = ArbiterKind.leasefile
+    /// Microseconds between the start of a piece of engine work and its report.
+    public var engineLatency = 5...80
+    public var isTraced = false
+    /// A planted bug, for the tests of the checkers.
+    public var plantedBug: PlantedBug?
+
+    public init() {}
+}
+
+/// Bugs that the checkers must catch.
+public enum PlantedBug: String, Sendable, CaseIterable {
+    /// The active acknowledges and sends before the standby has stored.
+    case releaseBeforeCommit = "release-before-commit"
+    /// A record is lost on its way to the standby's engine.
+    case recordDropped = "record-dropped"
+    /// The standby's engine gives effects in another order, as a hash-ordered loop would.
+    case effectsReordered = "effects-reordered"
+}

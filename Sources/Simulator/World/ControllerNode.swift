@@ -1,0 +1,92 @@
+import Controller
+import Engine
+import Machine
+import Records
+import Redundancy
+import Wire
+
+/// A controller process of the simulated world: the real `Controller` and the real `Engine`, the latter behind a queue
+/// with virtual latency, so that a crash finds records stored and not applied.
+final class ControllerNode {
+    enum Life: Equatable {
+        case running
+        /// SIGSTOP: nothing happens in it; what arrives waits for it.
+        case frozen
+        case dead
+    }
+
+    let id: ControllerID
+    var life = Life.dead
+    /// Counts starts of the process: what was meant for one before is not for this one.
+    var incarnation = 0
+    var controller: Controller
+    private var engine: EngineBox
+    private(set) var work: [EngineWork] = []
+    var isEngineBusy = false
+    /// Until when frames may leave, and under which epoch: the host's gate.
+    var lease: (epoch: Epoch, until: Instant) = (.zero, .zero)
+    /// What the process's signal handler would send.
+    var gasp: [UInt8]?
+    /// Inputs that arrived while it was frozen.
+    var held: [Held] = []
+    /// Its monotonic clock is this much ahead of the world's.
+    let clockOffset: Duration
+    /// The time for which a wake-up is scheduled.
+    var wakeUp: Instant?
+
+    enum Held {
+        case input(ControllerInput)
+        case frame([UInt8])
+    }
+
+    private final class EngineBox {
+        var engine: Engine
+        init(seed: UInt64) { engine = Engine(seed: seed) }
+    }
+
+    init(id: ControllerID, configuration: ControllerConfiguration, seed: UInt64, clockOffset: Duration) {
+        self.id = id
+        self.clockOffset = clockOffset
+        controller = Controller(configuration: configuration)
+        engine = EngineBox(seed: seed)
+    }
+
+    /// A new process in the same place: memory is gone.
+    func restart(_ configuration: ControllerConfiguration, seed: UInt64) {
+        incarnation += 1
+        life = .running
+        controller = Controller(configuration: configuration)
+        engine = EngineBox(seed: seed)
+        work = []
+        isEngineBusy = false
+        lease = (.zero, .zero)
+        gasp = nil
+        held = []
+        wakeUp = nil
+    }
+
+    func clock(_ now: Instant) -> Instant { now + clockOffset }
+    func world(_ local: Instant) -> Instant { local == .distantFuture ? local : local - clockOffset }
+
+    func enqueue(_ item: EngineWork) { work.append(item) }
+    func nextWork() -> EngineWork? { work.isEmpty ? nil : work.removeFirst() }
+    func perform(_ item: EngineWork) -> EngineReport { engine.engine.perform(item) }
+
+    var digest: EngineDigest { engine.engine.digest }
+    var applied: LogIndex { engine.engine.applied }
+
+    /// The state as bytes, now: for the checker that compares a restored engine with the one that grew up.
+    func encodedState() -> [UInt8] {
+        guard case .snapshot(let snapshot) = engine.engine.perform(.snapshot) else { return [] }
+        return snapshot.encoded()
+    }
+
+    /// Replaces the engine by one restored from its own snapshot. `false` if the restored one encodes differently.
+    func passThroughSnapshot() -> Bool {
+        let bytes = encodedState()
+        let restored = EngineBox(seed: 0)
+        guard case .restored = restored.engine.perform(.restore(bytes)) else { return false }
+        engine = restored
+        return encodedState() == bytes
+    }
+}
