@@ -8,7 +8,7 @@ enum RouterPlan {
     static let routerAS: UInt32 = 65000
 
     static func configuration(peerCount: Int) -> RouterConfiguration {
-        var bgp = BGPConfiguration(routerAS: ASNumber(routerAS), routerID: RouterID(Simulation.routerAddress.raw))
+        var bgp = BGPConfiguration(routerAS: ASNumber(routerAS), routerID: RouterID(raw: Simulation.routerAddress.raw))
         bgp.policies = [PolicyConfiguration(name: "all", statements: [], otherwise: .accept)]
         for number in 0..<peerCount {
             let address = IPv4Address(raw: Simulation.routerAddress.raw + 10 + UInt32(number))

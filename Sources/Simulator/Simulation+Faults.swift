@@ -92,9 +92,12 @@ extension Simulation {
         closeChannel(by: node.id, isProcessDead: true)
     }
 
+    /// Where the signal handler writes the index into the prepared gasp.
+    private static let gaspIndexOffset = 16
+
     func crash(_ node: ControllerNode, applying index: LogIndex) {
         if var gasp = node.gasp {
-            for i in 0..<8 { gasp[DyingGasp.indexOffset + i] = UInt8(truncatingIfNeeded: index.value >> UInt64(56 - 8 * i)) }
+            for i in 0..<8 { gasp[Self.gaspIndexOffset + i] = UInt8(truncatingIfNeeded: index.value >> UInt64(56 - 8 * i)) }
             sendGasp(gasp, from: node.id)
         }
         die(node, gasping: true)

@@ -73,7 +73,6 @@ final class ControllerNode {
     func perform(_ item: EngineWork) -> EngineReport { engine.engine.perform(item) }
 
     var digest: EngineDigest { engine.engine.digest }
-    var applied: LogIndex { engine.engine.applied }
 
     /// The state as bytes, now: for the checker that compares a restored engine with the one that grew up.
     func encodedState() -> [UInt8] {
