@@ -21,8 +21,9 @@ def _arguments(program, words):
         prog=f"Scripts/{program}",
         description="Two lockstepd, one router, real peers in namespaces; controllers fail while updates flow.")
     parser.add_argument("--quick", action="store_true", help="a small table (20,000 routes)")
-    parser.add_argument("--kind", action="append", choices=failures.KINDS + ("control", "all"),
-                        help="the failure; may be given several times (default: kill; all: every kind)")
+    parser.add_argument("--kind", action="append", choices=failures.KINDS + failures.LINK_KINDS + ("control", "all"),
+                        help="the failure; may be given several times (default: kill; all: every kind of a controller's"
+                             " own; cut and unplug only when named)")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="each kind so many times")
     parser.add_argument("--offload", choices=("on", "off"), default="on", help="veth offloads (default: on, as veth has them)")
     parser.add_argument("--keep", action="store_true", help="leave the lab running at the end, until Ctrl-C")
@@ -31,6 +32,7 @@ def _arguments(program, words):
     parser.add_argument("--rate", type=int, default=1000, help="changed prefixes a second while failures happen")
     parser.add_argument("--routes", help="N4,N6: size of the table instead of --quick's or the whole one")
     parser.add_argument("--arbiter", choices=("leasefile", "link"), default="leasefile")
+    parser.add_argument("--md5", action="store_true", help="TCP MD5 (RFC 2385) with the makes that can: FRR, BIRD, GoBGP")
     parser.add_argument("--no-control", action="store_true", help="leave out the control run")
     parser.add_argument("--json", metavar="FILE", help="write all results there")
     parser.add_argument("--evidence", metavar="FOLDER", help="copy capture and logs of failed windows there")
@@ -73,7 +75,7 @@ class Session:
         count4, count6 = _sizes(options)
         hold = options.hold or (9 if max(count4, count6) <= 50_000 else 30)
         self.hold = hold
-        lab = self.lab = Lab(options.peers.split(","), offload=options.offload == "on", hold=hold, keep_files=options.keep)
+        lab = self.lab = Lab(options.peers.split(","), offload=options.offload == "on", hold=hold, keep_files=options.keep, md5=options.md5)
         say(f"lab in {lab.folder}: two controllers, a LAN, {', '.join(d.make for d in lab.peers.values())}, loader, sink"
             f" (offloads {options.offload}, hold time {hold} s)")
         prepared = table.prepare(os.path.join(lab.folder, "table"), count4, count6)
@@ -152,7 +154,7 @@ class Session:
                 values = sorted(v for v in (getattr(o, name) for o in of_kind) if v is not None)
                 if values:
                     kinds[kind][name] = {"min": values[0], "median": statistics.median(values),
-                                         "p99": values[min(len(values) - 1, int(len(values) * 0.99))], "max": values[-1]}
+                                         "p99": values[-(-len(values) * 99 // 100) - 1], "max": values[-1]}
         return kinds
 
     def write_json(self):

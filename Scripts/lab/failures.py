@@ -18,6 +18,9 @@ from .lockstep import POISON_PREFIX
 from .processes import LabError, say, wait_until
 
 KINDS = ("graceful", "kill", "freeze", "crash", "trap", "hang", "standby", "poison")
+# Failures of cables, not of controllers: only when asked for by name.
+LINK_KINDS = ("cut", "unplug")
+_SWITCHING = ("graceful", "kill", "freeze", "crash", "trap", "hang", "poison", "unplug")
 WHAT = {
     "graceful": "the operator asks for a switchover",
     "kill": "SIGKILL of the active",
@@ -27,6 +30,8 @@ WHAT = {
     "hang": "the engine of the active hangs",
     "standby": "SIGKILL of the standby, which then joins again",
     "poison": "a peer announces a prefix on which every engine traps",
+    "cut": "the redundancy link is cut for two seconds",
+    "unplug": "the active loses its port on the LAN for some seconds",
     "control": "redundancy off: the only controller is killed and started again",
 }
 # Milliseconds that must not be exceeded by the 99th percentile (the project's figures to reach).
@@ -104,15 +109,27 @@ def _strike(kind, active, standby, lab):
         at = time.time()
         lab.blasters["loader4"].ask(f"inject {POISON_PREFIX}")
         return at
+    if kind == "cut":
+        at = time.time()
+        lab.topology.set_link(active.namespace, "red0", False)
+        return at
+    if kind == "unplug":
+        at = time.time()
+        lab.topology.set_link(active.namespace, "svc0", False)
+        return at
     raise LabError(f"unknown kind of failure {kind}")
 
 
-def _bring_back(kind, pair, active):
+def _bring_back(kind, pair, active, lab):
     """After the failure: whatever died is started again, whatever was frozen wakes."""
     if kind == "freeze":
         time.sleep(max(0, _FROZEN - _WATCH))
         active.process.signal(signal.SIGCONT)
         say(f"controller {active.side} wakes up (SIGCONT)")
+    if kind in LINK_KINDS:
+        time.sleep(max(0, _FROZEN - _WATCH))
+        lab.topology.set_link(active.namespace, "red0" if kind == "cut" else "svc0", True)
+        say("the link is up again")
     for side in pair.sides:
         controller = pair.controllers[side]
         if kind == "hang" and controller is active:
@@ -161,7 +178,7 @@ def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
     time.sleep(max(0, _WATCH - (time.time() - struck)))
     back = time.time()
     try:
-        _bring_back(kind, pair, active)
+        _bring_back(kind, pair, active, lab)
         new_active, took = pair.wait_redundant()
         outcome.to_side = new_active.side
         outcome.redundant_after_s = round(time.time() - struck, 3)
@@ -183,10 +200,10 @@ def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
         lab.blasters["loader4"].ask(f"retract {POISON_PREFIX}")
         _wait_loader(lab, outcome)
     _compare_peers(outcome, before, lab, kind)
-    if kind in ("graceful", "kill", "freeze", "crash", "trap", "hang", "poison") and outcome.to_side == outcome.from_side:
+    if kind in _SWITCHING and outcome.to_side == outcome.from_side:
         outcome.problems.append(f"no switchover: {outcome.from_side} is still active")
-    if kind == "standby" and outcome.to_side and outcome.to_side != outcome.from_side:
-        outcome.problems.append("the active changed although only the standby was killed")
+    if kind not in _SWITCHING and outcome.to_side and outcome.to_side != outcome.from_side:
+        outcome.problems.append("the active changed although nothing had happened to it")
 
     if outcome.sessions_lost:
         # The next failure must find them all up.
@@ -245,7 +262,11 @@ def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
     if not told.from_router:
         outcome.problems.append("not one frame from the virtual MAC in the whole window")
         return
-    if kind != "standby":
+    if kind not in _SWITCHING:
+        others = told.frames_between(new_port, told.began, told.ended)
+        if others:
+            outcome.problems.append(f"{others} frames of the standby as the router")
+    else:
         outcome.first_frame_ms = _milliseconds(told.first_frame_after(struck, new_port))
         if outcome.first_frame_ms is None:
             outcome.problems.append("the other controller never spoke as the router")
@@ -274,6 +295,8 @@ def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
         first = outcome.incidents[0] if outcome.incidents else ("", "")
         outcome.problems.append("on the wire: " + ", ".join(f"{n} × {name}" for name, n in outcome.disturbances.items())
                                 + f"; first {first[1]} at {first[0]:+} s")
+    if told.bad_checksums:
+        outcome.problems.append(f"{told.bad_checksums} TCP segments of the router with a wrong checksum")
     if told.stamps_backwards:
         outcome.problems.append(f"{told.stamps_backwards} TCP timestamps went backwards")
 

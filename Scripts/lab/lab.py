@@ -14,9 +14,12 @@ from .witness import Capture, read_capture
 _LOADER = ("198.18.0.21", "2001:db8:18::21", 65021)
 _SINK = ("198.18.0.22", "2001:db8:18::22", 65022)
 
+# OpenBGPD needs the kernel's TCP_MD5SIG through PF_KEY, which a namespace may not have.
+_MD5_MAKES = ("frr", "bird", "gobgp")
+
 
 class Lab:
-    def __init__(self, makes=tuple(MAKES), offload=True, hold=9, keep_files=False):
+    def __init__(self, makes=tuple(MAKES), offload=True, hold=9, keep_files=False, md5=False):
         require_root()
         self.hold = hold
         self.folder = make_folder()
@@ -35,19 +38,22 @@ class Lab:
         for number, name in enumerate(makes):
             a4, a6, asn = f"198.18.0.{11 + number}", f"2001:db8:18::{11 + number}", 65011 + number
             namespace = self.topology.add_host(name, a4, a6)
+            password = "two-hosts-one-router" if md5 and name in _MD5_MAKES else None
             self.peers[name] = MAKES[name](namespace, os.path.join(self.folder, name), asn, a4, a6,
-                                           [Neighbour(ROUTER4, ROUTER_AS, hold), Neighbour(ROUTER6, ROUTER_AS, hold)])
-            self._neighbour(name, a4, a6, asn)
+                                           [Neighbour(router, ROUTER_AS, hold, password=password)
+                                            for router in (ROUTER4, ROUTER6)])
+            self._neighbour(name, a4, a6, asn, password)
         self.loader_namespace = self.topology.add_host("loader", _LOADER[0], _LOADER[1])
         self.sink_namespace = self.topology.add_host("sink", _SINK[0], _SINK[1])
         self._neighbour("loader", *_LOADER)
         self._neighbour("sink", *_SINK)
         self.capture = None
 
-    def _neighbour(self, name, a4, a6, asn):
+    def _neighbour(self, name, a4, a6, asn, password=None):
         self.addresses[name] = (a4, a6)
         # The router waits for its peers: their own retries decide how soon a session comes up.
-        self.router_neighbours += [Neighbour(a4, asn, self.hold, passive=True), Neighbour(a6, asn, self.hold, passive=True)]
+        self.router_neighbours += [Neighbour(address, asn, self.hold, passive=True, password=password)
+                                   for address in (a4, a6)]
 
     def peer_of(self, address):
         return next((name for name, addresses in self.addresses.items() if address in addresses), address)

@@ -144,6 +144,9 @@ class Topology:
             }}"""
         run("ip", "netns", "exec", namespace, "nft", "-f", "-", feed=rules)
 
+    def set_link(self, namespace, device, up):
+        run("ip", "-n", namespace, "link", "set", device, "up" if up else "down")
+
     def remove(self):
         for name in reversed(self._made):
             run("ip", "netns", "delete", name, check=False)

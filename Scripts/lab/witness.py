@@ -5,6 +5,7 @@ who sent it, even though both controllers speak with the same MAC. The kernel st
 clock that `time.time()` reads; the moment of a SIGKILL and the frames around it are therefore comparable.
 """
 
+import array
 import collections
 import os
 import signal
@@ -68,6 +69,7 @@ class Testimony:
     counts: dict = field(default_factory=dict)               # "SYN from peer" and the like
     incidents: list = field(default_factory=list)            # (time, text), the first of them
     stamps_backwards: int = 0               # TCP timestamps of the router that went back (PAWS would drop them)
+    bad_checksums: int = 0                  # of TCP segments from the router
     frames_by_port: dict = field(default_factory=dict)
     acknowledged_after: list = field(default_factory=list)   # seconds from a peer's segment to the router's ACK of it
 
@@ -107,6 +109,13 @@ def _longest_gap(times, begin, end):
     if end - before > longest:
         longest, where = end - before, before
     return longest, where
+
+
+def _checksum_is_good(data, source, target, tcp, stop):
+    segment = data[tcp:stop]
+    total = (sum(array.array("H", source + target)) + sum(array.array("H", segment if len(segment) % 2 == 0 else segment + b"\0"))
+             + socket.htons(6) + socket.htons(len(segment) & 0xffff))
+    return total % 0xffff == 0
 
 
 def read_capture(capture, begin=None, end=None):
@@ -189,6 +198,8 @@ def _look_at_segment(told, flows, data, tcp, stop, at, source, target, from_rout
             count(what)
     if from_router and router_sent:
         told.tcp_from_router.setdefault(peer_name, []).append(at)
+        if not _checksum_is_good(data, source, target, tcp, stop):
+            told.bad_checksums += 1
 
     key = (source, target, data[tcp:tcp + 4])
     flow = flows.get(key)
