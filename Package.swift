@@ -87,11 +87,15 @@ if !coreOnly {
         ]),
         program("lockstepd", ["Host", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("lockstepctl", [
-            "Management",
+            "Management", "Configuration",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]),
         program("bench", floor + ["BGP", "Engine", "TCP", "Routing", "Controller",
             .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+
+        tests("ConfigurationTests", floor + ["Configuration", "Engine", "BGP"]),
+        tests("DatastoreTests", floor + ["Datastore", .product(name: "GRDB", package: "GRDB.swift")]),
+        tests("ManagementTests", ["Management"]),
     ]
     products += [
         .executable(name: "lockstepd", targets: ["lockstepd"]),

@@ -8,7 +8,7 @@ enum Spelling {
             let letters = Array(candidate.utf8)
             let distance = distance(word, letters)
             // `remote_as` and `remoteas` are near `remote-as`; `as` is not near `ge`.
-            guard distance <= max(1, letters.count / 3) else { continue }
+            guard distance <= max(1, letters.count / 3), distance < letters.count else { continue }
             if distance < best?.distance ?? .max { best = (distance, candidate) }
         }
         return best?.candidate
