@@ -19,73 +19,370 @@ import Wire
 /// 3. `resolveNewNextHops`, then `withdraw` and `announce` with the NLRI octets, which must have been checked.
 /// 4. After each record `advertise(at:)`, then `takeOutput` for every peer whose stream has room. Room that appears
 ///    later (an acknowledgement) calls for the same two again. `nextDeadline` says when `advertise` has work by itself.
+///
+/// Bounds: paths are bounded by what neighbours may send (`maximumPrefixes`, a session is closed by its owner), sets of
+/// attributes by paths, queues of messages by `FamilyRIB.lagMaximum` and one batch per cohort.
 public struct RIB: Sendable {
-    public init(configuration: BGPConfiguration, seed: UInt64) {}
+    var shared: RIBShared
+    var v4: FamilyRIB<IPv4Prefix>
+    var v6: FamilyRIB<IPv6Prefix>
+    private(set) var configuration: BGPConfiguration
+    /// Established sessions, by source; `nil` where there is none. Source 0 is the router itself.
+    var sessions: [Session?]
+    /// Source of each peer's session, by `PeerIndex`; 0 for none.
+    var current: [UInt16] = []
+    public internal(set) var nextDeadline: Instant?
+
+    struct Session: Sendable, Hashable, Codable {
+        var neighbor: NeighborConfiguration
+        var session: RIBSession
+    }
+
+    /// `seed` is for hashing only; it is the same on both controllers and secret to others.
+    public init(configuration: BGPConfiguration, seed: UInt64) {
+        self.configuration = configuration
+        shared = RIBShared(
+            attributes: AttributeTable(parameters: Self.parameters(configuration), seed: mix64(seed &+ 1)), sources: [Source()],
+            policies: PolicyTable(configuration), trapOnPrefix: configuration.testing.trapOnPrefix)
+        shared.sources[0].state = .up
+        shared.sources[0].identifier = configuration.routerID.raw
+        shared.sources[0].importChain = PolicyChain.acceptAll
+        v4 = FamilyRIB(seed: mix64(seed &+ 2), family: .ipv4Unicast)
+        v6 = FamilyRIB(seed: mix64(seed &+ 3), family: .ipv6Unicast)
+        sessions = [nil]
+        originate(from: [], to: configuration.networks)
+    }
+
+    /// From a snapshot.
+    init(
+        restored configuration: BGPConfiguration, _ shared: RIBShared, _ v4: FamilyRIB<IPv4Prefix>,
+        _ v6: FamilyRIB<IPv6Prefix>, _ sessions: [Session?], _ current: [UInt16]
+    ) {
+        self.configuration = configuration
+        self.shared = shared
+        self.v4 = v4
+        self.v6 = v6
+        self.sessions = sessions
+        self.current = current
+    }
+
+    private static func parameters(_ configuration: BGPConfiguration) -> AttributeTable.Parameters {
+        AttributeTable.Parameters(
+            routerAS: configuration.routerAS.raw, routerID: configuration.routerID.raw,
+            clusterID: configuration.routerID.raw, defaultLocalPreference: configuration.defaultLocalPreference)
+    }
 
     // MARK: configuration
 
     /// Takes policies, networks and defaults from a new configuration; routes are run through changed policies in slices.
-    /// Neighbours that have sessions are to be given again by `update`.
-    public mutating func configure(_ configuration: BGPConfiguration) {}
+    /// Neighbours whose own section changed are to be given again by `update`.
+    public mutating func configure(_ new: BGPConfiguration) {
+        let old = configuration
+        configuration = new
+        shared.trapOnPrefix = new.testing.trapOnPrefix
+        let parameters = Self.parameters(new)
+        if parameters != shared.attributes.parameters {
+            shared.attributes.reconfigure(parameters)
+            shared.sources[0].identifier = new.routerID.raw
+            // Ranks and loops may have changed anywhere: as after a change of every next hop.
+            let all = shared.attributes.nextHops.entries.indices
+            for number in all {
+                v4.nextHopsChanged.insert(UInt32(number))
+                v6.nextHopsChanged.insert(UInt32(number))
+            }
+        }
+        if old.networks != new.networks { originate(from: old.networks, to: new.networks) }
+        let isPolicyChanged =
+            old.policies != new.policies || old.prefixSets != new.prefixSets || old.communitySets != new.communitySets
+            || old.ebgpRequiresPolicy != new.ebgpRequiresPolicy
+        if isPolicyChanged {
+            shared.policies.configure(new)
+        }
+        if isPolicyChanged || parameters != Self.parameters(old) {
+            for source in sessions.indices { if let s = sessions[source] { apply(s, source, isNew: false) } }
+            shared.policies.keepOnly(shared.sources.flatMap { [$0.importChain, $0.exportChain] })
+        }
+    }
+
+    /// RFC 4271 §9.4: networks of our own compete like any other route.
+    private mutating func originate(from old: [OriginatedNetwork], to new: [OriginatedNetwork]) {
+        for network in old where !new.contains(where: { $0.prefix == network.prefix }) {
+            let nlri = Self.nlri(network.prefix)
+            switch network.prefix {
+            case .v4: v4.withdraw(nlri.span.bytes, source: 0, &shared)
+            case .v6: v6.withdraw(nlri.span.bytes, source: 0, &shared)
+            }
+        }
+        for network in new where !old.contains(network) {
+            var route = RouteAttributes()
+            route.origin = .igp
+            let isIPv4 = network.prefix.family == .ipv4
+            let nextHop = network.nextHop.flatMap { ($0.family == .ipv4) == isIPv4 ? $0 : nil }
+            route.nextHop = nextHop ?? (isIPv4 ? .v4(.any) : .v6(.any))
+            route.med = network.med
+            route.communities = network.communities
+            route.largeCommunities = network.largeCommunities
+            let octets = route.encoded()
+            let handle = shared.attributes.intern(octets.span.bytes, marks: .medIsOurs)
+            let nlri = Self.nlri(network.prefix)
+            switch network.prefix {
+            case .v4: v4.announce(nlri.span.bytes, source: 0, received: handle, &shared)
+            case .v6: v6.announce(nlri.span.bytes, source: 0, received: handle, &shared)
+            }
+        }
+    }
+
+    static func nlri(_ prefix: IPPrefix) -> [UInt8] {
+        var octets = [UInt8](repeating: 0, count: 32)
+        let size = unsafe octets.withUnsafeMutableBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return 0 }
+            return switch prefix {
+            case .v4(let p): unsafe IPv4Prefix.write(p.packed, to: base)
+            case .v6(let p): unsafe IPv6Prefix.write(p.packed, to: base)
+            }
+        }
+        return Array(octets[..<size])
+    }
 
     // MARK: sessions
 
     /// A session is up. What is to be sent to it follows from the next `advertise` on.
-    public mutating func establish(_ peer: PeerIndex, neighbor: NeighborConfiguration, session: RIBSession) {}
+    public mutating func establish(_ peer: PeerIndex, neighbor: NeighborConfiguration, session: RIBSession) {
+        close(peer)
+        var source = 1
+        while source < shared.sources.count, shared.sources[source].state != .free { source += 1 }
+        precondition(source < Int(UInt16.max), "at most 65,534 sessions at a time")
+        if source == shared.sources.count {
+            shared.sources.append(Source())
+            sessions.append(nil)
+        }
+        while current.count <= Int(peer.value) { current.append(0) }
+        current[Int(peer.value)] = UInt16(source)
+        var entry = Source()
+        entry.set(address: neighbor.address)
+        entry.identifier = session.identifier.raw
+        entry.remoteAS = neighbor.remoteAS.raw
+        entry.peer = peer.value
+        entry.state = .up
+        entry.kind = neighbor.remoteAS == configuration.routerAS ? .internal : .external
+        shared.sources[source] = entry
+        apply(Session(neighbor: neighbor, session: session), source, isNew: true)
+    }
+
     /// The configuration of an established neighbour changed, the session stays.
-    public mutating func update(_ peer: PeerIndex, neighbor: NeighborConfiguration) {}
+    public mutating func update(_ peer: PeerIndex, neighbor: NeighborConfiguration) {
+        guard let source = source(peer), let old = sessions[source] else { return }
+        apply(Session(neighbor: neighbor, session: old.session), source, isNew: false)
+    }
+
+    /// Compiles what a neighbour's configuration says for its source, and puts it into the right groups.
+    private mutating func apply(_ session: Session, _ source: Int, isNew: Bool) {
+        sessions[source] = session
+        let neighbor = session.neighbor
+        let isExternal = shared.sources[source].kind == .external
+        func chain(_ names: [String], _ policies: inout PolicyTable) -> Int32 {
+            if names.isEmpty {
+                // RFC 8212 §2
+                return isExternal && configuration.ebgpRequiresPolicy ? PolicyChain.rejectAll : PolicyChain.acceptAll
+            }
+            return policies.chain(names, neighbor: neighbor.address)
+        }
+        let importChain = chain(neighbor.importPolicies, &shared.policies)
+        let exportChain = chain(neighbor.exportPolicies, &shared.policies)
+        let mustReimport = !isNew && importChain != shared.sources[source].importChain
+        let loopsChanged = !isNew && shared.sources[source].allowASIn != neighbor.allowASIn
+        shared.sources[source].importChain = importChain
+        shared.sources[source].exportChain = exportChain
+        shared.sources[source].allowASIn = neighbor.allowASIn
+        let own = session.session
+        let parameters = ExportParameters(
+            isExternal: isExternal, localAS: configuration.routerAS.raw,
+            defaultLocalPreference: configuration.defaultLocalPreference, fourOctetAS: own.fourOctetAS,
+            extendedMessages: own.extendedMessages, nextHopSelf: neighbor.nextHopSelf,
+            removePrivateAS: neighbor.removePrivateAS, sendCommunities: neighbor.sendCommunities,
+            nextHopIPv4: own.nextHopIPv4, nextHopIPv6: own.nextHopIPv6, linkLocal: own.linkLocal, chain: exportChain)
+        for family in RouteFamily.allCases {
+            let carries = own.families.contains(family)
+            switch family {
+            case .ipv4Unicast: v4.place(source, carries ? parameters : nil, &shared)
+            case .ipv6Unicast: v6.place(source, carries ? parameters : nil, &shared)
+            }
+        }
+        if mustReimport || loopsChanged { reimport(source) }
+        if loopsChanged {
+            // Eligibility is no matter of policy: decide again everything that the neighbour announced.
+            for number in shared.attributes.nextHops.entries.indices {
+                v4.nextHopsChanged.insert(UInt32(number))
+                v6.nextHopsChanged.insert(UInt32(number))
+            }
+        }
+    }
+
     /// The session is down. Its routes count no more; they are removed in slices by `advertise`.
-    public mutating func close(_ peer: PeerIndex) {}
+    public mutating func close(_ peer: PeerIndex) {
+        guard let source = source(peer) else { return }
+        current[Int(peer.value)] = 0
+        sessions[source] = nil
+        shared.sources[source].state = .sweeping
+        v4.leave(source, &shared)
+        v6.leave(source, &shared)
+        v4.add(RIBTask(.sweep, source))
+        v6.add(RIBTask(.sweep, source))
+    }
+
     /// Whether all routes of the peer's former sessions are gone, so that its index may be given to another neighbour.
-    public func isEmpty(_ peer: PeerIndex) -> Bool { true }
+    public func isEmpty(_ peer: PeerIndex) -> Bool {
+        source(peer) == nil && !shared.sources.contains { $0.peer == peer.value && $0.state == .sweeping }
+    }
+
+    func source(_ peer: PeerIndex) -> Int? {
+        guard Int(peer.value) < current.count, current[Int(peer.value)] != 0 else { return nil }
+        return Int(current[Int(peer.value)])
+    }
 
     // MARK: Adj-RIB-In
 
-    public func attributes(forKey key: RawSpan, context: AttributeContext) -> AttributeHandle? { nil }
+    /// The set that these octets are known to mean; `nil` when they were never seen.
+    public func attributes(forKey key: RawSpan, context: AttributeContext) -> AttributeHandle? {
+        shared.attributes.find(key: key, context: context).map { AttributeHandle($0) }
+    }
+    /// Remembers what these octets mean. The handle is good until the next `advertise`, and as long as a route holds it.
     public mutating func insertAttributes(
         key: RawSpan, context: AttributeContext, canonical: RawSpan
-    ) -> AttributeHandle { .none }
+    ) -> AttributeHandle {
+        AttributeHandle(shared.attributes.insert(key: key, context: context, canonical: canonical))
+    }
     /// Asks for the state of each next hop that came with attributes since the last call.
-    public mutating func resolveNewNextHops(_ state: (IPAddress) -> NextHopState) {}
+    public mutating func resolveNewNextHops(_ state: (IPAddress) -> NextHopState) {
+        for number in shared.attributes.resolveNewNextHops(state) { touch(number) }
+    }
     /// Next hops in use, ascending: what the routing table manager is to watch.
-    public var nextHops: [IPAddress] { [] }
-    /// The way to a next hop changed. Routes behind it are decided again, in slices.
-    public mutating func setNextHop(_ address: IPAddress, _ state: NextHopState) {}
+    public var nextHops: [IPAddress] { shared.attributes.nextHops.addresses }
+    /// The way to a next hop changed. Routes behind it are decided again, in slices: one pass over all paths (about 3 ns
+    /// each) serves all changes that came together.
+    public mutating func setNextHop(_ address: IPAddress, _ state: NextHopState) {
+        guard let number = shared.attributes.nextHops.find(address) else { return }
+        if shared.attributes.setNextHop(number, state) { touch(number) }
+    }
+    private mutating func touch(_ number: UInt32) {
+        v4.nextHopsChanged.insert(number)
+        v6.nextHopsChanged.insert(number)
+    }
 
     /// RFC 4271 §9.1: the peer announces these prefixes. Returns how many prefixes of the family it has now.
     @discardableResult
     public mutating func announce(
         _ nlri: RawSpan, _ family: RouteFamily, from peer: PeerIndex, attributes: AttributeHandle
-    ) -> Int { 0 }
+    ) -> Int {
+        guard let source = source(peer), attributes != .none else { return 0 }
+        switch family {
+        case .ipv4Unicast:
+            v4.announce(nlri, source: source, received: attributes.value, &shared)
+            return v4.store.count(source)
+        case .ipv6Unicast:
+            v6.announce(nlri, source: source, received: attributes.value, &shared)
+            return v6.store.count(source)
+        }
+    }
     /// The peer withdraws these prefixes; those it never announced are ignored.
-    public mutating func withdraw(_ nlri: RawSpan, _ family: RouteFamily, from peer: PeerIndex) {}
-    /// Removes all routes of a family, as RFC 7606 §2 "AFI/SAFI disable" asks; in slices.
-    public mutating func withdrawAll(_ family: RouteFamily, from peer: PeerIndex) {}
+    public mutating func withdraw(_ nlri: RawSpan, _ family: RouteFamily, from peer: PeerIndex) {
+        guard let source = source(peer) else { return }
+        switch family {
+        case .ipv4Unicast: v4.withdraw(nlri, source: source, &shared)
+        case .ipv6Unicast: v6.withdraw(nlri, source: source, &shared)
+        }
+    }
+    /// Removes all routes of a family, as RFC 7606 §2 "AFI/SAFI disable" asks; in slices. The peer announces none meanwhile.
+    public mutating func withdrawAll(_ family: RouteFamily, from peer: PeerIndex) {
+        guard let source = source(peer) else { return }
+        switch family {
+        case .ipv4Unicast: v4.add(RIBTask(.withdraw, source))
+        case .ipv6Unicast: v6.add(RIBTask(.withdraw, source))
+        }
+    }
     /// Runs the peer's routes through import policy again, in slices: nothing was thrown away (soft reconfiguration).
-    public mutating func reapplyImportPolicy(_ peer: PeerIndex) {}
+    public mutating func reapplyImportPolicy(_ peer: PeerIndex) {
+        if let source = source(peer) { reimport(source) }
+    }
+    private mutating func reimport(_ source: Int) {
+        v4.add(RIBTask(.reimport, source))
+        v6.add(RIBTask(.reimport, source))
+    }
     /// Prefixes that the peer has announced, before policy.
-    public func prefixCount(_ peer: PeerIndex, _ family: RouteFamily) -> Int { 0 }
+    public func prefixCount(_ peer: PeerIndex, _ family: RouteFamily) -> Int {
+        guard let source = source(peer) else { return 0 }
+        return family == .ipv4Unicast ? v4.store.count(source) : v6.store.count(source)
+    }
 
     // MARK: Adj-RIB-Out
 
     /// RFC 2918 §4: send everything of this family again.
-    public mutating func refresh(_ peer: PeerIndex, _ family: RouteFamily) {}
+    public mutating func refresh(_ peer: PeerIndex, _ family: RouteFamily) {
+        guard let source = source(peer) else { return }
+        switch family {
+        case .ipv4Unicast: v4.separate(source, everything: true)
+        case .ipv6Unicast: v6.separate(source, everything: true)
+        }
+    }
     /// Does the work that is due: removal of closed sessions' routes, re-evaluation, export and encoding. Bounded per call.
-    public mutating func advertise(at now: Instant) {}
-    /// When `advertise` wants to be called although nothing came in.
-    public var nextDeadline: Instant? { nil }
+    public mutating func advertise(at now: Instant) {
+        let a = v4.advertise(at: now, &shared)
+        let b = v6.advertise(at: now, &shared)
+        nextDeadline = [a, b].compactMap { $0 }.min()
+        for source in shared.sources.indices where shared.sources[source].state == .sweeping {
+            if v4.store.count(source) == 0, v6.store.count(source) == 0, !v4.isBusy(source), !v6.isBusy(source) {
+                shared.sources[source] = Source()
+            }
+        }
+        shared.attributes.collect()
+    }
     /// Gives the next messages for the peer, whole and in order, until `limit` octets are reached or none is left;
     /// a single slice (at most 65,535 octets) may go beyond the limit. Returns the octets given.
     @discardableResult
     public mutating func takeOutput(
         for peer: PeerIndex, limit: Int, _ body: (ArraySlice<UInt8>) -> Void
-    ) -> Int { 0 }
+    ) -> Int {
+        guard let source = source(peer) else { return 0 }
+        let given = v4.take(source, limit: limit, body)
+        return given + (given < limit ? v6.take(source, limit: limit - given, body) : 0)
+    }
 
     // MARK: Loc-RIB
 
-    /// Changes of best routes since the last call, in the order in which they happened.
-    public mutating func takeIPv4Changes() -> [BestRouteChange<IPv4Address>] { [] }
-    public mutating func takeIPv6Changes() -> [BestRouteChange<IPv6Address>] { [] }
+    /// Changes of best routes since the last call, in the order in which they happened. A prefix can occur more than once.
+    public mutating func takeIPv4Changes() -> [BestRouteChange<IPv4Address>] {
+        var taken: [BestRouteChange<IPv4Address>] = []
+        swap(&taken, &v4.changes)
+        return taken
+    }
+    public mutating func takeIPv6Changes() -> [BestRouteChange<IPv6Address>] {
+        var taken: [BestRouteChange<IPv6Address>] = []
+        swap(&taken, &v6.changes)
+        return taken
+    }
     /// Equal on two controllers at equal log indices.
-    public var digest: StateDigest { StateDigest() }
+    public var digest: StateDigest {
+        var digest = StateDigest()
+        digest.mix(v4.digest.value)
+        digest.mix(v6.digest.value)
+        return digest
+    }
+}
+
+extension FamilyRIB {
+    /// Joins, moves or leaves, as the parameters ask.
+    mutating func place(_ source: Int, _ parameters: ExportParameters?, _ shared: inout RIBShared) {
+        if source < members.count, members[source].group != 0 {
+            let known = groups.first { $0.id == members[source].group }
+            if known?.parameters == parameters { return }
+            if let parameters {
+                move(source, parameters, &shared)
+            } else {
+                leave(source, &shared)
+            }
+        } else if let parameters {
+            join(source, parameters)
+        }
+    }
+    func isBusy(_ source: Int) -> Bool { tasks.contains { $0.source == UInt16(source) } }
 }

@@ -1,7 +1,7 @@
 import Wire
 
 /// What the database must know of an established session, beyond the neighbour's configuration.
-public struct RIBSession: Hashable, Sendable {
+public struct RIBSession: Hashable, Sendable, Codable {
     /// The neighbour's BGP Identifier, from its OPEN.
     public var identifier: RouterID
     /// Families that both ends offered.

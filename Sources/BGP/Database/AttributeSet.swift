@@ -1,0 +1,131 @@
+import Wire
+
+/// What the decision process and the export rules need of a set of path attributes, read once when the set is first
+/// seen. 64 octets without padding.
+struct AttributeSet: BitwiseCopyable, Sendable {
+    /// RFC 4271 §9.1.2.2 up to (b) in one number, the lower the better: LOCAL_PREF inverted (32 bits), AS path length
+    /// (24 bits), ORIGIN (8 bits).
+    var rank: UInt64 = 0
+    /// Of the canonical octets and the marks.
+    var hash: UInt64 = 0
+    /// Routes that hold this set. In a free entry: the next free one + 1.
+    var references: UInt32 = 0
+    /// Place of the canonical octets in the arena.
+    var octets: UInt32 = 0
+    /// Their number; `freeLength` in a free entry.
+    var length: UInt32 = 0
+    /// Number in the next hop table.
+    var nextHop: UInt32 = 0
+    /// 0 when absent: RFC 4271 §9.1.2.2 (c) takes a missing MED as the lowest value.
+    var med: UInt32 = 0
+    /// The AS from which the route came, 0 for one that began in our own AS.
+    var neighborAS: UInt32 = 0
+    /// RFC 4456 §8; 0 when absent.
+    var originatorID: UInt32 = 0
+    /// First of the received forms + 1.
+    var firstAlias: UInt32 = 0
+    var flags: Flags = []
+    /// RFC 4456 §9: clusters that the route passed.
+    var clusterCount: UInt16 = 0
+    /// How often our own AS stands in the path, at most 255.
+    var ownASCount: UInt8 = 0
+    /// `Marks`
+    var marks: Marks = []
+    var reserved: UInt16 = 0
+    var reserved2: UInt64 = 0
+
+    static let freeLength = UInt32.max
+    var isFree: Bool { length == Self.freeLength }
+
+    struct Flags: OptionSet, BitwiseCopyable, Sendable {
+        var rawValue: UInt16
+        static let hasMED = Flags(rawValue: 1)
+        static let hasLocalPreference = Flags(rawValue: 2)
+        static let hasNextHop = Flags(rawValue: 4)
+        /// RFC 1997
+        static let noExport = Flags(rawValue: 8)
+        static let noAdvertise = Flags(rawValue: 16)
+        static let noExportSubconfed = Flags(rawValue: 32)
+        /// RFC 4456 §8: our own identifier is the ORIGINATOR_ID, or our cluster is in the list.
+        static let isReflectedBack = Flags(rawValue: 64)
+        /// The next hop is an IPv6 one.
+        static let isIPv6 = Flags(rawValue: 128)
+    }
+
+    /// What policy decided and no attribute can say. Part of a set's identity.
+    struct Marks: OptionSet, Hashable, BitwiseCopyable, Sendable {
+        var rawValue: UInt8
+        /// MULTI_EXIT_DISC was set on the way out, or with a network of our own: it goes to external neighbours, too.
+        static let medIsOurs = Marks(rawValue: 1)
+        /// NEXT_HOP was set on the way out: it is not replaced.
+        static let nextHopIsOurs = Marks(rawValue: 2)
+    }
+
+    var localPreference: UInt32 { ~UInt32(truncatingIfNeeded: rank >> 32) }
+    var pathLength: UInt32 { UInt32(truncatingIfNeeded: rank >> 8) & 0xff_ffff }
+    var origin: Origin { Origin(rawValue: UInt8(truncatingIfNeeded: rank)) ?? .incomplete }
+
+    static func rank(localPreference: UInt32, pathLength: UInt32, origin: UInt8) -> UInt64 {
+        UInt64(~localPreference) << 32 | UInt64(min(pathLength, 0xff_ffff)) << 8 | UInt64(origin)
+    }
+}
+
+/// Attribute types that the database looks into.
+enum AttributeType {
+    static let origin: UInt8 = 1
+    static let asPath: UInt8 = 2
+    static let nextHop: UInt8 = 3
+    static let med: UInt8 = 4
+    static let localPreference: UInt8 = 5
+    static let atomicAggregate: UInt8 = 6
+    static let aggregator: UInt8 = 7
+    static let communities: UInt8 = 8
+    static let originatorID: UInt8 = 9
+    static let clusterList: UInt8 = 10
+    static let mpReach: UInt8 = 14
+    static let extendedCommunities: UInt8 = 16
+    static let as4Path: UInt8 = 17
+    static let as4Aggregator: UInt8 = 18
+    static let largeCommunities: UInt8 = 32
+}
+
+/// Walks canonical attribute octets. What does not fit ends the walk: the octets were validated before they came here.
+@inline(__always)
+func forEachAttribute(_ octets: RawSpan, _ body: (_ flags: UInt8, _ type: UInt8, _ value: RawSpan) -> Void) {
+    let count = octets.byteCount
+    var i = 0
+    while i &+ 3 <= count {
+        let flags = octets.u8(i)
+        let type = octets.u8(i &+ 1)
+        var length = Int(octets.u8(i &+ 2))
+        i &+= 3
+        if flags & 0x10 != 0 {
+            guard i < count else { return }
+            length = length << 8 | Int(octets.u8(i))
+            i &+= 1
+        }
+        guard length <= count &- i else { return }
+        body(flags, type, octets.extracting(i..<(i &+ length)))
+        i &+= length
+    }
+}
+
+extension RawSpan {
+    @inline(__always) func u8(_ offset: Int) -> UInt8 { unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self) }
+    @inline(__always) func u16(_ offset: Int) -> UInt16 {
+        precondition(offset >= 0 && offset &+ 2 <= byteCount)
+        return unsafe UInt16(bigEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))
+    }
+    @inline(__always) func u32(_ offset: Int) -> UInt32 {
+        precondition(offset >= 0 && offset &+ 4 <= byteCount)
+        return unsafe UInt32(bigEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    }
+    @inline(__always) func u64(_ offset: Int) -> UInt64 {
+        precondition(offset >= 0 && offset &+ 8 <= byteCount)
+        return unsafe UInt64(bigEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+    }
+    @inline(__always) private func unsafeLoad(fromUncheckedByteOffset offset: Int, as: UInt8.Type) -> UInt8 {
+        precondition(offset >= 0 && offset < byteCount)
+        return unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self)
+    }
+}

@@ -1,0 +1,347 @@
+import Machine
+import Wire
+
+/// Every set of path attributes once, under a 32-bit number that routes hold.
+///
+/// A set is its canonical octets (see `RIB`) and its marks. A block as received is found through an *alias*: its octets
+/// under the context of its session. When a block came in canonical form, which is the rule, the alias has no octets of
+/// its own.
+///
+/// References are plain counts, kept by those who store a handle. A set that nobody holds is freed by `collect`, which
+/// runs between records, so that a handle stays good while one record is applied. Memory per set: 64 octets, 32 for an
+/// alias, about 10 of index, and the octets. The number of sets is bounded by that of routes.
+struct AttributeTable: Sendable {
+    /// 32 octets, no padding.
+    private struct Alias: BitwiseCopyable, Sendable {
+        var hash: UInt64
+        var context: UInt32
+        /// The set; in a free entry the next free one + 1.
+        var set: UInt32
+        var octets: UInt32
+        var length: UInt32
+        /// 1 when the octets are not the set's own.
+        var ownsOctets: UInt32
+        /// Next alias of the same set + 1.
+        var next: UInt32
+    }
+
+    /// By handle; 0 is no set.
+    private(set) var sets: [AttributeSet]
+    private var aliases: [Alias] = []
+    private var setIndex = HashIndex()
+    private var aliasIndex = HashIndex()
+    private var freeSet: UInt32 = 0
+    private var freeAlias: UInt32 = 0
+    private(set) var arena = OctetArena()
+    private(set) var nextHops: NextHopTable
+    /// Handles whose count has been 0 at some time since the last `collect`.
+    private var unused: [UInt32] = []
+    /// Sets in use.
+    private(set) var count = 0
+    private let seed: UInt64
+    private(set) var parameters: Parameters
+
+    /// What of the configuration goes into a set's summary.
+    struct Parameters: Hashable, Sendable {
+        var routerAS: UInt32
+        var routerID: UInt32
+        /// RFC 4456 §7: our cluster; the router identifier unless configured.
+        var clusterID: UInt32
+        var defaultLocalPreference: UInt32
+    }
+
+    init(parameters: Parameters, seed: UInt64) {
+        self.parameters = parameters
+        self.seed = seed
+        nextHops = NextHopTable(seed: mix64(seed))
+        var none = AttributeSet()
+        none.length = AttributeSet.freeLength
+        sets = [none]
+    }
+
+    @inline(__always) subscript(handle: UInt32) -> AttributeSet { sets[Int(handle)] }
+
+    func withOctets<R>(_ handle: UInt32, _ body: (RawSpan) -> R) -> R {
+        let set = sets[Int(handle)]
+        return arena.octets(set.octets, count: Int(set.length), body)
+    }
+    /// A copy of the canonical octets.
+    func octets(_ handle: UInt32) -> [UInt8] { withOctets(handle) { [UInt8](copying: $0) } }
+
+    // MARK: looking up
+
+    private func aliasHash(_ key: RawSpan, _ context: AttributeContext) -> UInt64 {
+        seededHash(key, seed: seed ^ mix64(UInt64(context.value) &+ 1))
+    }
+
+    func find(key: RawSpan, context: AttributeContext) -> UInt32? {
+        let hash = aliasHash(key, context)
+        let found = aliasIndex.find(hash) { number in
+            let alias = aliases[Int(number)]
+            return alias.hash == hash && alias.context == context.value
+                && arena.isEqual(alias.octets, count: Int(alias.length), to: key)
+        }
+        return found.map { aliases[Int($0)].set }
+    }
+
+    /// Remembers that `key` under `context` means `canonical`.
+    mutating func insert(key: RawSpan, context: AttributeContext, canonical: RawSpan) -> UInt32 {
+        if let known = find(key: key, context: context) { return known }
+        let handle = intern(canonical, marks: [])
+        let set = sets[Int(handle)]
+        let shares = arena.isEqual(set.octets, count: Int(set.length), to: key)
+        let alias = Alias(
+            hash: aliasHash(key, context), context: context.value, set: handle,
+            octets: shares ? set.octets : arena.store(key), length: UInt32(key.byteCount), ownsOctets: shares ? 0 : 1,
+            next: set.firstAlias)
+        let number: UInt32
+        if freeAlias != 0 {
+            number = freeAlias - 1
+            freeAlias = aliases[Int(number)].set
+            aliases[Int(number)] = alias
+        } else {
+            number = UInt32(aliases.count)
+            aliases.append(alias)
+        }
+        sets[Int(handle)].firstAlias = number + 1
+        aliasIndex.insert(number, hash: alias.hash, limit: aliases.count) { [aliases] in aliases[Int($0)].hash }
+        return handle
+    }
+
+    /// The set with these canonical octets and marks, made if need be. Whoever stores the handle retains it.
+    mutating func intern(_ canonical: RawSpan, marks: AttributeSet.Marks) -> UInt32 {
+        let hash = seededHash(canonical, seed: seed ^ UInt64(marks.rawValue))
+        let found = setIndex.find(hash) { number in
+            let set = sets[Int(number)]
+            return set.hash == hash && set.marks == marks
+                && arena.isEqual(set.octets, count: Int(set.length), to: canonical)
+        }
+        if let found { return found }
+        var set = summary(canonical)
+        set.hash = hash
+        set.marks = marks
+        set.length = UInt32(canonical.byteCount)
+        set.octets = arena.store(canonical)
+        let handle: UInt32
+        if freeSet != 0 {
+            handle = freeSet - 1
+            freeSet = sets[Int(handle)].references
+            sets[Int(handle)] = set
+        } else {
+            handle = UInt32(sets.count)
+            sets.append(set)
+        }
+        setIndex.insert(handle, hash: hash, limit: sets.count) { [sets] in sets[Int($0)].hash }
+        count += 1
+        unused.append(handle)
+        return handle
+    }
+
+    // MARK: counting
+
+    @inline(__always) mutating func retain(_ handle: UInt32, _ count: Int = 1) {
+        sets[Int(handle)].references &+= UInt32(truncatingIfNeeded: count)
+    }
+    @inline(__always) mutating func release(_ handle: UInt32) {
+        let left = sets[Int(handle)].references &- 1
+        sets[Int(handle)].references = left
+        if left == 0 { unused.append(handle) }
+    }
+
+    /// Frees the sets that nobody holds. Between records only.
+    mutating func collect() {
+        if unused.isEmpty { return }
+        for handle in unused where sets[Int(handle)].references == 0 && !sets[Int(handle)].isFree { drop(handle) }
+        unused.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func drop(_ handle: UInt32) {
+        let set = sets[Int(handle)]
+        var next = set.firstAlias
+        while next != 0 {
+            let number = next - 1
+            let alias = aliases[Int(number)]
+            aliasIndex.remove(number, hash: alias.hash) { [aliases] in aliases[Int($0)].hash }
+            if alias.ownsOctets != 0 { arena.release(alias.octets, count: Int(alias.length)) }
+            next = alias.next
+            aliases[Int(number)] = Alias(
+                hash: 0, context: 0, set: freeAlias, octets: 0, length: 0, ownsOctets: 0, next: 0)
+            freeAlias = number + 1
+        }
+        setIndex.remove(handle, hash: set.hash) { [sets] in sets[Int($0)].hash }
+        arena.release(set.octets, count: Int(set.length))
+        if set.flags.contains(.hasNextHop) { nextHops.release(set.nextHop) }
+        var free = AttributeSet()
+        free.length = AttributeSet.freeLength
+        free.references = freeSet
+        sets[Int(handle)] = free
+        freeSet = handle + 1
+        count -= 1
+    }
+
+    // MARK: summary
+
+    /// Reads what the decision process needs, and counts the next hop.
+    private mutating func summary(_ canonical: RawSpan) -> AttributeSet {
+        var set = AttributeSet()
+        var localPreference = parameters.defaultLocalPreference
+        var pathLength: UInt32 = 0
+        var origin: UInt8 = Origin.incomplete.rawValue
+        var nextHop: IPAddress? = nil
+        let parameters = parameters
+        forEachAttribute(canonical) { _, type, value in
+            switch type {
+            case AttributeType.origin where value.byteCount >= 1:
+                origin = value.u8(0)
+            case AttributeType.asPath:
+                let path = ASPathSummary(value, ownAS: parameters.routerAS)
+                pathLength = path.length
+                set.neighborAS = path.neighborAS
+                set.ownASCount = path.ownASCount
+            case AttributeType.nextHop where value.byteCount == 4:
+                nextHop = .v4(IPv4Address(raw: value.u32(0)))
+            case AttributeType.med where value.byteCount == 4:
+                set.med = value.u32(0)
+                set.flags.insert(.hasMED)
+            case AttributeType.localPreference where value.byteCount == 4:
+                localPreference = value.u32(0)
+                set.flags.insert(.hasLocalPreference)
+            case AttributeType.communities:
+                var i = 0
+                while i &+ 4 <= value.byteCount {
+                    let community = value.u32(i)
+                    if community >= 0xffff_ff01 {
+                        if community == Community.noExport.raw { set.flags.insert(.noExport) }
+                        if community == Community.noAdvertise.raw { set.flags.insert(.noAdvertise) }
+                        if community == Community.noExportSubconfed.raw { set.flags.insert(.noExportSubconfed) }
+                    }
+                    i &+= 4
+                }
+            case AttributeType.originatorID where value.byteCount == 4:
+                set.originatorID = value.u32(0)
+                if set.originatorID == parameters.routerID { set.flags.insert(.isReflectedBack) }
+            case AttributeType.clusterList:
+                set.clusterCount = UInt16(truncatingIfNeeded: value.byteCount / 4)
+                var i = 0
+                while i &+ 4 <= value.byteCount {
+                    if value.u32(i) == parameters.clusterID { set.flags.insert(.isReflectedBack) }
+                    i &+= 4
+                }
+            case AttributeType.mpReach where value.byteCount >= 20:
+                // AFI, SAFI, length of next hop; of a pair (RFC 2545 §3) the global address comes first.
+                nextHop = .v6(IPv6Address(high: value.u64(4), low: value.u64(12)))
+                set.flags.insert(.isIPv6)
+            default: break
+            }
+        }
+        set.rank = AttributeSet.rank(localPreference: localPreference, pathLength: pathLength, origin: origin)
+        if let nextHop {
+            set.nextHop = nextHops.retain(nextHop)
+            set.flags.insert(.hasNextHop)
+        }
+        return set
+    }
+
+    /// The configuration changed: ranks with a default LOCAL_PREF and loop marks are read again.
+    mutating func reconfigure(_ new: Parameters) {
+        if new == parameters { return }
+        parameters = new
+        for handle in 1..<max(1, sets.count) where !sets[handle].isFree {
+            let octets = octets(UInt32(handle))
+            var fresh = summary(octets.span.bytes)
+            let old = sets[handle]
+            if fresh.flags.contains(.hasNextHop) { nextHops.release(fresh.nextHop) }
+            fresh.hash = old.hash
+            fresh.references = old.references
+            fresh.octets = old.octets
+            fresh.length = old.length
+            fresh.firstAlias = old.firstAlias
+            fresh.marks = old.marks
+            sets[handle] = fresh
+        }
+    }
+
+    mutating func resolveNewNextHops(_ state: (IPAddress) -> NextHopState) -> [UInt32] {
+        if !nextHops.hasNew { return [] }
+        return nextHops.takeNew().filter { nextHops.set($0, state(nextHops.address($0))) }
+    }
+    mutating func setNextHop(_ number: UInt32, _ state: NextHopState) -> Bool { nextHops.set(number, state) }
+    @inline(__always) mutating func markNextHopUsed(_ number: UInt32) { nextHops.markUsed(number) }
+}
+
+/// Length, first AS and loops of an AS_PATH with four-octet numbers.
+struct ASPathSummary {
+    /// RFC 4271 §9.1.2.2 (a): an AS_SET counts as one; RFC 5065 §5.3: confederation segments do not count.
+    var length: UInt32 = 0
+    /// The first AS of the first segment when that is a sequence; 0 otherwise.
+    var neighborAS: UInt32 = 0
+    var ownASCount: UInt8 = 0
+
+    init(_ value: RawSpan, ownAS: UInt32) {
+        var i = 0
+        while i &+ 2 <= value.byteCount {
+            let type = value.u8(i)
+            let count = Int(value.u8(i &+ 1))
+            guard i &+ 2 &+ 4 &* count <= value.byteCount else { return }
+            if i == 0, type == 2, count > 0 { neighborAS = value.u32(2) }
+            if type == 2 { length &+= UInt32(count) } else if type == 1 { length &+= 1 }
+            for k in 0..<count where value.u32(i &+ 2 &+ 4 &* k) == ownAS && ownASCount < 255 { ownASCount += 1 }
+            i &+= 2 &+ 4 &* count
+        }
+    }
+}
+
+extension AttributeTable: Snapshotting {
+    func write(to writer: inout SnapshotWriter) {
+        writer.write(seed)
+        writer.write(parameters.routerAS)
+        writer.write(parameters.routerID)
+        writer.write(parameters.clusterID)
+        writer.write(parameters.defaultLocalPreference)
+        writer.writeBlock(sets)
+        writer.writeBlock(aliases)
+        setIndex.write(to: &writer)
+        aliasIndex.write(to: &writer)
+        writer.write(freeSet)
+        writer.write(freeAlias)
+        arena.write(to: &writer)
+        nextHops.write(to: &writer)
+        writer.writeBlock(unused)
+        writer.write(UInt64(count))
+    }
+    init(from reader: inout SnapshotReader) throws(DecodeError) {
+        seed = try reader.read()
+        parameters = Parameters(
+            routerAS: try reader.read(), routerID: try reader.read(), clusterID: try reader.read(),
+            defaultLocalPreference: try reader.read())
+        sets = try reader.readBlock(of: AttributeSet.self)
+        aliases = try reader.readBlock(of: Alias.self)
+        setIndex = try HashIndex(from: &reader)
+        aliasIndex = try HashIndex(from: &reader)
+        freeSet = try reader.read()
+        freeAlias = try reader.read()
+        arena = try OctetArena(from: &reader)
+        nextHops = try NextHopTable(from: &reader)
+        unused = try reader.readBlock(of: UInt32.self)
+        count = try reader.readCount()
+        let refused = DecodeError("attribute table", at: reader.position, .badValue)
+        guard !sets.isEmpty, sets[0].isFree, setIndex.isWithin(sets.count), aliasIndex.isWithin(aliases.count),
+            Int(freeSet) <= sets.count, Int(freeAlias) <= aliases.count
+        else { throw refused }
+        for set in sets {
+            if set.isFree {
+                guard Int(set.references) <= sets.count else { throw refused }
+            } else {
+                guard arena.holds(set.octets, count: Int(set.length)), Int(set.nextHop) < nextHops.entries.count,
+                    Int(set.firstAlias) <= aliases.count
+                else { throw refused }
+            }
+        }
+        for alias in aliases {
+            guard Int(alias.set) <= sets.count, Int(alias.next) <= aliases.count,
+                alias.length == 0 || arena.holds(alias.octets, count: Int(alias.length))
+            else { throw refused }
+        }
+        for handle in unused where Int(handle) >= sets.count { throw refused }
+    }
+}

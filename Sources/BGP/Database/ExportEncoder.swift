@@ -1,0 +1,232 @@
+import Wire
+
+/// Turns canonical attributes into the octets that a group's neighbours get: RFC 4271 §5.1, RFC 4760 §3, RFC 6793 §4.2.
+///
+/// Ascending by type, but MP_REACH_NLRI, which `MessageBuilder` puts in front (RFC 7606 §5.1).
+struct ExportEncoder {
+    let parameters: ExportParameters
+
+    /// What goes on the wire besides the NLRI.
+    struct Result {
+        /// The next hop of MP_REACH_NLRI.
+        var nextHop: IPv6Address?
+        var linkLocal: IPv6Address?
+        /// `false`: these attributes cannot be sent to these neighbours.
+        var isSendable = true
+    }
+
+    /// Appends the attributes to `out`.
+    func encode(
+        _ canonical: RawSpan, marks: AttributeSet.Marks, to out: inout [UInt8]
+    ) -> Result {
+        var result = Result()
+        var hasLocalPreference = false
+        var wroteLocalPreference = false
+        var as4Path: [UInt8] = []
+        var as4Aggregator: [UInt8] = []
+        let p = parameters
+        // RFC 4271 §5.1.5 asks for LOCAL_PREF towards internal neighbours; it stands between 4 and 6.
+        func addLocalPreference(_ out: inout [UInt8]) {
+            if p.isExternal || hasLocalPreference || wroteLocalPreference { return }
+            wroteLocalPreference = true
+            out.append(contentsOf: [0x40, AttributeType.localPreference, 4])
+            Self.append(p.defaultLocalPreference, to: &out)
+        }
+        func addAS4(_ type: UInt8, _ out: inout [UInt8]) {
+            // RFC 6793 §3: optional transitive.
+            if type > AttributeType.as4Path, !as4Path.isEmpty {
+                Self.appendAttribute(0xc0, AttributeType.as4Path, as4Path, to: &out)
+                as4Path = []
+            }
+            if type > AttributeType.as4Aggregator, !as4Aggregator.isEmpty {
+                Self.appendAttribute(0xc0, AttributeType.as4Aggregator, as4Aggregator, to: &out)
+                as4Aggregator = []
+            }
+        }
+        forEachAttribute(canonical) { flags, type, value in
+            if type >= AttributeType.localPreference {
+                if type == AttributeType.localPreference { hasLocalPreference = true }
+                addLocalPreference(&out)
+                addAS4(type, &out)
+            }
+            switch type {
+            case AttributeType.asPath:
+                path(value, to: &out, &as4Path)
+            case AttributeType.nextHop:
+                // RFC 4271 §5.1.3: ourselves towards external neighbours and wherever the route is our own; the received
+                // next hop towards internal ones.
+                var address = value.byteCount == 4 ? value.u32(0) : 0
+                if replacesNextHop(isUnspecified: address == 0, marks) {
+                    guard let own = p.nextHopIPv4 else {
+                        result.isSendable = false
+                        return
+                    }
+                    address = own.raw
+                }
+                out.append(contentsOf: [0x40, AttributeType.nextHop, 4])
+                Self.append(address, to: &out)
+            case AttributeType.mpReach:
+                guard value.byteCount >= 20 else {
+                    result.isSendable = false
+                    return
+                }
+                var address = IPv6Address(high: value.u64(4), low: value.u64(12))
+                if replacesNextHop(isUnspecified: address == .any, marks) {
+                    guard let own = p.nextHopIPv6 else {
+                        result.isSendable = false
+                        return
+                    }
+                    address = own
+                    // RFC 2545 §3: beside our own address, on a shared link.
+                    result.linkLocal = p.linkLocal
+                }
+                result.nextHop = address
+            case AttributeType.med:
+                // RFC 4271 §5.1.4: what one AS gave us goes to no other.
+                if p.isExternal, !marks.contains(.medIsOurs) { return }
+                Self.copy(flags, type, value, to: &out)
+            case AttributeType.localPreference:
+                if !p.isExternal { Self.copy(flags, type, value, to: &out) }
+            case AttributeType.aggregator:
+                aggregator(flags, value, to: &out, &as4Aggregator)
+            case AttributeType.communities, AttributeType.largeCommunities:
+                if p.sendCommunities { Self.copy(flags, type, value, to: &out) }
+            case AttributeType.extendedCommunities:
+                if p.sendCommunities { extendedCommunities(flags, value, to: &out) }
+            case AttributeType.originatorID, AttributeType.clusterList:
+                // RFC 4456 §8: non-transitive, within the AS.
+                if !p.isExternal { Self.copy(flags, type, value, to: &out) }
+            case AttributeType.origin, AttributeType.atomicAggregate:
+                Self.copy(flags, type, value, to: &out)
+            default:
+                // RFC 4271 §5: optional transitive attributes that we do not know go on with the partial bit.
+                if flags & 0xc0 == 0xc0 { Self.copy(flags | 0x20, type, value, to: &out) }
+            }
+        }
+        addLocalPreference(&out)
+        addAS4(255, &out)
+        return result
+    }
+
+    private func replacesNextHop(isUnspecified: Bool, _ marks: AttributeSet.Marks) -> Bool {
+        if isUnspecified { return true }
+        if marks.contains(.nextHopIsOurs) { return false }
+        return parameters.isExternal || parameters.nextHopSelf
+    }
+
+    // MARK: AS_PATH
+
+    /// RFC 4271 §5.1.2: our AS in front towards external neighbours, unchanged towards internal ones.
+    private func path(_ value: RawSpan, to out: inout [UInt8], _ as4Path: inout [UInt8]) {
+        let p = parameters
+        if !p.isExternal, p.fourOctetAS {
+            Self.appendAttribute(0x40, AttributeType.asPath, value, to: &out)
+            return
+        }
+        // The path with four-octet numbers as it will be, then shrunk for a neighbour that wants two.
+        let isSequence = value.byteCount >= 2 && value.u8(0) == 2 && value.u8(1) > 0
+        let fits = isSequence && value.u8(1) < 255
+        if p.isExternal, p.fourOctetAS, !p.removePrivateAS, value.byteCount < 240 {
+            // The usual case without a detour.
+            let size = value.byteCount + (fits ? 4 : 6)
+            out.append(0x40)
+            out.append(AttributeType.asPath)
+            out.append(UInt8(size))
+            out.append(2)
+            out.append(fits ? value.u8(1) + 1 : 1)
+            Self.append(p.localAS, to: &out)
+            let rest = fits ? value.extracting(2..<value.byteCount) : value
+            unsafe rest.withUnsafeBytes { unsafe out.append(contentsOf: $0) }
+            return
+        }
+        var path = RouteAttributes()
+        var i = 0
+        while i + 2 <= value.byteCount {
+            let count = Int(value.u8(i + 1))
+            guard i + 2 + 4 * count <= value.byteCount else { break }
+            var numbers = (0..<count).map { ASNumber(value.u32(i + 2 + 4 * $0)) }
+            // RFC 5065 §4.1 (a): confederation segments stay inside.
+            let isConfederation = value.u8(i) > 2
+            if p.isExternal, p.removePrivateAS { numbers.removeAll(where: \.isPrivate) }
+            if !numbers.isEmpty, !(p.isExternal && isConfederation) {
+                path.path.append(RouteAttributes.Segment(type: value.u8(i), numbers: numbers))
+            }
+            i += 2 + 4 * count
+        }
+        if p.isExternal { path.prepend(ASNumber(p.localAS)) }
+        var octets: [UInt8] = []
+        for segment in path.path {
+            octets.append(segment.type)
+            octets.append(UInt8(segment.numbers.count))
+            for number in segment.numbers {
+                if p.fourOctetAS {
+                    Self.append(number.raw, to: &octets)
+                } else {
+                    octets.append(UInt8(number.twoOctets >> 8))
+                    octets.append(UInt8(number.twoOctets & 0xff))
+                }
+            }
+        }
+        Self.appendAttribute(0x40, AttributeType.asPath, octets, to: &out)
+        // RFC 6793 §4.2.2: AS4_PATH when a number did not fit, without confederation segments.
+        if !p.fourOctetAS, path.path.contains(where: { $0.numbers.contains { $0.raw > 0xffff } }) {
+            for segment in path.path where segment.type <= 2 {
+                as4Path.append(segment.type)
+                as4Path.append(UInt8(segment.numbers.count))
+                for number in segment.numbers { Self.append(number.raw, to: &as4Path) }
+            }
+        }
+    }
+
+    private func aggregator(_ flags: UInt8, _ value: RawSpan, to out: inout [UInt8], _ as4: inout [UInt8]) {
+        if parameters.fourOctetAS || value.byteCount != 8 {
+            Self.copy(flags, AttributeType.aggregator, value, to: &out)
+            return
+        }
+        let number = ASNumber(value.u32(0))
+        out.append(contentsOf: [flags & ~0x10, AttributeType.aggregator, 6])
+        out.append(UInt8(number.twoOctets >> 8))
+        out.append(UInt8(number.twoOctets & 0xff))
+        Self.append(value.u32(4), to: &out)
+        if number.raw > 0xffff { as4 = [UInt8](copying: value) }
+    }
+
+    /// RFC 4360 §6: towards another AS only those of transitive types.
+    private func extendedCommunities(_ flags: UInt8, _ value: RawSpan, to out: inout [UInt8]) {
+        if !parameters.isExternal {
+            Self.copy(flags, AttributeType.extendedCommunities, value, to: &out)
+            return
+        }
+        var kept: [UInt8] = []
+        var i = 0
+        while i + 8 <= value.byteCount {
+            if value.u8(i) & 0x40 == 0 { kept.append(contentsOf: [UInt8](copying: value.extracting(i..<(i + 8)))) }
+            i += 8
+        }
+        if !kept.isEmpty { Self.appendAttribute(flags, AttributeType.extendedCommunities, kept, to: &out) }
+    }
+
+    // MARK: octets
+
+    @inline(__always)
+    static func append(_ value: UInt32, to out: inout [UInt8]) {
+        withUnsafeBytes(of: value.bigEndian) { unsafe out.append(contentsOf: $0) }
+    }
+    private static func copy(_ flags: UInt8, _ type: UInt8, _ value: RawSpan, to out: inout [UInt8]) {
+        appendAttribute(flags, type, value, to: &out)
+    }
+    private static func appendHeader(_ flags: UInt8, _ type: UInt8, _ count: Int, to out: inout [UInt8]) {
+        out.append(count > 255 ? flags | 0x10 : flags & ~0x10)
+        out.append(type)
+        if count > 255 { out.append(UInt8(truncatingIfNeeded: count >> 8)) }
+        out.append(UInt8(truncatingIfNeeded: count))
+    }
+    private static func appendAttribute(_ flags: UInt8, _ type: UInt8, _ value: RawSpan, to out: inout [UInt8]) {
+        appendHeader(flags, type, value.byteCount, to: &out)
+        unsafe value.withUnsafeBytes { unsafe out.append(contentsOf: $0) }
+    }
+    private static func appendAttribute(_ flags: UInt8, _ type: UInt8, _ value: [UInt8], to out: inout [UInt8]) {
+        appendHeader(flags, type, value.count, to: &out)
+        out.append(contentsOf: value)
+    }
+}

@@ -1,0 +1,365 @@
+import Machine
+import Routing
+import Wire
+
+/// Working memory of export, empty between calls, kept only to be allocated once.
+struct ExportScratch: Sendable {
+    var picked: [UInt32] = []
+    /// What is to be advertised for each of `picked`, before policy; 0 for nothing.
+    var handles: [UInt32] = []
+    /// By attribute handle: how many, then where the next one goes. All 0 between calls.
+    var counts: [UInt32] = []
+    /// Handles in order of first appearance: the order of the messages.
+    var order: [UInt32] = []
+    /// Prefix numbers by bucket.
+    var placed: [UInt32] = []
+    /// Prefixes to withdraw, and who need not hear of it.
+    var withdrawals: [(number: UInt32, except: UInt16)] = []
+    /// Prefixes to withdraw from a single member.
+    var ownWithdrawals: [(number: UInt32, only: UInt16)] = []
+    /// Prefixes to announce to a single member.
+    var ownAnnouncements: [(handle: UInt32, number: UInt32, only: UInt16)] = []
+}
+
+extension FamilyRIB {
+    /// Prefixes worked off in one go; bounds the pause (about 2 ms) and what a queue grows by at a time.
+    static var flushLimit: Int { 32768 }
+
+    /// Works off pending prefixes of a group's first cohort: RFC 4271 §9.1.3 (phase 3) and §9.2.
+    mutating func flush(_ index: Int, _ shared: inout RIBShared) {
+        // Taken out for the time, so that nothing is held twice and copied.
+        var group = UpdateGroup(id: 0, parameters: groups[index].parameters, first: 0)
+        swap(&group, &groups[index])
+        var work = ExportScratch()
+        swap(&work, &scratch)
+        defer {
+            swap(&group, &groups[index])
+            work.picked.removeAll(keepingCapacity: true)
+            work.handles.removeAll(keepingCapacity: true)
+            work.order.removeAll(keepingCapacity: true)
+            work.withdrawals.removeAll(keepingCapacity: true)
+            work.ownWithdrawals.removeAll(keepingCapacity: true)
+            work.ownAnnouncements.removeAll(keepingCapacity: true)
+            swap(&work, &scratch)
+        }
+        pick(&group.cohorts[0], &work)
+        if group.out.count < prefixes.capacity {
+            group.out.append(contentsOf: repeatElement(.none, count: prefixes.capacity - group.out.count))
+        }
+        let isInternal = !group.parameters.isExternal
+        bucket(&work, sets: shared.attributes.sets.count) { number in
+            let best = entries[Int(number)].best
+            if best == 0 { return 0 }
+            // RFC 4271 §9.2: what an internal neighbour told us goes to no other internal one.
+            if isInternal, shared.sources[Int(store.owner(best))].kind == .internal { return 0 }
+            return store.paths[Int(best)].accepted
+        }
+        var builder = MessageBuilder(maximum: group.parameters.messageMaximum)
+        var export = BucketExport(group: group.parameters, family: family)
+        for (position, number) in work.picked.enumerated() where work.handles[position] == 0 {
+            retract(number, &group, &work, &shared)
+        }
+        var start = 0
+        for handle in work.order {
+            let end = Int(work.counts[Int(handle)])
+            export.begin(handle, shared)
+            // Usually one round: one source, one outcome of policy.
+            var rest = work.placed[start..<end]
+            while !rest.isEmpty {
+                var announced: [UInt32] = []
+                var later: [UInt32] = []
+                var frame: MessageBuilder.Frame?
+                var outcome: UInt32 = 0
+                var owner: UInt16 = 0
+                var isFirst = true
+                // Attributes that cannot be sent to this group: the route is not advertised (RFC 8654 §4).
+                var isUnsendable = false
+                for number in rest {
+                    let own = store.owner(entries[Int(number)].best)
+                    let to = export.outcome(Key.self, prefixes.keys[Int(number)], shared.sources[Int(own)].kind, &shared)
+                    if isFirst {
+                        outcome = to
+                        owner = own
+                        isFirst = false
+                    } else if to != outcome || own != owner {
+                        later.append(number)
+                        continue
+                    }
+                    let old = group.out[Int(number)]
+                    if outcome == 0 || isUnsendable {
+                        retract(number, &group, &work, &shared)
+                        continue
+                    }
+                    if old.handle == outcome, old.source == owner { continue }
+                    if frame == nil {
+                        frame = export.frame(outcome, shared)
+                        if let made = frame, !builder.fits(made, prefixSize: Key.sizeMaximum) { frame = nil }
+                        if frame == nil {
+                            isUnsendable = true
+                            retract(number, &group, &work, &shared)
+                            continue
+                        }
+                    }
+                    advertise(number, AdvertisedRoute(handle: outcome, source: owner), &group, &work, &announced, &shared)
+                }
+                if let frame, !announced.isEmpty {
+                    builder.append(announced[...], frame, SegmentQueue.Receivers(except: tag(owner, group)), prefixes)
+                }
+                rest = later[...]
+            }
+            work.counts[Int(handle)] = 0
+            start = end
+        }
+        finishOwn(&builder, &export, group, &work, shared)
+        builder.finish(into: &group.cohorts[0].queue)
+        if group.cohorts[0].cursor == 0 { group.cohorts[0].isFirstPass = false }
+    }
+
+    /// Picks pending prefixes of a cohort, ascending from where it stopped; around the end only when nothing came before.
+    private func pick(_ cohort: inout Cohort, _ work: inout ExportScratch) {
+        let wasInside = cohort.cursor > 0
+        cohort.pending.drain(from: &cohort.cursor, limit: Self.flushLimit, into: &work.picked)
+        if cohort.pending.isEmpty { cohort.cursor = 0 }
+        if work.picked.isEmpty, wasInside {
+            cohort.isFirstPass = false
+            cohort.pending.drain(from: &cohort.cursor, limit: Self.flushLimit, into: &work.picked)
+        }
+    }
+
+    /// Sorts `picked` by attribute set, each bucket in ascending order, buckets in order of first appearance.
+    private func bucket(_ work: inout ExportScratch, sets: Int, _ handleOf: (UInt32) -> UInt32) {
+        if work.counts.count < sets { work.counts.append(contentsOf: repeatElement(0, count: sets - work.counts.count)) }
+        for number in work.picked {
+            let handle = handleOf(number)
+            work.handles.append(handle)
+            if handle == 0 { continue }
+            if work.counts[Int(handle)] == 0 { work.order.append(handle) }
+            work.counts[Int(handle)] &+= 1
+        }
+        var sum: UInt32 = 0
+        for handle in work.order {
+            let count = work.counts[Int(handle)]
+            work.counts[Int(handle)] = sum
+            sum &+= count
+        }
+        if work.placed.count < Int(sum) {
+            work.placed.append(contentsOf: repeatElement(0, count: Int(sum) - work.placed.count))
+        }
+        for position in work.picked.indices {
+            let handle = work.handles[position]
+            if handle == 0 { continue }
+            work.placed[Int(work.counts[Int(handle)])] = work.picked[position]
+            work.counts[Int(handle)] &+= 1
+        }
+    }
+
+    /// The source as somebody to leave out, if it is in the group's first cohort at all.
+    private func tag(_ source: UInt16, _ group: borrowing UpdateGroup) -> UInt16 {
+        isMember(source, of: group.cohorts[0].id) ? source : SegmentQueue.Receivers.nobody
+    }
+    private func isMember(_ source: UInt16, of cohort: UInt32) -> Bool {
+        Int(source) < members.count && members[Int(source)].group != 0 && members[Int(source)].cohort == cohort
+    }
+
+    private func advertise(
+        _ number: UInt32, _ new: AdvertisedRoute, _ group: inout UpdateGroup, _ work: inout ExportScratch,
+        _ announced: inout [UInt32], _ shared: inout RIBShared
+    ) {
+        let old = group.out[Int(number)]
+        group.out[Int(number)] = new
+        if group.cohorts.count > 1 { tellOthers(number, &group) }
+        let main = group.cohorts[0].id
+        if old.handle == new.handle {
+            // The same attributes from another source: only these two sources see a difference.
+            if isMember(old.source, of: main) { work.ownAnnouncements.append((new.handle, number, old.source)) }
+            if isMember(new.source, of: main) { work.ownWithdrawals.append((number, new.source)) }
+            return
+        }
+        shared.attributes.retain(new.handle)
+        announced.append(number)
+        if old.handle == 0 {
+            group.outCount += 1
+            return
+        }
+        shared.attributes.release(old.handle)
+        if old.source != new.source, isMember(new.source, of: main) { work.ownWithdrawals.append((number, new.source)) }
+    }
+
+    private mutating func retract(
+        _ number: UInt32, _ group: inout UpdateGroup, _ work: inout ExportScratch, _ shared: inout RIBShared
+    ) {
+        if entries[Int(number)].head == 0 { releasable.append(number) }
+        let old = group.out[Int(number)]
+        if old.handle == 0 { return }
+        group.out[Int(number)] = .none
+        group.outCount -= 1
+        shared.attributes.release(old.handle)
+        if group.cohorts.count > 1 { tellOthers(number, &group) }
+        work.withdrawals.append((number, tag(old.source, group)))
+    }
+
+    private func tellOthers(_ number: UInt32, _ group: inout UpdateGroup) {
+        for i in 1..<group.cohorts.count { group.cohorts[i].pending.insert(number) }
+    }
+
+    /// Withdraws, and what concerns single members.
+    private func finishOwn(
+        _ builder: inout MessageBuilder, _ export: inout BucketExport, _ group: borrowing UpdateGroup,
+        _ work: inout ExportScratch, _ shared: borrowing RIBShared
+    ) {
+        let withdrawal = MessageBuilder.withdrawal(family)
+        if !work.withdrawals.isEmpty {
+            let first = work.withdrawals[0].except
+            if work.withdrawals.contains(where: { $0.except != first }) {
+                work.withdrawals.sort { $0.except != $1.except ? $0.except < $1.except : $0.number < $1.number }
+            }
+            runs(work.withdrawals.map { ($0.number, $0.except) }) { numbers, except in
+                builder.append(numbers, withdrawal, SegmentQueue.Receivers(except: except), prefixes)
+            }
+        }
+        if !work.ownWithdrawals.isEmpty {
+            work.ownWithdrawals.sort { $0.only != $1.only ? $0.only < $1.only : $0.number < $1.number }
+            runs(work.ownWithdrawals.map { ($0.number, $0.only) }) { numbers, only in
+                builder.append(numbers, withdrawal, SegmentQueue.Receivers(only: only), prefixes)
+            }
+        }
+        if !work.ownAnnouncements.isEmpty {
+            work.ownAnnouncements.sort {
+                if $0.only != $1.only { return $0.only < $1.only }
+                return $0.handle != $1.handle ? $0.handle < $1.handle : $0.number < $1.number
+            }
+            var start = 0
+            let list = work.ownAnnouncements
+            while start < list.count {
+                var end = start + 1
+                while end < list.count, list[end].only == list[start].only, list[end].handle == list[start].handle { end += 1 }
+                if let frame = export.frame(list[start].handle, shared) {
+                    builder.append(
+                        list[start..<end].map(\.number)[...], frame, SegmentQueue.Receivers(only: list[start].only), prefixes)
+                }
+                start = end
+            }
+        }
+    }
+
+    /// Calls `body` for each run of one receiver.
+    private func runs(_ list: [(UInt32, UInt16)], _ body: (ArraySlice<UInt32>, UInt16) -> Void) {
+        let numbers = list.map(\.0)
+        var start = 0
+        while start < list.count {
+            var end = start + 1
+            while end < list.count, list[end].1 == list[start].1 { end += 1 }
+            body(numbers[start..<end], list[start].1)
+            start = end
+        }
+    }
+
+    /// Works off pending prefixes of a cohort that is behind, straight from what the group advertises.
+    mutating func catchUp(_ index: Int, _ cohortIndex: Int, _ shared: borrowing RIBShared) {
+        var group = UpdateGroup(id: 0, parameters: groups[index].parameters, first: 0)
+        swap(&group, &groups[index])
+        var work = ExportScratch()
+        swap(&work, &scratch)
+        defer {
+            swap(&group, &groups[index])
+            work.picked.removeAll(keepingCapacity: true)
+            work.handles.removeAll(keepingCapacity: true)
+            work.order.removeAll(keepingCapacity: true)
+            work.withdrawals.removeAll(keepingCapacity: true)
+            work.ownWithdrawals.removeAll(keepingCapacity: true)
+            swap(&work, &scratch)
+        }
+        pick(&group.cohorts[cohortIndex], &work)
+        let isFirstPass = group.cohorts[cohortIndex].isFirstPass
+        let id = group.cohorts[cohortIndex].id
+        bucket(&work, sets: shared.attributes.sets.count) { group.advertised($0).handle }
+        var builder = MessageBuilder(maximum: group.parameters.messageMaximum)
+        var export = BucketExport(group: group.parameters, family: family)
+        for (position, number) in work.picked.enumerated() where work.handles[position] == 0 {
+            if entries[Int(number)].head == 0 { releasable.append(number) }
+            if !isFirstPass { work.withdrawals.append((number, SegmentQueue.Receivers.nobody)) }
+        }
+        var start = 0
+        for handle in work.order {
+            let end = Int(work.counts[Int(handle)])
+            let frame = export.frame(handle, shared)
+            var rest = work.placed[start..<end]
+            while !rest.isEmpty {
+                let source = group.advertised(rest[rest.startIndex]).source
+                let same = rest.filter { group.advertised($0).source == source }
+                let isOwn = isMember(source, of: id)
+                if let frame {
+                    builder.append(
+                        same[...], frame, SegmentQueue.Receivers(except: isOwn ? source : SegmentQueue.Receivers.nobody), prefixes)
+                }
+                if isOwn, !isFirstPass { for number in same { work.ownWithdrawals.append((number, source)) } }
+                rest = same.count == rest.count ? [] : rest.filter { group.advertised($0).source != source }[...]
+            }
+            work.counts[Int(handle)] = 0
+            start = end
+        }
+        finishOwn(&builder, &export, group, &work, shared)
+        builder.finish(into: &group.cohorts[cohortIndex].queue)
+        if group.cohorts[cohortIndex].cursor == 0 { group.cohorts[cohortIndex].isFirstPass = false }
+    }
+}
+
+/// Export rules and policy for one attribute set at a time: the outcome per pattern and kind of source is worked out once.
+struct BucketExport {
+    private let parameters: ExportParameters
+    private let family: RouteFamily
+    private let encoder: ExportEncoder
+    private var handle: UInt32 = 0
+    /// RFC 1997 forbids it.
+    private var isForbidden = false
+    private var known: [(pattern: UInt64, kind: RouteSource, outcome: UInt32)] = []
+
+    init(group: ExportParameters, family: RouteFamily) {
+        parameters = group
+        self.family = family
+        encoder = ExportEncoder(parameters: group)
+    }
+
+    mutating func begin(_ handle: UInt32, _ shared: borrowing RIBShared) {
+        self.handle = handle
+        let flags = shared.attributes[handle].flags
+        // RFC 1997: NO_ADVERTISE to nobody, NO_EXPORT and NO_EXPORT_SUBCONFED to no other AS.
+        isForbidden =
+            flags.contains(.noAdvertise)
+            || parameters.isExternal && !flags.isDisjoint(with: [.noExport, .noExportSubconfed])
+            || parameters.chain == PolicyChain.rejectAll
+        known.removeAll(keepingCapacity: true)
+    }
+
+    /// The set to advertise, 0 for none.
+    @inline(__always)
+    mutating func outcome<Key: PrefixKey>(
+        _: Key.Type, _ packed: Key.Packed, _ kind: RouteSource, _ shared: inout RIBShared
+    ) -> UInt32 {
+        if isForbidden { return 0 }
+        if parameters.chain == PolicyChain.acceptAll { return handle }
+        return evaluate(Key(packed: packed).anyFamily, kind, &shared)
+    }
+
+    private mutating func evaluate(_ prefix: IPPrefix, _ kind: RouteSource, _ shared: inout RIBShared) -> UInt32 {
+        let policy = shared.policies.chains[Int(parameters.chain)]
+        let pattern = policy.usesPrefix ? policy.pattern(prefix) : 0
+        if policy.isMemoizable, let same = known.first(where: { $0.pattern == pattern && $0.kind == kind }) {
+            return same.outcome
+        }
+        let context = PolicyChain.Context(source: kind, family: family, isExport: true)
+        let outcome = policy.evaluate(handle, pattern: pattern, prefix: prefix, context, &shared.attributes)
+        known.append((pattern, kind, outcome))
+        return outcome
+    }
+
+    /// What stands around the NLRI; `nil` when these neighbours cannot be sent this set.
+    mutating func frame(_ handle: UInt32, _ shared: borrowing RIBShared) -> MessageBuilder.Frame? {
+        let marks = shared.attributes[handle].marks
+        var octets: [UInt8] = []
+        octets.reserveCapacity(Int(shared.attributes[handle].length) + 32)
+        let encoded = shared.attributes.withOctets(handle) { encoder.encode($0, marks: marks, to: &octets) }
+        guard encoded.isSendable, family == .ipv4Unicast || encoded.nextHop != nil else { return nil }
+        return MessageBuilder.announcement(family, attributes: octets, encoded)
+    }
+}

@@ -1,0 +1,302 @@
+import Machine
+import Routing
+import Wire
+
+extension FamilyRIB {
+    /// Unsent octets at which a member leaves its cohort, provided that others are ahead of it.
+    static var lagMaximum: Int { 1 << 20 }
+    /// While changes keep coming, a group is worked off no more often than this; when idle at once. It takes the place of
+    /// RFC 4271 §9.2.1.1 MinRouteAdvertisementInterval.
+    static var coalescing: Duration { .milliseconds(5) }
+    /// Between slices of work that one call did not finish.
+    static var slice: Duration { .milliseconds(1) }
+
+    // MARK: joining and leaving
+
+    /// The source gets routes from now on.
+    mutating func join(_ source: Int, _ parameters: ExportParameters) {
+        while members.count <= source { members.append(Member()) }
+        let index: Int
+        if let known = groups.firstIndex(where: { $0.parameters == parameters }) {
+            index = known
+        } else {
+            var group = UpdateGroup(id: nextGroup, parameters: parameters, first: nextCohort)
+            nextGroup += 1
+            nextCohort += 1
+            for number in entries.indices where entries[number].best != 0 {
+                group.cohorts[0].pending.insert(UInt32(number))
+            }
+            groups.append(group)
+            index = groups.count - 1
+        }
+        members[source] = Member(group: groups[index].id, owesEndOfRIB: 1)
+        // Nothing advertised yet: the group's own work is all there is to hear.
+        if groups[index].outCount == 0, groups[index].cohorts[0].queue.octetCount == 0 {
+            enter(source, index, 0)
+            return
+        }
+        // Others may have begun in the same moment: they share the walk.
+        if let same = groups[index].cohorts.indices.dropFirst().first(where: {
+            let cohort = groups[index].cohorts[$0]
+            return cohort.isFirstPass && cohort.cursor == 0 && cohort.queue.end == 0
+        }) {
+            enter(source, index, same)
+            return
+        }
+        var cohort = Cohort(id: nextCohort, isFirstPass: true)
+        nextCohort += 1
+        markAdvertised(index, &cohort.pending)
+        groups[index].cohorts.append(cohort)
+        enter(source, index, groups[index].cohorts.count - 1)
+    }
+
+    private func markAdvertised(_ index: Int, _ pending: inout DirtySet) {
+        for number in groups[index].out.indices where groups[index].out[number].handle != 0 {
+            pending.insert(UInt32(number))
+        }
+    }
+
+    private mutating func enter(_ source: Int, _ group: Int, _ cohort: Int) {
+        members[source].cohort = groups[group].cohorts[cohort].id
+        members[source].position = groups[group].cohorts[cohort].queue.end
+        let value = UInt16(source)
+        let at = groups[group].cohorts[cohort].members.firstIndex { $0 > value } ?? groups[group].cohorts[cohort].members.count
+        groups[group].cohorts[cohort].members.insert(value, at: at)
+    }
+
+    /// Takes the source out of its cohort; the cohort and the group go when nobody is left.
+    mutating func leave(_ source: Int, _ shared: inout RIBShared) {
+        guard source < members.count, members[source].group != 0,
+            let index = groups.firstIndex(where: { $0.id == members[source].group })
+        else { return }
+        detach(source, index)
+        members[source] = Member()
+        if groups[index].hasMembers { return }
+        for route in groups[index].out where route.handle != 0 { shared.attributes.release(route.handle) }
+        groups.remove(at: index)
+        releaseScanIsDue = true
+    }
+
+    private mutating func detach(_ source: Int, _ index: Int) {
+        guard let cohort = groups[index].cohortIndex(members[source].cohort) else { return }
+        groups[index].cohorts[cohort].members.removeAll { $0 == UInt16(source) }
+        if cohort > 0, groups[index].cohorts[cohort].members.isEmpty {
+            groups[index].cohorts.remove(at: cohort)
+            releaseScanIsDue = true
+        }
+    }
+
+    /// Moves a member to a cohort of its own. What it has not sent yet is pending there, besides `everything`.
+    mutating func separate(_ source: Int, everything: Bool) {
+        guard source < members.count, members[source].group != 0,
+            let index = groups.firstIndex(where: { $0.id == members[source].group }),
+            let old = groups[index].cohortIndex(members[source].cohort)
+        else { return }
+        var cohort = Cohort(id: nextCohort, isFirstPass: false)
+        nextCohort += 1
+        if old > 0 { cohort.pending.formUnion(groups[index].cohorts[old].pending) }
+        if everything { markAdvertised(index, &cohort.pending) }
+        let queue = groups[index].cohorts[old].queue
+        var position = members[source].position
+        while position < queue.end {
+            let segment = queue[position]
+            if segment.receivers.includes(UInt16(source)) { recall(segment.octets, source, &cohort.pending) }
+            position += 1
+        }
+        detach(source, index)
+        groups[index].cohorts.append(cohort)
+        enter(source, index, groups[index].cohorts.count - 1)
+    }
+
+    /// Marks the prefixes of messages that will not be sent. A prefix whose number was given up meanwhile gets one again.
+    private mutating func recall(_ octets: ArraySlice<UInt8>, _ source: Int, _ pending: inout DirtySet) {
+        let bytes = Array(octets)
+        var at = 0
+        while at + 23 <= bytes.count {
+            let length = Int(bytes[at + 16]) << 8 | Int(bytes[at + 17])
+            guard length >= 23, at + length <= bytes.count else { return }
+            var isEmpty = true
+            for range in OwnUpdate.nlri(bytes, at, length, family) where !range.isEmpty {
+                isEmpty = false
+                let nlri = bytes.span.bytes.extracting(range)
+                var i = 0
+                while i < nlri.byteCount, let (packed, size) = Key.read(nlri, at: i) {
+                    i += size
+                    let (number, isNew) = prefixes.insert(packed, hash: prefixes.hash(packed))
+                    if Int(number) >= entries.count { entries.append(Entry(head: 0, best: 0)) }
+                    if isNew { entries[Int(number)] = Entry(head: 0, best: 0) }
+                    pending.insert(number)
+                }
+            }
+            if isEmpty { members[source].owesEndOfRIB = 1 }
+            at += length
+        }
+    }
+
+    /// The session stays, but what it gets follows other parameters now. It is told the difference only: what either
+    /// group advertises is pending, and waits until the new group knows what it advertises.
+    mutating func move(_ source: Int, _ parameters: ExportParameters, _ shared: inout RIBShared) {
+        separate(source, everything: true)
+        guard let index = groups.firstIndex(where: { $0.id == members[source].group }),
+            let cohort = groups[index].cohortIndex(members[source].cohort)
+        else { return }
+        let pending = groups[index].cohorts[cohort].pending
+        let owesEndOfRIB = members[source].owesEndOfRIB
+        // Prefixes in `pending` are held by the new cohort before the old one lets go: nothing is released in between.
+        leave(source, &shared)
+        join(source, parameters)
+        members[source].owesEndOfRIB = owesEndOfRIB
+        separate(source, everything: true)
+        guard let new = groups.firstIndex(where: { $0.id == members[source].group }),
+            let own = groups[new].cohortIndex(members[source].cohort)
+        else { return }
+        groups[new].cohorts[own].pending.formUnion(pending)
+    }
+
+    // MARK: working off
+
+    /// Hands out changes, encodes what members have room for, and says when there is more to do by itself.
+    mutating func advertise(at now: Instant, _ shared: inout RIBShared) -> Instant? {
+        runTasks(&shared)
+        var deadline: Instant? = hasTasks ? now + Self.slice : nil
+        func wake(_ at: Instant) { deadline = deadline.map { min($0, at) } ?? at }
+        if !changed.isEmpty {
+            for index in groups.indices { groups[index].cohorts[0].pending.formUnion(changed) }
+            changed.removeAll()
+        }
+        for index in groups.indices {
+            // Catching up first: a member that gets there goes on with the first cohort at once.
+            var cohort = groups[index].cohorts.count - 1
+            while cohort > 0 {
+                // A group that is only finding out what it advertises has nothing to compare with yet.
+                let isUnready = groups[index].cohorts[0].isFirstPass && !groups[index].cohorts[0].pending.isEmpty
+                if isUnready, !groups[index].cohorts[cohort].isFirstPass {
+                    if isHungry(index, 0) { wake(now + Self.slice) }
+                } else if isHungry(index, cohort) {
+                    if !groups[index].cohorts[cohort].pending.isEmpty { catchUp(index, cohort, shared) }
+                    payEndOfRIB(index, cohort)
+                    if groups[index].cohorts[cohort].pending.isEmpty { rejoin(index, cohort) } else { wake(now + Self.slice) }
+                }
+                cohort -= 1
+            }
+            if isHungry(index, 0) {
+                let due = groups[index].lastFlush.nanoseconds == .min ? now : groups[index].lastFlush + Self.coalescing
+                if !groups[index].cohorts[0].pending.isEmpty {
+                    if now >= due {
+                        flush(index, &shared)
+                        groups[index].lastFlush = now
+                        if !groups[index].cohorts[0].pending.isEmpty {
+                            // The rest of a large change does not wait.
+                            groups[index].lastFlush = Instant(nanoseconds: .min)
+                            wake(now + Self.slice)
+                        }
+                    } else {
+                        wake(due)
+                    }
+                }
+                payEndOfRIB(index, 0)
+            }
+        }
+        releasePrefixes()
+        return deadline
+    }
+
+    /// Whether some member has taken all there is. Nobody else is worth encoding for.
+    private mutating func isHungry(_ index: Int, _ cohort: Int) -> Bool {
+        let end = groups[index].cohorts[cohort].queue.end
+        var least = end
+        var isHungry = false
+        for source in groups[index].cohorts[cohort].members {
+            let position = members[Int(source)].position
+            least = min(least, position)
+            if position == end { isHungry = true }
+        }
+        groups[index].cohorts[cohort].queue.trim(before: least)
+        // With all members elsewhere the first cohort goes on for the sake of what the group advertises.
+        if cohort == 0, groups[index].cohorts[0].members.isEmpty { return true }
+        if isHungry, groups[index].cohorts[cohort].queue.octetCount > Self.lagMaximum { separateLaggards(index, cohort) }
+        return isHungry
+    }
+
+    /// Some member has taken everything, so the cohort itself stays.
+    private mutating func separateLaggards(_ index: Int, _ cohort: Int) {
+        let queue = groups[index].cohorts[cohort].queue
+        // The newest position from which more than the bound is unsent.
+        var unsent = 0
+        var position = queue.end
+        while position > queue.first {
+            unsent += queue[position - 1].octets.count
+            if unsent > Self.lagMaximum { break }
+            position -= 1
+        }
+        for source in groups[index].cohorts[cohort].members where members[Int(source)].position < position {
+            separate(Int(source), everything: false)
+        }
+        var least = queue.end
+        for source in groups[index].cohorts[cohort].members { least = min(least, members[Int(source)].position) }
+        groups[index].cohorts[cohort].queue.trim(before: least)
+    }
+
+    /// Members of a cohort with nothing pending that have taken everything know what the group advertises: they go on
+    /// with the first one.
+    private mutating func rejoin(_ index: Int, _ cohort: Int) {
+        let end = groups[index].cohorts[cohort].queue.end
+        for source in groups[index].cohorts[cohort].members where members[Int(source)].position == end {
+            groups[index].cohorts[cohort].members.removeAll { $0 == source }
+            enter(Int(source), index, 0)
+        }
+        if groups[index].cohorts[cohort].members.isEmpty { groups[index].cohorts.remove(at: cohort) }
+    }
+
+    /// RFC 4724 §2: after the first complete pass, or when there is nothing (more) to send.
+    private mutating func payEndOfRIB(_ index: Int, _ cohort: Int) {
+        guard !groups[index].cohorts[cohort].isFirstPass || groups[index].cohorts[cohort].pending.isEmpty else { return }
+        var builder = MessageBuilder(maximum: 4096)
+        for source in groups[index].cohorts[cohort].members where members[Int(source)].owesEndOfRIB != 0 {
+            members[Int(source)].owesEndOfRIB = 0
+            builder.appendEndOfRIB(family, SegmentQueue.Receivers(only: source))
+        }
+        builder.finish(into: &groups[index].cohorts[cohort].queue)
+    }
+
+    /// Gives segments until `limit` octets are reached; returns the octets given.
+    mutating func take(_ source: Int, limit: Int, _ body: (ArraySlice<UInt8>) -> Void) -> Int {
+        guard source < members.count, members[source].group != 0,
+            let index = groups.firstIndex(where: { $0.id == members[source].group }),
+            let cohort = groups[index].cohortIndex(members[source].cohort)
+        else { return 0 }
+        var position = members[source].position
+        let end = groups[index].cohorts[cohort].queue.end
+        var given = 0
+        while position < end, given < limit {
+            let segment = groups[index].cohorts[cohort].queue[position]
+            position += 1
+            if segment.receivers.includes(UInt16(source)) {
+                given += segment.octets.count
+                body(segment.octets)
+            }
+        }
+        members[source].position = position
+        return given
+    }
+}
+
+/// Where prefixes stand in an UPDATE that `MessageBuilder` made.
+enum OwnUpdate {
+    /// Ranges of withdrawn and announced prefixes.
+    static func nlri(_ bytes: [UInt8], _ start: Int, _ length: Int, _ family: RouteFamily) -> [Range<Int>] {
+        func u16(_ at: Int) -> Int { Int(bytes[at]) << 8 | Int(bytes[at + 1]) }
+        let end = start + length
+        let withdrawn = u16(start + 19)
+        let attributes = start + 23 + withdrawn
+        let attributesEnd = attributes + u16(start + 21 + withdrawn)
+        if family == .ipv4Unicast { return [(start + 21)..<(start + 21 + withdrawn), attributesEnd..<end] }
+        // The multiprotocol attribute stands first.
+        guard attributes < attributesEnd else { return [] }
+        let isLong = bytes[attributes] & 0x10 != 0
+        let value = attributes + (isLong ? 4 : 3)
+        let valueEnd = value + (isLong ? u16(attributes + 2) : Int(bytes[attributes + 2]))
+        if bytes[attributes + 1] == 15 { return [(value + 3)..<valueEnd] }
+        return [(value + 5 + Int(bytes[value + 3]))..<valueEnd]
+    }
+}

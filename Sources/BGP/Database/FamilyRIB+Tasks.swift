@@ -1,0 +1,132 @@
+import Machine
+import Wire
+
+/// Work over many routes that is done in slices. 16 octets, no padding.
+struct RIBTask: BitwiseCopyable, Sendable {
+    enum Kind: UInt16 {
+        /// Remove all routes of a source whose session is down.
+        case sweep = 0
+        /// Run a source's routes through import policy again.
+        case reimport = 1
+        /// Remove all routes of a source whose session goes on.
+        case withdraw = 2
+    }
+    var rawKind: UInt16
+    var source: UInt16
+    /// Page + 1 where to go on; `atStart` before the first.
+    var page: UInt32
+    /// Offset within the page.
+    var offset: UInt32
+    var reserved: UInt32 = 0
+    static let atStart = UInt32.max
+
+    init(_ kind: Kind, _ source: Int) {
+        rawKind = kind.rawValue
+        self.source = UInt16(source)
+        page = Self.atStart
+        offset = 0
+    }
+    var kind: Kind { Kind(rawValue: rawKind) ?? .sweep }
+}
+
+extension FamilyRIB {
+    /// Paths looked at per call of `runTasks`: about 5 ms.
+    static var taskBudget: Int { 32768 }
+
+    mutating func add(_ task: RIBTask) {
+        // A second run over a source's routes begins anew.
+        tasks.removeAll { $0.source == task.source && ($0.kind == task.kind || task.kind == .sweep) }
+        tasks.append(task)
+    }
+
+    /// Does a slice of pending work.
+    mutating func runTasks(_ shared: inout RIBShared) {
+        var budget = Self.taskBudget
+        while budget > 0, !tasks.isEmpty {
+            var task = tasks[0]
+            if run(&task, &budget, &shared) { tasks.removeFirst() } else { tasks[0] = task }
+        }
+        if budget > 0 { scanNextHops(&budget, &shared) }
+    }
+
+    var hasTasks: Bool { !tasks.isEmpty || !nextHopsScanned.isEmpty || !nextHopsChanged.isEmpty }
+
+    /// `true` when the task is done.
+    private mutating func run(_ task: inout RIBTask, _ budget: inout Int, _ shared: inout RIBShared) -> Bool {
+        let source = Int(task.source)
+        if task.page == RIBTask.atStart { task.page = store.firstPage(source) }
+        while task.page != 0, store.isPage(task.page, of: source) {
+            // Removing the last path gives the pages back, so the next one is asked for first.
+            let next = store.pageAfter(task.page, source)
+            let first = (task.page - 1) << PathStore.pageBits
+            while task.offset < UInt32(PathStore.pageSize) {
+                if budget <= 0 { return false }
+                budget -= 1
+                let path = first + task.offset
+                task.offset += 1
+                if store.paths[Int(path)].received == 0 { continue }
+                switch task.kind {
+                case .sweep, .withdraw: remove(path, &shared)
+                case .reimport: reimport(path, source, &shared)
+                }
+                if !store.isPage(task.page, of: source) { return true }
+            }
+            task.page = next
+            task.offset = 0
+        }
+        return true
+    }
+
+    private mutating func reimport(_ path: UInt32, _ source: Int, _ shared: inout RIBShared) {
+        let p = store.paths[Int(path)]
+        var policy = ImportPolicy(source: source, received: p.received, family: family, shared)
+        let accepted = policy.accepted(Key.self, prefixes.keys[Int(p.prefix)], &shared)
+        setAccepted(path, accepted, &shared)
+    }
+
+    /// RFC 4271 §9.1.2.1: decides again the prefixes that have a path through a next hop whose state changed. One pass over
+    /// all paths, in slices, serves all changes that came before it began: there is no list from a next hop to its routes,
+    /// which would cost memory for each route and time for each update.
+    private mutating func scanNextHops(_ budget: inout Int, _ shared: inout RIBShared) {
+        while budget > 0 {
+            if nextHopsScanned.isEmpty {
+                if nextHopsChanged.isEmpty { return }
+                swap(&nextHopsScanned, &nextHopsChanged)
+                nextHopCursor = 0
+            }
+            while budget > 0, Int(nextHopCursor) < store.paths.count {
+                budget -= 1
+                let path = nextHopCursor
+                nextHopCursor += 1
+                let p = store.paths[Int(path)]
+                if p.received == 0 || p.accepted == 0 { continue }
+                if nextHopsScanned.contains(shared.attributes[p.accepted].nextHop) { reconsider(p.prefix, &shared) }
+            }
+            if Int(nextHopCursor) >= store.paths.count { nextHopsScanned.removeAll() }
+        }
+    }
+
+    /// Runs the decision process although no path of the prefix changed.
+    mutating func reconsider(_ number: UInt32, _ shared: inout RIBShared) {
+        let best = entries[Int(number)].best
+        redecide(
+            number, oldBest: best, oldAccepted: best == 0 ? 0 : store.paths[Int(best)].accepted,
+            oldOwner: best == 0 ? 0 : store.owner(best), &shared)
+    }
+
+    /// Frees the numbers of prefixes of which nothing is left and nobody needs to hear.
+    mutating func releasePrefixes() {
+        if releaseScanIsDue {
+            releaseScanIsDue = false
+            releasable.removeAll(keepingCapacity: true)
+            for number in entries.indices where entries[number].head == 0 { releasable.append(UInt32(number)) }
+        }
+        if releasable.isEmpty { return }
+        for number in releasable where prefixes.isPresent(number) && entries[Int(number)].head == 0 {
+            if changed.contains(number) || groups.contains(where: { $0.knows(number) }) { continue }
+            entries[Int(number)] = Entry(head: 0, best: 0)
+            prefixes.remove(number)
+        }
+        releasable.removeAll(keepingCapacity: true)
+    }
+}

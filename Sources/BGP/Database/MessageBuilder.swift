@@ -1,0 +1,142 @@
+import Routing
+import Wire
+
+/// Packs prefixes into UPDATE messages, as many as fit, and messages into segments.
+struct MessageBuilder {
+    private(set) var octets: [UInt8] = []
+    private(set) var segments: [(start: Int, end: Int, receivers: SegmentQueue.Receivers)] = []
+    /// RFC 4271 §4.1, or RFC 8654's for neighbours that take it.
+    let maximum: Int
+    /// A segment is closed once it has this many octets; it never exceeds 65,535.
+    private var segmentSize: Int { maximum > 4096 ? 1 : 49_152 }
+
+    /// Octets around the NLRI of one kind of message.
+    struct Frame {
+        /// From behind the message type to the first prefix.
+        var lead: [UInt8]
+        /// Behind the last prefix.
+        var trail: [UInt8] = []
+        /// Where a 16-bit length stands in `lead`, and what it counts besides the NLRI; -1 for none.
+        var attributesLengthAt = -1
+        var attributesLength = 0
+        var blockLengthAt = -1
+        var blockLength = 0
+    }
+
+    init(maximum: Int) { self.maximum = maximum }
+
+    /// RFC 4271 §4.3, RFC 4760 §3.
+    static func announcement(_ family: RouteFamily, attributes: [UInt8], _ encoded: ExportEncoder.Result) -> Frame {
+        switch family {
+        case .ipv4Unicast:
+            var frame = Frame(lead: [0, 0, UInt8(truncatingIfNeeded: attributes.count >> 8), UInt8(truncatingIfNeeded: attributes.count)])
+            frame.lead.append(contentsOf: attributes)
+            return frame
+        case .ipv6Unicast:
+            // RFC 7606 §5.1: MP_REACH_NLRI comes first.
+            var out = ByteWriter(capacity: 48)
+            out.u16(0)
+            out.u16(0)
+            out.u8(0x90)
+            out.u8(14)
+            out.u16(0)
+            out.u16(family.afi)
+            out.u8(family.safi)
+            out.u8(encoded.linkLocal == nil ? 16 : 32)
+            out.ipv6(encoded.nextHop ?? .any)
+            if let linkLocal = encoded.linkLocal { out.ipv6(linkLocal) }
+            out.u8(0)
+            return Frame(
+                lead: out.bytes, trail: attributes, attributesLengthAt: 2, attributesLength: out.count - 4 + attributes.count,
+                blockLengthAt: 6, blockLength: out.count - 8)
+        }
+    }
+    static func withdrawal(_ family: RouteFamily) -> Frame {
+        switch family {
+        case .ipv4Unicast: Frame(lead: [0, 0], trail: [0, 0], blockLengthAt: 0)
+        case .ipv6Unicast:
+            Frame(
+                lead: [0, 0, 0, 0, 0x90, 15, 0, 0, 0, 2, 1], attributesLengthAt: 2, attributesLength: 7, blockLengthAt: 6,
+                blockLength: 3)
+        }
+    }
+
+    /// Whether even one prefix fits beside the attributes.
+    func fits(_ frame: Frame, prefixSize: Int) -> Bool { 19 + frame.lead.count + frame.trail.count + prefixSize <= maximum }
+
+    mutating func append<Key: NLRIKey>(
+        _ numbers: ArraySlice<UInt32>, _ frame: Frame, _ receivers: SegmentQueue.Receivers, _ prefixes: borrowing PrefixTable<Key>
+    ) {
+        var i = numbers.startIndex
+        let leadCount = frame.lead.count, trailCount = frame.trail.count
+        let room = maximum - 19 - leadCount - trailCount
+        while i < numbers.endIndex {
+            let base = octets.count
+            let reserve = 19 + leadCount + min(room, (numbers.endIndex - i) * Key.sizeMaximum) + trailCount + 32
+            octets.append(contentsOf: repeatElement(0xff, count: reserve))
+            var length = 0
+            unsafe octets.withUnsafeMutableBufferPointer { buffer in
+                guard let start = buffer.baseAddress.map({ unsafe $0 + base }) else { return }
+                // The marker is there already (RFC 4271 §4.1).
+                unsafe start[18] = 2
+                let body = unsafe start + 19
+                unsafe frame.lead.withUnsafeBufferPointer { unsafe body.update(from: $0.baseAddress!, count: leadCount) }
+                let first = unsafe body + leadCount
+                var at = 0
+                unsafe prefixes.keys.withUnsafeBufferPointer { keys in
+                    while i < numbers.endIndex {
+                        let packed = unsafe keys[Int(numbers[i])]
+                        let size = 1 &+ (Int(Key.length(of: packed)) &+ 7) >> 3
+                        if at &+ size > room { break }
+                        at &+= unsafe Key.write(packed, to: first + at)
+                        i &+= 1
+                    }
+                }
+                if trailCount > 0 {
+                    unsafe frame.trail.withUnsafeBufferPointer {
+                        unsafe (first + at).update(from: $0.baseAddress!, count: trailCount)
+                    }
+                }
+                length = 19 + leadCount + at + trailCount
+                unsafe Self.put16(length, start + 16)
+                if frame.attributesLengthAt >= 0 {
+                    unsafe Self.put16(frame.attributesLength + at, body + frame.attributesLengthAt)
+                }
+                if frame.blockLengthAt >= 0 { unsafe Self.put16(frame.blockLength + at, body + frame.blockLengthAt) }
+            }
+            octets.removeLast(reserve - length)
+            note(base, receivers)
+        }
+    }
+
+    /// RFC 4724 §2: the marker after the initial exchange.
+    mutating func appendEndOfRIB(_ family: RouteFamily, _ receivers: SegmentQueue.Receivers) {
+        let base = octets.count
+        octets.append(contentsOf: repeatElement(0xff, count: 16))
+        switch family {
+        case .ipv4Unicast: octets.append(contentsOf: [0, 23, 2, 0, 0, 0, 0])
+        case .ipv6Unicast: octets.append(contentsOf: [0, 29, 2, 0, 0, 0, 6, 0x80, 15, 3, 0, 2, 1])
+        }
+        note(base, receivers)
+    }
+
+    private static func put16(_ value: Int, _ target: UnsafeMutablePointer<UInt8>) {
+        unsafe target[0] = UInt8(truncatingIfNeeded: value >> 8)
+        unsafe target[1] = UInt8(truncatingIfNeeded: value)
+    }
+
+    /// Accounts for a message that begins at `base` and ends here.
+    private mutating func note(_ base: Int, _ receivers: SegmentQueue.Receivers) {
+        if let last = segments.last, last.receivers == receivers, last.end == base, base - last.start < segmentSize {
+            segments[segments.count - 1].end = octets.count
+        } else {
+            segments.append((base, octets.count, receivers))
+        }
+    }
+
+    /// Hands the segments over; they share one buffer.
+    consuming func finish(into queue: inout SegmentQueue) {
+        let all = octets
+        for segment in segments { queue.append(all[segment.start..<segment.end], segment.receivers) }
+    }
+}

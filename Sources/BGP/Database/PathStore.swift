@@ -1,0 +1,138 @@
+import Machine
+import Wire
+
+/// A route of one source to one prefix: an entry of Adj-RIB-In (RFC 4271 §3.2). 16 octets.
+struct Path: BitwiseCopyable, Sendable {
+    /// Number in the prefix table.
+    var prefix: UInt32
+    /// The next path to the same prefix, 0 for none; in a free entry the next free one of the same source.
+    var next: UInt32
+    /// Attributes as received, before policy; 0 in a free entry.
+    var received: UInt32
+    /// Attributes after import policy; 0: rejected.
+    var accepted: UInt32
+}
+
+/// All paths of a family in pages of 256 that belong to one source each. The page says whose path it is, so that a path
+/// need not; and what a source sent can be walked without a list of its own.
+struct PathStore: Sendable {
+    static let pageBits: UInt32 = 8
+    static let pageSize = 1 << Int(pageBits)
+    static let nobody = UInt16.max
+
+    /// What a source has here. 16 octets.
+    struct Holding: BitwiseCopyable, Sendable {
+        /// First page + 1.
+        var firstPage: UInt32 = 0
+        /// First free path of its pages.
+        var free: UInt32 = 0
+        var count: UInt32 = 0
+        var reserved: UInt32 = 0
+    }
+
+    var paths: [Path]
+    private(set) var owners: [UInt16]
+    /// Per page the next one of the same owner + 1, or of the free pages.
+    private var nextPage: [UInt32]
+    private var freePage: UInt32 = 0
+    private(set) var holdings: [Holding] = []
+
+    init() {
+        // Number 0 means none: the first page is nobody's.
+        paths = [Path](repeating: Path(prefix: 0, next: 0, received: 0, accepted: 0), count: Self.pageSize)
+        owners = [Self.nobody]
+        nextPage = [0]
+    }
+
+    @inline(__always) func owner(_ path: UInt32) -> UInt16 { owners[Int(path >> Self.pageBits)] }
+
+    mutating func reserve(sources: Int) {
+        while holdings.count < sources { holdings.append(Holding()) }
+    }
+    func count(_ source: Int) -> Int { source < holdings.count ? Int(holdings[source].count) : 0 }
+
+    /// A place for a path of `source`; the caller fills it.
+    @inline(__always)
+    mutating func allocate(_ source: Int) -> UInt32 {
+        if holdings[source].free == 0 { addPage(source) }
+        let path = holdings[source].free
+        holdings[source].free = paths[Int(path)].next
+        holdings[source].count &+= 1
+        return path
+    }
+
+    private mutating func addPage(_ source: Int) {
+        let page: UInt32
+        if freePage != 0 {
+            page = freePage - 1
+            freePage = nextPage[Int(page)]
+        } else {
+            page = UInt32(owners.count)
+            precondition(page < 1 << 24, "a family holds at most 2^32 paths")
+            owners.append(Self.nobody)
+            nextPage.append(0)
+            paths.append(contentsOf: repeatElement(Path(prefix: 0, next: 0, received: 0, accepted: 0), count: Self.pageSize))
+        }
+        owners[Int(page)] = UInt16(source)
+        nextPage[Int(page)] = holdings[source].firstPage
+        holdings[source].firstPage = page + 1
+        let first = page << Self.pageBits
+        for i in 0..<UInt32(Self.pageSize) {
+            let isLast = i == UInt32(Self.pageSize) - 1
+            paths[Int(first + i)] = Path(prefix: 0, next: isLast ? 0 : first + i + 1, received: 0, accepted: 0)
+        }
+        holdings[source].free = first
+    }
+
+    /// Frees a path that is in nobody's chain any more. Pages go back when the source's last path is gone.
+    mutating func free(_ path: UInt32) {
+        let source = Int(owner(path))
+        paths[Int(path)] = Path(prefix: 0, next: holdings[source].free, received: 0, accepted: 0)
+        holdings[source].free = path
+        holdings[source].count -= 1
+        if holdings[source].count > 0 { return }
+        var page = holdings[source].firstPage
+        while page != 0 {
+            let number = Int(page - 1)
+            let next = nextPage[number]
+            owners[number] = Self.nobody
+            nextPage[number] = freePage
+            freePage = page
+            page = next
+        }
+        holdings[source] = Holding()
+    }
+
+    /// First page of a source + 1, for a walk; 0 when it has none.
+    func firstPage(_ source: Int) -> UInt32 { source < holdings.count ? holdings[source].firstPage : 0 }
+    /// Page after `page` (both + 1), as long as the page is still the source's; 0 at the end.
+    func pageAfter(_ page: UInt32, _ source: Int) -> UInt32 {
+        owners[Int(page - 1)] == UInt16(source) ? nextPage[Int(page - 1)] : 0
+    }
+    func isPage(_ page: UInt32, of source: Int) -> Bool { page != 0 && owners[Int(page - 1)] == UInt16(source) }
+}
+
+extension PathStore: Snapshotting {
+    func write(to writer: inout SnapshotWriter) {
+        writer.writeBlock(paths)
+        writer.writeBlock(owners)
+        writer.writeBlock(nextPage)
+        writer.write(freePage)
+        writer.writeBlock(holdings)
+    }
+    init(from reader: inout SnapshotReader) throws(DecodeError) {
+        paths = try reader.readBlock(of: Path.self)
+        owners = try reader.readBlock(of: UInt16.self)
+        nextPage = try reader.readBlock(of: UInt32.self)
+        freePage = try reader.read()
+        holdings = try reader.readBlock(of: Holding.self)
+        let refused = DecodeError("paths", at: reader.position, .badValue)
+        guard !owners.isEmpty, paths.count == owners.count << Int(Self.pageBits), nextPage.count == owners.count,
+            Int(freePage) <= owners.count
+        else { throw refused }
+        for page in nextPage where Int(page) > owners.count { throw refused }
+        for owner in owners where owner != Self.nobody && Int(owner) >= holdings.count { throw refused }
+        for h in holdings where Int(h.firstPage) > owners.count || Int(h.free) >= paths.count { throw refused }
+        for path in paths where Int(path.next) >= paths.count { throw refused }
+    }
+}

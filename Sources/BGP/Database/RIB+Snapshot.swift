@@ -1,0 +1,217 @@
+import Machine
+import Routing
+import Wire
+
+// The snapshot: tables as blocks, as they lie in memory, hash indices included, so that restoring is reading. What was
+// made from configuration goes as Codable values and is made again.
+
+extension RIB: Snapshotting {
+    public func write(to writer: inout SnapshotWriter) {
+        writer.writeCodable(configuration)
+        writer.writeCodable(shared.policies.definitions)
+        writer.writeCodable(sessions)
+        writer.writeBlock(current)
+        writer.write(nextDeadline)
+        writer.writeBlock(shared.sources)
+        shared.attributes.write(to: &writer)
+        v4.write(to: &writer)
+        v6.write(to: &writer)
+    }
+
+    public init(from reader: inout SnapshotReader) throws(DecodeError) {
+        let configuration = try reader.readCodable(BGPConfiguration.self)
+        let definitions = try reader.readCodable([PolicyChain.Definition].self)
+        let sessions = try reader.readCodable([Session?].self)
+        let current = try reader.readBlock(of: UInt16.self)
+        let deadline = try reader.readOptionalInstant()
+        let sources = try reader.readBlock(of: Source.self)
+        let attributes = try AttributeTable(from: &reader)
+        let v4 = try FamilyRIB<IPv4Prefix>(from: &reader, .ipv4Unicast, sets: attributes.sets.count, sources: sources.count)
+        let v6 = try FamilyRIB<IPv6Prefix>(from: &reader, .ipv6Unicast, sets: attributes.sets.count, sources: sources.count)
+        let refused = DecodeError("RIB", at: reader.position, .badValue)
+        guard !sources.isEmpty, sessions.count == sources.count else { throw refused }
+        for number in current where Int(number) >= sources.count { throw refused }
+        for source in sources where Int(source.importChain) >= definitions.count || Int(source.exportChain) >= definitions.count {
+            throw refused
+        }
+        for group in v4.groups + v6.groups where Int(group.parameters.chain) >= definitions.count { throw refused }
+        self.init(
+            restored: configuration,
+            RIBShared(
+                attributes: attributes, sources: sources, policies: PolicyTable(configuration, definitions: definitions),
+                trapOnPrefix: configuration.testing.trapOnPrefix),
+            v4, v6, sessions, current)
+        nextDeadline = deadline
+    }
+}
+
+extension SnapshotWriter {
+    fileprivate mutating func writeCodable(_ value: some Encodable) {
+        // Our own values always encode: there is no dictionary, set or number out of range in them.
+        guard let octets = try? BinaryEncoder().encode(value) else { preconditionFailure("configuration encodes") }
+        writeBlock(octets)
+    }
+}
+extension SnapshotReader {
+    fileprivate mutating func readCodable<T: Decodable>(_: T.Type) throws(DecodeError) -> T {
+        let at = position
+        let octets = try readBlock(of: UInt8.self)
+        do {
+            return try BinaryDecoder().decode(T.self, from: octets)
+        } catch {
+            throw DecodeError("RIB configuration", at: at, .badValue)
+        }
+    }
+}
+
+extension FamilyRIB {
+    func write(to writer: inout SnapshotWriter) {
+        prefixes.write(to: &writer)
+        writer.writeBlock(entries)
+        store.write(to: &writer)
+        writer.writeList(groups) { $0.write(to: &$1) }
+        writer.writeBlock(members)
+        writer.write(nextGroup)
+        writer.write(nextCohort)
+        changed.write(to: &writer)
+        writer.writeList(changes) { change, w in
+            let packed = Key(change.address, change.length).packed
+            w.writeBlock([packed])
+            w.write(change.source?.rawValue ?? .max)
+            w.writeBlock([Key(change.nextHop, Key.lengthMaximum).packed])
+        }
+        writer.write(digest.value)
+        writer.writeBlock(releasable)
+        writer.write(releaseScanIsDue)
+        writer.writeBlock(tasks)
+        nextHopsChanged.write(to: &writer)
+        nextHopsScanned.write(to: &writer)
+        writer.write(nextHopCursor)
+        writer.write(UInt64(bestCount))
+    }
+
+    init(from reader: inout SnapshotReader, _ family: RouteFamily, sets: Int, sources: Int) throws(DecodeError) {
+        self.init(seed: 0, family: family)
+        prefixes = try PrefixTable(from: &reader)
+        entries = try reader.readBlock(of: Entry.self)
+        store = try PathStore(from: &reader)
+        groups = try reader.readList { (r) throws(DecodeError) in try UpdateGroup(from: &r) }
+        members = try reader.readBlock(of: Member.self)
+        nextGroup = try reader.read()
+        nextCohort = try reader.read()
+        changed = try DirtySet(from: &reader)
+        changes = try reader.readList { (r) throws(DecodeError) in
+            let at = r.position
+            let key = try r.readBlock(of: Key.Packed.self)
+            let kind: UInt8 = try r.read()
+            let nextHop = try r.readBlock(of: Key.Packed.self)
+            guard key.count == 1, nextHop.count == 1, Key.length(of: key[0]) <= Key.lengthMaximum,
+                Key.length(of: nextHop[0]) == Key.lengthMaximum
+            else { throw DecodeError("route change", at: at, .badValue) }
+            let prefix = Key(packed: key[0])
+            return BestRouteChange(
+                address: prefix.address, length: prefix.length, source: RouteSource(rawValue: kind),
+                nextHop: Key(packed: nextHop[0]).address)
+        }
+        digest = StateDigest(try reader.read())
+        releasable = try reader.readBlock(of: UInt32.self)
+        releaseScanIsDue = try reader.readBool()
+        tasks = try reader.readBlock(of: RIBTask.self)
+        nextHopsChanged = try DirtySet(from: &reader)
+        nextHopsScanned = try DirtySet(from: &reader)
+        nextHopCursor = try reader.read()
+        bestCount = try reader.readCount()
+        try check(reader.position, sets: sets, sources: sources)
+    }
+
+    /// Every number that will be used as an index lies within its table.
+    private func check(_ position: Int, sets: Int, sources: Int) throws(DecodeError) {
+        let refused = DecodeError("routes", at: position, .badValue)
+        let paths = store.paths.count
+        guard entries.count >= prefixes.capacity, members.count <= sources, store.holdings.count <= sources else { throw refused }
+        for entry in entries where Int(entry.head) >= paths || Int(entry.best) >= paths { throw refused }
+        for path in store.paths {
+            guard Int(path.received) < sets, Int(path.accepted) < sets else { throw refused }
+            guard path.received == 0 || Int(path.prefix) < prefixes.capacity else { throw refused }
+        }
+        let limit = prefixes.capacity
+        func within(_ set: DirtySet) -> Bool { set.highest.map { Int($0) < limit } ?? true }
+        guard within(changed) else { throw refused }
+        for number in releasable where Int(number) >= limit { throw refused }
+        for task in tasks {
+            guard Int(task.source) < sources, task.offset <= UInt32(PathStore.pageSize),
+                task.page == RIBTask.atStart || Int(task.page) <= store.owners.count
+            else { throw refused }
+        }
+        for group in groups {
+            for route in group.out where Int(route.handle) >= sets || Int(route.source) >= sources { throw refused }
+            guard group.out.count <= limit, !group.cohorts.isEmpty else { throw refused }
+            for cohort in group.cohorts {
+                guard within(cohort.pending) else { throw refused }
+                for member in cohort.members {
+                    guard Int(member) < members.count else { throw refused }
+                    let position = members[Int(member)].position
+                    guard position >= cohort.queue.first, position <= cohort.queue.end else { throw refused }
+                }
+            }
+        }
+    }
+}
+
+extension UpdateGroup: Snapshotting {
+    func write(to writer: inout SnapshotWriter) {
+        writer.write(id)
+        let p = parameters
+        for flag in [
+            p.isExternal, p.fourOctetAS, p.extendedMessages, p.nextHopSelf, p.removePrivateAS, p.sendCommunities,
+            p.nextHopIPv4 != nil, p.nextHopIPv6 != nil, p.linkLocal != nil,
+        ] { writer.write(flag) }
+        writer.write(p.localAS)
+        writer.write(p.defaultLocalPreference)
+        writer.write(p.nextHopIPv4?.raw ?? 0)
+        for address in [p.nextHopIPv6, p.linkLocal] {
+            writer.write(address?.high ?? 0)
+            writer.write(address?.low ?? 0)
+        }
+        writer.write(p.chain)
+        writer.writeBlock(out)
+        writer.write(UInt64(outCount))
+        writer.writeList(cohorts) { cohort, w in
+            w.write(cohort.id)
+            w.writeBlock(cohort.members)
+            cohort.queue.write(to: &w)
+            cohort.pending.write(to: &w)
+            w.write(cohort.cursor)
+            w.write(cohort.isFirstPass)
+        }
+        writer.write(lastFlush)
+    }
+
+    init(from reader: inout SnapshotReader) throws(DecodeError) {
+        id = try reader.read()
+        var flags: [Bool] = []
+        for _ in 0..<9 { flags.append(try reader.readBool()) }
+        let localAS: UInt32 = try reader.read()
+        let localPreference: UInt32 = try reader.read()
+        let v4: UInt32 = try reader.read()
+        let v6 = IPv6Address(high: try reader.read(), low: try reader.read())
+        let linkLocal = IPv6Address(high: try reader.read(), low: try reader.read())
+        parameters = ExportParameters(
+            isExternal: flags[0], localAS: localAS, defaultLocalPreference: localPreference, fourOctetAS: flags[1],
+            extendedMessages: flags[2], nextHopSelf: flags[3], removePrivateAS: flags[4], sendCommunities: flags[5],
+            nextHopIPv4: flags[6] ? IPv4Address(raw: v4) : nil, nextHopIPv6: flags[7] ? v6 : nil,
+            linkLocal: flags[8] ? linkLocal : nil, chain: try reader.read())
+        out = try reader.readBlock(of: AdvertisedRoute.self)
+        outCount = try reader.readCount()
+        cohorts = try reader.readList { (r) throws(DecodeError) in
+            var cohort = Cohort(id: try r.read(), isFirstPass: false)
+            cohort.members = try r.readBlock(of: UInt16.self)
+            cohort.queue = try SegmentQueue(from: &r)
+            cohort.pending = try DirtySet(from: &r)
+            cohort.cursor = try r.read()
+            cohort.isFirstPass = try r.readBool()
+            return cohort
+        }
+        lastFlush = try reader.readInstant()
+    }
+}

@@ -1,0 +1,71 @@
+import Wire
+
+/// Where paths come from: one session from establishment to the removal of its last route, or, number 0, the router
+/// itself. A neighbour whose session comes back gets a new source while the old one is still being swept.
+///
+/// 64 octets, no padding.
+struct Source: BitwiseCopyable, Sendable {
+    /// The neighbour's address, as RFC 4271 §9.1.2.2 (g) compares it; IPv4 in `addressLow`.
+    var addressHigh: UInt64 = 0
+    var addressLow: UInt64 = 0
+    /// The neighbour's BGP Identifier.
+    var identifier: UInt32 = 0
+    var remoteAS: UInt32 = 0
+    /// `PeerIndex`
+    var peer: UInt16 = .max
+    private var rawState: UInt8 = 0
+    private var rawKind: UInt8 = 0
+    /// How often our own AS may stand in a path.
+    var allowASIn: UInt8 = 0
+    var isIPv6: UInt8 = 0
+    var reserved: UInt16 = 0
+    /// Index of the compiled import policy, or one of `PolicyChain`'s special values.
+    var importChain: Int32 = 0
+    var exportChain: Int32 = 0
+    var reserved2: (UInt64, UInt64, UInt64) = (0, 0, 0)
+
+    // Kept as plain octets: a block of a snapshot could hold any value.
+    var state: State {
+        get { State(rawValue: rawState) ?? .sweeping }
+        set { rawState = newValue.rawValue }
+    }
+    var kind: RouteSource {
+        get { RouteSource(rawValue: rawKind) ?? .internal }
+        set { rawKind = newValue.rawValue }
+    }
+
+    enum State: UInt8, BitwiseCopyable, Sendable {
+        case free = 0
+        case up = 1
+        /// The session is down; routes count no more and are being removed.
+        case sweeping = 2
+    }
+
+    var address: IPAddress {
+        isIPv6 != 0
+            ? .v6(IPv6Address(high: addressHigh, low: addressLow))
+            : .v4(IPv4Address(raw: UInt32(truncatingIfNeeded: addressLow)))
+    }
+    mutating func set(address: IPAddress) {
+        switch address {
+        case .v4(let a):
+            addressHigh = 0
+            addressLow = UInt64(a.raw)
+            isIPv6 = 0
+        case .v6(let a):
+            addressHigh = a.high
+            addressLow = a.low
+            isIPv6 = 1
+        }
+    }
+}
+
+/// What both families work with.
+struct RIBShared: Sendable {
+    var attributes: AttributeTable
+    /// By source number; 0 is the router itself.
+    var sources: [Source]
+    var policies: PolicyTable
+    /// `testing.trapOnPrefix`
+    var trapOnPrefix: IPPrefix?
+}

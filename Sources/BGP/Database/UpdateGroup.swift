@@ -1,0 +1,108 @@
+import Machine
+import Wire
+
+// Adj-RIB-Out with update groups.
+//
+// Neighbours for which export would give the same octets share an *update group*: what is advertised is worked out,
+// stored and encoded once. `out[prefix]` is what the group advertises, and from which source that came; it means "every
+// member except that source has this route".
+//
+// Members of a group need not be equally far. Those that are together form a *cohort* with one queue of messages and one
+// set of pending prefixes:
+//
+// - The first cohort drives the group: its pending prefixes are those whose best route changed. Working them off runs
+//   export rules and policy, compares with `out`, stores, and encodes what differs. That happens only while some member
+//   of it has sent everything it was given: when all are slow, changes gather in the set and coalesce there.
+// - A member that comes later, asks for a refresh, or falls too far behind, goes to a cohort of its own (or one that
+//   began at the same time). Its pending prefixes are those that its neighbour may know wrongly; it is worked off
+//   straight from `out`. When nothing is left the member joins the first cohort.
+//
+// So no queue grows without bound whatever a neighbour does: a queue is bounded in octets, and a set of prefixes is a
+// bitmap. Nothing here depends on how far the *line card* has come: takeOutput is driven by records.
+
+/// A source as a receiver, in one family. 24 octets, no padding.
+struct Member: BitwiseCopyable, Sendable {
+    /// 0: not a receiver.
+    var group: UInt32 = 0
+    var cohort: UInt32 = 0
+    /// Sequence number in the cohort's queue of the next segment to take.
+    var position: UInt64 = 0
+    /// 1 while End-of-RIB (RFC 4724 §2) is still to be sent.
+    var owesEndOfRIB: UInt32 = 0
+    var reserved: UInt32 = 0
+}
+
+/// What a group advertises for a prefix. 8 octets.
+struct AdvertisedRoute: BitwiseCopyable, Sendable, Equatable {
+    /// 0: nothing.
+    var handle: UInt32
+    /// Where the route came from.
+    var source: UInt16
+    var reserved: UInt16 = 0
+    static let none = AdvertisedRoute(handle: 0, source: 0)
+}
+
+/// Everything on which the octets depend that a neighbour gets.
+struct ExportParameters: Hashable, Sendable {
+    var isExternal: Bool
+    var localAS: UInt32
+    var defaultLocalPreference: UInt32
+    var fourOctetAS: Bool
+    var extendedMessages: Bool
+    var nextHopSelf: Bool
+    var removePrivateAS: Bool
+    var sendCommunities: Bool
+    var nextHopIPv4: IPv4Address?
+    var nextHopIPv6: IPv6Address?
+    var linkLocal: IPv6Address?
+    /// Compiled policy, or one of `PolicyChain`'s special values.
+    var chain: Int32
+
+    /// RFC 4271 §4.1, RFC 8654 §3.
+    var messageMaximum: Int { extendedMessages ? 65535 : 4096 }
+}
+
+struct Cohort: Sendable {
+    var id: UInt32
+    /// Sources, ascending.
+    var members: [UInt16] = []
+    var queue = SegmentQueue()
+    var pending = DirtySet()
+    /// Where the walk over `pending` goes on.
+    var cursor: UInt32 = 0
+    /// The members know nothing yet of prefixes at and after the cursor, so nothing there needs a withdraw.
+    var isFirstPass: Bool
+
+    init(id: UInt32, isFirstPass: Bool) {
+        self.id = id
+        self.isFirstPass = isFirstPass
+    }
+}
+
+struct UpdateGroup: Sendable {
+    let id: UInt32
+    let parameters: ExportParameters
+    /// By prefix number; shorter than the prefix table where nothing was ever advertised.
+    var out: [AdvertisedRoute] = []
+    /// Prefixes advertised.
+    var outCount = 0
+    /// The first one drives the group.
+    var cohorts: [Cohort]
+    /// When the first cohort was last worked off.
+    var lastFlush = Instant(nanoseconds: .min)
+
+    init(id: UInt32, parameters: ExportParameters, first: UInt32) {
+        self.id = id
+        self.parameters = parameters
+        cohorts = [Cohort(id: first, isFirstPass: true)]
+    }
+
+    @inline(__always)
+    func advertised(_ number: UInt32) -> AdvertisedRoute { Int(number) < out.count ? out[Int(number)] : .none }
+    func cohortIndex(_ id: UInt32) -> Int? { cohorts.firstIndex { $0.id == id } }
+    var hasMembers: Bool { cohorts.contains { !$0.members.isEmpty } }
+    /// Whether anybody here may still have to hear of the prefix.
+    func knows(_ number: UInt32) -> Bool {
+        advertised(number).handle != 0 || cohorts.contains { $0.pending.contains(number) }
+    }
+}

@@ -1,0 +1,160 @@
+import Wire
+
+/// Path attributes taken apart, for policies that change them and for operators who look at them. Made from canonical
+/// octets and turned into canonical octets again.
+struct RouteAttributes: Hashable, Sendable {
+    struct Segment: Hashable, Sendable {
+        /// RFC 4271 §4.3: 1 AS_SET, 2 AS_SEQUENCE; RFC 5065: 3 and 4.
+        var type: UInt8
+        var numbers: [ASNumber]
+    }
+    /// An attribute that is carried along.
+    struct Other: Hashable, Sendable {
+        var flags: UInt8
+        var type: UInt8
+        var value: [UInt8]
+    }
+    var origin: Origin = .incomplete
+    var path: [Segment] = []
+    var nextHop: IPAddress?
+    /// RFC 2545 §3
+    var linkLocal: IPv6Address?
+    var med: UInt32?
+    var localPreference: UInt32?
+    var communities: [Community] = []
+    var largeCommunities: [LargeCommunity] = []
+    /// Everything else, ascending by type.
+    var others: [Other] = []
+    var marks: AttributeSet.Marks = []
+
+    init() {}
+
+    init(canonical: RawSpan, marks: AttributeSet.Marks = []) {
+        self.marks = marks
+        var a = RouteAttributes()
+        forEachAttribute(canonical) { flags, type, value in
+            switch type {
+            case AttributeType.origin where value.byteCount >= 1:
+                a.origin = Origin(rawValue: value.u8(0)) ?? .incomplete
+            case AttributeType.asPath:
+                var i = 0
+                while i + 2 <= value.byteCount {
+                    let count = Int(value.u8(i + 1))
+                    guard i + 2 + 4 * count <= value.byteCount else { break }
+                    a.path.append(
+                        Segment(type: value.u8(i), numbers: (0..<count).map { ASNumber(value.u32(i + 2 + 4 * $0)) }))
+                    i += 2 + 4 * count
+                }
+            case AttributeType.nextHop where value.byteCount == 4:
+                a.nextHop = .v4(IPv4Address(raw: value.u32(0)))
+            case AttributeType.mpReach where value.byteCount >= 20:
+                a.nextHop = .v6(IPv6Address(high: value.u64(4), low: value.u64(12)))
+                if value.u8(3) == 32, value.byteCount >= 36 {
+                    a.linkLocal = IPv6Address(high: value.u64(20), low: value.u64(28))
+                }
+            case AttributeType.med where value.byteCount == 4: a.med = value.u32(0)
+            case AttributeType.localPreference where value.byteCount == 4: a.localPreference = value.u32(0)
+            case AttributeType.communities:
+                a.communities = (0..<(value.byteCount / 4)).map { Community(raw: value.u32(4 * $0)) }
+            case AttributeType.largeCommunities:
+                a.largeCommunities = (0..<(value.byteCount / 12)).map {
+                    LargeCommunity(value.u32(12 * $0), value.u32(12 * $0 + 4), value.u32(12 * $0 + 8))
+                }
+            default: a.others.append(Other(flags: flags, type: type, value: [UInt8](copying: value)))
+            }
+        }
+        a.marks = marks
+        self = a
+    }
+
+    /// RFC 4271 §5.1.2: puts a number in front, in a sequence that has room for it.
+    mutating func prepend(_ number: ASNumber, count: Int = 1) {
+        for _ in 0..<count {
+            if let first = path.first, first.type == 2, first.numbers.count < 255 {
+                path[0].numbers.insert(number, at: 0)
+            } else {
+                path.insert(Segment(type: 2, numbers: [number]), at: 0)
+            }
+        }
+    }
+
+    /// Canonical octets (see `RIB`).
+    func encoded() -> [UInt8] {
+        var out = ByteWriter(capacity: 128)
+        func header(_ flags: UInt8, _ type: UInt8, _ count: Int, _ out: inout ByteWriter) {
+            out.u8(count > 255 ? flags | 0x10 : flags & ~0x10)
+            out.u8(type)
+            if count > 255 { out.u16(UInt16(truncatingIfNeeded: count)) } else { out.u8(UInt8(count)) }
+        }
+        var pending = others[...]
+        func passOthers(below type: Int, _ out: inout ByteWriter) {
+            while let next = pending.first, Int(next.type) < type {
+                header(next.flags, next.type, next.value.count, &out)
+                out.append(next.value)
+                pending.removeFirst()
+            }
+        }
+        header(0x40, AttributeType.origin, 1, &out)
+        out.u8(origin.rawValue)
+        header(0x40, AttributeType.asPath, path.reduce(0) { $0 + 2 + 4 * $1.numbers.count }, &out)
+        for segment in path {
+            out.u8(segment.type)
+            out.u8(UInt8(segment.numbers.count))
+            for number in segment.numbers { out.u32(number.raw) }
+        }
+        if case .v4(let address)? = nextHop {
+            header(0x40, AttributeType.nextHop, 4, &out)
+            out.ipv4(address)
+        }
+        if let med {
+            header(0x80, AttributeType.med, 4, &out)
+            out.u32(med)
+        }
+        if let localPreference {
+            header(0x40, AttributeType.localPreference, 4, &out)
+            out.u32(localPreference)
+        }
+        passOthers(below: Int(AttributeType.communities), &out)
+        if !communities.isEmpty {
+            header(0xc0, AttributeType.communities, communities.count * 4, &out)
+            for community in communities { out.u32(community.raw) }
+        }
+        passOthers(below: Int(AttributeType.mpReach), &out)
+        if case .v6(let address)? = nextHop {
+            header(0x80, AttributeType.mpReach, linkLocal == nil ? 21 : 37, &out)
+            out.u16(2)
+            out.u8(1)
+            out.u8(linkLocal == nil ? 16 : 32)
+            out.ipv6(address)
+            if let linkLocal { out.ipv6(linkLocal) }
+            out.u8(0)
+        }
+        passOthers(below: Int(AttributeType.largeCommunities), &out)
+        if !largeCommunities.isEmpty {
+            header(0xc0, AttributeType.largeCommunities, largeCommunities.count * 12, &out)
+            for c in largeCommunities {
+                out.u32(c.global)
+                out.u32(c.local1)
+                out.u32(c.local2)
+            }
+        }
+        passOthers(below: 256, &out)
+        return out.bytes
+    }
+
+    var pathLength: Int { path.reduce(0) { $0 + ($1.type == 2 ? $1.numbers.count : $1.type == 1 ? 1 : 0) } }
+    var neighborAS: ASNumber? { path.first.flatMap { $0.type == 2 ? $0.numbers.first : nil } }
+    var originAS: ASNumber? { path.last.flatMap { $0.type == 2 ? $0.numbers.last : nil } }
+    /// As operators write it: sets in braces, confederation segments in parentheses.
+    var pathText: String {
+        path.map { segment in
+            let text = segment.numbers.map(\.description).joined(separator: segment.type == 1 || segment.type == 4 ? "," : " ")
+            return switch segment.type {
+            case 1: "{\(text)}"
+            case 3: "(\(text))"
+            case 4: "[\(text)]"
+            default: text
+            }
+        }.joined(separator: " ")
+    }
+}
