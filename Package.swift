@@ -49,6 +49,7 @@ var targets: [Target] = [
     tests("RecordsTests", floor),
     tests("TCPTests", floor + ["TCP"]),
     tests("RoutingTests", floor + ["Routing"]),
+    tests("LineCardTests", floor + ["LineCard", "TCP"]),
     tests("HouseTests", []),
 ]
 

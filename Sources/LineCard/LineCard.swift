@@ -23,7 +23,7 @@ import Wire
 ///   are defended (RFC 5227 §2.4 (c)) and reported.
 /// - What we send is never larger than the MTU and always has complete checksums, whatever the sender's offloads; what
 ///   we take may be a super-frame with unfinished checksums (DESIGN §10).
-public struct LineCard {
+public struct LineCard: Sendable {
     enum Mode {
         case silent, probing, speaking
     }
