@@ -1,0 +1,253 @@
+import Wire
+
+/// What an OPEN offers (RFC 5492). Unknown capabilities are kept by number only, for display.
+public struct Capabilities: Hashable, Sendable, Codable {
+    /// RFC 4760 §8, those that this release carries.
+    public var families: RouteFamilySet = []
+    /// Whether there was any multiprotocol capability; without one the session is for IPv4 unicast.
+    public var hasMultiprotocol = false
+    /// RFC 2918
+    public var routeRefresh = false
+    /// RFC 7313
+    public var enhancedRouteRefresh = false
+    /// RFC 8654
+    public var extendedMessages = false
+    /// RFC 6793
+    public var fourOctetAS: ASNumber?
+    /// RFC 4724: only noted; we keep sessions instead of restarting them.
+    public var gracefulRestart: GracefulRestart?
+    /// Codes of the others, ascending, without repetition.
+    public var others: [UInt8] = []
+
+    public struct GracefulRestart: Hashable, Sendable, Codable {
+        /// The peer has restarted.
+        public var isRestarting: Bool
+        /// Seconds, 0…4095.
+        public var time: UInt16
+        public var families: RouteFamilySet
+        public init(isRestarting: Bool, time: UInt16, families: RouteFamilySet) {
+            self.isRestarting = isRestarting
+            self.time = time
+            self.families = families
+        }
+    }
+
+    public init() {}
+
+    enum Code {
+        static let multiprotocol: UInt8 = 1
+        static let routeRefresh: UInt8 = 2
+        static let extendedMessage: UInt8 = 6
+        static let gracefulRestart: UInt8 = 64
+        static let fourOctetAS: UInt8 = 65
+        static let enhancedRouteRefresh: UInt8 = 70
+    }
+
+    /// The families that the session may use as far as this side is concerned.
+    public var effectiveFamilies: RouteFamilySet { hasMultiprotocol ? families : .ipv4Unicast }
+
+    /// Reads the capabilities of one optional parameter; several add up (RFC 5492 §4).
+    mutating func read(_ reader: inout ByteReader) throws(DecodeError) {
+        while !reader.isAtEnd {
+            let code = try reader.u8("capability code")
+            let length = Int(try reader.u8("capability length"))
+            var value = try reader.reader(length, "capability value")
+            switch code {
+            case Code.multiprotocol:
+                let afi = try value.u16("AFI")
+                _ = try value.u8("reserved")
+                let safi = try value.u8("SAFI")
+                try value.expectEnd("multiprotocol capability")
+                hasMultiprotocol = true
+                if let family = RouteFamily(afi: afi, safi: safi) { families.insert(RouteFamilySet(family)) }
+            case Code.routeRefresh:
+                try value.expectEnd("route refresh capability")
+                routeRefresh = true
+            case Code.extendedMessage:
+                try value.expectEnd("extended message capability")
+                extendedMessages = true
+            case Code.enhancedRouteRefresh:
+                try value.expectEnd("enhanced route refresh capability")
+                enhancedRouteRefresh = true
+            case Code.fourOctetAS:
+                fourOctetAS = ASNumber(try value.u32("AS number"))
+                try value.expectEnd("four-octet AS capability")
+            case Code.gracefulRestart:
+                let word = try value.u16("restart flags and time")
+                var covered = RouteFamilySet()
+                while !value.isAtEnd {
+                    let afi = try value.u16("AFI")
+                    let safi = try value.u8("SAFI")
+                    _ = try value.u8("family flags")
+                    if let family = RouteFamily(afi: afi, safi: safi) { covered.insert(RouteFamilySet(family)) }
+                }
+                gracefulRestart = GracefulRestart(
+                    isRestarting: word & 0x8000 != 0, time: word & 0xfff, families: covered)
+            default:
+                if !others.contains(code) { others = (others + [code]).sorted() }
+            }
+        }
+    }
+
+    /// The capabilities as one run of tuples, in ascending order of code.
+    public var encoded: [UInt8] {
+        var writer = ByteWriter(capacity: 32)
+        if hasMultiprotocol {
+            for family in RouteFamily.allCases where families.contains(family) {
+                writer.u8(Code.multiprotocol)
+                writer.u8(4)
+                writer.u16(family.afi)
+                writer.u8(0)
+                writer.u8(family.safi)
+            }
+        }
+        func flag(_ code: UInt8, _ isOffered: Bool, _ writer: inout ByteWriter) {
+            guard isOffered else { return }
+            writer.u8(code)
+            writer.u8(0)
+        }
+        flag(Code.routeRefresh, routeRefresh, &writer)
+        flag(Code.extendedMessage, extendedMessages, &writer)
+        if let fourOctetAS {
+            writer.u8(Code.fourOctetAS)
+            writer.u8(4)
+            writer.u32(fourOctetAS.raw)
+        }
+        flag(Code.enhancedRouteRefresh, enhancedRouteRefresh, &writer)
+        return writer.bytes
+    }
+}
+
+/// RFC 4271 §4.2
+public struct OpenMessage: Hashable, Sendable, Codable {
+    /// The two-octet field; AS_TRANS when the true number does not fit.
+    public var asField: UInt16
+    /// Seconds: 0, or 3 and more.
+    public var holdTime: UInt16
+    public var identifier: RouterID
+    public var capabilities: Capabilities
+
+    public init(asNumber: ASNumber, holdTime: UInt16, identifier: RouterID, capabilities: Capabilities) {
+        asField = asNumber.twoOctets
+        self.holdTime = holdTime
+        self.identifier = identifier
+        self.capabilities = capabilities
+    }
+
+    /// RFC 6793 §4.1: the capability's number where there is one.
+    public var asNumber: ASNumber { capabilities.fourOctetAS ?? ASNumber(UInt32(asField)) }
+
+    private enum Parameter {
+        static let capabilities: UInt8 = 2
+        /// RFC 9072 §2
+        static let extendedLength: UInt8 = 255
+    }
+
+    /// Reads the body after the header and checks what can be checked without knowing the peer (RFC 4271 §6.2).
+    public init(body: RawSpan) throws(NotificationMessage) {
+        var reader = ByteReader(body)
+        do {
+            let version = try reader.u8("version")
+            guard version == 4 else { throw NotificationMessage.open(.unsupportedVersionNumber, [0, 4]) }
+            asField = try reader.u16("my autonomous system")
+            holdTime = try reader.u16("hold time")
+            identifier = RouterID(raw: try reader.u32("BGP identifier"))
+            capabilities = Capabilities()
+            // RFC 4271 §6.2 in the order of the fields. RFC 6286 §2.1: any identifier but zero.
+            if holdTime == 1 || holdTime == 2 { throw NotificationMessage.open(.unacceptableHoldTime) }
+            if identifier.raw == 0 { throw NotificationMessage.open(.badBGPIdentifier) }
+            let shortLength = Int(try reader.u8("optional parameters length"))
+            var isExtended = false
+            var parameters: ByteReader
+            if shortLength > 0, reader.remaining >= 3,
+                reader.bytes.byteOffsetIs(Parameter.extendedLength, at: reader.position)
+            {
+                // RFC 9072 §2: the first "type" is 255, then the true length in two octets.
+                isExtended = true
+                _ = try reader.u8("extended marker")
+                parameters = try reader.reader(Int(try reader.u16("extended parameters length")), "parameters")
+            } else {
+                parameters = try reader.reader(shortLength, "parameters")
+            }
+            try reader.expectEnd("OPEN")
+            while !parameters.isAtEnd {
+                let type = try parameters.u8("parameter type")
+                let length =
+                    isExtended ? Int(try parameters.u16("parameter length")) : Int(try parameters.u8("parameter length"))
+                var value = try parameters.reader(length, "parameter value")
+                guard type == Parameter.capabilities else {
+                    throw NotificationMessage.open(.unsupportedOptionalParameter)
+                }
+                try capabilities.read(&value)
+            }
+        } catch let error as NotificationMessage {
+            throw error
+        } catch {
+            // RFC 4271 §6.2: recognized but malformed.
+            throw .open(.unspecific)
+        }
+        // RFC 7607 §2
+        if asNumber == .zero { throw .open(.badPeerAS) }
+    }
+
+    /// The whole message.
+    public var encoded: [UInt8] {
+        var writer = ByteWriter(capacity: 64)
+        let at = writer.beginMessage(.open)
+        writer.u8(4)
+        writer.u16(asField)
+        writer.u16(holdTime)
+        writer.u32(identifier.raw)
+        let tuples = capabilities.encoded
+        // What we offer is far below the 253 octets from which RFC 9072 is needed.
+        if tuples.isEmpty {
+            writer.u8(0)
+        } else {
+            writer.u8(UInt8(tuples.count + 2))
+            writer.u8(Parameter.capabilities)
+            writer.u8(UInt8(tuples.count))
+            writer.append(tuples)
+        }
+        writer.endMessage(at)
+        return writer.bytes
+    }
+}
+
+extension RawSpan {
+    /// Whether the octet at `offset`, which exists, has this value.
+    fileprivate func byteOffsetIs(_ value: UInt8, at offset: Int) -> Bool {
+        unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self) == value
+    }
+}
+
+/// What both ends agreed on.
+public struct NegotiatedSession: Hashable, Sendable, Codable {
+    /// RFC 4271 §4.2: the smaller of both, seconds; 0: no keepalives.
+    public var holdTime: UInt16
+    public var families: RouteFamilySet
+    public var fourOctetAS: Bool
+    public var routeRefresh: Bool
+    public var extendedMessages: Bool
+
+    /// RFC 4271 §6.2 and RFC 5492 §3: whether the peer's OPEN is acceptable, and what follows from both.
+    public init(
+        local: OpenMessage, remote: OpenMessage, remoteAS: ASNumber, isInternal: Bool
+    ) throws(NotificationMessage) {
+        guard remote.asNumber == remoteAS else { throw .open(.badPeerAS) }
+        // RFC 6286 §2.2: within one AS identifiers are unique.
+        if isInternal, remote.identifier == local.identifier { throw .open(.badBGPIdentifier) }
+        holdTime = min(local.holdTime, remote.holdTime)
+        let offered = local.capabilities.effectiveFamilies
+        families = offered.intersection(remote.capabilities.effectiveFamilies)
+        if families.isEmpty {
+            // RFC 5492 §5: the data lists the capabilities that we miss.
+            var wanted = Capabilities()
+            wanted.hasMultiprotocol = true
+            wanted.families = offered
+            throw .open(.unsupportedCapability, wanted.encoded)
+        }
+        fourOctetAS = local.capabilities.fourOctetAS != nil && remote.capabilities.fourOctetAS != nil
+        routeRefresh = local.capabilities.routeRefresh && remote.capabilities.routeRefresh
+        extendedMessages = local.capabilities.extendedMessages && remote.capabilities.extendedMessages
+    }
+}
