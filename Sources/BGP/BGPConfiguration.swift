@@ -64,7 +64,7 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     public var ttlSecurityHops: UInt8 = 0
     /// TTL of what we send to an external neighbour that is not on a connected network; 0 means that it must be.
     public var multihop: UInt8 = 0
-    /// RFC 2918 and 7313.
+    /// RFC 2918
     public var routeRefresh = true
     /// RFC 8654: accept messages up to 65,535 octets, when the neighbour offers it too.
     public var extendedMessages = true

@@ -49,8 +49,7 @@ public struct MessageHeader: Hashable, Sendable, BitwiseCopyable {
             case .update: length >= 23
             case .notification: length >= 21
             case .keepalive: length == 19
-            // RFC 7313 §5 has its own subcode for a wrong length; what is shorter than any refresh is caught there.
-            case .routeRefresh: true
+            case .routeRefresh: length >= 23
             }
         guard isSound else { throw Self.badLength(length) }
         self.length = Int(length)

@@ -22,7 +22,9 @@ extension PathAttributes {
     ///
     /// - Parameter fourOctetAS: RFC 6793 was negotiated. Otherwise AS numbers that do not fit become AS_TRANS and
     ///   AS4_PATH and AS4_AGGREGATOR carry the true ones.
-    public func encode(into writer: inout ByteWriter, fourOctetAS: Bool) {
+    /// - Parameter reach: writes MP_REACH_NLRI with this next hop and no NLRI among the others: the form in which tables
+    ///   keep the attributes of an IPv6 route.
+    public func encode(into writer: inout ByteWriter, fourOctetAS: Bool, reach: MultiprotocolNextHop? = nil) {
         var other = 0
         /// Attributes that are only passed on, up to the type that is written next.
         func passOn(before type: UInt8, _ writer: inout ByteWriter) {
@@ -82,6 +84,16 @@ extension PathAttributes {
         if contains(.clusterList) {
             header(.clusterList, count: clusterList.count, &writer)
             writer.append(clusterList)
+        }
+        if let reach {
+            let count = reach.linkLocal == .any ? 16 : 32
+            header(.mpReachNLRI, count: 5 + count, &writer)
+            writer.u16(RouteFamily.ipv6Unicast.afi)
+            writer.u8(RouteFamily.ipv6Unicast.safi)
+            writer.u8(UInt8(count))
+            writer.ipv6(reach.global)
+            if reach.linkLocal != .any { writer.ipv6(reach.linkLocal) }
+            writer.u8(0)
         }
         if contains(.extendedCommunities) {
             header(.extendedCommunities, count: extendedCommunities.count, &writer)

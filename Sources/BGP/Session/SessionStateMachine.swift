@@ -122,6 +122,19 @@ public struct SessionStateMachine: Hashable, Sendable {
         self.isPassive = isPassive
     }
 
+    /// As a snapshot had it.
+    init(
+        state: SessionState, connectRetryCounter: UInt32, delayOpen: Bool, isPassive: Bool,
+        isDelayOpenTimerRunning: Bool, holdTime: UInt16
+    ) {
+        self.state = state
+        self.connectRetryCounter = connectRetryCounter
+        self.delayOpen = delayOpen
+        self.isPassive = isPassive
+        self.isDelayOpenTimerRunning = isDelayOpenTimerRunning
+        self.holdTime = holdTime
+    }
+
     public mutating func handle(_ event: SessionEvent, into actions: inout [SessionAction]) {
         switch state {
         case .idle:
@@ -140,7 +153,7 @@ public struct SessionStateMachine: Hashable, Sendable {
         case .connect:
             switch event {
             case .start, .startPassive: break
-            case .manualStop(let notification): stop(notification, counterToZero: true, into: &actions)
+            case .manualStop(let notification): stop(notification, into: &actions)
             case .connectRetryTimerExpires:
                 stopDelayOpen(into: &actions)
                 actions += [.dropConnection, .startConnectRetryTimer, .initiateConnection]
@@ -151,13 +164,14 @@ public struct SessionStateMachine: Hashable, Sendable {
             case .headerError(let notification), .openError(let notification):
                 fail(notification, into: &actions)
             case .notificationVersionError where isDelayOpenTimerRunning: quietlyIdle(into: &actions)
+            case .openCollisionDump: fail(nil, isCollision: true, into: &actions)
             default: fail(nil, into: &actions)
             }
 
         case .active:
             switch event {
             case .start, .startPassive: break
-            case .manualStop(let notification): stop(notification, counterToZero: true, into: &actions)
+            case .manualStop(let notification): stop(notification, into: &actions)
             case .connectRetryTimerExpires:
                 guard !isPassive else { break }
                 actions += [.startConnectRetryTimer, .initiateConnection]
@@ -169,13 +183,14 @@ public struct SessionStateMachine: Hashable, Sendable {
             case .headerError(let notification), .openError(let notification):
                 fail(notification, into: &actions)
             case .notificationVersionError where isDelayOpenTimerRunning: quietlyIdle(into: &actions)
+            case .openCollisionDump: fail(nil, isCollision: true, into: &actions)
             default: fail(nil, into: &actions)
             }
 
         case .openSent:
             switch event {
             case .start, .startPassive: break
-            case .manualStop(let notification): stop(notification, counterToZero: true, into: &actions)
+            case .manualStop(let notification): stop(notification, into: &actions)
             case .automaticStop(let notification): fail(notification, into: &actions)
             case .holdTimerExpires: fail(.holdTimerExpired, into: &actions)
             case .tcpConnected: break
@@ -196,7 +211,7 @@ public struct SessionStateMachine: Hashable, Sendable {
         case .openConfirm:
             switch event {
             case .start, .startPassive: break
-            case .manualStop(let notification): stop(notification, counterToZero: true, into: &actions)
+            case .manualStop(let notification): stop(notification, into: &actions)
             case .automaticStop(let notification): fail(notification, into: &actions)
             case .holdTimerExpires: fail(.holdTimerExpired, into: &actions)
             case .keepaliveTimerExpires: actions += [.sendKeepalive, .startKeepaliveTimer]
@@ -215,7 +230,7 @@ public struct SessionStateMachine: Hashable, Sendable {
         case .established:
             switch event {
             case .start, .startPassive: break
-            case .manualStop(let notification): stop(notification, counterToZero: true, into: &actions)
+            case .manualStop(let notification): stop(notification, into: &actions)
             case .automaticStop(let notification): fail(notification, into: &actions)
             case .holdTimerExpires: fail(.holdTimerExpired, into: &actions)
             case .keepaliveTimerExpires: actions += [.sendKeepalive, .startKeepaliveTimer]
@@ -281,7 +296,7 @@ public struct SessionStateMachine: Hashable, Sendable {
     }
 
     private mutating func stop(
-        _ notification: NotificationMessage, counterToZero: Bool, into actions: inout [SessionAction]
+        _ notification: NotificationMessage, into actions: inout [SessionAction]
     ) {
         // SendNOTIFICATIONwithoutOPEN is off: before OPEN the neighbour gets FIN only.
         if state.rawValue >= SessionState.openSent.rawValue { actions.append(.sendNotification(notification)) }

@@ -1,0 +1,259 @@
+import Machine
+import Records
+import Wire
+
+/// BGP-4 as one deterministic machine: sessions on one side, the RIB on the other, and this between them.
+///
+/// Standards: RFC 4271 with 4760 (IPv4 and IPv6 unicast), 5492, 6793, 2918, 6286, 6608, 7606, 7607, 8212, 8654, 9003,
+/// 9072, 9687; 1997, 4360 and 8092 communities; 4456 attributes are understood, reflection itself is not done.
+///
+/// Rooms:
+/// - `BGPConfiguration.swift`: what the operator wants.
+/// - `Packet/`: octets to values and back. `UpdateMessage` and `PathAttributes` carry RFC 7606.
+/// - `Session/`: `SessionStateMachine` is the switch of RFC 4271 §8.2.2, `Neighbor` the two connections that a
+///   neighbour may have, and the extensions of `BGPInstance` what the machine's actions mean.
+/// - `Database/`, `Decision/`, `Policy/`: Adj-RIBs-In, Loc-RIB, Adj-RIBs-Out and what is between them.
+///
+/// The way of a record: `handle` fires the timers that are due, applies the input (octets become messages, messages
+/// become RIB calls), then one flush: the RIB decides and encodes what changed, and every neighbour whose stream has room
+/// gets its part. What does not fit stays in the Adj-RIB-Out, so that a neighbour that reads slowly costs no memory.
+///
+/// Bounds: per connection less than one message is held before it is understood (65,534 octets), and at most
+/// `transmitWindow` octets (and one slice) beyond what the neighbour acknowledged are generated; 4,096 neighbours with
+/// two connections each.
+///
+/// After each `handle` the engine takes `rib.takeIPv4Changes()` and `rib.takeIPv6Changes()`.
+public struct BGPInstance: Machine, Sendable {
+    public enum Input: Sendable {
+        /// Replaces the configuration in force. Sessions whose own parameters did not change stay up.
+        case configure(BGPConfiguration)
+        /// Answers `.connect`: the number of the connection that is being opened.
+        case connecting(PeerIndex, ConnectionID)
+        /// Answers `.connect`: there is no way to the neighbour now. The machine tries again in its time.
+        case cannotConnect(PeerIndex)
+        /// A handshake is complete. `isOurs`: we had asked for it.
+        case connectionOpened(ConnectionID, ConnectionIdentity, SessionAddresses, isOurs: Bool)
+        case closed(ConnectionID, ConnectionEnd)
+        case received(ConnectionID, [UInt8])
+        case peerFinished(ConnectionID)
+        /// The neighbour has our stream up to this offset.
+        case acknowledged(ConnectionID, offset: UInt64)
+        case nextHop(IPAddress, NextHopState)
+        case command(EngineCommand)
+        /// Stands where a poisonous input stood (DESIGN §7).
+        case fault(ConnectionID?)
+        /// Only the time passed.
+        case time
+    }
+
+    public enum Effect: Sendable {
+        /// From whom to accept connections; the complete list, in ascending order of address.
+        case listeners([SessionEndpoint])
+        case connect(SessionEndpoint)
+        case send(ConnectionID, ArraySlice<UInt8>)
+        /// FIN after what was sent.
+        case finish(ConnectionID)
+        case abort(ConnectionID)
+        /// From now on the state of this next hop is of interest; answer with `.nextHop` at once and at every change.
+        case trackNextHop(IPAddress)
+        case untrackNextHop(IPAddress)
+        /// The Loc-RIB began anew: no BGP route is left in the routing table.
+        case locRIBReset
+        case event(Event)
+    }
+
+    /// How many octets beyond the acknowledged ones a stream may hold before routes wait in the Adj-RIB-Out.
+    public static let transmitWindow = 1 << 20
+    /// RFC 9687 §4: the SendHoldTimer is at least this.
+    static let sendHoldMinimum = Duration.seconds(480)
+    /// How long a finished connection may take until it is aborted.
+    static let lingerTime = Duration.seconds(20)
+    static let housekeepingTime = Duration.seconds(60)
+
+    public internal(set) var configuration: BGPConfiguration?
+    /// Routes. The engine takes best-route changes from here.
+    public var rib: RIB
+
+    /// By `PeerIndex`. A slot is free again once its routes are gone.
+    var neighbors: [Neighbor?] = []
+    /// Established sessions in ascending order: who gets routes.
+    var establishedPeers: [PeerIndex] = []
+    /// Looked up, never iterated; rebuilt from `neighbors` after a restore.
+    var owners: [ConnectionID: Owner] = [:]
+    /// Finished by us, not yet by the neighbour, in order of their numbers.
+    var lingering: [ConnectionID] = []
+    var timers = TimerTable<SessionTimer>()
+    var random: RandomNumbers
+    /// Next hops whose state we asked for, ascending, with the newest answer.
+    var trackedNextHops: [IPAddress] = []
+    var nextHopStates: [NextHopState] = []
+    /// AS numbers of neighbours whose first AS is checked: the position is part of the attribute context.
+    var checkedAS: [ASNumber] = []
+    /// Scratch space of the receive path; without meaning between inputs.
+    var scratch = ReceiveScratch()
+
+    struct Owner: Sendable {
+        var peer: PeerIndex
+        var slot: SessionSlot
+    }
+
+    /// - Parameter seed: of the pair; the RIB's hash tables and the jitter of timers come from it.
+    public init(seed: UInt64) {
+        random = RandomNumbers(seed: seed)
+        let ribSeed = random.next()
+        rib = RIB(configuration: BGPConfiguration(routerAS: .zero, routerID: RouterID(raw: 0)), seed: ribSeed)
+    }
+
+    public mutating func handle(_ input: Input, at now: Instant, into effects: inout [Effect]) {
+        fireTimers(at: now, into: &effects)
+        switch input {
+        case .configure(let configuration): configure(configuration, at: now, into: &effects)
+        case .connecting(let peer, let connection): connecting(peer, connection, into: &effects)
+        case .cannotConnect(let peer):
+            guard neighbor(peer)?.own.isConnecting == true else { break }
+            neighbors[Int(peer.value)]!.own.isConnecting = false
+            run(.tcpFails, peer, .own, reason: "no way to the neighbor", at: now, into: &effects)
+        case .connectionOpened(let connection, let identity, let addresses, let isOurs):
+            opened(connection, identity, addresses, isOurs: isOurs, at: now, into: &effects)
+        case .closed(let connection, let end): closed(connection, end, at: now, into: &effects)
+        case .received(let connection, let bytes): receive(bytes, on: connection, at: now, into: &effects)
+        case .peerFinished(let connection):
+            guard let owner = owners[connection] else { break }
+            run(.tcpFails, owner.peer, owner.slot, reason: "the neighbor closed the connection", at: now, into: &effects)
+        case .acknowledged(let connection, let offset): acknowledge(offset, on: connection, at: now)
+        case .nextHop(let address, let state): setNextHop(address, state)
+        case .command(let command): perform(command, at: now, into: &effects)
+        case .fault(let connection): fault(connection, at: now, into: &effects)
+        case .time: break
+        }
+        flush(at: now, into: &effects)
+    }
+
+    public var nextDeadline: Instant? {
+        guard let routes = rib.nextDeadline else { return timers.next }
+        guard let timer = timers.next else { return routes }
+        return min(routes, timer)
+    }
+
+    // MARK: flush
+
+    /// Decides and encodes what the input changed, then fills the streams that have room.
+    private mutating func flush(at now: Instant, into effects: inout [Effect]) {
+        if needsHousekeeping {
+            needsHousekeeping = false
+            timers.set(SessionTimer(kind: .housekeeping, number: 0), at: now + Self.housekeepingTime)
+        }
+        rib.advertise(at: now)
+        for peer in establishedPeers {
+            guard let slot = neighbors[Int(peer.value)]?.establishedSlot else { continue }
+            fill(peer, slot, at: now, into: &effects)
+        }
+    }
+
+    private mutating func fill(_ peer: PeerIndex, _ slot: SessionSlot, at now: Instant, into effects: inout [Effect]) {
+        guard let session = neighbors[Int(peer.value)]![slot], let connection = session.connection else { return }
+        let room = Self.transmitWindow - session.unacknowledged
+        guard room > 0 else { return }
+        let count = rib.takeOutput(for: peer, limit: room) { effects.append(.send(connection, $0)) }
+        guard count > 0 else { return }
+        neighbors[Int(peer.value)]!.counters.sent.updates &+= 1
+        noteSent(count, peer, slot, at: now)
+    }
+
+    // MARK: next hops
+
+    /// Asks for the ways to next hops that came with new attributes.
+    mutating func resolveNextHops(into effects: inout [Effect]) {
+        // The RIB calls back while it is being changed, so what is found waits outside of both.
+        let tracked = trackedNextHops, states = nextHopStates
+        var new: [IPAddress] = []
+        rib.resolveNewNextHops { address in
+            if let at = Self.position(of: address, in: tracked) { return states[at] }
+            new.append(address)
+            // Until the engine answers, which it does before the next record.
+            return .unreachable
+        }
+        for address in new {
+            let at = trackedNextHops.firstIndex { $0 > address } ?? trackedNextHops.count
+            guard at == 0 || trackedNextHops[at - 1] != address else { continue }
+            trackedNextHops.insert(address, at: at)
+            nextHopStates.insert(.unreachable, at: at)
+            effects.append(.trackNextHop(address))
+        }
+        if !new.isEmpty, !timers.isRunning(SessionTimer(kind: .housekeeping, number: 0)) { needsHousekeeping = true }
+    }
+
+    private static func position(of address: IPAddress, in list: [IPAddress]) -> Int? {
+        var low = 0, high = list.count
+        while low < high {
+            let middle = (low + high) / 2
+            if list[middle] < address { low = middle + 1 } else { high = middle }
+        }
+        return low < list.count && list[low] == address ? low : nil
+    }
+
+    private mutating func setNextHop(_ address: IPAddress, _ state: NextHopState) {
+        guard let at = Self.position(of: address, in: trackedNextHops), nextHopStates[at] != state else { return }
+        nextHopStates[at] = state
+        rib.setNextHop(address, state)
+    }
+
+    /// Set when a next hop was added; the timer starts at the end of the input, where the time is known.
+    var needsHousekeeping = false
+
+    /// Lets go of next hops that no route uses any more.
+    mutating func keepHouse(at now: Instant, into effects: inout [Effect]) {
+        let used = rib.nextHops
+        var keptAddresses: [IPAddress] = [], keptStates: [NextHopState] = []
+        var i = 0
+        for (address, state) in zip(trackedNextHops, nextHopStates) {
+            while i < used.count, used[i] < address { i += 1 }
+            if i < used.count, used[i] == address {
+                keptAddresses.append(address)
+                keptStates.append(state)
+            } else {
+                effects.append(.untrackNextHop(address))
+            }
+        }
+        trackedNextHops = keptAddresses
+        nextHopStates = keptStates
+        if !trackedNextHops.isEmpty {
+            timers.set(SessionTimer(kind: .housekeeping, number: 0), at: now + Self.housekeepingTime)
+        }
+    }
+
+    // MARK: small helpers
+
+    func neighbor(_ peer: PeerIndex) -> Neighbor? {
+        Int(peer.value) < neighbors.count ? neighbors[Int(peer.value)] : nil
+    }
+
+    /// RFC 4271 §10: between 0.75 and 1 times the value.
+    mutating func jittered(_ duration: Duration) -> Duration {
+        .nanoseconds(duration.inNanoseconds / 1000 * Int64(random.number(in: 750...1000)))
+    }
+
+    func event(_ severity: Event.Severity, _ peer: PeerIndex, _ message: String, into effects: inout [Effect]) {
+        let name = neighbor(peer).map { "neighbor \($0.configuration.address)" } ?? "neighbor"
+        effects.append(.event(Event(severity, "bgp", "\(name): \(message)")))
+    }
+}
+
+/// Both ends of a session as configuration has them.
+public struct SessionEndpoint: Hashable, Sendable {
+    public var peer: PeerIndex
+    /// `nil`: the engine takes the address of the interface that reaches the neighbour.
+    public var local: IPAddress?
+    public var remote: IPAddress
+    /// Where to connect to.
+    public var port: UInt16
+    public var options: TransportOptions
+
+    public init(peer: PeerIndex, local: IPAddress?, remote: IPAddress, port: UInt16, options: TransportOptions) {
+        self.peer = peer
+        self.local = local
+        self.remote = remote
+        self.port = port
+        self.options = options
+    }
+}

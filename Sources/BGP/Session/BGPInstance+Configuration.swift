@@ -1,0 +1,172 @@
+import Machine
+import Records
+import Wire
+
+/// A new configuration, commands, and faults.
+extension BGPInstance {
+    /// Brings the instance to a new configuration and touches only what differs: a neighbour that is gone or whose
+    /// session parameters changed ends its session, a changed policy runs over the routes, the rest stays.
+    mutating func configure(_ new: BGPConfiguration, at now: Instant, into effects: inout [Effect]) {
+        let old = configuration
+        if let old, old == new { return }
+        let isOther = old.map { $0.routerAS != new.routerAS || $0.routerID != new.routerID } ?? true
+        for i in neighbors.indices {
+            guard let neighbor = neighbors[i] else { continue }
+            let peer = PeerIndex(UInt16(i))
+            guard let wanted = new.neighbors.first(where: { $0.address == neighbor.configuration.address }) else {
+                stop(peer, .cease(.peerDeconfigured), reason: "no longer configured", at: now, into: &effects)
+                for kind in [SessionTimer.Kind.idleHold, .connectRetry] { timers.cancel(timer(kind, peer, .own)) }
+                neighbors[i] = nil
+                continue
+            }
+            if wanted.isShutdown, !neighbor.configuration.isShutdown {
+                // RFC 9003
+                let notification = NotificationMessage.cease(
+                    .administrativeShutdown, communication: wanted.shutdownMessage)
+                stop(peer, notification, reason: "administrative shutdown", at: now, into: &effects)
+            } else if isOther || !wanted.hasSameSession(as: neighbor.configuration) {
+                stop(peer, .cease(.otherConfigurationChange), reason: "configuration change", at: now, into: &effects)
+            }
+        }
+        configuration = new
+        if isOther {
+            // Everything that was derived from our AS and identifier would have to be derived again.
+            rib = RIB(configuration: new, seed: random.next())
+            for address in trackedNextHops { effects.append(.untrackNextHop(address)) }
+            trackedNextHops = []
+            nextHopStates = []
+            effects.append(.locRIBReset)
+        } else {
+            rib.configure(new)
+        }
+        for wanted in new.neighbors {
+            if let peer = peerIndex(wanted.address) {
+                adopt(wanted, peer, at: now)
+            } else if let peer = freeIndex() {
+                let neighbor = Neighbor(configuration: wanted)
+                if Int(peer.value) < neighbors.count { neighbors[Int(peer.value)] = neighbor } else { neighbors.append(neighbor) }
+            } else {
+                effects.append(.event(Event(.alarm, "bgp", "neighbor \(wanted.address): no room for another neighbor")))
+            }
+        }
+        updateListeners(into: &effects)
+        for i in neighbors.indices {
+            guard let neighbor = neighbors[i], !neighbor.configuration.isShutdown, !neighbor.isBlocked,
+                neighbor.own.machine.state == .idle, neighbor.incoming == nil
+            else { continue }
+            let peer = PeerIndex(UInt16(i))
+            // One that was stopped just now waits its IdleHoldTime, so that its end of the connection can close.
+            if timers.isRunning(timer(.idleHold, peer, .own)) { continue }
+            startMachine(peer, at: now, into: &effects)
+        }
+        resolveNextHops(into: &effects)
+    }
+
+    /// Takes over what can change without a new session.
+    private mutating func adopt(_ wanted: NeighborConfiguration, _ peer: PeerIndex, at now: Instant) {
+        let i = Int(peer.value)
+        let before = neighbors[i]!.configuration
+        guard before != wanted else { return }
+        neighbors[i]!.configuration = wanted
+        neighbors[i]!.own.machine.isPassive = wanted.passive
+        neighbors[i]!.own.machine.delayOpen = wanted.timers.delayOpen > 0
+        if neighbors[i]!.establishedSlot != nil { rib.update(peer, neighbor: wanted) }
+        if wanted.isShutdown {
+            timers.cancel(timer(.idleHold, peer, .own))
+        } else if before.families != wanted.families {
+            // A larger maximum is a new chance.
+            neighbors[i]!.isBlocked = false
+        }
+    }
+
+    /// A slot without neighbour whose former routes are gone; `nil` when all 4,096 are taken.
+    private func freeIndex() -> PeerIndex? {
+        for i in neighbors.indices where neighbors[i] == nil && rib.isEmpty(PeerIndex(UInt16(i))) {
+            return PeerIndex(UInt16(i))
+        }
+        return neighbors.count < 4096 ? PeerIndex(UInt16(neighbors.count)) : nil
+    }
+
+    private func updateListeners(into effects: inout [Effect]) {
+        var endpoints: [SessionEndpoint] = []
+        for i in neighbors.indices {
+            guard let neighbor = neighbors[i], !neighbor.configuration.isShutdown else { continue }
+            endpoints.append(endpoint(PeerIndex(UInt16(i))))
+        }
+        effects.append(.listeners(endpoints.sorted { $0.remote < $1.remote }))
+    }
+
+    /// RFC 4271 §8.1.2 ManualStop on every connection of the neighbour.
+    private mutating func stop(
+        _ peer: PeerIndex, _ notification: NotificationMessage, reason: String, at now: Instant,
+        into effects: inout [Effect]
+    ) {
+        run(.manualStop(notification), peer, .incoming, reason: reason, at: now, into: &effects)
+        run(.manualStop(notification), peer, .own, reason: reason, at: now, into: &effects)
+        neighbors[Int(peer.value)]?.failures = 0
+    }
+
+    // MARK: commands
+
+    mutating func perform(_ command: EngineCommand, at now: Instant, into effects: inout [Effect]) {
+        switch command {
+        case .clearNeighbor(let address, let reason):
+            guard let peer = named(address, into: &effects) else { return }
+            let notification = NotificationMessage.cease(.administrativeReset, communication: reason)
+            neighbors[Int(peer.value)]!.isBlocked = false
+            stop(peer, notification, reason: "administrative reset", at: now, into: &effects)
+        case .softClearIn(let address):
+            guard let peer = named(address, into: &effects), let slot = neighbors[Int(peer.value)]!.establishedSlot,
+                let negotiated = neighbors[Int(peer.value)]![slot]!.negotiated
+            else { return }
+            guard negotiated.routeRefresh else {
+                // The Adj-RIB-In holds everything that was received, so policy can run again without asking.
+                rib.reapplyImportPolicy(peer)
+                return
+            }
+            for family in RouteFamily.allCases where negotiated.families.contains(family) {
+                neighbors[Int(peer.value)]!.counters.sent.routeRefreshes &+= 1
+                send(RouteRefreshMessage(family).encoded, peer, slot, at: now, into: &effects)
+            }
+        case .softClearOut(let address):
+            guard let peer = named(address, into: &effects), let slot = neighbors[Int(peer.value)]!.establishedSlot,
+                let negotiated = neighbors[Int(peer.value)]![slot]!.negotiated
+            else { return }
+            for family in RouteFamily.allCases where negotiated.families.contains(family) { rib.refresh(peer, family) }
+        case .testHang, .testTrap:
+            // The engine's own.
+            break
+        }
+    }
+
+    private func named(_ address: String, into effects: inout [Effect]) -> PeerIndex? {
+        if let parsed = IPAddress(address), let peer = peerIndex(parsed) { return peer }
+        effects.append(.event(Event(.warning, "bgp", "there is no neighbor \(address)")))
+        return nil
+    }
+
+    // MARK: quarantine
+
+    /// A record of this connection would have killed the router: its session ends in place of the process.
+    mutating func fault(_ connection: ConnectionID?, at now: Instant, into effects: inout [Effect]) {
+        guard let connection, let owner = owners[connection] else {
+            effects.append(.event(Event(.alarm, "bgp", "a quarantined record belongs to no BGP session")))
+            return
+        }
+        event(.alarm, owner.peer, "quarantined: a message of this neighbor could not be processed", into: &effects)
+        run(
+            .automaticStop(.cease(.administrativeReset, communication: "your last message could not be processed")),
+            owner.peer, owner.slot, reason: "quarantined", at: now, into: &effects)
+    }
+}
+
+extension NeighborConfiguration {
+    /// Whether a session under `other` may go on under this.
+    func hasSameSession(as other: NeighborConfiguration) -> Bool {
+        remoteAS == other.remoteAS && localAddress == other.localAddress && passive == other.passive
+            && port == other.port && timers.hold == other.timers.hold && md5Key == other.md5Key
+            && ttlSecurityHops == other.ttlSecurityHops && multihop == other.multihop
+            && routeRefresh == other.routeRefresh && extendedMessages == other.extendedMessages
+            && families.map(\.family) == other.families.map(\.family)
+    }
+}

@@ -1,0 +1,479 @@
+import Machine
+import Records
+import Routing
+import Wire
+
+/// Buffers of the receive path that keep their capacity from one UPDATE to the next.
+struct ReceiveScratch: Sendable {
+    var attributes = PathAttributes()
+    /// An attribute block that does not lie in one piece, or one with the next hop of MP_REACH_NLRI before it.
+    var key: [UInt8] = []
+    var canonical = ByteWriter()
+}
+
+/// From octets to messages, and what messages do.
+extension BGPInstance {
+    mutating func receive(
+        _ bytes: [UInt8], on connection: ConnectionID, at now: Instant, into effects: inout [Effect]
+    ) {
+        guard let owner = owners[connection], var session = neighbor(owner.peer)?[owner.slot] else { return }
+        let peer = owner.peer, slot = owner.slot
+        let i = Int(peer.value)
+        neighbors[i]!.counters.received.octets &+= UInt64(bytes.count)
+        var octets = bytes
+        if !session.partial.isEmpty {
+            octets = session.partial
+            octets += bytes
+            session.partial = []
+            neighbors[i]![slot]!.partial = []
+        }
+        let buffer = octets
+        var position = 0
+        /// KEEPALIVE or UPDATE in Established. The machine hears of them once per record: all of them are of one moment.
+        var heard = false
+        while buffer.count - position >= MessageHeader.size {
+            let isExtended = neighbors[i]![slot]!.negotiated?.extendedMessages ?? false
+            let header: MessageHeader
+            do {
+                header = try MessageHeader(buffer.span.bytes, at: position, extended: isExtended)
+            } catch {
+                run(.headerError(error), peer, slot, reason: "sent \(error)", at: now, into: &effects)
+                return
+            }
+            guard buffer.count - position >= header.length else { break }
+            let body = buffer.span.bytes.extracting((position + MessageHeader.size)..<(position + header.length))
+            position += header.length
+            neighbors[i]!.counters.received.messages &+= 1
+            let isEstablished = neighbors[i]![slot]!.isEstablished
+            if isEstablished, header.type == .update {
+                heard = true
+                // As many as there are, without asking each time whether the session still is.
+                let fault = receiveUpdates(
+                    body, then: buffer, &position, peer, slot, isExtended: isExtended, at: now, into: &effects)
+                if let fault {
+                    run(.updateError(fault), peer, slot, reason: "sent \(fault)", at: now, into: &effects)
+                    return
+                }
+                continue
+            }
+            if isEstablished, header.type == .keepalive {
+                neighbors[i]!.counters.received.keepalives &+= 1
+                heard = true
+                continue
+            }
+            handle(header.type, body, peer, slot, at: now, into: &effects)
+            // Whatever ended the session also ended the meaning of what follows.
+            guard owners[connection] != nil else { return }
+        }
+        if position < buffer.count { neighbors[i]![slot]!.partial = Array(buffer[position...]) }
+        if heard { run(.update, peer, slot, reason: "", at: now, into: &effects) }
+    }
+
+    private mutating func handle(
+        _ type: MessageType, _ body: RawSpan, _ peer: PeerIndex, _ slot: SessionSlot, at now: Instant,
+        into effects: inout [Effect]
+    ) {
+        let i = Int(peer.value)
+        switch type {
+        case .open: handleOpen(body, peer, slot, at: now, into: &effects)
+        case .keepalive:
+            neighbors[i]!.counters.received.keepalives &+= 1
+            run(.keepalive, peer, slot, reason: "unexpected KEEPALIVE", at: now, into: &effects)
+        case .update:
+            run(.update, peer, slot, reason: "unexpected UPDATE", at: now, into: &effects)
+        case .notification:
+            let notification = NotificationMessage(body: body)
+            neighbors[i]!.counters.received.notifications &+= 1
+            neighbors[i]!.lastNotificationReceived = notification
+            let isVersion =
+                notification.code == NotificationMessage.Code.open.rawValue
+                && notification.subcode == NotificationMessage.OpenSubcode.unsupportedVersionNumber.rawValue
+            run(
+                isVersion ? .notificationVersionError : .notification, peer, slot, reason: "received \(notification)",
+                at: now, into: &effects)
+        case .routeRefresh:
+            neighbors[i]!.counters.received.routeRefreshes &+= 1
+            guard let session = neighbors[i]![slot], session.isEstablished, let negotiated = session.negotiated else {
+                run(.routeRefresh, peer, slot, reason: "unexpected ROUTE-REFRESH", at: now, into: &effects)
+                return
+            }
+            // RFC 2918 §4: ignored when we did not offer it, or for a family that is not in use.
+            guard negotiated.routeRefresh, let refresh = try? RouteRefreshMessage(body: body, enhanced: false),
+                let family = refresh.family, negotiated.families.contains(family)
+            else { return }
+            rib.refresh(peer, family)
+        }
+    }
+
+    // MARK: OPEN
+
+    private mutating func handleOpen(
+        _ body: RawSpan, _ peer: PeerIndex, _ slot: SessionSlot, at now: Instant, into effects: inout [Effect]
+    ) {
+        let i = Int(peer.value)
+        guard let neighbor = neighbors[i], let session = neighbor[slot] else { return }
+        let remote: OpenMessage
+        let negotiated: NegotiatedSession
+        let local = session.localOpen ?? openMessage(for: neighbor.configuration)
+        do {
+            remote = try OpenMessage(body: body)
+            negotiated = try NegotiatedSession(
+                local: local, remote: remote, remoteAS: neighbor.configuration.remoteAS, isInternal: isInternal(neighbor))
+        } catch {
+            run(.openError(error), peer, slot, reason: "sent \(error)", at: now, into: &effects)
+            return
+        }
+        let expects =
+            session.machine.state == .openSent
+            || session.machine.isDelayOpenTimerRunning
+        // RFC 4271 §6.8. Only an OPEN that we wait for can bring a collision about.
+        if expects, let other = neighbor[slot.other], let known = other.remoteOpen,
+            other.machine.state == .openConfirm && known.identifier == remote.identifier || other.isEstablished
+        {
+            if other.isEstablished || winner(local: local, remote: remote) != slot {
+                run(.openCollisionDump, peer, slot, reason: "lost a collision", at: now, into: &effects)
+                return
+            }
+            run(.openCollisionDump, peer, slot.other, reason: "lost a collision", at: now, into: &effects)
+        }
+        if expects {
+            neighbors[i]![slot]!.localOpen = local
+            neighbors[i]![slot]!.remoteOpen = remote
+            neighbors[i]![slot]!.negotiated = negotiated
+        }
+        run(.open(holdTime: negotiated.holdTime), peer, slot, reason: "unexpected OPEN", at: now, into: &effects)
+    }
+
+    /// RFC 4271 §6.8: the connection that the speaker with the higher identifier opened; with equal ones (RFC 6286 §2.3)
+    /// the one of the larger AS.
+    private func winner(local: OpenMessage, remote: OpenMessage) -> SessionSlot {
+        if local.identifier != remote.identifier { return local.identifier > remote.identifier ? .own : .incoming }
+        return local.asNumber > remote.asNumber ? .own : .incoming
+    }
+
+    func isInternal(_ neighbor: Neighbor) -> Bool { neighbor.configuration.remoteAS == configuration?.routerAS }
+
+    // MARK: UPDATE
+
+    /// What stays the same for all UPDATEs of one record.
+    private struct UpdateSetting {
+        var peer: PeerIndex
+        var context: UpdateContext
+        /// The neighbour's AS when the first AS is checked.
+        var firstAS: ASNumber?
+        /// Context of the attribute table, without the kind of next hop.
+        var key: UInt32
+        var trap: IPPrefix?
+    }
+
+    /// Which field a set of attributes stands for: the key of the attribute table begins with it.
+    private enum ReachKind: UInt32 {
+        case plain = 0
+        case multiprotocolIPv4 = 1
+        case multiprotocolIPv6 = 2
+    }
+
+    /// Takes the UPDATE in `first`, and those that follow it without another message between.
+    private mutating func receiveUpdates(
+        _ first: RawSpan, then buffer: [UInt8], _ position: inout Int, _ peer: PeerIndex, _ slot: SessionSlot,
+        isExtended: Bool, at now: Instant, into effects: inout [Effect]
+    ) -> NotificationMessage? {
+        let i = Int(peer.value)
+        guard let neighbor = neighbors[i], let session = neighbor[slot], let negotiated = session.negotiated,
+            let configuration
+        else { return nil }
+        let isInternal = isInternal(neighbor)
+        let firstAS = !isInternal && neighbor.configuration.enforceFirstAS ? neighbor.configuration.remoteAS : nil
+        var setting = UpdateSetting(
+            peer: peer,
+            context: UpdateContext(
+                routerAS: configuration.routerAS, routerID: configuration.routerID, fourOctetAS: negotiated.fourOctetAS,
+                isInternal: isInternal, families: negotiated.families.subtracting(session.disabledFamilies)),
+            firstAS: firstAS, key: 0, trap: configuration.testing.trapOnPrefix)
+        setting.key = UInt32(setting.context.attributeKey) | checkedASIndex(firstAS) << 4
+        var count: UInt64 = 0
+        var worst: AttributeFault?
+        var faulty: UInt64 = 0
+        var failure: NotificationMessage?
+        do {
+            var fault = try process(first, setting, slot, at: now, into: &effects)
+            count += 1
+            while true {
+                if let found = fault {
+                    faulty += 1
+                    if worst == nil { worst = found }
+                    if case .disableAddressFamily(let family) = found.handling {
+                        disable(family, setting.peer, slot, into: &effects)
+                        setting.context.families.remove(RouteFamilySet(family))
+                    }
+                }
+                guard buffer.count - position >= MessageHeader.size,
+                    let header = try? MessageHeader(buffer.span.bytes, at: position, extended: isExtended),
+                    header.type == .update, buffer.count - position >= header.length
+                else { break }
+                let body = buffer.span.bytes.extracting((position + MessageHeader.size)..<(position + header.length))
+                fault = try process(body, setting, slot, at: now, into: &effects)
+                position += header.length
+                count += 1
+            }
+        } catch {
+            count += 1
+            faulty += 1
+            failure = error
+        }
+        neighbors[i]!.counters.received.updates &+= count
+        neighbors[i]!.counters.received.messages &+= count - 1
+        neighbors[i]!.counters.malformedUpdates &+= faulty
+        resolveNextHops(into: &effects)
+        if failure == nil { failure = enforceMaximum(setting.peer, slot, at: now, into: &effects) }
+        if let worst {
+            // RFC 7606 §6; one line a record, however many there were, so that a flood of faults is no flood of events.
+            event(.warning, peer, "malformed UPDATE (\(faulty) in this run): \(worst)", into: &effects)
+        }
+        return failure
+    }
+
+    private mutating func disable(
+        _ family: RouteFamily, _ peer: PeerIndex, _ slot: SessionSlot, into effects: inout [Effect]
+    ) {
+        neighbors[Int(peer.value)]![slot]!.disabledFamilies.insert(RouteFamilySet(family))
+        rib.withdrawAll(family, from: peer)
+        event(.warning, peer, "\(family) disabled until the session ends (RFC 4760 §7)", into: &effects)
+    }
+
+    /// One UPDATE. Returns the fault that it could be taken in spite of.
+    private mutating func process(
+        _ body: RawSpan, _ setting: UpdateSetting, _ slot: SessionSlot, at now: Instant, into effects: inout [Effect]
+    ) throws(NotificationMessage) -> AttributeFault? {
+        let update = try UpdateMessage(body: body, context: setting.context)
+        let peer = setting.peer
+        // RFC 7606 §5.3, before anything is done: the fields of NLRI must be read as a whole.
+        guard Self.isSound(update.withdrawn, bits: 32), Self.isSound(update.nlri, bits: 32) else {
+            throw .update(.invalidNetworkField)
+        }
+        var fault = update.disabling
+        var usesReach = update.reachFamily != nil, usesUnreach = update.unreachFamily != nil
+        for (family, nlri) in [(update.reachFamily, 0), (update.unreachFamily, 1)] {
+            guard let family else { continue }
+            let span = nlri == 0 ? update.reachNLRI : update.unreachNLRI
+            guard !Self.isSound(span, bits: family.addressBits) else { continue }
+            let found = update.nlriFault(inMultiprotocol: family, context: setting.context)
+            if case .sessionReset(let notification) = found.handling { throw notification }
+            fault = found
+            if update.reachFamily == family { usesReach = false }
+            if update.unreachFamily == family { usesUnreach = false }
+        }
+        if setting.trap != nil { trap(update, setting) }
+
+        let takesIPv4 = setting.context.families.contains(.ipv4Unicast)
+        if takesIPv4, !update.withdrawn.isEmpty { rib.withdraw(update.withdrawn, .ipv4Unicast, from: peer) }
+        if usesUnreach, let family = update.unreachFamily, !update.unreachNLRI.isEmpty {
+            rib.withdraw(update.unreachNLRI, family, from: peer)
+        }
+        var found: AttributeFault?
+        if takesIPv4, !update.nlri.isEmpty {
+            if let attributes = try attributes(of: update, .plain, setting, &found) {
+                rib.announce(update.nlri, .ipv4Unicast, from: peer, attributes: attributes)
+            } else {
+                rib.withdraw(update.nlri, .ipv4Unicast, from: peer)
+            }
+        }
+        if usesReach, let family = update.reachFamily, !update.reachNLRI.isEmpty {
+            let kind = family == .ipv4Unicast ? ReachKind.multiprotocolIPv4 : .multiprotocolIPv6
+            if let attributes = try attributes(of: update, kind, setting, &found) {
+                rib.announce(update.reachNLRI, family, from: peer, attributes: attributes)
+            } else {
+                rib.withdraw(update.reachNLRI, family, from: peer)
+            }
+        }
+        if !update.hasReachableNLRI { try examineWithoutNLRI(update, setting, slot, into: &effects) }
+        return fault ?? found
+    }
+
+    /// RFC 7606 §5.2, and End-of-RIB.
+    private mutating func examineWithoutNLRI(
+        _ update: borrowing UpdateMessage, _ setting: UpdateSetting, _ slot: SessionSlot, into effects: inout [Effect]
+    ) throws(NotificationMessage) {
+        if let family = update.endOfRIB {
+            if setting.context.families.contains(family) {
+                let i = Int(setting.peer.value)
+                if !neighbors[i]![slot]!.completeFamilies.contains(family) {
+                    neighbors[i]![slot]!.completeFamilies.insert(RouteFamilySet(family))
+                    event(.info, setting.peer, "\(family): End-of-RIB", into: &effects)
+                }
+            }
+            return
+        }
+        update.gatherBlock(into: &scratch.key)
+        guard !scratch.key.isEmpty || update.listFault != nil else { return }
+        let block = scratch.key
+        let fault = scratch.attributes.decode(
+            block: block.span.bytes, context: setting.context, hasReachableNLRI: false)
+        if case .sessionReset(let notification) = update.handling(of: fault)?.handling { throw notification }
+    }
+
+    /// The attributes for one field of announcements; `nil`: treat it as withdrawn.
+    @inline(__always)
+    private mutating func attributes(
+        of update: borrowing UpdateMessage, _ kind: ReachKind, _ setting: UpdateSetting, _ found: inout AttributeFault?
+    ) throws(NotificationMessage) -> AttributeHandle? {
+        let context = AttributeContext(setting.key | kind.rawValue << 2)
+        // A list that was cut short could look like a sound one that was seen before.
+        if update.listFault == nil, kind == .plain, update.isBlockContiguous {
+            if let known = rib.attributes(forKey: update.block, context: context) { return known }
+        }
+        var blockAt = 0
+        update.gatherBlock(into: &scratch.key)
+        if kind != .plain {
+            var prefix = ByteWriter(capacity: 33)
+            switch update.reachNextHop {
+            case .v4(let address): prefix.ipv4(address)
+            case .v6(let address): prefix.ipv6(address)
+            }
+            prefix.ipv6(update.reachLinkLocal ?? .any)
+            scratch.key.insert(contentsOf: prefix.bytes, at: 0)
+            blockAt = prefix.count
+        }
+        if update.listFault == nil, kind != .plain || !update.isBlockContiguous {
+            if let known = rib.attributes(forKey: scratch.key.span.bytes, context: context) { return known }
+        }
+        guard try validate(update, kind, blockAt, setting, &found) else { return nil }
+        // Local names, so that the views do not hold on to the whole instance.
+        let key = scratch.key, canonical = scratch.canonical.bytes
+        return rib.insertAttributes(key: key.span.bytes, context: context, canonical: canonical.span.bytes)
+    }
+
+    /// Reads the block at `blockAt` of the scratch key and writes its canonical form. False: treat as withdrawn.
+    private mutating func validate(
+        _ update: borrowing UpdateMessage, _ kind: ReachKind, _ blockAt: Int, _ setting: UpdateSetting,
+        _ found: inout AttributeFault?
+    ) throws(NotificationMessage) -> Bool {
+        let key = scratch.key
+        let own = scratch.attributes.decode(
+            block: key.span.bytes.extracting(blockAt..<key.count), context: setting.context, hasReachableNLRI: true)
+        var fault = update.handling(of: own)
+        func note(_ new: AttributeFault) {
+            if fault == nil || fault!.handling.strength < new.handling.strength { fault = new }
+        }
+        if kind == .plain, let missing = update.missingAttribute(in: scratch.attributes) { note(missing) }
+        if kind != .plain, !update.reachNextHop.isValidNextHop {
+            note(
+                AttributeFault(
+                    type: .mpReachNLRI, handling: .treatAsWithdraw, reason: "next hop is not a host address",
+                    notification: .update(.optionalAttributeError)))
+        }
+        if let firstAS = setting.firstAS, scratch.attributes.neighborAS != firstAS {
+            // RFC 7606 §7.2
+            note(
+                AttributeFault(
+                    type: .asPath, handling: .treatAsWithdraw, reason: "the first AS is not the neighbor's",
+                    notification: .update(.malformedASPath)))
+        }
+        if let fault {
+            if found == nil || found!.handling.strength < fault.handling.strength { found = fault }
+            switch fault.handling {
+            case .attributeDiscard: break
+            case .treatAsWithdraw, .disableAddressFamily: return false
+            case .sessionReset(let notification): throw notification
+            }
+        }
+        // RFC 4456 §8: a route of our own that came back.
+        if scratch.attributes.isReflectedBack { return false }
+        scratch.canonical.bytes.removeAll(keepingCapacity: true)
+        switch (kind, update.reachNextHop) {
+        case (.multiprotocolIPv4, .v4(let address)): scratch.attributes.setNextHop(address)
+        // RFC 4760 §3: NEXT_HOP beside MP_REACH_NLRI is ignored.
+        case (.multiprotocolIPv6, _): scratch.attributes.setNextHop(nil)
+        default: break
+        }
+        var reach: MultiprotocolNextHop?
+        if kind == .multiprotocolIPv6, case .v6(let address) = update.reachNextHop {
+            reach = MultiprotocolNextHop(global: address, linkLocal: update.reachLinkLocal ?? .any)
+        }
+        scratch.attributes.encode(into: &scratch.canonical, fourOctetAS: true, reach: reach)
+        return true
+    }
+
+    /// The position of an AS in the table of checked ones, plus one; 0 for no check.
+    private mutating func checkedASIndex(_ asNumber: ASNumber?) -> UInt32 {
+        guard let asNumber else { return 0 }
+        if let at = checkedAS.firstIndex(of: asNumber) { return UInt32(at) + 1 }
+        checkedAS.append(asNumber)
+        return UInt32(checkedAS.count)
+    }
+
+    /// RFC 7606 §5.3: every length is in range and the last prefix ends with the field.
+    @inline(__always)
+    static func isSound(_ nlri: RawSpan, bits: UInt8) -> Bool {
+        let count = nlri.byteCount
+        var i = 0
+        while i < count {
+            let length = unsafe nlri.unsafeLoadUnaligned(fromByteOffset: i, as: UInt8.self)
+            if length > bits { return false }
+            i &+= 1 &+ Int((UInt16(length) &+ 7) >> 3)
+        }
+        return i == count
+    }
+
+    /// RFC 4271 §6.7
+    private mutating func enforceMaximum(
+        _ peer: PeerIndex, _ slot: SessionSlot, at now: Instant, into effects: inout [Effect]
+    ) -> NotificationMessage? {
+        let i = Int(peer.value)
+        guard let neighbor = neighbors[i] else { return nil }
+        for family in neighbor.configuration.families where family.maximumPrefixes > 0 {
+            let count = rib.prefixCount(peer, family.family)
+            let maximum = Int(family.maximumPrefixes)
+            if count > maximum, !family.warningOnly {
+                let notification = NotificationMessage.maximumPrefixes(family.family, family.maximumPrefixes)
+                event(.warning, peer, "\(family.family): more than \(maximum) prefixes", into: &effects)
+                run(
+                    .automaticStop(notification), peer, slot, reason: "more than \(maximum) prefixes", at: now,
+                    into: &effects)
+                block(peer, restartMinutes: family.restartMinutes, at: now)
+                return nil
+            }
+            if count * 100 > maximum * Int(family.warningPercent), !neighbor.warnedFamilies.contains(family.family) {
+                neighbors[i]!.warnedFamilies.insert(RouteFamilySet(family.family))
+                event(
+                    .warning, peer, "\(family.family): \(count) of at most \(maximum) prefixes", into: &effects)
+            }
+        }
+        return nil
+    }
+
+    /// Keeps a neighbour down until its restart time is over, or until an operator clears it.
+    private mutating func block(_ peer: PeerIndex, restartMinutes: UInt16, at now: Instant) {
+        let i = Int(peer.value)
+        neighbors[i]!.isBlocked = true
+        let key = timer(.idleHold, peer, .own)
+        timers.cancel(key)
+        if restartMinutes > 0 { timers.set(key, at: now + .minutes(Int(restartMinutes))) }
+    }
+
+    // MARK: failure injection
+
+    /// The configuration's hidden key: dies on an announcement of one prefix, for the proof of quarantine (DESIGN §7).
+    private func trap(_ update: borrowing UpdateMessage, _ setting: UpdateSetting) {
+        switch setting.trap {
+        case .v4(let prefix):
+            if Self.contains(update.nlri, prefix) { preconditionFailure("failure injection: \(prefix) was announced") }
+            if update.reachFamily == .ipv4Unicast, Self.contains(update.reachNLRI, prefix) {
+                preconditionFailure("failure injection: \(prefix) was announced")
+            }
+        case .v6(let prefix):
+            if update.reachFamily == .ipv6Unicast, Self.contains(update.reachNLRI, prefix) {
+                preconditionFailure("failure injection: \(prefix) was announced")
+            }
+        case nil: break
+        }
+    }
+
+    private static func contains<Prefix: NLRIPrefix>(_ nlri: RawSpan, _ prefix: Prefix) -> Bool {
+        var reader = NLRIReader(nlri)
+        while let next = try? reader.next(Prefix.self) {
+            if next == prefix { return true }
+        }
+        return false
+    }
+}

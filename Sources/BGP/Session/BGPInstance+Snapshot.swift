@@ -1,0 +1,93 @@
+import Machine
+import Records
+import Wire
+
+extension BGPInstance: Snapshotting {
+    public func write(to writer: inout SnapshotWriter) {
+        writer.write(random.state)
+        writer.write(configuration != nil)
+        if let configuration { writer.writeCodable(configuration) }
+        writer.writeList(neighbors) { neighbor, w in
+            w.write(neighbor != nil)
+            neighbor?.write(to: &w)
+        }
+        writer.writeBlock(establishedPeers.map(\.value))
+        writer.writeBlock(lingering.map(\.value))
+        timers.write(to: &writer) { $0.write(to: &$1) }
+        writer.write(needsHousekeeping)
+        writer.writeList(trackedNextHops) { $0.write(to: &$1) }
+        writer.writeList(nextHopStates) { state, w in
+            switch state {
+            case .unreachable: w.write(false)
+            case .reachable(let metric):
+                w.write(true)
+                w.write(metric)
+            }
+        }
+        writer.writeBlock(checkedAS.map(\.raw))
+        rib.write(to: &writer)
+    }
+
+    public init(from reader: inout SnapshotReader) throws(DecodeError) {
+        self.init(seed: 0)
+        random.state = try reader.read()
+        if try reader.readBool() { configuration = try reader.readCodable(BGPConfiguration.self) }
+        neighbors = try reader.readList { r throws(DecodeError) -> Neighbor? in
+            try r.readBool() ? try Neighbor(from: &r) : nil
+        }
+        guard neighbors.count <= 4096 else { throw DecodeError("neighbors", at: reader.position, .badLength) }
+        establishedPeers = try reader.readBlock(of: UInt16.self).map { PeerIndex($0) }
+        lingering = try reader.readBlock(of: UInt32.self).map { ConnectionID($0) }
+        timers = try TimerTable(from: &reader) { r throws(DecodeError) in try SessionTimer(from: &r) }
+        needsHousekeeping = try reader.readBool()
+        trackedNextHops = try reader.readList { r throws(DecodeError) in try IPAddress(from: &r) }
+        nextHopStates = try reader.readList { r throws(DecodeError) -> NextHopState in
+            try r.readBool() ? .reachable(metric: try r.read()) : .unreachable
+        }
+        checkedAS = try reader.readBlock(of: UInt32.self).map { ASNumber($0) }
+        rib = try RIB(from: &reader)
+        // What the rest of the code takes for granted about these must hold for any bytes.
+        guard trackedNextHops.count == nextHopStates.count,
+            establishedPeers.allSatisfy({ neighbor($0)?.establishedSlot != nil })
+        else { throw DecodeError("BGP state", at: reader.position, .badValue) }
+        for i in neighbors.indices {
+            guard let neighbor = neighbors[i] else { continue }
+            for slot in [SessionSlot.own, .incoming] {
+                guard let connection = neighbor[slot]?.connection else { continue }
+                owners[connection] = Owner(peer: PeerIndex(UInt16(i)), slot: slot)
+            }
+        }
+    }
+}
+
+extension BGPInstance {
+    /// Equal on two controllers at equal log indices. Costs a few words per session; the RIB keeps its own current.
+    public var digest: StateDigest {
+        var digest = StateDigest()
+        digest.mix(random.state)
+        digest.mix(rib.digest.value)
+        for (i, neighbor) in neighbors.enumerated() {
+            guard let neighbor else { continue }
+            digest.mix(UInt64(i))
+            digest.mix(UInt64(neighbor.failures) << 1 | (neighbor.isBlocked ? 1 : 0))
+            mix(neighbor.own, into: &digest)
+            if let incoming = neighbor.incoming { mix(incoming, into: &digest) }
+        }
+        digest.mix(UInt64(trackedNextHops.count) << 32 | UInt64(lingering.count))
+        digest.mix(UInt64(bitPattern: timers.next?.nanoseconds ?? -1))
+        return digest
+    }
+
+    private func mix(_ session: Session, into digest: inout StateDigest) {
+        let flags = UInt64(session.machine.state.rawValue) | (session.isConnecting ? 8 : 0) | (session.isOpen ? 16 : 0)
+        digest.mix(flags << 32 | UInt64(session.connection?.value ?? 0))
+        guard session.isOpen else { return }
+        digest.mix(session.sentOffset)
+        digest.mix(session.acknowledgedOffset)
+        digest.mix(UInt64(session.machine.holdTime) << 32 | UInt64(session.machine.connectRetryCounter))
+        digest.mix(UInt64(bitPattern: session.holdDeadline?.nanoseconds ?? -1))
+        digest.mix(UInt64(bitPattern: session.lastSent.nanoseconds))
+        digest.mix(UInt64(session.remoteOpen?.identifier.raw ?? 0))
+        digest.mix(session.partial.span.bytes)
+    }
+}
