@@ -7,6 +7,7 @@ ends. Nothing is ever looked up by name: other routers may run on the same machi
 import atexit
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -48,6 +49,8 @@ def _die_with_parent():
     # If this script is killed outright, no daemon may stay behind in a namespace. A new session keeps the
     # terminal's Ctrl-C away from the daemons: they are ended in order by the clean-up instead.
     os.setsid()
+    # Writing a core of some hundred MB would hold a crashed process, and its sockets, for seconds.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
