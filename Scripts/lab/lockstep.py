@@ -54,7 +54,7 @@ def router_configuration(neighbours, poison=False):
             lines.append(f"      password: {n.password}")
     lines += ["testing:", "  enabled: true"]
     if poison:
-        lines.append(f"  trap-prefix: {POISON_PREFIX}")
+        lines.append(f"  trap-on-prefix: {POISON_PREFIX}")
     return "\n".join(lines) + "\n"
 
 
