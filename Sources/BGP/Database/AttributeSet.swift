@@ -71,7 +71,7 @@ struct AttributeSet: BitwiseCopyable, Sendable {
 }
 
 /// Attribute types that the database looks into.
-enum AttributeType {
+enum AttributeCode {
     static let origin: UInt8 = 1
     static let asPath: UInt8 = 2
     static let nextHop: UInt8 = 3

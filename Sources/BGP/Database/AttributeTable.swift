@@ -191,22 +191,22 @@ struct AttributeTable: Sendable {
         let parameters = parameters
         forEachAttribute(canonical) { _, type, value in
             switch type {
-            case AttributeType.origin where value.byteCount >= 1:
+            case AttributeCode.origin where value.byteCount >= 1:
                 origin = value.u8(0)
-            case AttributeType.asPath:
+            case AttributeCode.asPath:
                 let path = ASPathSummary(value, ownAS: parameters.routerAS)
                 pathLength = path.length
                 set.neighborAS = path.neighborAS
                 set.ownASCount = path.ownASCount
-            case AttributeType.nextHop where value.byteCount == 4:
+            case AttributeCode.nextHop where value.byteCount == 4:
                 nextHop = .v4(IPv4Address(raw: value.u32(0)))
-            case AttributeType.med where value.byteCount == 4:
+            case AttributeCode.med where value.byteCount == 4:
                 set.med = value.u32(0)
                 set.flags.insert(.hasMED)
-            case AttributeType.localPreference where value.byteCount == 4:
+            case AttributeCode.localPreference where value.byteCount == 4:
                 localPreference = value.u32(0)
                 set.flags.insert(.hasLocalPreference)
-            case AttributeType.communities:
+            case AttributeCode.communities:
                 var i = 0
                 while i &+ 4 <= value.byteCount {
                     let community = value.u32(i)
@@ -217,17 +217,17 @@ struct AttributeTable: Sendable {
                     }
                     i &+= 4
                 }
-            case AttributeType.originatorID where value.byteCount == 4:
+            case AttributeCode.originatorID where value.byteCount == 4:
                 set.originatorID = value.u32(0)
                 if set.originatorID == parameters.routerID { set.flags.insert(.isReflectedBack) }
-            case AttributeType.clusterList:
+            case AttributeCode.clusterList:
                 set.clusterCount = UInt16(truncatingIfNeeded: value.byteCount / 4)
                 var i = 0
                 while i &+ 4 <= value.byteCount {
                     if value.u32(i) == parameters.clusterID { set.flags.insert(.isReflectedBack) }
                     i &+= 4
                 }
-            case AttributeType.mpReach where value.byteCount >= 20:
+            case AttributeCode.mpReach where value.byteCount >= 20:
                 // AFI, SAFI, length of next hop; of a pair (RFC 2545 §3) the global address comes first.
                 nextHop = .v6(IPv6Address(high: value.u64(4), low: value.u64(12)))
                 set.flags.insert(.isIPv6)

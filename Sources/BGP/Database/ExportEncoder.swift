@@ -29,30 +29,30 @@ struct ExportEncoder {
         func addLocalPreference(_ out: inout [UInt8]) {
             if p.isExternal || hasLocalPreference || wroteLocalPreference { return }
             wroteLocalPreference = true
-            out.append(contentsOf: [0x40, AttributeType.localPreference, 4])
+            out.append(contentsOf: [0x40, AttributeCode.localPreference, 4])
             Self.append(p.defaultLocalPreference, to: &out)
         }
         func addAS4(_ type: UInt8, _ out: inout [UInt8]) {
             // RFC 6793 §3: optional transitive.
-            if type > AttributeType.as4Path, !as4Path.isEmpty {
-                Self.appendAttribute(0xc0, AttributeType.as4Path, as4Path, to: &out)
+            if type > AttributeCode.as4Path, !as4Path.isEmpty {
+                Self.appendAttribute(0xc0, AttributeCode.as4Path, as4Path, to: &out)
                 as4Path = []
             }
-            if type > AttributeType.as4Aggregator, !as4Aggregator.isEmpty {
-                Self.appendAttribute(0xc0, AttributeType.as4Aggregator, as4Aggregator, to: &out)
+            if type > AttributeCode.as4Aggregator, !as4Aggregator.isEmpty {
+                Self.appendAttribute(0xc0, AttributeCode.as4Aggregator, as4Aggregator, to: &out)
                 as4Aggregator = []
             }
         }
         forEachAttribute(canonical) { flags, type, value in
-            if type >= AttributeType.localPreference {
-                if type == AttributeType.localPreference { hasLocalPreference = true }
+            if type >= AttributeCode.localPreference {
+                if type == AttributeCode.localPreference { hasLocalPreference = true }
                 addLocalPreference(&out)
                 addAS4(type, &out)
             }
             switch type {
-            case AttributeType.asPath:
+            case AttributeCode.asPath:
                 path(value, to: &out, &as4Path)
-            case AttributeType.nextHop:
+            case AttributeCode.nextHop:
                 // RFC 4271 §5.1.3: ourselves towards external neighbours and wherever the route is our own; the received
                 // next hop towards internal ones.
                 var address = value.byteCount == 4 ? value.u32(0) : 0
@@ -63,9 +63,9 @@ struct ExportEncoder {
                     }
                     address = own.raw
                 }
-                out.append(contentsOf: [0x40, AttributeType.nextHop, 4])
+                out.append(contentsOf: [0x40, AttributeCode.nextHop, 4])
                 Self.append(address, to: &out)
-            case AttributeType.mpReach:
+            case AttributeCode.mpReach:
                 guard value.byteCount >= 20 else {
                     result.isSendable = false
                     return
@@ -81,22 +81,22 @@ struct ExportEncoder {
                     result.linkLocal = p.linkLocal
                 }
                 result.nextHop = address
-            case AttributeType.med:
+            case AttributeCode.med:
                 // RFC 4271 §5.1.4: what one AS gave us goes to no other.
                 if p.isExternal, !marks.contains(.medIsOurs) { return }
                 Self.copy(flags, type, value, to: &out)
-            case AttributeType.localPreference:
+            case AttributeCode.localPreference:
                 if !p.isExternal { Self.copy(flags, type, value, to: &out) }
-            case AttributeType.aggregator:
+            case AttributeCode.aggregator:
                 aggregator(flags, value, to: &out, &as4Aggregator)
-            case AttributeType.communities, AttributeType.largeCommunities:
+            case AttributeCode.communities, AttributeCode.largeCommunities:
                 if p.sendCommunities { Self.copy(flags, type, value, to: &out) }
-            case AttributeType.extendedCommunities:
+            case AttributeCode.extendedCommunities:
                 if p.sendCommunities { extendedCommunities(flags, value, to: &out) }
-            case AttributeType.originatorID, AttributeType.clusterList:
+            case AttributeCode.originatorID, AttributeCode.clusterList:
                 // RFC 4456 §8: non-transitive, within the AS.
                 if !p.isExternal { Self.copy(flags, type, value, to: &out) }
-            case AttributeType.origin, AttributeType.atomicAggregate:
+            case AttributeCode.origin, AttributeCode.atomicAggregate:
                 Self.copy(flags, type, value, to: &out)
             default:
                 // RFC 4271 §5: optional transitive attributes that we do not know go on with the partial bit.
@@ -120,7 +120,7 @@ struct ExportEncoder {
     private func path(_ value: RawSpan, to out: inout [UInt8], _ as4Path: inout [UInt8]) {
         let p = parameters
         if !p.isExternal, p.fourOctetAS {
-            Self.appendAttribute(0x40, AttributeType.asPath, value, to: &out)
+            Self.appendAttribute(0x40, AttributeCode.asPath, value, to: &out)
             return
         }
         // The path with four-octet numbers as it will be, then shrunk for a neighbour that wants two.
@@ -130,7 +130,7 @@ struct ExportEncoder {
             // The usual case without a detour.
             let size = value.byteCount + (fits ? 4 : 6)
             out.append(0x40)
-            out.append(AttributeType.asPath)
+            out.append(AttributeCode.asPath)
             out.append(UInt8(size))
             out.append(2)
             out.append(fits ? value.u8(1) + 1 : 1)
@@ -167,7 +167,7 @@ struct ExportEncoder {
                 }
             }
         }
-        Self.appendAttribute(0x40, AttributeType.asPath, octets, to: &out)
+        Self.appendAttribute(0x40, AttributeCode.asPath, octets, to: &out)
         // RFC 6793 §4.2.2: AS4_PATH when a number did not fit, without confederation segments.
         if !p.fourOctetAS, path.path.contains(where: { $0.numbers.contains { $0.raw > 0xffff } }) {
             for segment in path.path where segment.type <= 2 {
@@ -180,11 +180,11 @@ struct ExportEncoder {
 
     private func aggregator(_ flags: UInt8, _ value: RawSpan, to out: inout [UInt8], _ as4: inout [UInt8]) {
         if parameters.fourOctetAS || value.byteCount != 8 {
-            Self.copy(flags, AttributeType.aggregator, value, to: &out)
+            Self.copy(flags, AttributeCode.aggregator, value, to: &out)
             return
         }
         let number = ASNumber(value.u32(0))
-        out.append(contentsOf: [flags & ~0x10, AttributeType.aggregator, 6])
+        out.append(contentsOf: [flags & ~0x10, AttributeCode.aggregator, 6])
         out.append(UInt8(number.twoOctets >> 8))
         out.append(UInt8(number.twoOctets & 0xff))
         Self.append(value.u32(4), to: &out)
@@ -194,7 +194,7 @@ struct ExportEncoder {
     /// RFC 4360 §6: towards another AS only those of transitive types.
     private func extendedCommunities(_ flags: UInt8, _ value: RawSpan, to out: inout [UInt8]) {
         if !parameters.isExternal {
-            Self.copy(flags, AttributeType.extendedCommunities, value, to: &out)
+            Self.copy(flags, AttributeCode.extendedCommunities, value, to: &out)
             return
         }
         var kept: [UInt8] = []
@@ -203,7 +203,7 @@ struct ExportEncoder {
             if value.u8(i) & 0x40 == 0 { kept.append(contentsOf: [UInt8](copying: value.extracting(i..<(i + 8)))) }
             i += 8
         }
-        if !kept.isEmpty { Self.appendAttribute(flags, AttributeType.extendedCommunities, kept, to: &out) }
+        if !kept.isEmpty { Self.appendAttribute(flags, AttributeCode.extendedCommunities, kept, to: &out) }
     }
 
     // MARK: octets

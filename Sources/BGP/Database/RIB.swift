@@ -386,8 +386,3 @@ extension FamilyRIB {
     }
     func isBusy(_ source: Int) -> Bool { tasks.contains { $0.source == UInt16(source) } }
 }
-
-extension RIB: Snapshotting {
-    public func write(to writer: inout SnapshotWriter) {}
-    public init(from reader: inout SnapshotReader) throws(DecodeError) {}
-}

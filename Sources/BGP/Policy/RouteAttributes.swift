@@ -34,9 +34,9 @@ struct RouteAttributes: Hashable, Sendable {
         var a = RouteAttributes()
         forEachAttribute(canonical) { flags, type, value in
             switch type {
-            case AttributeType.origin where value.byteCount >= 1:
+            case AttributeCode.origin where value.byteCount >= 1:
                 a.origin = Origin(rawValue: value.u8(0)) ?? .incomplete
-            case AttributeType.asPath:
+            case AttributeCode.asPath:
                 var i = 0
                 while i + 2 <= value.byteCount {
                     let count = Int(value.u8(i + 1))
@@ -45,18 +45,18 @@ struct RouteAttributes: Hashable, Sendable {
                         Segment(type: value.u8(i), numbers: (0..<count).map { ASNumber(value.u32(i + 2 + 4 * $0)) }))
                     i += 2 + 4 * count
                 }
-            case AttributeType.nextHop where value.byteCount == 4:
+            case AttributeCode.nextHop where value.byteCount == 4:
                 a.nextHop = .v4(IPv4Address(raw: value.u32(0)))
-            case AttributeType.mpReach where value.byteCount >= 20:
+            case AttributeCode.mpReach where value.byteCount >= 20:
                 a.nextHop = .v6(IPv6Address(high: value.u64(4), low: value.u64(12)))
                 if value.u8(3) == 32, value.byteCount >= 36 {
                     a.linkLocal = IPv6Address(high: value.u64(20), low: value.u64(28))
                 }
-            case AttributeType.med where value.byteCount == 4: a.med = value.u32(0)
-            case AttributeType.localPreference where value.byteCount == 4: a.localPreference = value.u32(0)
-            case AttributeType.communities:
+            case AttributeCode.med where value.byteCount == 4: a.med = value.u32(0)
+            case AttributeCode.localPreference where value.byteCount == 4: a.localPreference = value.u32(0)
+            case AttributeCode.communities:
                 a.communities = (0..<(value.byteCount / 4)).map { Community(raw: value.u32(4 * $0)) }
-            case AttributeType.largeCommunities:
+            case AttributeCode.largeCommunities:
                 a.largeCommunities = (0..<(value.byteCount / 12)).map {
                     LargeCommunity(value.u32(12 * $0), value.u32(12 * $0 + 4), value.u32(12 * $0 + 8))
                 }
@@ -94,34 +94,34 @@ struct RouteAttributes: Hashable, Sendable {
                 pending.removeFirst()
             }
         }
-        header(0x40, AttributeType.origin, 1, &out)
+        header(0x40, AttributeCode.origin, 1, &out)
         out.u8(origin.rawValue)
-        header(0x40, AttributeType.asPath, path.reduce(0) { $0 + 2 + 4 * $1.numbers.count }, &out)
+        header(0x40, AttributeCode.asPath, path.reduce(0) { $0 + 2 + 4 * $1.numbers.count }, &out)
         for segment in path {
             out.u8(segment.type)
             out.u8(UInt8(segment.numbers.count))
             for number in segment.numbers { out.u32(number.raw) }
         }
         if case .v4(let address)? = nextHop {
-            header(0x40, AttributeType.nextHop, 4, &out)
+            header(0x40, AttributeCode.nextHop, 4, &out)
             out.ipv4(address)
         }
         if let med {
-            header(0x80, AttributeType.med, 4, &out)
+            header(0x80, AttributeCode.med, 4, &out)
             out.u32(med)
         }
         if let localPreference {
-            header(0x40, AttributeType.localPreference, 4, &out)
+            header(0x40, AttributeCode.localPreference, 4, &out)
             out.u32(localPreference)
         }
-        passOthers(below: Int(AttributeType.communities), &out)
+        passOthers(below: Int(AttributeCode.communities), &out)
         if !communities.isEmpty {
-            header(0xc0, AttributeType.communities, communities.count * 4, &out)
+            header(0xc0, AttributeCode.communities, communities.count * 4, &out)
             for community in communities { out.u32(community.raw) }
         }
-        passOthers(below: Int(AttributeType.mpReach), &out)
+        passOthers(below: Int(AttributeCode.mpReach), &out)
         if case .v6(let address)? = nextHop {
-            header(0x80, AttributeType.mpReach, linkLocal == nil ? 21 : 37, &out)
+            header(0x80, AttributeCode.mpReach, linkLocal == nil ? 21 : 37, &out)
             out.u16(2)
             out.u8(1)
             out.u8(linkLocal == nil ? 16 : 32)
@@ -129,9 +129,9 @@ struct RouteAttributes: Hashable, Sendable {
             if let linkLocal { out.ipv6(linkLocal) }
             out.u8(0)
         }
-        passOthers(below: Int(AttributeType.largeCommunities), &out)
+        passOthers(below: Int(AttributeCode.largeCommunities), &out)
         if !largeCommunities.isEmpty {
-            header(0xc0, AttributeType.largeCommunities, largeCommunities.count * 12, &out)
+            header(0xc0, AttributeCode.largeCommunities, largeCommunities.count * 12, &out)
             for c in largeCommunities {
                 out.u32(c.global)
                 out.u32(c.local1)

@@ -54,6 +54,8 @@ extension BGPInstance {
                     run(.updateError(fault), peer, slot, reason: "sent \(fault)", at: now, into: &effects)
                     return
                 }
+                // Too many prefixes end the session as well.
+                guard owners[connection] != nil else { return }
                 continue
             }
             if isEstablished, header.type == .keepalive {

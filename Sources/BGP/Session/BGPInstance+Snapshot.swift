@@ -6,7 +6,7 @@ extension BGPInstance: Snapshotting {
     public func write(to writer: inout SnapshotWriter) {
         writer.write(random.state)
         writer.write(configuration != nil)
-        if let configuration { writer.writeCodable(configuration) }
+        if let configuration { writer.writeCold(configuration) }
         writer.writeList(neighbors) { neighbor, w in
             w.write(neighbor != nil)
             neighbor?.write(to: &w)
@@ -31,7 +31,7 @@ extension BGPInstance: Snapshotting {
     public init(from reader: inout SnapshotReader) throws(DecodeError) {
         self.init(seed: 0)
         random.state = try reader.read()
-        if try reader.readBool() { configuration = try reader.readCodable(BGPConfiguration.self) }
+        if try reader.readBool() { configuration = try reader.readCold(BGPConfiguration.self) }
         neighbors = try reader.readList { r throws(DecodeError) -> Neighbor? in
             try r.readBool() ? try Neighbor(from: &r) : nil
         }

@@ -99,7 +99,7 @@ extension BGPInstance {
             description: neighbor.configuration.description, state: neighbor.state,
             isHeldDown: neighbor.configuration.isShutdown || neighbor.isBlocked,
             establishedAt: slot.flatMap { neighbor[$0]?.establishedAt?.nanoseconds },
-            flaps: neighbor.establishedCount - (slot == nil ? 0 : 1),
+            flaps: neighbor.establishedCount &- (slot == nil ? 0 : 1),
             messagesReceived: neighbor.counters.received.messages, messagesSent: neighbor.counters.sent.messages,
             prefixesReceived: RouteFamily.allCases.reduce(0) { $0 + rib.prefixCount(peer, $1) })
     }

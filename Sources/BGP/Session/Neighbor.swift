@@ -191,7 +191,7 @@ extension Optional where Wrapped == NotificationMessage {
 
 extension SnapshotWriter {
     /// A small value by its Codable form.
-    mutating func writeCodable(_ value: some Encodable) {
+    mutating func writeCold(_ value: some Encodable) {
         // Only a value that cannot be coded at all throws here: lists beyond the coder's bounds, which configuration
         // and messages never reach.
         guard let bytes = try? BinaryEncoder().encode(value) else { preconditionFailure("a cold value encodes") }
@@ -199,7 +199,7 @@ extension SnapshotWriter {
     }
 }
 extension SnapshotReader {
-    mutating func readCodable<T: Decodable>(_: T.Type = T.self) throws(DecodeError) -> T {
+    mutating func readCold<T: Decodable>(_: T.Type = T.self) throws(DecodeError) -> T {
         let at = position
         let bytes = try readBlock(of: UInt8.self)
         guard let value = try? BinaryDecoder().decode(T.self, from: bytes) else {
@@ -278,9 +278,9 @@ extension Session: Snapshotting {
         writer.writeBlock(partial)
         writer.write(sentOffset)
         writer.write(acknowledgedOffset)
-        writer.writeCodable(localOpen)
-        writer.writeCodable(remoteOpen)
-        writer.writeCodable(negotiated)
+        writer.writeCold(localOpen)
+        writer.writeCold(remoteOpen)
+        writer.writeCold(negotiated)
         writer.write(disabledFamilies.rawValue)
         writer.write(completeFamilies.rawValue)
         writer.write(holdDeadline)
@@ -316,9 +316,9 @@ extension Session: Snapshotting {
         partial = try reader.readBlock(of: UInt8.self)
         sentOffset = try reader.read()
         acknowledgedOffset = try reader.read()
-        localOpen = try reader.readCodable()
-        remoteOpen = try reader.readCodable()
-        negotiated = try reader.readCodable()
+        localOpen = try reader.readCold()
+        remoteOpen = try reader.readCold()
+        negotiated = try reader.readCold()
         disabledFamilies = RouteFamilySet(rawValue: try reader.read())
         completeFamilies = RouteFamilySet(rawValue: try reader.read())
         holdDeadline = try reader.readOptionalInstant()
@@ -330,7 +330,7 @@ extension Session: Snapshotting {
 
 extension Neighbor: Snapshotting {
     func write(to writer: inout SnapshotWriter) {
-        writer.writeCodable(configuration)
+        writer.writeCold(configuration)
         own.write(to: &writer)
         writer.write(incoming != nil)
         incoming?.write(to: &writer)
@@ -345,7 +345,7 @@ extension Neighbor: Snapshotting {
     }
 
     init(from reader: inout SnapshotReader) throws(DecodeError) {
-        configuration = try reader.readCodable()
+        configuration = try reader.readCold()
         own = try Session(from: &reader)
         if try reader.readBool() { incoming = try Session(from: &reader) }
         failures = try reader.read()
