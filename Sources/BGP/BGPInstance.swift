@@ -57,8 +57,6 @@ public struct BGPInstance: Machine, Sendable {
         /// From now on the state of this next hop is of interest; answer with `.nextHop` at once and at every change.
         case trackNextHop(IPAddress)
         case untrackNextHop(IPAddress)
-        /// The Loc-RIB began anew: no BGP route is left in the routing table.
-        case locRIBReset
         case event(Event)
     }
 

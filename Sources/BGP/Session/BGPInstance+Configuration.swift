@@ -29,16 +29,7 @@ extension BGPInstance {
             }
         }
         configuration = new
-        if isOther {
-            // Everything that was derived from our AS and identifier would have to be derived again.
-            rib = RIB(configuration: new, seed: random.next())
-            for address in trackedNextHops { effects.append(.untrackNextHop(address)) }
-            trackedNextHops = []
-            nextHopStates = []
-            effects.append(.locRIBReset)
-        } else {
-            rib.configure(new)
-        }
+        rib.configure(new)
         for wanted in new.neighbors {
             if let peer = peerIndex(wanted.address) {
                 adopt(wanted, peer, at: now)

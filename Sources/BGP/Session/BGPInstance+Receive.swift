@@ -165,7 +165,6 @@ extension BGPInstance {
         var firstAS: ASNumber?
         /// Context of the attribute table, without the kind of next hop.
         var key: UInt32
-        var trap: IPPrefix?
     }
 
     /// Which field a set of attributes stands for: the key of the attribute table begins with it.
@@ -191,7 +190,7 @@ extension BGPInstance {
             context: UpdateContext(
                 routerAS: configuration.routerAS, routerID: configuration.routerID, fourOctetAS: negotiated.fourOctetAS,
                 isInternal: isInternal, families: negotiated.families.subtracting(session.disabledFamilies)),
-            firstAS: firstAS, key: 0, trap: configuration.testing.trapOnPrefix)
+            firstAS: firstAS, key: 0)
         setting.key = UInt32(setting.context.attributeKey) | checkedASIndex(firstAS) << 4
         var count: UInt64 = 0
         var worst: AttributeFault?
@@ -265,7 +264,6 @@ extension BGPInstance {
             if update.reachFamily == family { usesReach = false }
             if update.unreachFamily == family { usesUnreach = false }
         }
-        if setting.trap != nil { trap(update, setting) }
 
         let takesIPv4 = setting.context.families.contains(.ipv4Unicast)
         if takesIPv4, !update.withdrawn.isEmpty { rib.withdraw(update.withdrawn, .ipv4Unicast, from: peer) }
@@ -451,31 +449,5 @@ extension BGPInstance {
         let key = timer(.idleHold, peer, .own)
         timers.cancel(key)
         if restartMinutes > 0 { timers.set(key, at: now + .minutes(Int(restartMinutes))) }
-    }
-
-    // MARK: failure injection
-
-    /// The configuration's hidden key: dies on an announcement of one prefix, for the proof of quarantine (DESIGN §7).
-    private func trap(_ update: borrowing UpdateMessage, _ setting: UpdateSetting) {
-        switch setting.trap {
-        case .v4(let prefix):
-            if Self.contains(update.nlri, prefix) { preconditionFailure("failure injection: \(prefix) was announced") }
-            if update.reachFamily == .ipv4Unicast, Self.contains(update.reachNLRI, prefix) {
-                preconditionFailure("failure injection: \(prefix) was announced")
-            }
-        case .v6(let prefix):
-            if update.reachFamily == .ipv6Unicast, Self.contains(update.reachNLRI, prefix) {
-                preconditionFailure("failure injection: \(prefix) was announced")
-            }
-        case nil: break
-        }
-    }
-
-    private static func contains<Prefix: NLRIPrefix>(_ nlri: RawSpan, _ prefix: Prefix) -> Bool {
-        var reader = NLRIReader(nlri)
-        while let next = try? reader.next(Prefix.self) {
-            if next == prefix { return true }
-        }
-        return false
     }
 }
