@@ -25,6 +25,7 @@ class Neighbour:
     hold: int = 9
     passive: bool = False
     password: Optional[str] = None
+    retry_at_once: bool = False      # no growing pause after a failure
 
     @property
     def family(self):

@@ -21,9 +21,9 @@ def _arguments(program, words):
         prog=f"Scripts/{program}",
         description="Two lockstepd, one router, real peers in namespaces; controllers fail while updates flow.")
     parser.add_argument("--quick", action="store_true", help="a small table (20,000 routes)")
-    parser.add_argument("--kind", action="append", choices=failures.KINDS + failures.LINK_KINDS + ("control", "all"),
+    parser.add_argument("--kind", action="append", choices=failures.KINDS + failures.OTHER_KINDS + ("control", "all"),
                         help="the failure; may be given several times (default: kill; all: every kind of a controller's"
-                             " own; cut and unplug only when named)")
+                             " own; cut, unplug and hostile only when named)")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="each kind so many times")
     parser.add_argument("--offload", choices=("on", "off"), default="on", help="veth offloads (default: on, as veth has them)")
     parser.add_argument("--keep", action="store_true", help="leave the lab running at the end, until Ctrl-C")
@@ -80,6 +80,8 @@ class Session:
             f" (offloads {options.offload}, hold time {hold} s)")
         prepared = table.prepare(os.path.join(lab.folder, "table"), count4, count6)
         say(f"table: {prepared.count4:,} IPv4 and {prepared.count6:,} IPv6 routes ({prepared.source})")
+        if "hostile" in self.kinds:
+            lab.add_hostile()
         if options.router == "lockstep":
             lab.router = Pair(lab.controllers, os.path.join(lab.folder, "pair"), lab.router_neighbours, programs,
                               arbiter=options.arbiter, poison="poison" in self.kinds)

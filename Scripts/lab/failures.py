@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 
 from . import judge
 from .lockstep import POISON_PREFIX
-from .processes import LabError, say, wait_until
+from .processes import LabError, peak_memory, say, wait_until
 
 KINDS = ("graceful", "kill", "freeze", "crash", "trap", "hang", "standby", "poison")
-# Failures of cables, not of controllers: only when asked for by name.
+# Not failures of controllers: only when asked for by name.
 LINK_KINDS = ("cut", "unplug")
+OTHER_KINDS = LINK_KINDS + ("hostile",)
 _SWITCHING = ("graceful", "kill", "freeze", "crash", "trap", "hang", "poison", "unplug")
 WHAT = {
     "graceful": "the operator asks for a switchover",
@@ -32,6 +33,7 @@ WHAT = {
     "poison": "a peer announces a prefix on which every engine traps",
     "cut": "the redundancy link is cut for two seconds",
     "unplug": "the active loses its port on the LAN for some seconds",
+    "hostile": "a neighbour sends garbage, floods, blind resets and mutated UPDATEs",
     "control": "redundancy off: the only controller is killed and started again",
 }
 # Milliseconds that must not be exceeded by the 99th percentile (the project's figures to reach).
@@ -116,6 +118,16 @@ def _strike(kind, active, standby, lab):
     if kind == "unplug":
         at = time.time()
         lab.topology.set_link(active.namespace, "svc0", False)
+        return at
+    if kind == "hostile":
+        at = time.time()
+        memory = [peak_memory(p.pid) for p in lab.router.processes()]
+        sent = lab.attack(seed=1 + int(at))
+        grown = [after - before for after, before in zip([peak_memory(p.pid) for p in lab.router.processes()], memory)]
+        say("sent: " + ", ".join(f"{n:,} {what}" for what, n in sent.items())
+            + "; memory grew by " + " and ".join(f"{g / 1e6:.1f} MB" for g in grown))
+        if max(grown, default=0) > 100e6:
+            raise LabError("the attack made a controller grow by more than 100 MB")
         return at
     raise LabError(f"unknown kind of failure {kind}")
 
@@ -288,6 +300,8 @@ def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
         for _, text in incidents:
             name = text.split(" (")[0]
             outcome.disturbances[name] = outcome.disturbances.get(name, 0) + 1
+    elif kind == "hostile":
+        incidents = []      # the attacker forges the peers' addresses: the wire says nothing here, the peers do
     else:
         outcome.disturbances = told.disturbances()
     outcome.incidents = [(round(at - struck, 4), text) for at, text in incidents]

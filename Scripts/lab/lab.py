@@ -1,17 +1,20 @@
 """One whole lab: topology, peers, loader, sink and the router in the middle."""
 
+import json
 import os
 import shutil
+import sys
 import time
 
 from . import judge
 from .blaster import Blaster, LineProgram, build
 from .daemons import MAKES, Neighbour
-from .processes import LabError, on_exit, say, wait_until
-from .topology import ROUTER4, ROUTER6, ROUTER_AS, Topology, make_folder, require_root
+from .processes import LabError, on_exit, run, wait_until
+from .topology import ROUTER4, ROUTER6, ROUTER_AS, VIRTUAL_MAC, Topology, make_folder, require_root
 from .witness import Capture, read_capture
 
 _LOADER = ("198.18.0.21", "2001:db8:18::21", 65021)
+_HOSTILE = ("198.18.0.66", "2001:db8:18::66", 65066)
 _SINK = ("198.18.0.22", "2001:db8:18::22", 65022)
 
 # OpenBGPD needs the kernel's TCP_MD5SIG through PF_KEY, which a namespace may not have.
@@ -47,7 +50,25 @@ class Lab:
         self.sink_namespace = self.topology.add_host("sink", _SINK[0], _SINK[1])
         self._neighbour("loader", *_LOADER)
         self._neighbour("sink", *_SINK)
+        self.hostile_namespace = None
         self.capture = None
+
+    def add_hostile(self):
+        """One more neighbour, which means no good. Before the router starts."""
+        self.hostile_namespace = self.topology.add_host("hostile", _HOSTILE[0], _HOSTILE[1])
+        self.addresses["hostile"] = _HOSTILE[:2]
+        self.router_neighbours.append(Neighbour(_HOSTILE[0], _HOSTILE[2], 30, passive=True, retry_at_once=True))
+
+    def attack(self, seed):
+        """Lets the hostile neighbour have its way; returns what it sent."""
+        victims = []
+        for namespace in (self.loader_namespace, self.sink_namespace):
+            for line in run("ip", "netns", "exec", namespace, "ss", "-Htn4", "dport", "=", ":179").splitlines():
+                victims += ["--victim", line.split()[3]]
+        text = run("ip", "netns", "exec", self.hostile_namespace, sys.executable, "-m", "lab.hostile",
+                   "--local", _HOSTILE[0], "--remote", ROUTER4, "--remote6", ROUTER6, "--mac", VIRTUAL_MAC,
+                   "--asn", _HOSTILE[2], "--seed", seed, *victims, timeout=120)
+        return json.loads(text)
 
     def _neighbour(self, name, a4, a6, asn, password=None):
         self.addresses[name] = (a4, a6)

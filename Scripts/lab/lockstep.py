@@ -49,7 +49,8 @@ def router_configuration(neighbours, poison=False):
                   f"      passive: {'true' if n.passive else 'false'}",
                   "      import: accept-all",
                   "      export: accept-all",
-                  f"      timers: {{hold: {n.hold}, connect-retry: 2}}"]
+                  f"      timers: {{hold: {n.hold}, connect-retry: 2"
+                  + (", idle-hold: 1, idle-hold-maximum: 1}" if n.retry_at_once else "}")]
         if n.password:
             lines.append(f"      password: {n.password}")
     lines += ["testing:", "  enabled: true"]
