@@ -1,3 +1,109 @@
 #ifndef CHOST_H
 #define CHOST_H
+
+// What Swift cannot say: headers that the Glibc module leaves out, macros, variadic calls, atomics on mapped memory,
+// and a signal handler that may not allocate, lock or call into any runtime.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+// MARK: clocks
+
+/// Nanoseconds of CLOCK_BOOTTIME: monotonic, and the same for all processes of a machine.
+static inline int64_t chost_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+// MARK: atomics on memory that other processes map or that the signal handler reads
+
+static inline uint64_t chost_load(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
+static inline void chost_store(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_SEQ_CST); }
+static inline bool chost_compare_exchange(uint64_t *word, uint64_t expected, uint64_t desired) {
+    return __atomic_compare_exchange_n(word, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t chost_load_relaxed(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }
+static inline void chost_store_relaxed(uint64_t *word, uint64_t value) {
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+// MARK: locks that belong to the open file and that the kernel drops with the process
+
+/// Takes one octet's exclusive OFD lock without waiting. Returns 0, or the errno.
+int chost_lock(int fd, off_t octet);
+/// 1 when somebody else holds that octet's lock, 0 when nobody does, -1 on error.
+int chost_is_locked(int fd, off_t octet);
+
+// MARK: sending a burst
+
+/// One frame for chost_send_burst.
+struct chost_frame {
+    const void *bytes;
+    size_t count;
+};
+/// Sends up to 64 frames by one system call. Returns how many were taken, or -errno when none was.
+int chost_send_burst(int fd, const struct chost_frame *frames, unsigned count);
+
+// MARK: threads and memory
+
+/// Names the calling thread as `ps -L` and `perf` show it (15 octets at most).
+void chost_name_thread(const char *name);
+/// Asks for SCHED_FIFO of the given priority for the calling thread. Returns 0 or the errno.
+int chost_realtime(int priority);
+/// Sets the nice value of the calling thread alone. Returns 0 or the errno.
+int chost_nice(int value);
+/// mlockall(MCL_CURRENT | MCL_FUTURE). Returns 0 or the errno.
+int chost_lock_memory(void);
+
+// MARK: what this process may do
+
+/// Whether the effective capability set holds CAP_NET_RAW (13) or any other.
+bool chost_has_capability(int capability);
+
+// MARK: interfaces
+
+/// IFF_* flags of a network device, or -errno.
+int chost_interface_flags(const char *name);
+/// The device's MTU, or -errno.
+int chost_interface_mtu(const char *name);
+/// The device's Ethernet address into `mac`; 0 or -errno.
+int chost_interface_mac(const char *name, uint8_t mac[6]);
+
+// MARK: the dying gasp
+
+/// Prepares the message that the signal handler sends when this process crashes (DESIGN §7).
+///
+/// `fd` is a connected datagram socket. `message` (at most 256 octets) is copied. At `index_offset` the handler writes
+/// the word at `applying`, big-endian; then it appends the SipHash-2-4 of the whole under `key`, 8 octets little-endian,
+/// so that nobody else on the link can make a twin believe that we died. May be called again whenever the message,
+/// the key or the socket changes; `fd` -1 switches the gasp off.
+int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset, const uint8_t key[16]);
+/// The word in which the engine notes the record being applied. It lives as long as the process.
+uint64_t *chost_gasp_applying(void);
+/// Installs the handler for SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP and SIGFPE. Returns 0 or the errno.
+int chost_gasp_install(void);
+/// Gives the calling thread the alternate stack on which a stack overflow can still gasp. Returns 0 or the errno.
+int chost_gasp_thread_stack(void);
+/// SipHash-2-4.
+uint64_t chost_siphash(const uint8_t key[16], const void *bytes, size_t count);
+
+// MARK: failing on purpose, for tests of the gasp
+
+void chost_crash_by_null(void);
+/// fork, for tests that need a process to die.
+int chost_fork(void);
+
+/// Frees this process's sockets at once when it is killed, however large its memory (see CHost.c). 0 or the errno.
+int chost_keep_memory(void);
+
 #endif

@@ -1,0 +1,126 @@
+#define _GNU_SOURCE
+#include "CHost.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+// Two buffers: preparing writes the one that is not in force and then publishes it with one store, so that a crash in
+// the middle of preparing still finds a whole message.
+enum { message_most = 256 };
+struct gasp {
+    int fd;
+    size_t count;
+    size_t index_offset;
+    uint8_t key[16];
+    uint8_t bytes[message_most + 8];
+};
+static struct gasp gasps[2];
+static _Atomic int in_force = -1;
+static _Atomic int has_gasped = 0;
+static uint64_t applying;
+
+uint64_t *chost_gasp_applying(void) { return &applying; }
+
+#define ROTATE(x, b) (uint64_t)(((x) << (b)) | ((x) >> (64 - (b))))
+#define SIPROUND                                                                                                       \
+    do {                                                                                                               \
+        v0 += v1; v1 = ROTATE(v1, 13); v1 ^= v0; v0 = ROTATE(v0, 32);                                                  \
+        v2 += v3; v3 = ROTATE(v3, 16); v3 ^= v2;                                                                       \
+        v0 += v3; v3 = ROTATE(v3, 21); v3 ^= v0;                                                                       \
+        v2 += v1; v1 = ROTATE(v1, 17); v1 ^= v2; v2 = ROTATE(v2, 32);                                                  \
+    } while (0)
+
+static uint64_t load_little(const uint8_t *bytes, size_t count) {
+    uint64_t word = 0;
+    for (size_t i = 0; i < count; i++) word |= (uint64_t)bytes[i] << (8 * i);
+    return word;
+}
+
+uint64_t chost_siphash(const uint8_t key[16], const void *input, size_t count) {
+    const uint8_t *bytes = input;
+    uint64_t k0 = load_little(key, 8), k1 = load_little(key + 8, 8);
+    uint64_t v0 = k0 ^ 0x736f6d6570736575ull, v1 = k1 ^ 0x646f72616e646f6dull;
+    uint64_t v2 = k0 ^ 0x6c7967656e657261ull, v3 = k1 ^ 0x7465646279746573ull;
+    size_t whole = count & ~(size_t)7;
+    for (size_t i = 0; i < whole; i += 8) {
+        uint64_t m = load_little(bytes + i, 8);
+        v3 ^= m;
+        SIPROUND; SIPROUND;
+        v0 ^= m;
+    }
+    uint64_t last = (uint64_t)count << 56 | load_little(bytes + whole, count - whole);
+    v3 ^= last;
+    SIPROUND; SIPROUND;
+    v0 ^= last;
+    v2 ^= 0xff;
+    SIPROUND; SIPROUND; SIPROUND; SIPROUND;
+    return v0 ^ v1 ^ v2 ^ v3;
+}
+
+int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset, const uint8_t key[16]) {
+    if (fd < 0) {
+        atomic_store(&in_force, -1);
+        return 0;
+    }
+    if (count > message_most || index_offset > count || count - index_offset < 8) return EINVAL;
+    int next = atomic_load(&in_force) == 0 ? 1 : 0;
+    struct gasp *gasp = &gasps[next];
+    gasp->fd = fd;
+    gasp->count = count;
+    gasp->index_offset = index_offset;
+    memcpy(gasp->key, key, 16);
+    memcpy(gasp->bytes, message, count);
+    atomic_store(&in_force, next);
+    return 0;
+}
+
+// Only async-signal-safe calls from here on (signal-safety(7)): send, sigaction, raise.
+static void gasp_and_die(int number) {
+    int which = atomic_load(&in_force);
+    if (which >= 0 && !atomic_exchange(&has_gasped, 1)) {
+        struct gasp *gasp = &gasps[which];
+        uint64_t index = __atomic_load_n(&applying, __ATOMIC_SEQ_CST);
+        for (int i = 0; i < 8; i++) gasp->bytes[gasp->index_offset + i] = (uint8_t)(index >> (56 - 8 * i));
+        uint64_t tag = chost_siphash(gasp->key, gasp->bytes, gasp->count);
+        for (int i = 0; i < 8; i++) gasp->bytes[gasp->count + i] = (uint8_t)(tag >> (8 * i));
+        // Twice, because a datagram may be lost and the twin takes the first and ignores the second.
+        send(gasp->fd, gasp->bytes, gasp->count + 8, MSG_DONTWAIT | MSG_NOSIGNAL);
+        send(gasp->fd, gasp->bytes, gasp->count + 8, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    // The default action (a core, and the right exit status for whoever waits) follows when the handler returns and
+    // the instruction faults again, or by the raised signal as soon as it is unblocked.
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    sigaction(number, &action, NULL);
+    raise(number);
+}
+
+int chost_gasp_install(void) {
+    static const int numbers[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP, SIGFPE};
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = gasp_and_die;
+    action.sa_flags = SA_ONSTACK;
+    sigfillset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (sigaction(numbers[i], &action, NULL) != 0) return errno;
+    return chost_gasp_thread_stack();
+}
+
+int chost_gasp_thread_stack(void) {
+    const size_t size = 64 * 1024;
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return errno;
+    stack_t stack = {.ss_sp = memory, .ss_size = size, .ss_flags = 0};
+    return sigaltstack(&stack, NULL) == 0 ? 0 : errno;
+}
+
+void chost_crash_by_null(void) {
+    volatile int *nowhere = NULL;
+    *nowhere = 1;
+}

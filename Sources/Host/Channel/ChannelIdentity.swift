@@ -1,0 +1,154 @@
+import Crypto
+import Foundation
+import NIOCore
+import NIOSSL
+import Records
+import X509
+
+/// How the two controllers know each other on the replication channel.
+public enum ChannelSecurity: Sendable {
+    /// A secret that both hold. Each controller derives from it both key pairs, its own and its twin's, presents the one
+    /// and accepts exactly the other; so the channel is ordinary TLS 1.3 with forward secrecy, and a controller cannot
+    /// be made to talk to itself.
+    case sharedKey([UInt8])
+    /// PEM files: our certificate chain and key, the authority that signed the twin's, and the name in it, if it matters.
+    case certificates(certificate: String, privateKey: String, authority: String, peerName: String?)
+    /// Anybody on the link can be the twin.
+    case insecure
+}
+
+/// Why no channel can be made from what the configuration names.
+public struct ChannelIdentityError: Error, Sendable, CustomStringConvertible {
+    public let description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// Everything that a TLS session of the channel needs, read and derived once at start.
+struct ChannelIdentity {
+    /// `nil`: no TLS.
+    let client: NIOSSLContext?
+    let server: NIOSSLContext?
+    /// The public key that the twin must prove, as SubjectPublicKeyInfo; `nil` when an authority vouches for it.
+    let expectedPeerKey: [UInt8]?
+    /// The name that the twin's certificate must carry.
+    let expectedPeerName: String?
+
+    /// The least length of a shared key, in octets.
+    static let sharedKeyLengthMinimum = 16
+
+    init(_ security: ChannelSecurity, pair: String, controller: ControllerID) throws {
+        switch security {
+        case .insecure:
+            (client, server, expectedPeerKey, expectedPeerName) = (nil, nil, nil, nil)
+        case .sharedKey(let secret):
+            guard secret.count >= Self.sharedKeyLengthMinimum else {
+                throw ChannelIdentityError(
+                    "the shared key has \(secret.count) octets; at least \(Self.sharedKeyLengthMinimum) are needed")
+            }
+            let own = try Self.keyPair(secret: secret, pair: pair, controller: controller)
+            let twin = try Self.keyPair(secret: secret, pair: pair, controller: controller.other)
+            let certificate = try Self.selfSigned(own, name: "lockstep \(pair) \(controller)")
+            let key = try NIOSSLPrivateKey(bytes: Array(own.pemRepresentation.utf8), format: .pem)
+            let chain = try NIOSSLCertificate.fromPEMBytes(Array(certificate.utf8))
+            client = try NIOSSLContext(configuration: Self.configuration(chain, key, roots: nil, isServer: false))
+            server = try NIOSSLContext(configuration: Self.configuration(chain, key, roots: nil, isServer: true))
+            expectedPeerKey = Array(twin.publicKey.derRepresentation)
+            expectedPeerName = nil
+        case .certificates(let certificate, let privateKey, let authority, let peerName):
+            let chain = try Self.reading(certificate) { try NIOSSLCertificate.fromPEMFile($0) }
+            let key = try Self.reading(privateKey) { try NIOSSLPrivateKey(file: $0, format: .pem) }
+            let roots = try Self.reading(authority) { try NIOSSLCertificate.fromPEMFile($0) }
+            do {
+                client = try NIOSSLContext(configuration: Self.configuration(chain, key, roots: roots, isServer: false))
+                server = try NIOSSLContext(configuration: Self.configuration(chain, key, roots: roots, isServer: true))
+            } catch {
+                throw ChannelIdentityError("\(certificate) and \(privateKey) do not belong together (\(error))")
+            }
+            expectedPeerKey = nil
+            expectedPeerName = peerName
+        }
+    }
+
+    private static func reading<T>(_ path: String, _ body: (String) throws -> T) throws -> T {
+        do { return try body(path) } catch { throw ChannelIdentityError("cannot use \(path): \(error)") }
+    }
+
+    /// TLS 1.3 and nothing else, and both sides show a certificate.
+    private static func configuration(
+        _ chain: [NIOSSLCertificate], _ key: NIOSSLPrivateKey, roots: [NIOSSLCertificate]?, isServer: Bool
+    ) -> TLSConfiguration {
+        var configuration = isServer
+            ? TLSConfiguration.makeServerConfiguration(
+                certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
+            : TLSConfiguration.makeClientConfiguration()
+        configuration.certificateChain = chain.map { .certificate($0) }
+        configuration.privateKey = .privateKey(key)
+        configuration.minimumTLSVersion = .tlsv13
+        configuration.maximumTLSVersion = .tlsv13
+        configuration.certificateVerification = .noHostnameVerification
+        configuration.trustRoots = .certificates(roots ?? [])
+        return configuration
+    }
+
+    /// RFC 5869: the same secret and pair name give the same key pair on both controllers.
+    static func keyPair(secret: [UInt8], pair: String, controller: ControllerID) throws -> P256.Signing.PrivateKey {
+        let input = SymmetricKey(data: secret)
+        // About one number in 2^32 is not below the order of P-256; then the next one is.
+        for attempt in 0..<16 {
+            let info = Array("lockstep channel \(controller) \(attempt)".utf8)
+            let derived = HKDF<SHA256>.deriveKey(
+                inputKeyMaterial: input, salt: Array(pair.utf8), info: info, outputByteCount: 32)
+            let raw = unsafe derived.withUnsafeBytes { unsafe Array($0) }
+            if let key = try? P256.Signing.PrivateKey(rawRepresentation: raw) { return key }
+        }
+        throw ChannelIdentityError("no key pair can be derived from the shared key")
+    }
+
+    /// The dates are of no meaning: the key itself is what the twin accepts.
+    private static func selfSigned(_ key: P256.Signing.PrivateKey, name: String) throws -> String {
+        let key = Certificate.PrivateKey(key)
+        let subject = try DistinguishedName { CommonName(name) }
+        let certificate = try Certificate(
+            version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: key.publicKey,
+            notValidBefore: Date(timeIntervalSince1970: 0), notValidAfter: Date(timeIntervalSince1970: 4_102_444_800),
+            issuer: subject, subject: subject, signatureAlgorithm: .ecdsaWithSHA256,
+            extensions: Certificate.Extensions(), issuerPrivateKey: key)
+        return try certificate.serializeAsPEM().pemString
+    }
+
+    func makeHandler(isServer: Bool) throws -> NIOSSLHandler? {
+        guard let client, let server else { return nil }
+        guard let expected = expectedPeerKey else {
+            return isServer
+                ? NIOSSLServerHandler(context: server)
+                : try NIOSSLClientHandler(context: client, serverHostname: nil)
+        }
+        let verify: NIOSSLCustomVerificationCallback = { certificates, promise in
+            // Possession of the private key is proven by CertificateVerify (RFC 8446 §4.4.3); here we only look whose.
+            let key = try? certificates.first?.extractPublicKey().toSPKIBytes()
+            promise.succeed(key == expected ? .certificateVerified : .failed)
+        }
+        return isServer
+            ? NIOSSLServerHandler(context: server, customVerificationCallback: verify)
+            : try NIOSSLClientHandler(context: client, serverHostname: nil, customVerificationCallback: verify)
+    }
+
+    /// Whether the certificate carries the name that the configuration asks for: a DNS name, or for old certificates
+    /// without any the common name.
+    func accepts(_ certificate: NIOSSLCertificate) -> Bool {
+        guard let expectedPeerName else { return true }
+        guard let parsed = try? Certificate(derEncoded: certificate.toDERBytes()) else { return false }
+        var names: [String] = []
+        if let alternatives = try? parsed.extensions.subjectAlternativeNames {
+            for case .dnsName(let name) in alternatives { names.append(name) }
+        }
+        if names.isEmpty {
+            for relative in parsed.subject {
+                for attribute in relative where attribute.type == .RDNAttributeType.commonName {
+                    names.append(attribute.value.description)
+                }
+            }
+        }
+        return names.contains { $0.lowercased() == expectedPeerName.lowercased() }
+    }
+}

@@ -1,0 +1,162 @@
+import CHost
+import CPcap
+import Glibc
+import Wire
+
+/// One network device, captured and written through libpcap (DESIGN §10).
+///
+/// Immediate mode: a frame is ours as soon as the kernel has it. Promiscuous, because the virtual MAC is not the
+/// device's own. The kernel filter leaves only what concerns the router, so the rest of the LAN costs nothing.
+final class PacketPort {
+    struct Failure: Error, CustomStringConvertible {
+        let device: String
+        let message: String
+        var description: String { "\(device): \(message)" }
+    }
+    struct Counters: Sendable {
+        var framesIn: UInt64 = 0
+        var framesOut: UInt64 = 0
+        /// Frames that the device's queue refused; TCP repeats them.
+        var framesRefused: UInt64 = 0
+        /// Frames that the kernel dropped because we read too slowly.
+        var kernelDrops: UInt64 = 0
+    }
+
+    let device: String
+    let fd: Int32
+    private let handle: OpaquePointer
+    private(set) var counters = Counters()
+    /// Frames waiting for one system call. Bounded: `flush` empties it at `burstLimit` and at the end of each turn.
+    private var waiting: [[UInt8]] = []
+    static let burstLimit = 64
+
+    /// - Parameters:
+    ///   - macs: the virtual MAC, or several when VLANs of one device differ.
+    ///   - advertisementType: EtherType of the pair's own advertisements on service segments.
+    ///   - bufferSize: octets of the capture ring.
+    init(device: String, macs: [MACAddress], advertisementType: UInt16, bufferSize: Int32 = 8 << 20) throws {
+        self.device = device
+        var text = [CChar](repeating: 0, count: Int(PCAP_ERRBUF_SIZE))
+        guard let handle = pcap_create(device, &text) else {
+            throw Failure(device: device, message: Self.string(text))
+        }
+        self.handle = handle
+        pcap_set_immediate_mode(handle, 1)
+        pcap_set_promisc(handle, 1)
+        pcap_set_snaplen(handle, 65_535)
+        pcap_set_buffer_size(handle, bufferSize)
+        let status = pcap_activate(handle)
+        guard status >= 0 else {
+            let detail = String(cString: pcap_geterr(handle))
+            let name = String(cString: pcap_statustostr(status))
+            pcap_close(handle)
+            throw Failure(device: device, message: detail.isEmpty ? name : "\(name): \(detail)")
+        }
+        guard pcap_datalink(handle) == DLT_EN10MB else {
+            pcap_close(handle)
+            throw Failure(device: device, message: "not an Ethernet device")
+        }
+        // Frames that this host sends itself are not for us.
+        pcap_setdirection(handle, PCAP_D_IN)
+        let filter = Self.filter(macs: macs, advertisementType: advertisementType)
+        var program = bpf_program()
+        guard pcap_compile(handle, &program, filter, 1, PCAP_NETMASK_UNKNOWN) == 0,
+            pcap_setfilter(handle, &program) == 0
+        else {
+            let detail = String(cString: pcap_geterr(handle))
+            pcap_close(handle)
+            throw Failure(device: device, message: "filter '\(filter)': \(detail)")
+        }
+        pcap_freecode(&program)
+        guard pcap_setnonblock(handle, 1, &text) == 0 else {
+            pcap_close(handle)
+            throw Failure(device: device, message: Self.string(text))
+        }
+        fd = pcap_get_selectable_fd(handle)
+        // A burst of full segments must not wait for us to come round again.
+        var size: Int32 = 4 << 20
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        waiting.reserveCapacity(Self.burstLimit)
+    }
+
+    deinit { pcap_close(handle) }
+
+    /// `ether dst` finds the address before a VLAN tag as well: the filter sees the outer header.
+    static func filter(macs: [MACAddress], advertisementType: UInt16) -> String {
+        (macs.map { "ether dst \($0)" } + ["ether multicast", "ether proto 0x\(String(advertisementType, radix: 16))"])
+            .joined(separator: " or ")
+    }
+
+    /// Hands over up to `limit` frames, each where the kernel left it; the view ends with the call of `body`.
+    /// Returns how many there were.
+    func receive(limit: Int, _ body: (RawSpan) -> Void) throws -> Int {
+        var header: UnsafeMutablePointer<pcap_pkthdr>?
+        var bytes: UnsafePointer<UInt8>?
+        var count = 0
+        while count < limit {
+            let status = unsafe pcap_next_ex(handle, &header, &bytes)
+            if status == 0 { break }
+            guard status == 1, let header = unsafe header, let bytes = unsafe bytes else {
+                throw Failure(device: device, message: String(cString: pcap_geterr(handle)))
+            }
+            count += 1
+            let span = unsafe RawSpan(_unsafeStart: bytes, byteCount: Int(header.pointee.caplen))
+            body(span)
+        }
+        counters.framesIn &+= UInt64(count)
+        return count
+    }
+
+    /// Queues a frame for `flush`.
+    func send(_ frame: consuming [UInt8]) {
+        waiting.append(frame)
+        if waiting.count == Self.burstLimit { flush() }
+    }
+
+    /// Gives what is queued to the device, up to 64 frames a system call. What the device does not take is lost, as on
+    /// any wire.
+    func flush() {
+        guard !waiting.isEmpty else { return }
+        var frames: [chost_frame] = []
+        frames.reserveCapacity(waiting.count)
+        // The arrays stay in `waiting`, unchanged, until the call is over.
+        for frame in waiting {
+            unsafe frame.withUnsafeBytes { unsafe frames.append(chost_frame(bytes: $0.baseAddress, count: $0.count)) }
+        }
+        var done = 0
+        while done < frames.count {
+            let taken = unsafe frames.withUnsafeBufferPointer { buffer in
+                unsafe chost_send_burst(fd, buffer.baseAddress! + done, UInt32(frames.count - done))
+            }
+            if taken > 0 {
+                done += Int(taken)
+            } else if taken == -EINTR {
+                continue
+            } else {
+                // The frame at the head cannot go (device down, queue full, too long): drop it and go on.
+                counters.framesRefused &+= 1
+                done += 1
+            }
+        }
+        counters.framesOut &+= UInt64(frames.count)
+        waiting.removeAll(keepingCapacity: true)
+    }
+
+    /// Forgets what is queued, because the right to send is gone.
+    func discard() { waiting.removeAll(keepingCapacity: true) }
+
+    func readKernelDrops() -> UInt64 {
+        var statistics = pcap_stat()
+        if pcap_stats(handle, &statistics) == 0 { counters.kernelDrops = UInt64(statistics.ps_drop) }
+        return counters.kernelDrops
+    }
+
+    var isUp: Bool {
+        let flags = chost_interface_flags(device)
+        return flags >= 0 && flags & Int32(IFF_UP) != 0 && flags & Int32(IFF_RUNNING) != 0
+    }
+
+    private static func string(_ text: [CChar]) -> String {
+        String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
