@@ -1,0 +1,71 @@
+import CHost
+import Glibc
+import Machine
+import Synchronization
+
+/// Looks whether the engine and the edge make progress, and ends the process when one does not: SIGABRT, the dying gasp
+/// with the index of the record that the engine cannot finish, and the twin goes on without it (DESIGN §7).
+///
+/// It counts its own looks and not the clock, so a process that was stopped (SIGSTOP, a frozen host) and wakes up is not
+/// taken for one that hangs.
+final class Watchdog: Sendable {
+    /// How often it looks within the limit.
+    static let looks = 10
+
+    private let stopping = Atomic<Bool>(false)
+    private let thread = Mutex<HostThread?>(nil)
+
+    /// One thing that is watched: a number that changes as long as there is progress, or `nil` while there is nothing
+    /// to be done.
+    struct Watch: Sendable {
+        var name: String
+        var value: @Sendable () -> UInt64?
+    }
+
+    /// The rule without the thread. Returns the name of what hangs.
+    struct Rule {
+        private var last: [UInt64?]
+        private var unchanged: [Int]
+        let watches: [Watch]
+
+        init(_ watches: [Watch]) {
+            self.watches = watches
+            last = Array(repeating: nil, count: watches.count)
+            unchanged = Array(repeating: 0, count: watches.count)
+        }
+        mutating func look() -> String? {
+            for i in watches.indices {
+                let value = watches[i].value()
+                if let value, value == last[i] {
+                    unchanged[i] += 1
+                    if unchanged[i] >= Watchdog.looks { return watches[i].name }
+                } else {
+                    unchanged[i] = 0
+                }
+                last[i] = value
+            }
+            return nil
+        }
+    }
+
+    func start(limit: Duration, watches: [Watch]) throws {
+        let interval = max(1_000, limit.inNanoseconds / 1000 / Int64(Self.looks))
+        let started = try HostThread("watchdog", urgency: .realtime(20)) { [self] in
+            var rule = Rule(watches)
+            while !stopping.load(ordering: .relaxed) {
+                usleep(UInt32(interval))
+                guard let hung = rule.look() else { continue }
+                // Straight to the descriptor: the log's own thread may be what hangs.
+                let text = "lockstepd: watchdog: \(hung) makes no progress for \(limit), the process ends\n"
+                _ = text.withCString { write(2, $0, strlen($0)) }
+                abort()
+            }
+        }
+        thread.withLock { $0 = started }
+    }
+
+    func stop() {
+        stopping.store(true, ordering: .relaxed)
+        thread.withLock { $0 }?.join()
+    }
+}
