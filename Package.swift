@@ -87,6 +87,10 @@ if !coreOnly {
             .product(name: "X509", package: "swift-certificates"),
             .product(name: "Logging", package: "swift-log"),
         ]),
+        tests("HostTests", floor + ["Host", "CHost", "Redundancy",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        ]),
         program("lockstepd", ["Host", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("lockstepctl", [
             "Management", "Configuration",

@@ -15,8 +15,7 @@ struct gasp {
     int fd;
     size_t count;
     size_t index_offset;
-    uint8_t key[16];
-    uint8_t bytes[message_most + 8];
+    uint8_t bytes[message_most];
 };
 static struct gasp gasps[2];
 static _Atomic int in_force = -1;
@@ -25,43 +24,7 @@ static uint64_t applying;
 
 uint64_t *chost_gasp_applying(void) { return &applying; }
 
-#define ROTATE(x, b) (uint64_t)(((x) << (b)) | ((x) >> (64 - (b))))
-#define SIPROUND                                                                                                       \
-    do {                                                                                                               \
-        v0 += v1; v1 = ROTATE(v1, 13); v1 ^= v0; v0 = ROTATE(v0, 32);                                                  \
-        v2 += v3; v3 = ROTATE(v3, 16); v3 ^= v2;                                                                       \
-        v0 += v3; v3 = ROTATE(v3, 21); v3 ^= v0;                                                                       \
-        v2 += v1; v1 = ROTATE(v1, 17); v1 ^= v2; v2 = ROTATE(v2, 32);                                                  \
-    } while (0)
-
-static uint64_t load_little(const uint8_t *bytes, size_t count) {
-    uint64_t word = 0;
-    for (size_t i = 0; i < count; i++) word |= (uint64_t)bytes[i] << (8 * i);
-    return word;
-}
-
-uint64_t chost_siphash(const uint8_t key[16], const void *input, size_t count) {
-    const uint8_t *bytes = input;
-    uint64_t k0 = load_little(key, 8), k1 = load_little(key + 8, 8);
-    uint64_t v0 = k0 ^ 0x736f6d6570736575ull, v1 = k1 ^ 0x646f72616e646f6dull;
-    uint64_t v2 = k0 ^ 0x6c7967656e657261ull, v3 = k1 ^ 0x7465646279746573ull;
-    size_t whole = count & ~(size_t)7;
-    for (size_t i = 0; i < whole; i += 8) {
-        uint64_t m = load_little(bytes + i, 8);
-        v3 ^= m;
-        SIPROUND; SIPROUND;
-        v0 ^= m;
-    }
-    uint64_t last = (uint64_t)count << 56 | load_little(bytes + whole, count - whole);
-    v3 ^= last;
-    SIPROUND; SIPROUND;
-    v0 ^= last;
-    v2 ^= 0xff;
-    SIPROUND; SIPROUND; SIPROUND; SIPROUND;
-    return v0 ^ v1 ^ v2 ^ v3;
-}
-
-int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset, const uint8_t key[16]) {
+int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset) {
     if (fd < 0) {
         atomic_store(&in_force, -1);
         return 0;
@@ -72,7 +35,6 @@ int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_o
     gasp->fd = fd;
     gasp->count = count;
     gasp->index_offset = index_offset;
-    memcpy(gasp->key, key, 16);
     memcpy(gasp->bytes, message, count);
     atomic_store(&in_force, next);
     return 0;
@@ -85,11 +47,9 @@ static void gasp_and_die(int number) {
         struct gasp *gasp = &gasps[which];
         uint64_t index = __atomic_load_n(&applying, __ATOMIC_SEQ_CST);
         for (int i = 0; i < 8; i++) gasp->bytes[gasp->index_offset + i] = (uint8_t)(index >> (56 - 8 * i));
-        uint64_t tag = chost_siphash(gasp->key, gasp->bytes, gasp->count);
-        for (int i = 0; i < 8; i++) gasp->bytes[gasp->count + i] = (uint8_t)(tag >> (8 * i));
         // Twice, because a datagram may be lost and the twin takes the first and ignores the second.
-        send(gasp->fd, gasp->bytes, gasp->count + 8, MSG_DONTWAIT | MSG_NOSIGNAL);
-        send(gasp->fd, gasp->bytes, gasp->count + 8, MSG_DONTWAIT | MSG_NOSIGNAL);
+        send(gasp->fd, gasp->bytes, gasp->count, MSG_DONTWAIT | MSG_NOSIGNAL);
+        send(gasp->fd, gasp->bytes, gasp->count, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     // The default action (a core, and the right exit status for whoever waits) follows when the handler returns and
     // the instruction faults again, or by the raised signal as soon as it is unblocked.

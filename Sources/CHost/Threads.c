@@ -2,6 +2,8 @@
 #include "CHost.h"
 
 #include <linux/capability.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
@@ -94,6 +96,18 @@ int chost_interface_mac(const char *name, uint8_t mac[6]) {
     int result = interface_request(name, SIOCGIFHWADDR, &answer);
     if (result == 0) memcpy(mac, answer.ifr_hwaddr.sa_data, 6);
     return result;
+}
+
+int chost_link_monitor(void) {
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+    if (fd < 0) return -errno;
+    struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        int code = errno;
+        close(fd);
+        return -code;
+    }
+    return fd;
 }
 
 int chost_fork(void) { return fork(); }

@@ -79,23 +79,23 @@ int chost_interface_mtu(const char *name);
 /// The device's Ethernet address into `mac`; 0 or -errno.
 int chost_interface_mac(const char *name, uint8_t mac[6]);
 
+/// A socket that becomes readable whenever a network device of this namespace changes, or -errno.
+int chost_link_monitor(void);
+
 // MARK: the dying gasp
 
 /// Prepares the message that the signal handler sends when this process crashes (DESIGN §7).
 ///
 /// `fd` is a connected datagram socket. `message` (at most 256 octets) is copied. At `index_offset` the handler writes
-/// the word at `applying`, big-endian; then it appends the SipHash-2-4 of the whole under `key`, 8 octets little-endian,
-/// so that nobody else on the link can make a twin believe that we died. May be called again whenever the message,
-/// the key or the socket changes; `fd` -1 switches the gasp off.
-int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset, const uint8_t key[16]);
+/// the word at `applying` in network order. May be called again whenever the message or the socket changes; `fd` -1
+/// switches the gasp off. Returns 0 or the errno.
+int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset);
 /// The word in which the engine notes the record being applied. It lives as long as the process.
 uint64_t *chost_gasp_applying(void);
 /// Installs the handler for SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP and SIGFPE. Returns 0 or the errno.
 int chost_gasp_install(void);
 /// Gives the calling thread the alternate stack on which a stack overflow can still gasp. Returns 0 or the errno.
 int chost_gasp_thread_stack(void);
-/// SipHash-2-4.
-uint64_t chost_siphash(const uint8_t key[16], const void *bytes, size_t count);
 
 // MARK: failing on purpose, for tests of the gasp
 

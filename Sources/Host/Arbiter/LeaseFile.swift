@@ -3,66 +3,83 @@ import Foundation
 import Glibc
 import Machine
 import Records
+import Redundancy
 
 /// The arbiter for two controllers on one machine (DESIGN §8): who speaks as the router is one word in a mapped file.
 ///
-/// The word holds the epoch, the holder, and whether the other controller is in sync and so may go on with the sessions.
-/// It changes by compare-and-exchange only, so there is no critical section in which a frozen process could leave the
-/// other one waiting. Taking mastership away from the holder needs one of two proofs:
+/// The word holds the epoch, the holder, for whom a released mastership is kept, and for each controller whether its copy
+/// is current. It changes by compare-and-exchange only, so there is no critical section in which a frozen process could
+/// leave the other one waiting. Taking mastership away from the holder needs one of two proofs:
 ///
 /// - the holder's process is dead: the kernel dropped the lock that each controller holds on its own octet of the file;
-/// - the holder's lease ran out: it did not renew for that long, so it is frozen or has lost its clock tick.
+/// - the holder's lease ran out: it did not renew for that long, so it is frozen or starved.
 ///
-/// The holder looks at the word and at its lease before every burst. A lease that ran out cannot be renewed, only won
-/// again with a new epoch; so a process that slept through its lease finds out before it sends anything.
+/// The holder reads the word and compares its lease with the clock before every burst, so a process that slept through
+/// its lease finds out before it sends anything. Each controller writes its lease into a slot of its own: a late renewal
+/// cannot prolong the other's.
 ///
 /// The file belongs on a memory file system (/run): a mapped page of a disk file can wait for the disk.
 public final class LeaseFile {
-    /// One moment's view of the file.
-    public struct View: Hashable, Sendable {
-        public var epoch: Epoch
-        public var holder: ControllerID?
-        /// The controller that is not the holder has everything that is committed.
-        public var isOtherEligible: Bool
-        /// The holder's lease, CLOCK_BOOTTIME nanoseconds.
-        public var leaseEnd: Int64
-        public var isOtherAlive: Bool
-    }
-
-    public enum Acquisition: Hashable, Sendable {
-        case granted(Epoch)
-        /// The twin is alive and its lease runs: ask again after that, or when it dies.
-        case held(by: ControllerID, leaseEnd: Int64)
-        /// It could be taken, but what we know is stale: sessions must start anew.
-        case stale
-    }
-
     public struct Failure: Error, Sendable, CustomStringConvertible {
         public let description: String
     }
 
-    // Words of the file, by index. All little-endian hosts; the file never leaves the machine.
+    /// One moment's content of the state word.
+    struct Mastership: Equatable {
+        var epoch: Epoch
+        var holder: ControllerID?
+        /// Who alone may take a mastership that was released, until the releaser's slot says otherwise.
+        var reserved: ControllerID?
+        var isCurrentA: Bool
+        var isCurrentB: Bool
+
+        // epoch << 6 | B current << 5 | A current << 4 | reserved << 2 | holder (0 nobody, 1 A, 2 B)
+        init(_ word: UInt64) {
+            epoch = Epoch(word >> 6)
+            holder = Self.controller(word & 3)
+            reserved = Self.controller(word >> 2 & 3)
+            isCurrentA = word & 16 != 0
+            isCurrentB = word & 32 != 0
+        }
+        var word: UInt64 {
+            epoch.value << 6 | (isCurrentB ? 32 : 0) | (isCurrentA ? 16 : 0) | Self.code(reserved) << 2
+                | Self.code(holder)
+        }
+        subscript(isCurrent controller: ControllerID) -> Bool {
+            get { controller == .a ? isCurrentA : isCurrentB }
+            set { if controller == .a { isCurrentA = newValue } else { isCurrentB = newValue } }
+        }
+        private static func controller(_ code: UInt64) -> ControllerID? {
+            switch code {
+            case 1: .a
+            case 2: .b
+            default: nil
+            }
+        }
+        private static func code(_ controller: ControllerID?) -> UInt64 { controller.map { UInt64($0.rawValue) + 1 } ?? 0 }
+    }
+
+    // Words of the file, by index. Little-endian; the file never leaves the machine.
     private static let magicWord = 0, bootWord = 1, stateWord = 2, leaseWords = 4
     private static let magic: UInt64 = 0x4c6f_636b_7374_0001
     private static let size = 4096
-    /// Clock reads on two cores agree far better than this; it is for the frame that left just before the lease ended.
-    private static let margin: Int64 = 1_000_000
+    /// For the frames that were on their way into the device when the lease ended.
+    private static let margin = Duration.milliseconds(1)
 
     private let fd: Int32
     private let words: UnsafeMutablePointer<UInt64>
     public let path: String
     public let controller: ControllerID
-    /// How long a renewal lasts, in nanoseconds.
-    public let lease: Int64
-    /// The state word when we became holder, without the eligibility bit; 0 while we are not.
-    private var ownWord: UInt64 = 0
-    private var ownLeaseEnd: Int64 = 0
+    public let lease: Duration
+    /// The epoch under which we believe to hold mastership, 0 for none.
+    private var ownEpoch = Epoch.zero
+    private var ownLeaseEnd = Instant.zero
 
     /// Opens or creates the file and takes the lock that says that this controller lives.
     public init(path: String, controller: ControllerID, lease: Duration) throws {
         self.path = path
         self.controller = controller
-        self.lease = lease.inNanoseconds
+        self.lease = lease
         let fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard fd >= 0 else { throw Failure(description: "\(path): \(SystemError("open"))") }
         do {
@@ -72,7 +89,9 @@ public final class LeaseFile {
                     ? "\(path): another process already runs as controller \(controller)"
                     : "\(path): \(SystemError("lock", lock))")
             }
-            guard ftruncate(fd, off_t(Self.size)) == 0 else { throw Failure(description: "\(path): \(SystemError("ftruncate"))") }
+            guard ftruncate(fd, off_t(Self.size)) == 0 else {
+                throw Failure(description: "\(path): \(SystemError("ftruncate"))")
+            }
             guard let memory = mmap(nil, Self.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), memory != MAP_FAILED else {
                 throw Failure(description: "\(path): \(SystemError("mmap"))")
             }
@@ -89,6 +108,8 @@ public final class LeaseFile {
             throw Failure(description: "\(path): not a lease file of this release")
         }
         forgetLeasesOfEarlierBoot()
+        // Whatever our last process had, this one knows nothing yet.
+        change { $0[isCurrent: controller] = false }
     }
 
     deinit {
@@ -107,99 +128,112 @@ public final class LeaseFile {
         chost_store(words + Self.leaseWords + 1, 0)
     }
 
-    // epoch << 3 | eligible << 2 | holder (0 nobody, 1 A, 2 B)
-    private static func word(_ epoch: Epoch, _ holder: ControllerID?, _ eligible: Bool) -> UInt64 {
-        epoch.value << 3 | (eligible ? 4 : 0) | (holder.map { UInt64($0.rawValue) + 1 } ?? 0)
-    }
-    private static func holder(_ word: UInt64) -> ControllerID? {
-        switch word & 3 {
-        case 1: .a
-        case 2: .b
-        default: nil
-        }
-    }
-    private func leaseEnd(of controller: ControllerID) -> Int64 {
-        Int64(bitPattern: chost_load(words + Self.leaseWords + Int(controller.rawValue)))
-    }
+    var mastership: Mastership { Mastership(chost_load(words + Self.stateWord)) }
 
-    public var isOtherAlive: Bool { chost_is_locked(fd, off_t(controller.other.rawValue)) == 1 }
+    var isTwinAlive: Bool { chost_is_locked(fd, off_t(controller.other.rawValue)) == 1 }
 
-    public var view: View {
-        let word = chost_load(words + Self.stateWord)
-        let holder = Self.holder(word)
-        return View(
-            epoch: Epoch(word >> 3), holder: holder, isOtherEligible: word & 4 != 0,
-            leaseEnd: holder.map(leaseEnd(of:)) ?? 0, isOtherAlive: isOtherAlive)
+    private func slot(_ controller: ControllerID) -> UnsafeMutablePointer<UInt64> {
+        words + Self.leaseWords + Int(controller.rawValue)
     }
+    private func leaseEnd(of controller: ControllerID) -> Instant {
+        Instant(nanoseconds: Int64(bitPattern: chost_load(slot(controller))))
+    }
+    private func setLeaseEnd(_ end: Instant) { chost_store(slot(controller), UInt64(bitPattern: end.nanoseconds)) }
 
-    /// Asks for mastership.
-    ///
-    /// - Parameters:
-    ///   - epoch: the new epoch is above this and above what the file knows.
-    ///   - resuming: we want to go on with the sessions, which only a controller in sync may. False starts them anew.
-    ///   - now: CLOCK_BOOTTIME, nanoseconds.
-    public func acquire(above epoch: Epoch, resuming: Bool, now: Int64 = chost_now()) -> Acquisition {
+    private func change(_ body: (inout Mastership) -> Void) {
         while true {
             let before = chost_load(words + Self.stateWord)
-            let known = Epoch(before >> 3)
-            if Self.holder(before) == controller.other {
-                let end = leaseEnd(of: controller.other)
-                if isOtherAlive, now <= end + Self.margin { return .held(by: controller.other, leaseEnd: end) }
+            var state = Mastership(before)
+            body(&state)
+            if state.word == before || chost_compare_exchange(words + Self.stateWord, before, state.word) { return }
+        }
+    }
+
+    /// Answers a request of our controller. `now` is CLOCK_BOOTTIME.
+    public func answer(_ request: ArbiterRequest, at now: Instant) -> ArbiterAnswer {
+        switch request {
+        case .acquire(let atLeast): acquire(atLeast, now)
+        case .renew(let epoch): renew(epoch, now)
+        case .release(let epoch): release(epoch, now)
+        case .setTwinEligible(let epoch, let isEligible): setTwinEligible(epoch, isEligible)
+        }
+    }
+
+    private func acquire(_ atLeast: Epoch, _ now: Instant) -> ArbiterAnswer {
+        while true {
+            let before = chost_load(words + Self.stateWord)
+            let state = Mastership(before)
+            let twin = controller.other
+            if state.holder == twin || (state.holder == nil && state.reserved == twin), isTwinAlive {
+                // A reservation is as long as the lease that the releaser wrote into its slot, which is ours.
+                let end = leaseEnd(of: state.holder ?? controller) + Self.margin
+                if now <= end { return .denied(holder: state.holder, state.epoch, retryAt: end) }
             }
-            if Self.holder(before) != controller, resuming, before & 4 == 0 { return .stale }
-            let won = max(known, epoch).next
-            let after = Self.word(won, controller, false)
+            let mayResume = state[isCurrent: controller]
+            var won = state
+            won.epoch = max(state.epoch, atLeast).next
+            won.holder = controller
+            won.reserved = nil
+            won[isCurrent: controller] = true
+            won[isCurrent: twin] = false
             // The lease first: nobody may see us as holder with a lease of long ago.
-            chost_store(words + Self.leaseWords + Int(controller.rawValue), UInt64(bitPattern: now + lease))
-            if chost_compare_exchange(words + Self.stateWord, before, after) {
-                ownWord = after
-                ownLeaseEnd = now + lease
-                return .granted(won)
+            let end = now + lease
+            setLeaseEnd(end)
+            if chost_compare_exchange(words + Self.stateWord, before, won.word) {
+                ownEpoch = won.epoch
+                ownLeaseEnd = end
+                return .granted(won.epoch, leaseUntil: end, mayResume: mayResume)
+            }
+        }
+    }
+
+    private func isHolder(_ state: Mastership, _ epoch: Epoch) -> Bool {
+        state.holder == controller && state.epoch == epoch
+    }
+
+    private func lost() -> ArbiterAnswer {
+        ownEpoch = .zero
+        return .lost(mastership.epoch)
+    }
+
+    private func renew(_ epoch: Epoch, _ now: Instant) -> ArbiterAnswer {
+        guard isHolder(mastership, epoch) else { return lost() }
+        let end = now + lease
+        setLeaseEnd(end)
+        // The twin may have taken over between the look and the store.
+        guard isHolder(mastership, epoch) else { return lost() }
+        ownEpoch = epoch
+        ownLeaseEnd = end
+        return .renewed(epoch, leaseUntil: end)
+    }
+
+    private func release(_ epoch: Epoch, _ now: Instant) -> ArbiterAnswer {
+        ownEpoch = .zero
+        setLeaseEnd(now + lease)
+        while true {
+            let before = chost_load(words + Self.stateWord)
+            var state = Mastership(before)
+            guard isHolder(state, epoch) else { return lost() }
+            state.holder = nil
+            state.reserved = controller.other
+            if chost_compare_exchange(words + Self.stateWord, before, state.word) { return .released(epoch) }
+        }
+    }
+
+    private func setTwinEligible(_ epoch: Epoch, _ isEligible: Bool) -> ArbiterAnswer {
+        while true {
+            let before = chost_load(words + Self.stateWord)
+            var state = Mastership(before)
+            guard isHolder(state, epoch) else { return lost() }
+            state[isCurrent: controller.other] = isEligible
+            if state.word == before || chost_compare_exchange(words + Self.stateWord, before, state.word) {
+                return .twinEligibility(epoch, isEligible)
             }
         }
     }
 
     /// Whether we may speak. Two loads: cheap enough for every burst.
-    public func maySpeak(now: Int64 = chost_now()) -> Bool {
-        ownWord != 0 && now < ownLeaseEnd && chost_load(words + Self.stateWord) & ~4 == ownWord
-    }
-
-    /// Prolongs our lease. False when it is lost; then only `acquire` helps.
-    public func renew(now: Int64 = chost_now()) -> Bool {
-        guard maySpeak(now: now) else {
-            ownWord = 0
-            return false
-        }
-        chost_store(words + Self.leaseWords + Int(controller.rawValue), UInt64(bitPattern: now + lease))
-        ownLeaseEnd = now + lease
-        // The twin may have taken over between the look and the store.
-        guard chost_load(words + Self.stateWord) & ~4 == ownWord else {
-            ownWord = 0
-            return false
-        }
-        return true
-    }
-
-    /// As the holder: says whether the twin may go on with the sessions when we are gone. False when we are not the
-    /// holder any more; going on alone is then not ours to decide.
-    public func setOtherEligible(_ eligible: Bool) -> Bool {
-        while ownWord != 0 {
-            let before = chost_load(words + Self.stateWord)
-            guard before & ~4 == ownWord else { break }
-            let after = eligible ? before | 4 : before & ~4
-            if before == after || chost_compare_exchange(words + Self.stateWord, before, after) { return true }
-        }
-        ownWord = 0
-        return false
-    }
-
-    /// Gives mastership up; the twin may take it at once.
-    public func relinquish() {
-        let word = ownWord
-        ownWord = 0
-        guard word != 0 else { return }
-        for before in [word, word | 4] {
-            if chost_compare_exchange(words + Self.stateWord, before, before & ~3) { return }
-        }
+    public func maySpeak(at now: Instant) -> Bool {
+        ownEpoch != .zero && now < ownLeaseEnd && isHolder(mastership, ownEpoch)
     }
 }

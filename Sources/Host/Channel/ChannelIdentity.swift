@@ -33,6 +33,11 @@ struct ChannelIdentity {
     /// The name that the twin's certificate must carry.
     let expectedPeerName: String?
 
+    /// Of a client that is not one of ours, for tests.
+    init(client: NIOSSLContext) {
+        (self.client, server, expectedPeerKey, expectedPeerName) = (client, client, nil, nil)
+    }
+
     /// The least length of a shared key, in octets.
     static let sharedKeyLengthMinimum = 16
 

@@ -75,6 +75,14 @@ final class SecureSession {
         try collect()
     }
 
+    /// Puts a close_notify into `outgoing`.
+    func shutDown() {
+        guard let channel else { return }
+        channel.close(promise: nil)
+        channel.embeddedEventLoop.run()
+        while var part = try? channel.readOutbound(as: ByteBuffer.self) { outgoing.writeBuffer(&part) }
+    }
+
     /// Tells that `count` octets of `outgoing` are on their way.
     func didSend(_ count: Int) {
         outgoing.moveReaderIndex(forwardBy: count)
@@ -97,6 +105,8 @@ final class SecureSession {
 
     private func collect() throws {
         guard let channel else { return }
+        // Promises that are done (a verified certificate) continue by tasks of the loop.
+        channel.embeddedEventLoop.run()
         while var part = try channel.readOutbound(as: ByteBuffer.self) { outgoing.writeBuffer(&part) }
         while var part = try channel.readInbound(as: ByteBuffer.self) { received.writeBuffer(&part) }
         if let error = observer.error { throw Failure(description: Self.explain(error)) }

@@ -26,16 +26,23 @@ final class PacketPort {
     let fd: Int32
     private let handle: OpaquePointer
     private(set) var counters = Counters()
-    /// Frames waiting for one system call. Bounded: `flush` empties it at `burstLimit` and at the end of each turn.
+    /// Frames of this turn, bounded by what one turn of the controller can give out (its TCP windows).
     private var waiting: [[UInt8]] = []
-    static let burstLimit = 64
 
-    /// - Parameters:
-    ///   - macs: the virtual MAC, or several when VLANs of one device differ.
-    ///   - advertisementType: EtherType of the pair's own advertisements on service segments.
-    ///   - bufferSize: octets of the capture ring.
-    init(device: String, macs: [MACAddress], advertisementType: UInt16, bufferSize: Int32 = 8 << 20) throws {
+    /// The device's own address, the source of what this controller says in its own name.
+    let ownMAC: MACAddress
+
+    /// Opens the device; until `setFilter` everything comes in.
+    /// - Parameter bufferSize: octets of the capture ring.
+    init(device: String, bufferSize: Int32 = 8 << 20) throws {
         self.device = device
+        var octets: (UInt8, UInt8, UInt8, UInt8, UInt8, UInt8) = (0, 0, 0, 0, 0, 0)
+        _ = unsafe withUnsafeMutableBytes(of: &octets) { bytes in
+            unsafe chost_interface_mac(device, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self))
+        }
+        ownMAC = unsafe withUnsafeBytes(of: octets) { bytes in
+            MACAddress(raw: unsafe bytes.reduce(0) { $0 << 8 | UInt64($1) })
+        }
         var text = [CChar](repeating: 0, count: Int(PCAP_ERRBUF_SIZE))
         guard let handle = pcap_create(device, &text) else {
             throw Failure(device: device, message: Self.string(text))
@@ -58,16 +65,6 @@ final class PacketPort {
         }
         // Frames that this host sends itself are not for us.
         pcap_setdirection(handle, PCAP_D_IN)
-        let filter = Self.filter(macs: macs, advertisementType: advertisementType)
-        var program = bpf_program()
-        guard pcap_compile(handle, &program, filter, 1, PCAP_NETMASK_UNKNOWN) == 0,
-            pcap_setfilter(handle, &program) == 0
-        else {
-            let detail = String(cString: pcap_geterr(handle))
-            pcap_close(handle)
-            throw Failure(device: device, message: "filter '\(filter)': \(detail)")
-        }
-        pcap_freecode(&program)
         guard pcap_setnonblock(handle, 1, &text) == 0 else {
             pcap_close(handle)
             throw Failure(device: device, message: Self.string(text))
@@ -76,10 +73,24 @@ final class PacketPort {
         // A burst of full segments must not wait for us to come round again.
         var size: Int32 = 4 << 20
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
-        waiting.reserveCapacity(Self.burstLimit)
     }
 
     deinit { pcap_close(handle) }
+
+    /// - Parameters:
+    ///   - macs: the virtual MAC, or several when VLANs of one device differ.
+    ///   - advertisementType: EtherType of the pair's own advertisements on service segments.
+    func setFilter(macs: [MACAddress], advertisementType: UInt16) throws {
+        let filter = Self.filter(macs: macs, advertisementType: advertisementType)
+        var program = bpf_program()
+        guard pcap_compile(handle, &program, filter, 1, PCAP_NETMASK_UNKNOWN) == 0 else {
+            throw Failure(device: device, message: "filter '\(filter)': \(String(cString: pcap_geterr(handle)))")
+        }
+        defer { pcap_freecode(&program) }
+        guard pcap_setfilter(handle, &program) == 0 else {
+            throw Failure(device: device, message: "filter '\(filter)': \(String(cString: pcap_geterr(handle)))")
+        }
+    }
 
     /// `ether dst` finds the address before a VLAN tag as well: the filter sees the outer header.
     static func filter(macs: [MACAddress], advertisementType: UInt16) -> String {
@@ -108,9 +119,14 @@ final class PacketPort {
     }
 
     /// Queues a frame for `flush`.
-    func send(_ frame: consuming [UInt8]) {
-        waiting.append(frame)
-        if waiting.count == Self.burstLimit { flush() }
+    func send(_ frame: consuming [UInt8]) { waiting.append(frame) }
+
+    var hasWaiting: Bool { !waiting.isEmpty }
+
+    /// One frame past the queue.
+    func sendNow(_ frame: [UInt8]) {
+        _ = unsafe frame.withUnsafeBytes { unsafe pcap_inject(handle, $0.baseAddress, $0.count) }
+        counters.framesOut &+= 1
     }
 
     /// Gives what is queued to the device, up to 64 frames a system call. What the device does not take is lost, as on
@@ -142,8 +158,11 @@ final class PacketPort {
         waiting.removeAll(keepingCapacity: true)
     }
 
-    /// Forgets what is queued, because the right to send is gone.
-    func discard() { waiting.removeAll(keepingCapacity: true) }
+    /// Forgets what is queued, because the right to send is gone. Returns how many frames that were.
+    func discard() -> Int {
+        defer { waiting.removeAll(keepingCapacity: true) }
+        return waiting.count
+    }
 
     func readKernelDrops() -> UInt64 {
         var statistics = pcap_stat()

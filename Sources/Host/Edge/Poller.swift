@@ -26,7 +26,7 @@ struct Descriptor: ~Copyable {
 }
 
 /// The edge thread's epoll set. Level-triggered; a token names the source.
-struct Poller: ~Copyable {
+final class Poller {
     struct Readiness {
         var token: UInt64
         var isReadable: Bool
@@ -60,7 +60,7 @@ struct Poller: ~Copyable {
     }
 
     /// Waits until something is ready or `milliseconds` have passed (-1: for ever; 0: only look).
-    mutating func wait(milliseconds: Int32, _ body: (Readiness) -> Void) {
+    func wait(milliseconds: Int32, _ body: (Readiness) -> Void) {
         let count = unsafe ready.withUnsafeMutableBufferPointer { buffer in
             unsafe epoll_wait(descriptor.raw, buffer.baseAddress, Int32(buffer.count), milliseconds)
         }

@@ -20,27 +20,45 @@ final class Watchdog: Sendable {
     struct Watch: Sendable {
         var name: String
         var value: @Sendable () -> UInt64?
+        /// Called once before the process is ended, which then happens only if this changes nothing within another limit:
+        /// the edge can still hand over in order when it is only the engine that hangs.
+        var warn: (@Sendable (UInt64) -> Void)?
+
+        init(_ name: String, warn: (@Sendable (UInt64) -> Void)? = nil, value: @escaping @Sendable () -> UInt64?) {
+            self.name = name
+            self.value = value
+            self.warn = warn
+        }
     }
 
-    /// The rule without the thread. Returns the name of what hangs.
+    /// The rule without the thread.
     struct Rule {
         private var last: [UInt64?]
         private var unchanged: [Int]
+        private var isWarned: [Bool]
         let watches: [Watch]
 
         init(_ watches: [Watch]) {
             self.watches = watches
             last = Array(repeating: nil, count: watches.count)
             unchanged = Array(repeating: 0, count: watches.count)
+            isWarned = Array(repeating: false, count: watches.count)
         }
-        mutating func look() -> String? {
+        /// The position of what hangs.
+        mutating func look() -> Int? {
             for i in watches.indices {
                 let value = watches[i].value()
                 if let value, value == last[i] {
                     unchanged[i] += 1
-                    if unchanged[i] >= Watchdog.looks { return watches[i].name }
+                    if unchanged[i] >= Watchdog.looks {
+                        guard let warn = watches[i].warn, !isWarned[i] else { return i }
+                        isWarned[i] = true
+                        unchanged[i] = 0
+                        warn(value)
+                    }
                 } else {
                     unchanged[i] = 0
+                    isWarned[i] = false
                 }
                 last[i] = value
             }
@@ -54,7 +72,8 @@ final class Watchdog: Sendable {
             var rule = Rule(watches)
             while !stopping.load(ordering: .relaxed) {
                 usleep(UInt32(interval))
-                guard let hung = rule.look() else { continue }
+                guard let position = rule.look() else { continue }
+                let hung = watches[position].name
                 // Straight to the descriptor: the log's own thread may be what hangs.
                 let text = "lockstepd: watchdog: \(hung) makes no progress for \(limit), the process ends\n"
                 _ = text.withCString { write(2, $0, strlen($0)) }

@@ -1,0 +1,325 @@
+import CHost
+import Controller
+import Engine
+import Glibc
+import Machine
+import Records
+import Redundancy
+import Synchronization
+import Wire
+
+/// What the edge thread owns, and its loop.
+final class EdgeLoop {
+    private enum Token {
+        static let timer: UInt64 = 10, engine: UInt64 = 11, commands: UInt64 = 12, gasp: UInt64 = 13, links: UInt64 = 14
+    }
+    /// Frames of one device in one turn, so that no device can keep the others or the twin waiting.
+    private static let framesPerTurn = 256
+    private static let gaspLength = 512
+
+    private let edge: Edge
+    private let engine: EngineThread
+    private let poller: Poller
+    private var timer: AlarmClock
+    private let ports: PortTable
+    private let channel: ReplicationChannel?
+    private let leaseFile: LeaseFile?
+    private let gaspFD: Int32
+    private let linkMonitor: Int32
+    private let failedTests: [String]
+
+    /// Frames may leave until then.
+    private var gateUntil = Instant.zero
+    private var framesDiscarded: UInt64 = 0
+    private var didReportDiscard = false
+    private var isStopping = false
+    private var happenings: [ReplicationChannel.Happening] = []
+    private var engineReports: [EngineReport] = []
+    private var commands: [Edge.Command] = []
+
+    init(_ settings: Edge.Settings, edge: Edge, engine: EngineThread) throws {
+        self.edge = edge
+        self.engine = engine
+        failedTests = settings.failedTests
+        poller = try Poller()
+        timer = try AlarmClock()
+        ports = PortTable(
+            bindings: settings.bindings.map { PortTable.Binding(name: $0.name, device: $0.device) },
+            advertisementType: settings.advertisementType, poller: poller)
+        if let channel = settings.channel {
+            self.channel = ReplicationChannel(settings: channel.settings, identity: channel.identity, poller: poller)
+            gaspFD = try Self.openGasp(channel.settings, port: channel.gaspPort)
+            try poller.add(gaspFD, token: Token.gasp)
+        } else {
+            channel = nil
+            gaspFD = -1
+        }
+        if let file = settings.leaseFile, let controller = settings.channel?.settings.controller {
+            leaseFile = try LeaseFile(path: file.path, controller: controller, lease: file.lease)
+        } else {
+            leaseFile = nil
+        }
+        linkMonitor = chost_link_monitor()
+        guard linkMonitor >= 0 else { throw SystemError("netlink", -linkMonitor) }
+        try poller.add(timer.fd, token: Token.timer)
+        try poller.add(engine.reports.bell, token: Token.engine)
+        try poller.add(edge.commands.bell, token: Token.commands)
+        try poller.add(linkMonitor, token: Token.links)
+    }
+
+    deinit {
+        if gaspFD >= 0 { close(gaspFD) }
+        close(linkMonitor)
+    }
+
+    private static func openGasp(_ settings: ReplicationChannel.Settings, port: UInt16) throws -> Int32 {
+        let fd = try Sockets.make(SOCK_DGRAM, settings.local)
+        do {
+            try Sockets.set(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+            try Sockets.set(fd, SOL_SOCKET, SO_PRIORITY, 6)
+            try Sockets.bind(fd, settings.local, port)
+            guard Sockets.connect(fd, settings.peer, port) == 0 else { throw SystemError("connect") }
+        } catch {
+            close(fd)
+            throw error
+        }
+        return fd
+    }
+
+    private func report(_ report: Edge.Report) { edge.reports.put(report) }
+    private func tell(_ events: [Event]) { for event in events { report(.event(event)) } }
+
+    // MARK: the loop
+
+    func run(_ initial: consuming Controller) {
+        var controller = initial
+        var outputs: [ControllerOutput] = []
+        var ready: [Poller.Readiness] = []
+        refreshLinks(&controller, &outputs, monotonicNow(), everything: true)
+        controller.handle(.start(failedTests: failedTests), at: monotonicNow(), into: &outputs)
+        channel?.tick(now: chost_now(), into: &happenings)
+        finishTurn(&controller, &outputs)
+        while !isStopping {
+            armTimer(controller)
+            edge.progress.add(1, ordering: .relaxed)
+            ready.removeAll(keepingCapacity: true)
+            poller.wait(milliseconds: -1) { ready.append($0) }
+            edge.progress.add(1, ordering: .relaxed)
+            let now = monotonicNow()
+            for source in ready { take(source, &controller, &outputs, now) }
+            if let deadline = controller.nextDeadline, deadline <= now {
+                controller.handle(.time, at: now, into: &outputs)
+            }
+            channel?.tick(now: now.nanoseconds, into: &happenings)
+            if let retry = ports.retryAt, retry <= now {
+                refreshLinks(&controller, &outputs, now, everything: false)
+            }
+            finishTurn(&controller, &outputs)
+        }
+    }
+
+    private func armTimer(_ controller: borrowing Controller) {
+        var next = controller.nextDeadline ?? .distantFuture
+        if let deadline = channel?.deadline { next = min(next, Instant(nanoseconds: max(1, deadline))) }
+        if let retry = ports.retryAt { next = min(next, retry) }
+        timer.set(next == .distantFuture ? 0 : max(1, next.nanoseconds))
+    }
+
+    private func take(
+        _ source: Poller.Readiness, _ controller: inout Controller, _ outputs: inout [ControllerOutput], _ now: Instant
+    ) {
+        switch source.token {
+        case PortTable.tokenBase...: takeFrames(Int(source.token - PortTable.tokenBase), &controller, &outputs, now)
+        case Token.engine:
+            engine.reports.take(into: &engineReports)
+            for report in engineReports {
+                if case .snapshot(let snapshot) = report {
+                    encode(snapshot)
+                } else {
+                    controller.handle(.engine(report), at: now, into: &outputs)
+                }
+            }
+            engineReports.removeAll(keepingCapacity: true)
+        case Token.timer: timer.acknowledge()
+        case Token.commands: takeCommands(&controller, &outputs, now)
+        case Token.gasp: takeGasps(&controller, &outputs, now)
+        case Token.links:
+            withUnsafeTemporaryAllocation(byteCount: 16 << 10, alignment: 8) { buffer in
+                // What changed is asked anew; the messages are only the bell.
+                while recv(linkMonitor, buffer.baseAddress!, buffer.count, 0) > 0 {}
+            }
+            refreshLinks(&controller, &outputs, now, everything: false)
+        default: channel?.ready(source, now: now.nanoseconds, into: &happenings)
+        }
+    }
+
+    private func takeFrames(
+        _ position: Int, _ controller: inout Controller, _ outputs: inout [ControllerOutput], _ now: Instant
+    ) {
+        guard let port = ports.port(at: position) else { return }
+        do {
+            _ = try port.receive(limit: Self.framesPerTurn) { frame in
+                guard let interface = ports.interface(for: frame, at: position) else { return }
+                controller.receive(frame, on: interface, at: now, into: &outputs)
+            }
+        } catch {
+            report(.event(Event(.alarm, "host", "\(error)")))
+            ports.fail(position, at: now)
+            refreshLinks(&controller, &outputs, now, everything: false)
+        }
+    }
+
+    private func takeCommands(_ controller: inout Controller, _ outputs: inout [ControllerOutput], _ now: Instant) {
+        edge.commands.take(into: &commands)
+        for command in commands {
+            switch command {
+            case .input(let input): controller.handle(input, at: now, into: &outputs)
+            case .look(let body): body(&controller, now)
+            case .survey(let body):
+                body(Edge.Survey(
+                    devices: ports.counters, channelVersion: channel?.version, channelOctetsIn: channel?.octetsIn ?? 0,
+                    channelOctetsOut: channel?.octetsOut ?? 0, framesDiscarded: framesDiscarded))
+            case .stop: isStopping = true
+            }
+        }
+        commands.removeAll(keepingCapacity: true)
+    }
+
+    private func takeGasps(_ controller: inout Controller, _ outputs: inout [ControllerOutput], _ now: Instant) {
+        // A few each turn: a flood of datagrams must not keep the twin's own octets waiting.
+        for _ in 0..<8 {
+            var datagram = [UInt8](repeating: 0, count: Self.gaspLength)
+            let count = recv(gaspFD, &datagram, datagram.count, 0)
+            guard count > 0 else { return }
+            datagram.removeLast(datagram.count - count)
+            controller.handle(.dyingGasp(datagram), at: now, into: &outputs)
+        }
+    }
+
+    private func refreshLinks(
+        _ controller: inout Controller, _ outputs: inout [ControllerOutput], _ now: Instant, everything: Bool
+    ) {
+        var events: [Event] = []
+        for (interface, isUp) in ports.refresh(at: now, everything: everything, &events) {
+            controller.handle(.link(interface, isUp: isUp), at: now, into: &outputs)
+        }
+        tell(events)
+    }
+
+    /// On a thread of its own, at low priority: it takes as long as the tables are large.
+    private func encode(_ snapshot: EngineSnapshot) {
+        do {
+            _ = try HostThread("snapshot", urgency: .background) { [edge] in
+                edge.give(.snapshotEncoded(snapshot.index, snapshot.encoded()))
+            }
+        } catch {
+            report(.event(Event(.alarm, "host", "no thread for a snapshot: \(error)")))
+        }
+    }
+
+    // MARK: the end of a turn
+
+    private func finishTurn(_ controller: inout Controller, _ outputs: inout [ControllerOutput]) {
+        var wanted: [ControllerOutput] = []
+        deliverHappenings(&controller, &outputs)
+        controller.handle(.endOfBatch, at: monotonicNow(), into: &outputs)
+        repeat {
+            swap(&wanted, &outputs)
+            outputs.removeAll(keepingCapacity: true)
+            var hasAnswers = false
+            for output in wanted { if carryOut(output, &controller, &outputs) { hasAnswers = true } }
+            // The twin first: what it must store is what everybody waits for.
+            channel?.flush(now: chost_now(), into: &happenings)
+            if !happenings.isEmpty {
+                deliverHappenings(&controller, &outputs)
+                hasAnswers = true
+            }
+            if hasAnswers { controller.handle(.endOfBatch, at: monotonicNow(), into: &outputs) }
+        } while !outputs.isEmpty
+        sendFrames()
+    }
+
+    private func deliverHappenings(_ controller: inout Controller, _ outputs: inout [ControllerOutput]) {
+        guard !happenings.isEmpty else { return }
+        var list: [ReplicationChannel.Happening] = []
+        swap(&list, &happenings)
+        let now = monotonicNow()
+        for happening in list {
+            switch happening {
+            case .opened:
+                report(.channel(isOpen: true))
+                controller.handle(.channelOpened, at: now, into: &outputs)
+            case .received(let bytes): controller.handle(.channelReceived(bytes), at: now, into: &outputs)
+            case .closed(let reason, let isProcessDead):
+                report(.channel(isOpen: false))
+                controller.handle(.channelClosed(reason: reason, isProcessDead: isProcessDead), at: now, into: &outputs)
+            case .event(let event): report(.event(event))
+            }
+        }
+    }
+
+    /// Returns whether the controller was told something.
+    private func carryOut(
+        _ output: ControllerOutput, _ controller: inout Controller, _ outputs: inout [ControllerOutput]
+    ) -> Bool {
+        switch output {
+        case .transmit(let interface, let frame): ports.send(frame, on: interface)
+        case .advertise(let interface, let frame): ports.advertise(frame, on: interface)
+        case .lease(_, let until): gateUntil = until
+        case .channelSend(let bytes): channel?.send(bytes)
+        case .channelClose(let reason):
+            if channel?.isOpen ?? false {
+                report(.channel(isOpen: false))
+                report(.event(Event(.info, "host", "redundancy channel closed: \(reason)")))
+            }
+            channel?.close(now: chost_now())
+        case .prepareGasp(let message):
+            if gaspFD >= 0 { Gasp.prepare(fd: gaspFD, message: message, indexOffset: 16) }
+        case .sendGasp(let message):
+            guard gaspFD >= 0 else { break }
+            for _ in 0..<2 { _ = send(gaspFD, message, message.count, Int32(MSG_DONTWAIT)) }
+        case .arbiter(let request):
+            let now = monotonicNow()
+            let answer = leaseFile?.answer(request, at: now) ?? .unavailable("no lease file is configured")
+            controller.handle(.arbiter(answer), at: now, into: &outputs)
+            return true
+        case .engine(let work): engine.perform(work)
+        case .event(let event): report(.event(event))
+        case .state(let state, let epoch): report(.state(state, epoch))
+        case .interfaces(let list):
+            var events: [Event] = []
+            for interface in ports.setInterfaces(list, &events) {
+                events.append(Event(.alarm, "host", "interface \(interface.name) of the router has no device on this "
+                    + "controller: add it under 'interfaces' of the controller file"))
+            }
+            tell(events)
+            report(.interfaces(list))
+            refreshLinks(&controller, &outputs, monotonicNow(), everything: true)
+            return true
+        case .configured(let revision, let bytes): report(.configured(revision: revision, bytes))
+        case .answer(let id, let answer): report(.answer(id, answer))
+        case .mirror(let transaction, let bytes): report(.mirror(transaction: transaction, bytes))
+        case .mirrorAnswered(let transaction, let refusal): report(.mirrorAnswered(transaction: transaction, refusal: refusal))
+        case .mirrorEverything: report(.mirrorEverything)
+        case .exit(let reason): report(.exit(reason))
+        }
+        return false
+    }
+
+    /// The gate of the host: whoever lost the right to speak while frames were made sends none of them (DESIGN §8).
+    private func sendFrames() {
+        guard ports.hasWaiting else { return }
+        let now = monotonicNow()
+        if now < gateUntil, leaseFile?.maySpeak(at: now) ?? true {
+            ports.flush()
+            didReportDiscard = false
+            return
+        }
+        let count = ports.discard()
+        framesDiscarded += UInt64(count)
+        if !didReportDiscard {
+            didReportDiscard = true
+            report(.event(Event(.warning, "host", "the lease is gone: \(count) frames that were ready are not sent")))
+        }
+    }
+}

@@ -1,0 +1,108 @@
+import CHost
+import Foundation
+import Records
+import Testing
+import Wire
+
+@testable import Host
+
+@Suite struct GaspTests {
+    /// Runs `crash` in a child that has a gasp prepared; returns what it sent and the signal that ended it.
+    private func gasp(applying index: UInt64, _ crash: @convention(c) () -> Void) throws -> ([UInt8], Int32) {
+        var ends: [Int32] = [0, 0]
+        try #require(socketpair(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0, &ends) == 0)
+        let message = [UInt8](0..<48)
+        let end = ends[1]
+        let child = message.withUnsafeBytes { bytes -> Int32 in
+            let child = chost_fork()
+            if child == 0 {
+                // Only C from here on: this is a copy of a process with many threads.
+                var limit = rlimit(rlim_cur: 0, rlim_max: 0)
+                setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit)
+                _ = chost_gasp_prepare(end, bytes.baseAddress, bytes.count, 16)
+                _ = chost_gasp_install()
+                chost_gasp_applying().pointee = index
+                crash()
+                _exit(0)
+            }
+            return child
+        }
+        var status: Int32 = 0
+        waitpid(child, &status, 0)
+        var datagram = [UInt8](repeating: 0, count: 256)
+        let count = recv(ends[0], &datagram, datagram.count, Int32(MSG_DONTWAIT))
+        close(ends[0])
+        close(ends[1])
+        return (Array(datagram.prefix(max(0, count))), status & 0x7f)
+    }
+
+    private var expected: [UInt8] {
+        var bytes = [UInt8](0..<48)
+        for (i, byte) in [0, 0, 0, 0, 0x12, 0x34, 0x56, 0x78].enumerated() { bytes[16 + i] = UInt8(byte) }
+        return bytes
+    }
+
+    @Test func `A segmentation fault sends the prepared message with the record's index and stays a segmentation fault`() throws {
+        let (message, signal) = try gasp(applying: 0x1234_5678) { chost_crash_by_null() }
+        #expect(message == expected)
+        #expect(signal == SIGSEGV)
+    }
+
+    @Test func `An abort, as by the watchdog, gasps`() throws {
+        let (message, signal) = try gasp(applying: 0x1234_5678) { abort() }
+        #expect(message == expected)
+        #expect(signal == SIGABRT)
+    }
+
+    @Test func `A trap of Swift gasps`() throws {
+        let (message, signal) = try gasp(applying: 0x1234_5678) { raise(SIGILL) }
+        #expect(message == expected)
+        #expect(signal == SIGILL)
+    }
+
+    @Test func `A process that ends in order does not gasp`() throws {
+        let (message, signal) = try gasp(applying: 1) { _exit(0) }
+        #expect(message.isEmpty)
+        #expect(signal == 0)
+    }
+}
+
+@Suite struct WatchdogTests {
+    @Test func `What does not change for ten looks hangs, and what is idle does not`() {
+        nonisolated(unsafe) var engine: UInt64? = nil
+        nonisolated(unsafe) var edge: UInt64? = 1
+        var rule = Watchdog.Rule([
+            .init("the engine") { engine }, .init("the edge") { edge },
+        ])
+        for turn in 0..<100 {
+            edge = UInt64(turn)
+            #expect(rule.look() == nil)
+        }
+        engine = 77
+        for turn in 100..<110 {
+            edge = UInt64(turn)
+            #expect(rule.look() == nil)
+        }
+        edge = 110
+        #expect(rule.look() == 0)
+    }
+
+    @Test func `A record that ends in time starts the count anew`() {
+        nonisolated(unsafe) var engine: UInt64? = 0
+        var rule = Watchdog.Rule([.init("the engine") { engine }])
+        for index in 0..<20 {
+            engine = UInt64(index)
+            for _ in 0..<Watchdog.looks { #expect(rule.look() == nil) }
+        }
+    }
+
+    @Test func `A warning comes first where there is one, and the end only if it changes nothing`() {
+        nonisolated(unsafe) var warnings: [UInt64] = []
+        var rule = Watchdog.Rule([.init("the engine", warn: { warnings.append($0) }) { 42 }])
+        for _ in 0...Watchdog.looks { #expect(rule.look() == nil) }
+        #expect(warnings == [42])
+        for _ in 1..<Watchdog.looks { #expect(rule.look() == nil) }
+        #expect(rule.look() == 0)
+        #expect(warnings == [42])
+    }
+}
