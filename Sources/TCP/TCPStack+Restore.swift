@@ -52,6 +52,8 @@ extension TCPStack {
         connection.peerFinished = image.peerFinished
         if image.peerFinished { connection.finOffset = received - 1 }
         connection.timestampRecent = image.peerTimestamp
+        // The log knows TSvals from data only. Before the first octet there is none, and the first segment sets it.
+        if image.receivedOffset == 0 { connection.timestampRecentAt = now - Connection.timestampLifetime }
         connection.timestampNewest = image.peerTimestamp
         connection.restoredAcknowledgments = configuration.restoredAcknowledgments
         insert(connection)

@@ -82,7 +82,6 @@ extension Connection {
             state = .finWait2
             timers.set(.lifetime, at: now + shared.configuration.finWaitTimeout)
         case .closing:
-            flushReport(now: now, isForced: true, &shared, &out)
             enterTimeWait(now: now, &shared, &out)
         case .lastAck:
             end(.finished, &shared, &out)

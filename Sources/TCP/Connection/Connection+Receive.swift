@@ -69,7 +69,7 @@ extension Connection {
 
         // RFC 7323 §4.3 (2): TS.Recent follows the segment that our last ACK was waiting for.
         if h.hasTimestamps, identity.timestamps, start <= lastAcknowledgmentSent,
-            distance(from: timestampRecent, to: h.timestampValue) >= 0
+            distance(from: timestampRecent, to: h.timestampValue) >= 0 || !isTimestampRecentValid(now)
         {
             timestampRecent = h.timestampValue
             timestampRecentAt = now
@@ -107,6 +107,7 @@ extension Connection {
             payload = payload.extracting(0..<Int(max(0, limit - start)))
             carriesFin = false
         }
+        if state == .finWait2 { timers.set(.lifetime, at: now + shared.configuration.finWaitTimeout) }
         peerSegment = max(peerSegment, min(payload.byteCount, localSegmentSize))
         // Eighth, FIN: a place in the stream, known even before what is missing in front of it.
         if carriesFin, finOffset == nil {
@@ -130,7 +131,8 @@ extension Connection {
     }
 
     /// RFC 7323 §5.5: after 24 days TS.Recent says nothing.
-    private func isTimestampRecentValid(_ now: Instant) -> Bool { now - timestampRecentAt < .seconds(24 * 24 * 3600) }
+    private func isTimestampRecentValid(_ now: Instant) -> Bool { now - timestampRecentAt < Self.timestampLifetime }
+    static let timestampLifetime = Duration.seconds(24 * 24 * 3600)
 
     private func isAcknowledgmentAcceptable(_ h: SegmentHeader) -> Bool {
         let offset = sentOffset(h.acknowledgment)
