@@ -1,49 +1,77 @@
+import BGP
 import Machine
 import Records
+import Routing
 import Wire
 
 /// The deterministic state machine that both controllers run on the same log (DESIGN §1).
+///
+/// How a record goes through: it is noted in `applying`, its time becomes the engine's, timers that are due fire, its
+/// body reaches the protocol it belongs to (`EngineState+Records.swift`), the protocol's wishes become effects under the
+/// record's index (`EngineState+BGP.swift`), best routes go into the routing table manager (`Routes/`).
 ///
 /// It has one owner: the engine thread of the host, or the simulator.
 public struct Engine: ~Copyable {
     var state: EngineState
     /// Where the index of the record being applied is noted before work on it begins, so that a signal handler can
-    /// tell the twin which record was fatal (DESIGN §7). Owned by the caller; may be nil.
+    /// tell the twin which record was fatal (DESIGN §7). 0 while none is. Owned by the caller.
     private let applying: UnsafeMutablePointer<UInt64>?
 
     /// - Parameters:
-    ///   - seed: random per pair, part of the state; a standby's is replaced by that of the snapshot.
-    ///   - applying: see `applying`.
+    ///   - seed: random per pair; a standby's is replaced by that of the snapshot.
+    ///   - applying: outlives the engine; may be nil.
     public init(seed: UInt64, applying: UnsafeMutablePointer<UInt64>? = nil) {
-        state = EngineState()
+        state = EngineState(seed: seed)
         unsafe self.applying = applying
     }
 
+    /// Records must be given in order and without gaps.
     public mutating func perform(_ work: EngineWork) -> EngineReport {
         switch work {
         case .apply(let records):
             var effects: [IndexedEffect] = []
             for record in records {
-                unsafe applying?.pointee = record.index.value
                 precondition(record.index == state.applied.next, "records are applied in order and without gaps")
-                state.applied = record.index
-                state.now = record.time
+                unsafe applying?.pointee = record.index.value
+                state.apply(record, into: &effects)
             }
             unsafe applying?.pointee = 0
-            return .applied(upTo: state.applied, effects: effects, digest: digest, nextDeadline: nil)
+            return .applied(upTo: state.applied, effects: effects, digest: state.digest, nextDeadline: nextDeadline)
         case .snapshot:
             return .snapshot(EngineSnapshot(index: state.applied, state: state))
         case .restore(let bytes):
             do {
                 state = try EngineState(decoding: bytes)
-                return .restored(upTo: state.applied, digest: digest, nextDeadline: nil)
+                return .restored(upTo: state.applied, digest: state.digest, nextDeadline: nextDeadline)
             } catch {
                 return .restoreFailed(error)
             }
         case .image:
-            return .image(LineCardImage())
+            return .image(image)
         }
     }
 
-    public var digest: EngineDigest { EngineDigest() }
+    public var applied: LogIndex { state.applied }
+    public var digest: EngineDigest { state.digest }
+    public var nextDeadline: Instant? { state.bgp.nextDeadline }
+
+    private var image: LineCardImage {
+        var image = LineCardImage()
+        image.index = state.applied
+        image.interfaces = state.configuration.interfaces
+        image.listeners = state.bgp.listeners
+        image.gateways = state.routes.gateways
+        state.transport.fill(&image)
+        return image
+    }
+
+    // MARK: views for management
+
+    public var configuration: RouterConfiguration { state.configuration }
+    public var revision: UInt64 { state.revision }
+    public var now: Instant { state.now }
+    public var bgp: BGPInstance { state.bgp }
+    public var ipv4Routes: RoutingTable<IPv4Prefix> { state.routes.ipv4 }
+    public var ipv6Routes: RoutingTable<IPv6Prefix> { state.routes.ipv6 }
+    public func isInterfaceUp(_ id: InterfaceID) -> Bool { state.routes.interfaceState(id) }
 }

@@ -1,0 +1,111 @@
+import BGP
+import Machine
+import Records
+import Wire
+
+extension EngineState {
+    mutating func apply(_ record: Record, into effects: inout [IndexedEffect]) {
+        applied = record.index
+        now = record.time
+        var wishes: [BGPEffect] = []
+        if let deadline = bgp.nextDeadline, deadline <= now { bgp.handle(.time, at: now, into: &wishes) }
+
+        switch record.body {
+        case .time:
+            break
+        case .tcpAccepted(let id, let identity), .tcpConnected(let id, let identity):
+            transport.establish(id, identity)
+            bgp.handle(.connectionOpened(id, identity, isOurs: id.value & 1 == 1), at: now, into: &wishes)
+        case .tcpReceived(let id, let bytes, let peerTimestamp):
+            transport.received(id, bytes, peerTimestamp: peerTimestamp)
+            bgp.handle(.received(id, bytes), at: now, into: &wishes)
+        case .tcpAcknowledged(let id, let offset):
+            transport.acknowledged(id, offset)
+            bgp.handle(.acknowledged(id, offset: offset), at: now, into: &wishes)
+        case .tcpPeerFinished(let id):
+            transport.peerFinished(id)
+            bgp.handle(.peerFinished(id), at: now, into: &wishes)
+        case .tcpClosed(let id, let end):
+            transport.close(id)
+            bgp.handle(.closed(id, end), at: now, into: &wishes)
+        case .interfaceState(let id, let isUp):
+            if routes.setInterface(id, isUp: isUp) {
+                let name = Int(id.value) < configuration.interfaces.count ? configuration.interfaces[Int(id.value)].name : "\(id)"
+                note(.notice, "interface \(name) is \(isUp ? "up" : "down")", into: &effects)
+                effects.append(IndexedEffect(index: applied, effect: .gateways(routes.gateways)))
+            }
+        case .configure(let revision, let bytes):
+            configure(revision, bytes, wishes: &wishes, effects: &effects)
+        case .command(let command):
+            run(command, wishes: &wishes, effects: &effects)
+        case .mastership(let controller, let epoch, let isFresh):
+            self.epoch = epoch
+            systemDigest.mix(epoch.value)
+            note(
+                .notice,
+                "controller \(controller) speaks as the router under epoch \(epoch)"
+                    + (isFresh ? "; its copy was stale, sessions begin anew" : ""), into: &effects)
+            if isFresh { startAnew(wishes: &wishes) }
+        case .quarantined(let id):
+            note(
+                .alarm,
+                "record \(record.index) was fatal to the other controller and is replaced by a fault of "
+                    + (id.map { "connection \($0)" } ?? "no connection"), into: &effects)
+            if let id { bgp.handle(.fault(id), at: now, into: &wishes) }
+        }
+        settle(&wishes, into: &effects)
+    }
+
+    func note(_ severity: Event.Severity, _ message: String, into effects: inout [IndexedEffect]) {
+        effects.append(IndexedEffect(index: applied, effect: .event(Event(severity, "engine", message))))
+    }
+
+    private mutating func configure(
+        _ revision: UInt64, _ bytes: [UInt8], wishes: inout [BGPEffect], effects: inout [IndexedEffect]
+    ) {
+        systemDigest.mix(revision)
+        systemDigest.mix(bytes.span.bytes)
+        let new: RouterConfiguration
+        do {
+            new = try RouterConfiguration(decoding: bytes)
+        } catch {
+            // The management side encoded and checked it; another release's twin may still send what we cannot read.
+            note(.alarm, "configuration revision \(revision) cannot be read and is not in force: \(error)", into: &effects)
+            return
+        }
+        configuration = new
+        self.revision = revision
+        routes.configure(new, distances: new.bgp?.distances ?? DistanceConfiguration())
+        effects.append(IndexedEffect(index: applied, effect: .interfaces(new.interfaces)))
+        effects.append(IndexedEffect(index: applied, effect: .gateways(routes.gateways)))
+        bgp.handle(.configure(new.bgp), at: now, into: &wishes)
+        note(.notice, "configuration revision \(revision) is in force", into: &effects)
+    }
+
+    private mutating func run(
+        _ command: EngineCommand, wishes: inout [BGPEffect], effects: inout [IndexedEffect]
+    ) {
+        switch command {
+        case .clearNeighbor, .softClearIn, .softClearOut:
+            bgp.handle(.command(command), at: now, into: &wishes)
+        case .testHang:
+            guard configuration.testing.isEnabled else {
+                return note(.warning, "failure injection is refused: 'testing' is not enabled", into: &effects)
+            }
+            var turns: UInt64 = 1
+            while turns != 0 { turns = mix64(turns) | 1 }
+        case .testTrap:
+            guard configuration.testing.isEnabled else {
+                return note(.warning, "failure injection is refused: 'testing' is not enabled", into: &effects)
+            }
+            preconditionFailure("the operator asked the engine to trap on this record")
+        }
+    }
+
+    /// DESIGN §8: a stale copy must not resume sessions with wrong sequence numbers.
+    private mutating func startAnew(wishes: inout [BGPEffect]) {
+        let ids = transport.connections.map(\.connection) + transport.pendingConnects.map(\.connection)
+        transport.reset()
+        for id in ids { bgp.handle(.closed(id, .aborted), at: now, into: &wishes) }
+    }
+}
