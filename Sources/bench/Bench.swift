@@ -1,0 +1,40 @@
+import ArgumentParser
+import Foundation
+
+/// What the engine costs, without packets. The whole way over the wire, against other routers, is `Scripts/bench`.
+@main
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measures the engine alone: a full table in and out, snapshots, memory.",
+        discussion: "Figures are CPU time of one thread. Compare ratios of one run, not absolute times of two machines.")
+
+    @Option(help: "Folder with v4.txt.gz and attrs.txt.gz. Without it a table is made by formula.")
+    var table: String?
+    @Option(help: "How many routes at the most.")
+    var routes = 600_000
+    @Option(parsing: .upToNextOption, help: "How many peers get the table, one run each.")
+    var receivers: [Int] = [0, 1, 20]
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+        let nextHop = EngineBench.address(0).raw
+        let table = try self.table.map { try BenchTable(folder: $0, peerAS: 65001, nextHop: nextHop, limit: routes) }
+            ?? BenchTable(generated: routes, peerAS: 65001, nextHop: nextHop)
+        var results: [EngineBench.Result] = []
+        for count in receivers { results.append(try EngineBench.run(table, receivers: count)) }
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+            print(String(decoding: try encoder.encode(results), as: UTF8.self))
+            return
+        }
+        print("\(table.routeCount) routes in \(table.messages.count) messages, \(table.octets) octets")
+        for result in results {
+            print(String(format: "%3d receivers: %.3f µs per route, longest record %.1f ms, %.0f octets per route, %d octets out", result.receivers, result.microsecondsPerRoute, result.longestRecordMilliseconds, result.octetsPerRoute, result.outputOctets))
+            print(String(format: "    snapshot: copy %.3f ms, next record %.1f ms, encode %.0f ms, restore %.0f ms, %d octets; session down %.1f ms", result.snapshotCopyMilliseconds, result.firstRecordAfterSnapshotMilliseconds, result.snapshotEncodeMilliseconds, result.snapshotRestoreMilliseconds, result.snapshotOctets, result.sessionDownMilliseconds))
+        }
+    }
+}
+
