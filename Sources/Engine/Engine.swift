@@ -59,7 +59,7 @@ public struct Engine: ~Copyable {
         var image = LineCardImage()
         image.index = state.applied
         image.interfaces = state.configuration.interfaces
-        image.listeners = state.bgp.listeners
+        image.listeners = state.listeners
         image.gateways = state.routes.gateways
         state.transport.fill(&image)
         return image

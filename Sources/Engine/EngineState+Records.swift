@@ -7,7 +7,7 @@ extension EngineState {
     mutating func apply(_ record: Record, into effects: inout [IndexedEffect]) {
         applied = record.index
         now = record.time
-        var wishes: [BGPEffect] = []
+        var wishes: [BGPInstance.Effect] = []
         if let deadline = bgp.nextDeadline, deadline <= now { bgp.handle(.time, at: now, into: &wishes) }
 
         switch record.body {
@@ -15,7 +15,8 @@ extension EngineState {
             break
         case .tcpAccepted(let id, let identity), .tcpConnected(let id, let identity):
             transport.establish(id, identity)
-            bgp.handle(.connectionOpened(id, identity, isOurs: id.value & 1 == 1), at: now, into: &wishes)
+            let addresses = sessionAddresses(of: identity)
+            bgp.handle(.connectionOpened(id, identity, addresses, isOurs: id.value & 1 == 1), at: now, into: &wishes)
         case .tcpReceived(let id, let bytes, let peerTimestamp):
             transport.received(id, bytes, peerTimestamp: peerTimestamp)
             bgp.handle(.received(id, bytes), at: now, into: &wishes)
@@ -33,6 +34,8 @@ extension EngineState {
                 let name = Int(id.value) < configuration.interfaces.count ? configuration.interfaces[Int(id.value)].name : "\(id)"
                 note(.notice, "interface \(name) is \(isUp ? "up" : "down")", into: &effects)
                 effects.append(IndexedEffect(index: applied, effect: .gateways(routes.gateways)))
+                effects.append(IndexedEffect(index: applied, effect: .listeners(listeners)))
+                tellNextHops(&wishes)
             }
         case .configure(let revision, let bytes):
             configure(revision, bytes, wishes: &wishes, effects: &effects)
@@ -51,17 +54,19 @@ extension EngineState {
                 .alarm,
                 "record \(record.index) was fatal to the other controller and is replaced by a fault of "
                     + (id.map { "connection \($0)" } ?? "no connection"), into: &effects)
-            if let id { bgp.handle(.fault(id), at: now, into: &wishes) }
+            bgp.handle(.fault(id), at: now, into: &wishes)
         }
         settle(&wishes, into: &effects)
     }
+
+    private static let withoutBGP = BGPConfiguration(routerAS: ASNumber(0), routerID: RouterID(raw: 0))
 
     func note(_ severity: Event.Severity, _ message: String, into effects: inout [IndexedEffect]) {
         effects.append(IndexedEffect(index: applied, effect: .event(Event(severity, "engine", message))))
     }
 
     private mutating func configure(
-        _ revision: UInt64, _ bytes: [UInt8], wishes: inout [BGPEffect], effects: inout [IndexedEffect]
+        _ revision: UInt64, _ bytes: [UInt8], wishes: inout [BGPInstance.Effect], effects: inout [IndexedEffect]
     ) {
         systemDigest.mix(revision)
         systemDigest.mix(bytes.span.bytes)
@@ -78,12 +83,13 @@ extension EngineState {
         routes.configure(new, distances: new.bgp?.distances ?? DistanceConfiguration())
         effects.append(IndexedEffect(index: applied, effect: .interfaces(new.interfaces)))
         effects.append(IndexedEffect(index: applied, effect: .gateways(routes.gateways)))
-        bgp.handle(.configure(new.bgp), at: now, into: &wishes)
+        bgp.handle(.configure(new.bgp ?? Self.withoutBGP), at: now, into: &wishes)
+        tellNextHops(&wishes)
         note(.notice, "configuration revision \(revision) is in force", into: &effects)
     }
 
     private mutating func run(
-        _ command: EngineCommand, wishes: inout [BGPEffect], effects: inout [IndexedEffect]
+        _ command: EngineCommand, wishes: inout [BGPInstance.Effect], effects: inout [IndexedEffect]
     ) {
         switch command {
         case .clearNeighbor, .softClearIn, .softClearOut:
@@ -103,7 +109,7 @@ extension EngineState {
     }
 
     /// DESIGN §8: a stale copy must not resume sessions with wrong sequence numbers.
-    private mutating func startAnew(wishes: inout [BGPEffect]) {
+    private mutating func startAnew(wishes: inout [BGPInstance.Effect]) {
         let ids = transport.connections.map(\.connection) + transport.pendingConnects.map(\.connection)
         transport.reset()
         for id in ids { bgp.handle(.closed(id, .aborted), at: now, into: &wishes) }

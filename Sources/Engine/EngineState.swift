@@ -17,6 +17,8 @@ struct EngineState: Sendable {
     var transport: TransportTable
     var routes: RouteManager
     var bgp: BGPInstance
+    /// Both ends of the sessions that BGP wants, in ascending order of the neighbour's address.
+    var endpoints: [SessionEndpoint] = []
     /// Configuration, revisions and masterships, in order.
     var systemDigest = StateDigest()
 
@@ -52,6 +54,7 @@ extension EngineState {
         transport.write(to: &writer)
         routes.write(to: &writer)
         bgp.write(to: &writer)
+        writer.writeList(endpoints) { endpoint, w in endpoint.write(to: &w) }
         return writer.bytes
     }
 
@@ -72,6 +75,7 @@ extension EngineState {
         transport = try TransportTable(from: &reader)
         routes = try RouteManager(from: &reader, configuration: configuration)
         bgp = try BGPInstance(from: &reader)
+        endpoints = try reader.readList { r throws(DecodeError) in try SessionEndpoint(from: &r) }
         try reader.expectEnd()
     }
 }

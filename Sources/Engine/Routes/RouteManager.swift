@@ -93,6 +93,19 @@ struct RouteManager: Sendable {
         return interfaces[Int(id.value)].addresses.first { $0.address.family == family && !$0.address.isLinkLocal }?.address
     }
 
+    /// The configured link-local address, or the one that the line card derives from the virtual MAC (RFC 4291 App. A).
+    func linkLocalAddress(on id: InterfaceID) -> IPv6Address? {
+        guard Int(id.value) < interfaces.count else { return nil }
+        let interface = interfaces[Int(id.value)]
+        for own in interface.addresses {
+            if case .v6(let address) = own.address, address.isLinkLocal { return address }
+        }
+        guard interface.addresses.contains(where: { $0.address.family == .ipv6 }) else { return nil }
+        let mac = interface.virtualMAC.raw
+        let low = ((mac >> 24) ^ 0x02_0000) << 40 | 0xff_fe00_0000 | mac & 0xff_ffff
+        return IPv6Address(high: 0xfe80 << 48, low: low)
+    }
+
     /// The way to an address that may be on no connected network: the interface, by connected and static routes.
     func egress(to address: IPAddress) -> InterfaceID? {
         if let direct = interface(reaching: address) { return direct }
@@ -205,6 +218,12 @@ struct RouteManager: Sendable {
                 ipv6.withdraw(prefix, from: .bgp)
             }
         }
+    }
+
+    /// The Loc-RIB began anew.
+    mutating func withdrawBGP() {
+        ipv4.withdrawAll(from: .bgp)
+        ipv6.withdrawAll(from: .bgp)
     }
 
     private func distance(_ source: RouteSource) -> UInt8 {
