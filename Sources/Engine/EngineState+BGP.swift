@@ -57,8 +57,6 @@ extension EngineState {
             bgp.handle(.nextHop(address, routes.watch(address)), at: now, into: &wishes)
         case .untrackNextHop(let address):
             routes.unwatch(address)
-        case .locRIBReset:
-            routes.withdrawBGP()
         case .event(let event):
             emit(.event(event))
         }

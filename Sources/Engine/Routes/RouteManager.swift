@@ -220,12 +220,6 @@ struct RouteManager: Sendable {
         }
     }
 
-    /// The Loc-RIB began anew.
-    mutating func withdrawBGP() {
-        ipv4.withdrawAll(from: .bgp)
-        ipv6.withdrawAll(from: .bgp)
-    }
-
     private func distance(_ source: RouteSource) -> UInt8 {
         switch source {
         case .local: distances.local
