@@ -45,7 +45,9 @@ struct Interface {
     /// Length of the longest connected prefix that holds `address`, or -1.
     func connectedLength(_ address: IPAddress) -> Int {
         var best = -1
-        for own in addresses where Int(own.prefixLength) > best && own.covers(address) { best = Int(own.prefixLength) }
+        for i in addresses.indices where Int(addresses[i].prefixLength) > best && addresses[i].covers(address) {
+            best = Int(addresses[i].prefixLength)
+        }
         return best
     }
 

@@ -31,50 +31,47 @@ extension LineCard {
         return found
     }
 
-    /// Wraps a TCP segment in place: its headroom has room for every header of ours.
-    mutating func transmit(_ t: consuming TCPTransmission, at now: Instant, into effects: inout [LineCardEffect]) {
+    /// Wraps a TCP segment in place: the headroom of its octets, which come beside `t`, has room for every header of
+    /// ours. No allocation on this way.
+    mutating func transmit(
+        _ t: TCPTransmission, _ bytes: consuming [UInt8], at now: Instant, into effects: inout [LineCardEffect]
+    ) {
         let home = Int(t.interface.value)
         guard let (i, nextHop) = route(to: t.remote, home: home < interfaces.count ? home : nil) else {
             counters.unroutable += 1
             return
         }
-        let interface = interfaces[i]
+        let mac = interfaces[i].mac, vlan = interfaces[i].vlan
         let headroom = tcp.configuration.headroom
-        let segmentLength = t.bytes.count - headroom
-        let remote = t.remote, owner = t.interface
-        let ethernet = interface.vlan == 0 ? EthernetHeader.length : EthernetHeader.taggedLength
-        var header = ByteWriter(capacity: 0)
+        let segmentLength = bytes.count - headroom
+        // The scratch is taken, not copied, so that it has one owner while it is written.
+        var header = ByteWriter()
         swap(&header.bytes, &headerScratch)
         header.bytes.removeAll(keepingCapacity: true)
         switch (t.local, t.remote) {
         case (.v4(let local), .v4(let remote)):
-            EthernetHeader(
-                destination: MACAddress(raw: 0), source: interface.mac, vlan: interface.vlan, type: EtherType.ipv4
-            ).write(to: &header)
+            EthernetHeader(destination: MACAddress(raw: 0), source: mac, vlan: vlan, type: EtherType.ipv4)
+                .write(to: &header)
             // DF, so that a path's MTU is learnt (RFC 1191) and the identification may stay 0 (RFC 6864 §4.1).
             IPv4Header(
                 source: local, destination: remote, protocolNumber: UpperLayer.tcp, hopLimit: t.hopLimit,
                 trafficClass: t.dscp << 2
             ).write(to: &header, payloadLength: segmentLength)
         case (.v6(let local), .v6(let remote)):
-            EthernetHeader(
-                destination: MACAddress(raw: 0), source: interface.mac, vlan: interface.vlan, type: EtherType.ipv6
-            ).write(to: &header)
+            EthernetHeader(destination: MACAddress(raw: 0), source: mac, vlan: vlan, type: EtherType.ipv6)
+                .write(to: &header)
             IPv6Header(
                 source: local, destination: remote, nextHeader: UpperLayer.tcp, hopLimit: t.hopLimit,
                 trafficClass: t.dscp << 2
             ).write(to: &header, payloadLength: segmentLength)
         default:
-            swap(&header.bytes, &headerScratch)
-            return
+            preconditionFailure("both ends of a connection are of one family")
         }
-        assert(header.count >= ethernet + IPv4Header.length, "both headers are there")
         let start = headroom - header.count
         precondition(start >= 0, "the headroom holds an Ethernet header with a tag and an IPv6 header")
-        for k in 0..<header.count { t.bytes[start + k] = header.bytes[k] }
+        bytes.replaceSubrange(0..<headroom, with: header.bytes)
         swap(&header.bytes, &headerScratch)
-        if start > 0 { t.bytes.removeFirst(start) }
-        send(t.bytes, on: i, to: nextHop, for: remote, owner: owner, at: now, into: &effects)
+        send(bytes, on: i, to: nextHop, for: t.remote, owner: t.interface, at: now, into: &effects)
     }
 
     /// A frame that is complete: counted and gone.
@@ -98,7 +95,7 @@ extension LineCard {
             counters.unroutable += 1
             return
         }
-        let interface = interfaces[i]
+        let interface = interfaces[i]  // Rare: what we answer, not what we carry.
         switch (local, remote) {
         case (.v4(let source), .v4(let destination)):
             var header = IPv4Header(

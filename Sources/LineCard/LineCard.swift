@@ -225,15 +225,19 @@ public struct LineCard: Sendable {
     mutating func drainTCP(at now: Instant, into effects: inout [LineCardEffect]) {
         var list = tcpEffects
         tcpEffects = []
-        // From the back, so that each effect is moved out and its octets have one owner who may write headers into them.
-        list.reverse()
-        while let effect = list.popLast() {
-            switch consume effect {
-            case .transmit(let transmission): transmit(transmission, at: now, into: &effects)
+        for k in list.indices {
+            switch list[k] {
+            case .transmit(var transmission):
+                // The list lets go of its reference, so that the octets have one owner who may write headers into them.
+                list[k] = .record(.time)
+                var bytes: [UInt8] = []
+                swap(&bytes, &transmission.bytes)
+                transmit(transmission, consume bytes, at: now, into: &effects)
             case .record(let body): effects.append(.record(body))
             case .event(let event): effects.append(.event(event))
             }
         }
+        list.removeAll(keepingCapacity: true)
         if tcpEffects.isEmpty { tcpEffects = list }
     }
 }

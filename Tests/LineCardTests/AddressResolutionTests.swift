@@ -142,7 +142,7 @@ import Wire
 
     @Test func `a segment for an unknown neighbour asks by broadcast, waits, and goes out with the answer`() throws {
         var bench = Bench([Bench.interface()])
-        bench.card.transmit(Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)), at: bench.now, into: &bench.out)
+        bench.transmit(Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)))
         var frames = bench.takeFrames()
         try #require(frames.count == 1)
         let ask = try Dissected(frames[0])
@@ -163,7 +163,7 @@ import Wire
 
     @Test func `the same over IPv6 asks the solicited-node group`() throws {
         var bench = Bench([Bench.interface()])
-        bench.card.transmit(Self.segment(to: .v6(Bench.peer6), from: .v6(Bench.v6)), at: bench.now, into: &bench.out)
+        bench.transmit(Self.segment(to: .v6(Bench.peer6), from: .v6(Bench.v6)))
         var frames = bench.takeFrames()
         try #require(frames.count == 1)
         let ask = try Dissected(frames[0])
@@ -185,7 +185,7 @@ import Wire
     @Test func `five questions without an answer end in silence, and the queue is bounded`() {
         var bench = Bench([Bench.interface()])
         for _ in 0..<100 {
-            bench.card.transmit(Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)), at: bench.now, into: &bench.out)
+            bench.transmit(Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)))
         }
         #expect(bench.card.status.neighbors[0].queued == NeighborCache.queueMaximum)
         bench.advance(.seconds(10))
@@ -199,7 +199,7 @@ import Wire
         var bench = Bench([Bench.interface()])
         bench.introducePeer()
         bench.advance(.seconds(31))
-        bench.card.transmit(Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)), at: bench.now, into: &bench.out)
+        bench.transmit(Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)))
         let frames = try bench.takeFrames().map { try Dissected($0) }
         try #require(frames.count == 2)
         #expect(frames[0].arp?.operation == .request)
@@ -219,7 +219,7 @@ import Wire
         bench.introducePeer()
         let new = MACAddress("02:aa:00:00:00:77")!
         bench.receive(Bench.arp(.request, from: new, Bench.peer4, target: Bench.peer4))
-        bench.card.transmit(Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)), at: bench.now, into: &bench.out)
+        bench.transmit(Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)))
         let frames = bench.takeFrames()
         try #require(frames.count == 1)
         #expect(try Dissected(frames[0]).ethernet.destination == new)
@@ -230,8 +230,7 @@ import Wire
         bench.receive(Bench.arp(.request, from: Bench.peer, Bench.peer4, target: Bench.v4))
         for n in 0..<5000 {
             if n % 500 == 0 {
-                bench.card.transmit(
-                    Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)), at: bench.now, into: &bench.out)
+                bench.transmit(Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)))
             }
             let stranger = IPv4Address(raw: 0x0a01_0000 + UInt32(n))
             bench.receive(Bench.arp(.request, from: Bench.peer, stranger, target: Bench.v4))
@@ -249,18 +248,17 @@ import Wire
                 Gateway(prefix: IPPrefix("0.0.0.0/0")!, nextHop: IPAddress("10.0.0.254")!),
                 Gateway(prefix: IPPrefix("198.51.100.0/24")!, nextHop: IPAddress("192.0.2.254")!),
             ])
-        bench.card.transmit(
-            Self.segment(to: IPAddress("198.51.100.7")!, from: .v4(Bench.v4)), at: bench.now, into: &bench.out)
+        bench.transmit(Self.segment(to: IPAddress("198.51.100.7")!, from: .v4(Bench.v4)))
         guard case .transmit(let id, let frame)? = bench.take().first else {
             Issue.record("nothing was sent")
             return
         }
         #expect(id == InterfaceID(1))
         #expect(try Dissected(frame).arp?.target == IPv4Address("192.0.2.254")!)
-        bench.card.transmit(Self.segment(to: IPAddress("203.0.113.7")!, from: .v4(Bench.v4)), at: bench.now, into: &bench.out)
+        bench.transmit(Self.segment(to: IPAddress("203.0.113.7")!, from: .v4(Bench.v4)))
         #expect(try Dissected(bench.takeFrames()[0]).arp?.target == IPv4Address("10.0.0.254")!)
         bench.handle(.gateways([]))
-        bench.card.transmit(Self.segment(to: IPAddress("203.0.113.7")!, from: .v4(Bench.v4)), at: bench.now, into: &bench.out)
+        bench.transmit(Self.segment(to: IPAddress("203.0.113.7")!, from: .v4(Bench.v4)))
         #expect(bench.take().isEmpty)
         #expect(bench.card.counters.unroutable == 1)
     }
@@ -275,7 +273,7 @@ import Wire
         let frames = bench.takeFrames()
         try #require(frames.count == 1)
         #expect(try Dissected(frames[0]).ethernet.vlan == 100)
-        bench.card.transmit(Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)), at: bench.now, into: &bench.out)
+        bench.transmit(Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)))
         let d = try Dissected(bench.takeFrames()[0])
         #expect(d.ethernet.vlan == 100)
         #expect(d.v4?.protocolNumber == 6)

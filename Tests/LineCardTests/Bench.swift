@@ -78,6 +78,12 @@ struct Bench {
         out = []
     }
 
+    /// Lets TCP send a segment.
+    mutating func transmit(_ t: TCPTransmission) {
+        card.tcpEffects.append(.transmit(t))
+        card.drainTCP(at: now, into: &out)
+    }
+
     // MARK: frames
 
     static func ethernet(
