@@ -34,3 +34,125 @@ import Wire
             """)
     }
 }
+
+@Suite struct ActiveOpenTests {
+    @Test func `an active open sends SYN, again when nobody answers, and is given up after three minutes`() {
+        var script = Script()
+        let request = script.request()
+        script.harness.give(.connect(request))
+        script.run(
+            """
+            > S 0:1 win 65535 mss 1460 sackOK wscale 5 ts
+            +1s > S 0:1
+            +2s > S 0:1
+            +4s > S 0:1
+            +8s > S 0:1
+            +16s > S 0:1
+            +32s > S 0:1
+            +60s > S 0:1
+            +57s record closed.timedOut
+            """)
+    }
+
+    @Test func `RST refuses a connect only when it acknowledges our SYN`() {
+        var script = Script()
+        let request = script.request()
+        script.harness.give(.connect(request))
+        script.run(
+            """
+            > S 0:1
+            < R. 0:0 ack 99
+            record
+            < R 0:0
+            record
+            < R. 0:0 ack 1
+            record closed.refused
+            """)
+    }
+
+    @Test func `a SYN-ACK that acknowledges something else gets RST`() {
+        var script = Script()
+        let request = script.request()
+        script.harness.give(.connect(request))
+        script.run(
+            """
+            > S 0:1
+            < S. 0:1 ack 500
+            > R 500:500
+            < S. 0:1 ack 1 mss 1000
+            > . 1:1 ack 1
+            record connected
+            """)
+    }
+
+    @Test func `RFC 9293 §3.5: simultaneous open`() {
+        var script = Script()
+        let request = script.request()
+        script.harness.give(.connect(request))
+        script.run(
+            """
+            > S 0:1
+            < S 0:1 mss 1000 wscale 2
+            > S. 0:1 ack 1
+            record
+            < S. 0:1 ack 1 win 1000
+            > . 1:1 ack 1
+            record connected
+            """)
+        script.establish()
+        script.run(
+            """
+            write 10
+            > P. 1:11 ack 1
+            """)
+    }
+
+    @Test func `what is written before the connection is there goes when it is`() {
+        var script = Script()
+        let request = script.request()
+        script.harness.give(.connect(request))
+        script.connection = request.connection
+        script.run(
+            """
+            > S 0:1
+            write 10
+            < S. 0:1 ack 1 mss 1000
+            > P. 1:11 ack 1
+            """)
+    }
+
+    @Test func `an address without a neighbour ends a connect`() {
+        var script = Script()
+        let request = script.request()
+        script.harness.give(.connect(request))
+        script.harness.give(.neighborUnreachable(Harness.interface, Harness.remote))
+        #expect(script.harness.closedReasons == [.unreachable])
+        #expect(script.harness.stack.nextDeadline == nil)
+    }
+
+    @Test func `aborting a connect leaves nothing`() {
+        var script = Script()
+        let request = script.request()
+        script.harness.give(.connect(request))
+        script.harness.sent = []
+        script.harness.give(.abort(request.connection))
+        #expect(script.harness.sent.isEmpty)
+        #expect(script.harness.records.isEmpty)
+        #expect(script.harness.stack.connectionStatuses().isEmpty)
+    }
+
+    @Test func `a bare pseudo-header sum is accepted as a checksum and counted`() {
+        var script = Script()
+        var bytes = script.segment(["S", "0:1", "mss", "1000"])
+        var sum = InternetChecksum()
+        PseudoHeader(source: Harness.remote, destination: Harness.local, length: bytes.count).sum(into: &sum)
+        bytes[16] = UInt8(sum.folded >> 8)
+        bytes[17] = UInt8(sum.folded & 255)
+        script.harness.receive(bytes)
+        #expect(script.harness.drain().count == 1)
+        #expect(script.harness.stack.counters.unfinishedChecksums == 1)
+        bytes[16] ^= 0x55
+        script.harness.receive(bytes)
+        #expect(script.harness.stack.counters.droppedChecksum == 1)
+    }
+}
