@@ -51,6 +51,7 @@ var targets: [Target] = [
     tests("RoutingTests", floor + ["Routing"]),
     tests("LineCardTests", floor + ["LineCard", "TCP"]),
     tests("HouseTests", []),
+    tests("BGPTests", floor + ["BGP", "Routing"]),
 ]
 
 var dependencies: [Package.Dependency] = []
