@@ -4,7 +4,7 @@ import Wire
 
 @testable import Configuration
 
-private func readController(_ text: String) -> ConfigurationResult<ControllerConfiguration> {
+private func readController(_ text: String) -> ConfigurationResult<ControllerFile> {
     ControllerText.read(Array(text.utf8), file: "c.yaml", directory: "/etc/lockstep")
 }
 
@@ -17,7 +17,7 @@ private func readController(_ text: String) -> ConfigurationResult<ControllerCon
             router: router.yaml
             """)
         #expect(result.problems.isEmpty)
-        var expected = ControllerConfiguration(
+        var expected = ControllerFile(
             controller: .a, interfaces: [.init(name: "lan", device: "svc0")],
             redundancy: RedundancyConfiguration(
                 local: IPAddress("198.18.255.1")!, peer: IPAddress("198.18.255.2")!,

@@ -7,7 +7,7 @@ public enum ControllerText {
     ///   - directory: where relative paths begin; that of the file. Without a slash at its end.
     public static func read(
         _ bytes: [UInt8], file: String, directory: String
-    ) -> ConfigurationResult<ControllerConfiguration> {
+    ) -> ConfigurationResult<ControllerFile> {
         let problems = Problems(file: file)
         let value = YAMLTree.parse(bytes, problems).flatMap { tree in
             ControllerTextReader(directory: directory).read(Field(tree: tree, path: "", problems: problems))
@@ -29,7 +29,7 @@ private struct ControllerTextReader {
         return text.hasPrefix("/") || directory.isEmpty ? text : "\(directory)/\(text)"
     }
 
-    func read(_ root: Field) -> ControllerConfiguration? {
+    func read(_ root: Field) -> ControllerFile? {
         guard let top = MappingReader(root, keys: ControllerText.keys, foreign: [
             "id": "controller", "role": "priority: a number, the higher one becomes active first", "log": "log-level",
             "socket": "management", "preference": "priority", "config": "router",
@@ -47,7 +47,7 @@ private struct ControllerTextReader {
         }
         let interfaces = top.required("interfaces", "write ROUTER-INTERFACE: DEVICE for each").flatMap { self.interfaces($0) }
 
-        var configuration = ControllerConfiguration(
+        var configuration = ControllerFile(
             controller: controller ?? .a, pair: top["pair"]?.name("a name for the pair") ?? "lockstep",
             interfaces: interfaces ?? [], redundancy: redundancy)
         if let name = top["name"]?.name("a name") {
@@ -66,11 +66,11 @@ private struct ControllerTextReader {
         }
         if let field = top["router"] { configuration.routerConfiguration = path(field) }
         if let time = top["watchdog"]?.duration(.milliseconds(20)...(.seconds(60))) { configuration.watchdog = time }
-        if let word = top["guard"]?.choice(ControllerConfiguration.Guard.allCases.map(\.rawValue)) {
-            configuration.guard = ControllerConfiguration.Guard(rawValue: word) ?? .check
+        if let word = top["guard"]?.choice(ControllerFile.Guard.allCases.map(\.rawValue)) {
+            configuration.guard = ControllerFile.Guard(rawValue: word) ?? .check
         }
-        if let word = top["log-level"]?.choice(ControllerConfiguration.LogLevel.allCases.map(\.rawValue)) {
-            configuration.logLevel = ControllerConfiguration.LogLevel(rawValue: word) ?? .info
+        if let word = top["log-level"]?.choice(ControllerFile.LogLevel.allCases.map(\.rawValue)) {
+            configuration.logLevel = ControllerFile.LogLevel(rawValue: word) ?? .info
         }
         if let field = top["memory"], let memory = MappingReader(field, keys: ["warning", "limit"]) {
             configuration.memoryWarning = memory["warning"]?.size()
@@ -82,7 +82,7 @@ private struct ControllerTextReader {
         return configuration
     }
 
-    private func interfaces(_ field: Field) -> [ControllerConfiguration.InterfaceBinding]? {
+    private func interfaces(_ field: Field) -> [ControllerFile.InterfaceBinding]? {
         guard let mapping = MappingReader(anyKeysOf: field) else { return nil }
         if mapping.entries.isEmpty { return field.wrong("at least one interface is needed") }
         return mapping.entries.compactMap { name, value in
@@ -94,7 +94,7 @@ private struct ControllerTextReader {
             guard !device.contains(where: { $0 == "/" || $0.isWhitespace }) else {
                 return value.wrong("'\(device)' is no name of a device")
             }
-            return ControllerConfiguration.InterfaceBinding(name: name, device: device)
+            return ControllerFile.InterfaceBinding(name: name, device: device)
         }
     }
 

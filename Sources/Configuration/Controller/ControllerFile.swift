@@ -3,7 +3,7 @@ import Wire
 
 /// What one controller is told about itself: its own file, read once at start. What the network sees is in the router
 /// configuration, which is replicated; nothing here is.
-public struct ControllerConfiguration: Hashable, Sendable {
+public struct ControllerFile: Hashable, Sendable {
     /// Which device of this host carries an interface of the router.
     public struct InterfaceBinding: Hashable, Sendable {
         public var name: String
