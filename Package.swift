@@ -50,6 +50,7 @@ var targets: [Target] = [
     tests("TCPTests", floor + ["TCP"]),
     tests("RoutingTests", floor + ["Routing"]),
     tests("LineCardTests", floor + ["LineCard", "TCP"]),
+    tests("SimulatorTests", floor + ["Simulator", "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "Routing"]),
     tests("HouseTests", []),
     tests("BGPTests", floor + ["BGP", "Routing"]),
 ]

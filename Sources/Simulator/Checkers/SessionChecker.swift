@@ -33,7 +33,7 @@ struct SessionChecker {
     static func expectedView(
         of speaker: BGPSpeaker, among all: [BGPSpeaker]
     ) -> [(prefix: UInt64, path: BGPSpeaker.Path)] {
-        var best: [UInt64: BGPSpeaker] = [:]
+        var best = SortedTable<UInt64, BGPSpeaker>()
         for candidate in all where candidate.state == .established {
             for (prefix, tail) in candidate.announcements {
                 guard let holder = best[prefix], let held = holder.announced[prefix] else {
@@ -43,7 +43,7 @@ struct SessionChecker {
                 if (tail.count, candidate.identifier) < (held.count, holder.identifier) { best[prefix] = candidate }
             }
         }
-        return best.keys.sorted().compactMap { prefix in
+        return best.keys.compactMap { prefix in
             guard let winner = best[prefix], let tail = winner.announced[prefix], winner.asNumber != speaker.asNumber,
                 !tail.contains(speaker.asNumber)
             else { return nil }
@@ -55,7 +55,7 @@ struct SessionChecker {
         }
     }
 
-    private static func difference(
+    static func difference(
         _ speaker: BGPSpeaker, expected: [(prefix: UInt64, path: BGPSpeaker.Path)],
         actual: [(prefix: UInt64, path: BGPSpeaker.Path)]
     ) -> String {

@@ -20,9 +20,9 @@ struct BGPSpeaker {
     let address: IPv4Address
     private(set) var state = State.idle
     /// What we announce: prefix (address << 8 | length) to the tail of the AS path.
-    private(set) var announced: [UInt64: [UInt32]] = [:]
+    private(set) var announced = SortedTable<UInt64, [UInt32]>()
     /// What the router announced to us.
-    private(set) var learnt: [UInt64: Path] = [:]
+    private(set) var learnt = SortedTable<UInt64, Path>()
     private var input: [UInt8] = []
     /// Sentences; empty while all is well.
     private(set) var violations: [String] = []
@@ -64,7 +64,7 @@ struct BGPSpeaker {
         if state == .established { complain("the established session ended: \(reason)") }
         state = .idle
         nextKeepalive = nil
-        learnt = [:]
+        learnt.removeAll()
         input = []
     }
 
@@ -137,7 +137,7 @@ struct BGPSpeaker {
     }
 
     mutating func withdraw(_ prefix: UInt64) -> [UInt8] {
-        guard announced.removeValue(forKey: prefix) != nil, state == .established else { return [] }
+        guard announced.remove(prefix) != nil, state == .established else { return [] }
         let nlri = Self.nlri(prefix)
         return message(2, [0, UInt8(nlri.count)] + nlri + [0, 0])
     }
@@ -149,7 +149,7 @@ struct BGPSpeaker {
     }
 
     private func fullTable() -> [UInt8] {
-        announced.keys.sorted().flatMap { announcement($0, announced[$0]!) } + message(2, [0, 0, 0, 0])
+        announcements.flatMap { announcement($0, $1) } + message(2, [0, 0, 0, 0])
     }
 
     private func announcement(_ prefix: UInt64, _ tail: [UInt32]) -> [UInt8] {
@@ -197,7 +197,7 @@ struct BGPSpeaker {
         guard body.count >= start + 2 + attributeLength else { return "an UPDATE whose attributes overrun it" }
         guard let announced = Self.prefixes(body[(start + 2 + attributeLength)...]) else { return "malformed NLRI" }
         for prefix in withdrawn {
-            if learnt.removeValue(forKey: prefix) == nil { return "withdrew \(Self.text(prefix)), which it had not announced" }
+            if learnt.remove(prefix) == nil { return "withdrew \(Self.text(prefix)), which it had not announced" }
         }
         if announced.isEmpty { return nil }
 
@@ -253,8 +253,8 @@ struct BGPSpeaker {
     }
 
     /// What is announced, in order of prefixes.
-    var announcements: [(prefix: UInt64, tail: [UInt32])] { announced.keys.sorted().map { ($0, announced[$0]!) } }
+    var announcements: [(prefix: UInt64, tail: [UInt32])] { Array(zip(announced.keys, announced.values)) }
 
     /// What was learnt, in order of prefixes.
-    var view: [(prefix: UInt64, path: Path)] { learnt.keys.sorted().map { ($0, learnt[$0]!) } }
+    var view: [(prefix: UInt64, path: Path)] { Array(zip(learnt.keys, learnt.values)) }
 }
