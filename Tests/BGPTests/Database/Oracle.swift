@@ -1,0 +1,268 @@
+import Machine
+import Routing
+import Wire
+
+@testable import BGP
+
+/// The RIB as the RFCs describe it, simple and slow: dictionaries, and everything worked out from scratch.
+struct Oracle {
+    struct Peer {
+        var neighbor: NeighborConfiguration
+        var session: RIBSession
+        var isUp = false
+        var routes: [IPPrefix: RouteAttributes] = [:]
+        var isExternal: Bool
+    }
+    struct Candidate: Equatable {
+        /// -1: the router itself.
+        var peer: Int
+        var route: RouteAttributes
+    }
+    var configuration: BGPConfiguration
+    var peers: [Peer] = []
+    var reachable: [IPAddress: UInt32] = [:]
+
+    // MARK: decision, RFC 4271 §9.1.2.2 as filters
+
+    func candidates(_ prefix: IPPrefix) -> [Candidate] {
+        var list: [Candidate] = []
+        for network in configuration.networks where network.prefix == prefix {
+            var route = RouteAttributes()
+            route.origin = .igp
+            route.nextHop = network.nextHop ?? (prefix.family == .ipv4 ? .v4(.any) : .v6(.any))
+            route.med = network.med
+            route.communities = network.communities
+            route.marks = .medIsOurs
+            list.append(Candidate(peer: -1, route: route))
+        }
+        for (i, peer) in peers.enumerated() where peer.isUp {
+            guard let received = peer.routes[prefix] else { continue }
+            let names = peer.neighbor.importPolicies
+            if names.isEmpty, peer.isExternal, configuration.ebgpRequiresPolicy { continue }
+            guard let route = names.isEmpty ? received : runPolicy(names, received, prefix, peer, .init(peer), false) else { continue }
+            let loops = route.path.flatMap(\.numbers).filter { $0 == configuration.routerAS }.count
+            if loops > Int(peer.neighbor.allowASIn) { continue }
+            guard let nextHop = route.nextHop, isUnspecified(nextHop) || reachable[nextHop] != nil else { continue }
+            list.append(Candidate(peer: i, route: route))
+        }
+        return list
+    }
+
+    private func isUnspecified(_ address: IPAddress) -> Bool { address == .v4(.any) || address == .v6(.any) }
+    private func identifier(_ c: Candidate) -> UInt32 {
+        for other in c.route.others where other.type == 9 {
+            return other.value.reduce(0) { $0 << 8 | UInt32($1) }
+        }
+        return c.peer < 0 ? configuration.routerID.raw : peers[c.peer].session.identifier.raw
+    }
+    private func clusters(_ c: Candidate) -> Int { (c.route.others.first { $0.type == 10 }?.value.count ?? 0) / 4 }
+    private func kind(_ c: Candidate) -> Int { c.peer < 0 ? 0 : peers[c.peer].isExternal ? 1 : 2 }
+
+    func best(_ prefix: IPPrefix) -> Candidate? {
+        var left = candidates(prefix)
+        func keepLowest<T: Comparable>(_ value: (Candidate) -> T) {
+            guard let lowest = left.map(value).min() else { return }
+            left = left.filter { value($0) == lowest }
+        }
+        keepLowest { UInt32.max - ($0.route.localPreference ?? configuration.defaultLocalPreference) }
+        keepLowest { $0.route.pathLength }
+        keepLowest { $0.route.origin }
+        left = left.filter { c in
+            !left.contains { other in
+                other != c && c.route.neighborAS != nil && other.route.neighborAS == c.route.neighborAS
+                    && (other.route.med ?? 0) < (c.route.med ?? 0)
+            }
+        }
+        keepLowest { kind($0) }
+        keepLowest { c in c.route.nextHop.flatMap { reachable[$0] } ?? 0 }
+        keepLowest { identifier($0) }
+        keepLowest { clusters($0) }
+        keepLowest { c in c.peer < 0 ? IPAddress.v4(.any) : peers[c.peer].neighbor.address }
+        return left.first
+    }
+
+    // MARK: policy, as the configuration's documentation tells it
+
+    func runPolicy(
+        _ names: [String], _ input: RouteAttributes, _ prefix: IPPrefix, _ peer: Peer, _ source: RouteSource, _ isExport: Bool
+    ) -> RouteAttributes? {
+        var route = input
+        for name in names {
+            guard let policy = configuration.policies.first(where: { $0.name == name }) else { continue }
+            var result = PolicyResult.next
+            for statement in policy.statements {
+                let holds = statement.conditions.allSatisfy { condition in
+                    switch condition {
+                    case .prefixSet(let set): contains(set, prefix)
+                    case .notPrefixSet(let set): !contains(set, prefix)
+                    case .asPathContains(let n): route.path.contains { $0.numbers.contains(n) }
+                    case .originAS(let n): route.path.last?.numbers.last == n
+                    case .anyCommunity(let set): hasAny(set, route)
+                    case .med(let a, let b): route.med.map { $0 >= a && $0 <= b } ?? false
+                    case .source(let s): s == source
+                    case .neighbor(let a): a == peer.neighbor.address
+                    default: false
+                    }
+                }
+                if !holds { continue }
+                for action in statement.actions {
+                    switch action {
+                    case .setLocalPreference(let v): route.localPreference = v
+                    case .setMED(let v):
+                        route.med = v
+                        if isExport { route.marks.insert(.medIsOurs) }
+                    case .prepend(let n, let count): route.prepend(n, count: Int(count))
+                    case .addCommunities(let list): route.communities += list.filter { !route.communities.contains($0) }
+                    case .setNextHop(let a):
+                        route.nextHop = a
+                        if isExport { route.marks.insert(.nextHopIsOurs) }
+                    default: break
+                    }
+                }
+                if statement.result != .next {
+                    result = statement.result
+                    break
+                }
+            }
+            if result == .next { result = policy.otherwise }
+            if result == .accept { return route }
+            if result == .reject { return nil }
+        }
+        return nil
+    }
+    private func contains(_ set: String, _ prefix: IPPrefix) -> Bool {
+        configuration.prefixSets.first { $0.name == set }?.entries.contains {
+            $0.prefix.covers(prefix) && prefix.length >= $0.minimumLength && prefix.length <= $0.maximumLength
+        } ?? false
+    }
+    private func hasAny(_ set: String, _ route: RouteAttributes) -> Bool {
+        configuration.communitySets.first { $0.name == set }?.entries.contains {
+            if case .standard(let c) = $0 { route.communities.contains(c) } else { false }
+        } ?? false
+    }
+
+    // MARK: Adj-RIB-Out, RFC 4271 §9.1.3 and §5.1
+
+    func advertised(_ prefix: IPPrefix, to index: Int) -> RouteAttributes? {
+        let peer = peers[index]
+        guard peer.session.families.contains(RouteFamily(prefix.family)), let best = best(prefix), best.peer != index else {
+            return nil
+        }
+        if best.peer >= 0, !peers[best.peer].isExternal, !peer.isExternal { return nil }
+        if best.route.communities.contains(.noAdvertise) { return nil }
+        if peer.isExternal, best.route.communities.contains(.noExport) || best.route.communities.contains(.noExportSubconfed) {
+            return nil
+        }
+        let names = peer.neighbor.exportPolicies
+        if names.isEmpty, peer.isExternal, configuration.ebgpRequiresPolicy { return nil }
+        let source: RouteSource = best.peer < 0 ? .local : peers[best.peer].isExternal ? .external : .internal
+        guard var route = names.isEmpty ? best.route : runPolicy(names, best.route, prefix, peer, source, true),
+            let nextHop = route.nextHop
+        else { return nil }
+        let replaces =
+            isUnspecified(nextHop)
+            || !route.marks.contains(.nextHopIsOurs) && (peer.isExternal || peer.neighbor.nextHopSelf)
+        if replaces {
+            switch prefix {
+            case .v4:
+                guard let own = peer.session.nextHopIPv4 else { return nil }
+                route.nextHop = .v4(own)
+            case .v6:
+                guard let own = peer.session.nextHopIPv6 else { return nil }
+                route.nextHop = .v6(own)
+            }
+            route.linkLocal = nil
+        }
+        if peer.isExternal {
+            route.prepend(configuration.routerAS)
+            if !route.marks.contains(.medIsOurs) { route.med = nil }
+            route.localPreference = nil
+            route.others.removeAll { $0.type == 9 || $0.type == 10 }
+        } else if route.localPreference == nil {
+            route.localPreference = configuration.defaultLocalPreference
+        }
+        route.marks = []
+        return route
+    }
+}
+
+extension RouteSource {
+    init(_ peer: Oracle.Peer) { self = peer.isExternal ? .external : .internal }
+}
+
+/// A neighbour that believes what it reads.
+struct Receiver {
+    var routes: [IPPrefix: RouteAttributes] = [:]
+    var endOfRIB: Set<RouteFamily> = []
+    var messages = 0
+    private(set) var problem: String?
+
+    mutating func read(_ bytes: ArraySlice<UInt8>) {
+        let all = Array(bytes)
+        var at = 0
+        while at < all.count {
+            guard at + 23 <= all.count, all[at..<(at + 16)].allSatisfy({ $0 == 255 }), all[at + 18] == 2 else {
+                problem = "no UPDATE header at \(at)"
+                return
+            }
+            let length = Int(all[at + 16]) << 8 | Int(all[at + 17])
+            guard length >= 23, at + length <= all.count else {
+                problem = "length \(length) at \(at)"
+                return
+            }
+            readUpdate(Array(all[(at + 19)..<(at + length)]))
+            messages += 1
+            at += length
+        }
+    }
+
+    private mutating func prefixes(_ octets: ArraySlice<UInt8>, _ family: RouteFamily) -> [IPPrefix] {
+        var list: [IPPrefix] = []
+        var i = octets.startIndex
+        while i < octets.endIndex {
+            let length = octets[i]
+            let size = (Int(length) + 7) / 8
+            guard length <= family.addressBits, i + 1 + size <= octets.endIndex else {
+                problem = "bad prefix"
+                return list
+            }
+            var full = Array(octets[(i + 1)..<(i + 1 + size)])
+            full += [UInt8](repeating: 0, count: 16 - size)
+            let words = full.reduce(into: (UInt64(0), UInt64(0))) { w, octet in
+                w.0 = w.0 << 8 | w.1 >> 56
+                w.1 = w.1 << 8 | UInt64(octet)
+            }
+            list.append(
+                family == .ipv4Unicast
+                    ? .v4(IPv4Prefix(IPv4Address(raw: UInt32(words.0 >> 32)), length))
+                    : .v6(IPv6Prefix(IPv6Address(high: words.0, low: words.1), length)))
+            i += 1 + size
+        }
+        return list
+    }
+
+    private mutating func readUpdate(_ body: [UInt8]) {
+        let withdrawnLength = Int(body[0]) << 8 | Int(body[1])
+        let withdrawn = prefixes(body[2..<(2 + withdrawnLength)], .ipv4Unicast)
+        let at = 2 + withdrawnLength
+        let attributesLength = Int(body[at]) << 8 | Int(body[at + 1])
+        let block = Array(body[(at + 2)..<(at + 2 + attributesLength)])
+        let announced = prefixes(body[(at + 2 + attributesLength)...], .ipv4Unicast)
+        if body == [0, 0, 0, 0] { endOfRIB.insert(.ipv4Unicast) }
+        var v6Announced: [IPPrefix] = []
+        var v6Withdrawn: [IPPrefix] = []
+        var route = RouteAttributes(canonical: block.span.bytes)
+        forEachAttribute(block.span.bytes) { _, type, value in
+            if type == 14 {
+                let start = 5 + Int(value.u8(3))
+                v6Announced = prefixes([UInt8](copying: value)[start...], .ipv6Unicast)
+            } else if type == 15 {
+                v6Withdrawn = prefixes([UInt8](copying: value)[3...], .ipv6Unicast)
+                if v6Withdrawn.isEmpty { endOfRIB.insert(.ipv6Unicast) }
+            }
+        }
+        route.others.removeAll { $0.type == 15 }
+        for prefix in withdrawn + v6Withdrawn { routes[prefix] = nil }
+        for prefix in announced + v6Announced { routes[prefix] = route }
+    }
+}

@@ -1,0 +1,231 @@
+import Machine
+import Routing
+import Testing
+import Wire
+
+@testable import BGP
+
+/// A RIB with neighbours around it, the oracle beside it, and from time to time a twin that grew out of a snapshot.
+struct RIBWorld {
+    var rib: RIB
+    var twin: RIB?
+    var oracle: Oracle
+    var receivers: [Receiver] = []
+    var random: RandomNumbers
+    var now = Instant.zero
+    let pool: [IPPrefix]
+    static let nextHops: [IPAddress] = (1...6).map { .v4(IPv4Address(10, 9, 0, UInt8($0))) }
+    static let nextHops6: [IPAddress] = (1...4).map { .v6(IPv6Address(high: 0x2001_0db8 << 32, low: UInt64($0))) }
+
+    init(seed: UInt64, peers count: Int, configuration: BGPConfiguration? = nil) {
+        random = RandomNumbers(seed: seed)
+        var configuration = configuration ?? BGPConfiguration(routerAS: ASNumber(65000), routerID: RouterID(raw: 0x0a00_0001))
+        if configuration.policies.isEmpty {
+            configuration.policies = Self.policies
+            configuration.prefixSets = [
+                PrefixSetConfiguration(
+                    name: "few",
+                    entries: [.init(.v4(IPv4Prefix(IPv4Address(20, 0, 0, 0), 10)), minimumLength: 16, maximumLength: 24)])
+            ]
+            configuration.communitySets = [CommunitySetConfiguration(name: "marked", entries: [.standard(Community(1, 1))])]
+        }
+        rib = RIB(configuration: configuration, seed: seed)
+        oracle = Oracle(configuration: configuration)
+        var pool: [IPPrefix] = []
+        for i in 0..<40 {
+            pool.append(.v4(IPv4Prefix(IPv4Address(raw: 20 << 24 | UInt32(i) << 16), UInt8(16 + i % 9))))
+        }
+        for i in 0..<12 { pool.append(.v6(IPv6Prefix(IPv6Address(high: (0x2400 + UInt64(i)) << 48, low: 0), UInt8(16 + i * 3)))) }
+        self.pool = pool
+        for hop in Self.nextHops + Self.nextHops6 { oracle.reachable[hop] = UInt32(random.number(in: 0...2)) * 10 }
+        for i in 0..<count { addPeer(i) }
+    }
+
+    static var policies: [PolicyConfiguration] {
+        [
+            PolicyConfiguration(name: "all", statements: [], otherwise: .accept),
+            PolicyConfiguration(
+                name: "prefer",
+                statements: [
+                    PolicyStatement(conditions: [.prefixSet("few")], actions: [.setLocalPreference(200)], result: .next),
+                    PolicyStatement(conditions: [.anyCommunity("marked")], actions: [], result: .reject),
+                    PolicyStatement(
+                        conditions: [.asPathContains(ASNumber(103))], actions: [.addCommunities([Community(9, 9)])], result: .accept),
+                ], otherwise: .accept),
+            PolicyConfiguration(
+                name: "shape",
+                statements: [
+                    PolicyStatement(conditions: [.source(.local)], actions: [.setMED(7)], result: .accept),
+                    PolicyStatement(
+                        conditions: [.notPrefixSet("few")], actions: [.prepend(asNumber: ASNumber(65000), count: 2)],
+                        result: .accept),
+                    PolicyStatement(conditions: [.originAS(ASNumber(104))], actions: [.setMED(50)], result: .next),
+                ], otherwise: .accept),
+        ]
+    }
+
+    private mutating func addPeer(_ i: Int) {
+        let isExternal = i % 3 != 2
+        // Two external neighbours share an AS, so that MEDs meet.
+        let number = isExternal ? ASNumber(UInt32(101 + i / 3)) : oracle.configuration.routerAS
+        var neighbor = NeighborConfiguration(address: .v4(IPv4Address(10, 9, 1, UInt8(i + 1))), remoteAS: number)
+        neighbor.importPolicies = isExternal ? [i % 2 == 0 ? "all" : "prefer"] : []
+        neighbor.exportPolicies = isExternal ? [i % 4 == 3 ? "shape" : "all"] : []
+        neighbor.nextHopSelf = i == 5
+        neighbor.allowASIn = i == 4 ? 1 : 0
+        var session = RIBSession(
+            identifier: RouterID(raw: 0x0b00_0000 + UInt32(i % 4)), families: [.ipv4Unicast, .ipv6Unicast], fourOctetAS: true,
+            extendedMessages: i == 1)
+        session.nextHopIPv4 = IPv4Address(10, 9, 1, 254)
+        session.nextHopIPv6 = IPv6Address(high: 0x2001_0db8 << 32, low: 254)
+        if i == 6 { session.families = .ipv4Unicast }
+        oracle.peers.append(.init(neighbor: neighbor, session: session, isExternal: isExternal))
+        receivers.append(Receiver())
+    }
+
+    // MARK: doing
+
+    mutating func both(_ body: (inout RIB) -> Void) {
+        body(&rib)
+        if var t = twin {
+            body(&t)
+            twin = t
+        }
+    }
+
+    mutating func establish(_ i: Int) {
+        guard !oracle.peers[i].isUp else { return }
+        oracle.peers[i].isUp = true
+        receivers[i] = Receiver()
+        let peer = oracle.peers[i]
+        both { $0.establish(PeerIndex(UInt16(i)), neighbor: peer.neighbor, session: peer.session) }
+    }
+    mutating func close(_ i: Int) {
+        guard oracle.peers[i].isUp else { return }
+        oracle.peers[i].isUp = false
+        oracle.peers[i].routes = [:]
+        both { $0.close(PeerIndex(UInt16(i))) }
+    }
+
+    mutating func drawRoute(_ i: Int, _ family: RouteFamily) -> RouteAttributes {
+        var route = RouteAttributes()
+        let peer = oracle.peers[i]
+        route.origin = random.chance(1, in: 4) ? .incomplete : .igp
+        var numbers: [ASNumber] = peer.isExternal ? [peer.neighbor.remoteAS] : []
+        for _ in 0..<random.number(in: 0...2) { numbers.append(ASNumber(UInt32(random.number(in: 101...106)))) }
+        if random.chance(1, in: 12) { numbers.append(oracle.configuration.routerAS) }
+        if !numbers.isEmpty { route.path = [.init(type: 2, numbers: numbers)] }
+        if random.chance(1, in: 10) { route.path.append(.init(type: 1, numbers: [ASNumber(300), ASNumber(301)])) }
+        let hops = family == .ipv4Unicast ? Self.nextHops : Self.nextHops6
+        route.nextHop = hops[random.number(in: 0...(hops.count - 1))]
+        if random.chance(1, in: 2) { route.med = UInt32(random.number(in: 0...3)) }
+        if !peer.isExternal { route.localPreference = UInt32(random.number(in: 0...2)) * 50 + 50 }
+        if random.chance(1, in: 5) {
+            let list: [Community] = [Community(1, 1), .noExport, .noAdvertise, .noExportSubconfed, Community(2, 2)]
+            route.communities = [list[random.number(in: 0...4)]]
+        }
+        if random.chance(1, in: 8) { route.others.append(.init(flags: 0xe0, type: 99, value: [1, 2, 3])) }
+        if !peer.isExternal, random.chance(1, in: 4) {
+            route.others.insert(.init(flags: 0x80, type: 9, value: [9, 9, 9, UInt8(random.number(in: 1...3))]), at: 0)
+            route.others.insert(.init(flags: 0x80, type: 10, value: [1, 1, 1, 1]), at: 1)
+        }
+        return route
+    }
+
+    mutating func announce(_ i: Int, _ prefixes: [IPPrefix], _ route: RouteAttributes) {
+        let octets = route.encoded()
+        for prefix in prefixes { oracle.peers[i].routes[prefix] = route }
+        guard let family = prefixes.first.map({ RouteFamily($0.family) }) else { return }
+        let nlri = prefixes.flatMap { RIB.nlri($0) }
+        let reachable = oracle.reachable
+        both { rib in
+            let context = AttributeContext(UInt32(i % 3))
+            let handle =
+                rib.attributes(forKey: octets.span.bytes, context: context)
+                ?? rib.insertAttributes(key: octets.span.bytes, context: context, canonical: octets.span.bytes)
+            rib.resolveNewNextHops { address in reachable[address].map { .reachable(metric: $0) } ?? .unreachable }
+            rib.announce(nlri.span.bytes, family, from: PeerIndex(UInt16(i)), attributes: handle)
+        }
+    }
+    mutating func withdraw(_ i: Int, _ prefix: IPPrefix) {
+        oracle.peers[i].routes[prefix] = nil
+        both { $0.withdraw(RIB.nlri(prefix).span.bytes, RouteFamily(prefix.family), from: PeerIndex(UInt16(i))) }
+    }
+    mutating func setNextHop(_ address: IPAddress, _ metric: UInt32?) {
+        oracle.reachable[address] = metric
+        both { $0.setNextHop(address, metric.map { .reachable(metric: $0) } ?? .unreachable) }
+    }
+
+    /// Lets time pass and neighbours read, the same from both twins.
+    mutating func advance(_ milliseconds: Int, limit: (Int) -> Int) {
+        now = now + .milliseconds(milliseconds)
+        let at = now
+        both { $0.advertise(at: at) }
+        for i in oracle.peers.indices where oracle.peers[i].isUp {
+            let limit = limit(i)
+            if limit == 0 { continue }
+            var octets: [UInt8] = []
+            rib.takeOutput(for: PeerIndex(UInt16(i)), limit: limit) { octets += $0 }
+            if var t = twin {
+                var other: [UInt8] = []
+                t.takeOutput(for: PeerIndex(UInt16(i)), limit: limit) { other += $0 }
+                twin = t
+                #expect(octets == other, "the twin writes the same octets to peer \(i)")
+            }
+            receivers[i].read(octets[...])
+            #expect(receivers[i].problem == nil)
+        }
+        if let twin {
+            #expect(twin.digest == rib.digest)
+            #expect(twin.nextDeadline == rib.nextDeadline)
+        }
+    }
+
+    mutating func settle() {
+        for _ in 0..<60 { advance(6) { _ in .max } }
+        #expect(rib.nextDeadline == nil)
+    }
+
+    mutating func snapshot() throws {
+        var writer = SnapshotWriter()
+        rib.write(to: &writer)
+        var reader = SnapshotReader(writer.bytes)
+        let restored = try RIB(from: &reader)
+        try reader.expectEnd()
+        var again = SnapshotWriter()
+        restored.write(to: &again)
+        #expect(again.bytes == writer.bytes)
+        twin = restored
+    }
+
+    // MARK: checking
+
+    /// Everything that neighbours hold equals what the oracle says that they should hold.
+    func check(_ place: String) {
+        for i in oracle.peers.indices where oracle.peers[i].isUp {
+            for prefix in pool {
+                let expected = oracle.advertised(prefix, to: i)
+                let held = receivers[i].routes[prefix]
+                #expect(held == expected, "\(place): peer \(i), \(prefix)")
+            }
+            #expect(receivers[i].routes.keys.allSatisfy { pool.contains($0) })
+        }
+        for prefix in pool {
+            let best = oracle.best(prefix)
+            #expect(chosen(prefix) == best.map { $0.peer }, "\(place): best of \(prefix)")
+        }
+    }
+
+    /// Whose path is the best one, -1 for our own.
+    func chosen(_ prefix: IPPrefix) -> Int? {
+        func find<Key>(_ family: FamilyRIB<Key>, _ key: Key) -> Int? {
+            guard let number = family.prefixes.find(key), family.entries[Int(number)].best != 0 else { return nil }
+            let source = family.store.owner(family.entries[Int(number)].best)
+            return source == 0 ? -1 : Int(rib.shared.sources[Int(source)].peer)
+        }
+        return switch prefix {
+        case .v4(let p): find(rib.v4, p)
+        case .v6(let p): find(rib.v6, p)
+        }
+    }
+}
