@@ -22,9 +22,6 @@ struct ExportScratch: Sendable {
 }
 
 extension FamilyRIB {
-    /// Prefixes worked off in one go; bounds the pause (about 2 ms) and what a queue grows by at a time.
-    static var flushLimit: Int { 32768 }
-
     /// Works off pending prefixes of a group's first cohort: RFC 4271 §9.1.3 (phase 3) and §9.2.
     mutating func flush(_ index: Int, _ shared: inout RIBShared) {
         // Taken out for the time, so that nothing is held twice and copied.
@@ -118,11 +115,11 @@ extension FamilyRIB {
     /// Picks pending prefixes of a cohort, ascending from where it stopped; around the end only when nothing came before.
     private func pick(_ cohort: inout Cohort, _ work: inout ExportScratch) {
         let wasInside = cohort.cursor > 0
-        cohort.pending.drain(from: &cohort.cursor, limit: Self.flushLimit, into: &work.picked)
+        cohort.pending.drain(from: &cohort.cursor, limit: limits.flush, into: &work.picked)
         if cohort.pending.isEmpty { cohort.cursor = 0 }
         if work.picked.isEmpty, wasInside {
             cohort.isFirstPass = false
-            cohort.pending.drain(from: &cohort.cursor, limit: Self.flushLimit, into: &work.picked)
+            cohort.pending.drain(from: &cohort.cursor, limit: limits.flush, into: &work.picked)
         }
     }
 

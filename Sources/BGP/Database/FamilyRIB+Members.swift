@@ -3,8 +3,6 @@ import Routing
 import Wire
 
 extension FamilyRIB {
-    /// Unsent octets at which a member leaves its cohort, provided that others are ahead of it.
-    static var lagMaximum: Int { 1 << 20 }
     /// While changes keep coming, a group is worked off no more often than this; when idle at once. It takes the place of
     /// RFC 4271 §9.2.1.1 MinRouteAdvertisementInterval.
     static var coalescing: Duration { .milliseconds(5) }
@@ -214,7 +212,7 @@ extension FamilyRIB {
         groups[index].cohorts[cohort].queue.trim(before: least)
         // With all members elsewhere the first cohort goes on for the sake of what the group advertises.
         if cohort == 0, groups[index].cohorts[0].members.isEmpty { return true }
-        if isHungry, groups[index].cohorts[cohort].queue.octetCount > Self.lagMaximum { separateLaggards(index, cohort) }
+        if isHungry, groups[index].cohorts[cohort].queue.octetCount > limits.lag { separateLaggards(index, cohort) }
         return isHungry
     }
 
@@ -226,7 +224,7 @@ extension FamilyRIB {
         var position = queue.end
         while position > queue.first {
             unsent += queue[position - 1].octets.count
-            if unsent > Self.lagMaximum { break }
+            if unsent > limits.lag { break }
             position -= 1
         }
         for source in groups[index].cohorts[cohort].members where members[Int(source)].position < position {

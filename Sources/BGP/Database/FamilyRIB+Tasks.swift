@@ -30,9 +30,6 @@ struct RIBTask: BitwiseCopyable, Sendable {
 }
 
 extension FamilyRIB {
-    /// Paths looked at per call of `runTasks`: about 5 ms.
-    static var taskBudget: Int { 32768 }
-
     mutating func add(_ task: RIBTask) {
         // A second run over a source's routes begins anew.
         tasks.removeAll { $0.source == task.source && ($0.kind == task.kind || task.kind == .sweep) }
@@ -41,7 +38,7 @@ extension FamilyRIB {
 
     /// Does a slice of pending work.
     mutating func runTasks(_ shared: inout RIBShared) {
-        var budget = Self.taskBudget
+        var budget = limits.slice
         while budget > 0, !tasks.isEmpty {
             var task = tasks[0]
             if run(&task, &budget, &shared) { tasks.removeFirst() } else { tasks[0] = task }

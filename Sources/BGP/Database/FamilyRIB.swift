@@ -40,6 +40,7 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
     /// Loc-RIB prefixes.
     var bestCount = 0
     let family: RouteFamily
+    var limits = RIBLimits()
 
     // Scratch, empty between calls.
     var batchKeys: [Key.Packed] = []
@@ -299,6 +300,16 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
         }
         return false
     }
+}
+
+/// Bounds of the work done in one call and of what waits. The same on both controllers; tests make them small.
+struct RIBLimits: Sendable {
+    /// Prefixes encoded for a cohort in one go; bounds the pause (about 3 ms) and what a queue grows by at a time.
+    var flush = 32768
+    /// Paths looked at per call by work over many routes: about 5 ms.
+    var slice = 32768
+    /// Unsent octets at which a member leaves its cohort, provided that others are ahead of it.
+    var lag = 1 << 20
 }
 
 /// Keeps a value that is read only for its side effect on the cache.

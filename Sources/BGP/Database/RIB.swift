@@ -21,7 +21,7 @@ import Wire
 ///    later (an acknowledgement) calls for the same two again. `nextDeadline` says when `advertise` has work by itself.
 ///
 /// Bounds: paths are bounded by what neighbours may send (`maximumPrefixes`, a session is closed by its owner), sets of
-/// attributes by paths, queues of messages by `FamilyRIB.lagMaximum` and one batch per cohort.
+/// attributes by paths, queues of messages by `RIBLimits.lag` and one batch per cohort.
 public struct RIB: Sendable {
     var shared: RIBShared
     var v4: FamilyRIB<IPv4Prefix>

@@ -14,6 +14,12 @@ struct RIBWorld {
     var random: RandomNumbers
     var now = Instant.zero
     let pool: [IPPrefix]
+    var limits = RIBLimits() {
+        didSet {
+            rib.v4.limits = limits
+            rib.v6.limits = limits
+        }
+    }
     static let nextHops: [IPAddress] = (1...6).map { .v4(IPv4Address(10, 9, 0, UInt8($0))) }
     static let nextHops6: [IPAddress] = (1...4).map { .v6(IPv6Address(high: 0x2001_0db8 << 32, low: UInt64($0))) }
 
@@ -183,6 +189,11 @@ struct RIBWorld {
 
     mutating func settle() {
         for _ in 0..<60 { advance(6) { _ in .max } }
+        var patience = 1000
+        while rib.nextDeadline != nil, patience > 0 {
+            advance(6) { _ in .max }
+            patience -= 1
+        }
         #expect(rib.nextDeadline == nil)
     }
 
@@ -190,7 +201,9 @@ struct RIBWorld {
         var writer = SnapshotWriter()
         rib.write(to: &writer)
         var reader = SnapshotReader(writer.bytes)
-        let restored = try RIB(from: &reader)
+        var restored = try RIB(from: &reader)
+        restored.v4.limits = limits
+        restored.v6.limits = limits
         try reader.expectEnd()
         var again = SnapshotWriter()
         restored.write(to: &again)
