@@ -48,7 +48,6 @@ var targets: [Target] = [
     tests("MachineTests", ["Machine", "Wire"]),
     tests("RecordsTests", floor),
     tests("TCPTests", floor + ["TCP"]),
-    tests("BGPTests", floor + ["BGP", "Routing"]),
     tests("RoutingTests", floor + ["Routing"]),
     tests("LineCardTests", floor + ["LineCard", "TCP"]),
     tests("SimulatorTests", floor + ["Simulator", "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "Routing"]),
