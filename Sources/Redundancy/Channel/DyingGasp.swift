@@ -1,0 +1,74 @@
+import Records
+import Wire
+
+/// The one message that a crashing process sends from its signal handler (DESIGN §7): which record was fatal.
+///
+/// It is a datagram on a path of its own, since a signal handler cannot run TLS. The token in it was drawn by the sender
+/// for this session and went to the twin in `Hello`, inside the channel, so that nobody else can forge a gasp. The frame
+/// is prepared beforehand; the handler only writes the index.
+///
+/// ```
+///  0        4   5    6    8        16       24          32              48
+///  +--------+---+----+----+--------+--------+-----------+---------------+
+///  | LSGP   | 1 | id | 0  | epoch  | index  | boot nonce| token         |
+///  +--------+---+----+----+--------+--------+-----------+---------------+
+/// ```
+public struct DyingGasp: Hashable, Sendable {
+    /// Octets of every gasp.
+    public static let size = 48
+    /// Where the handler writes the index of the record being applied, 8 octets in network order.
+    public static let indexOffset = 16
+
+    /// Drawn at random for each start of a process.
+    public struct Token: Hashable, Sendable {
+        public var high: UInt64
+        public var low: UInt64
+        public init(high: UInt64, low: UInt64) {
+            self.high = high
+            self.low = low
+        }
+    }
+
+    public var controller: ControllerID
+    public var epoch: Epoch
+    /// The record being applied; 0 when the engine was not applying.
+    public var index: LogIndex
+    public var bootNonce: UInt64
+    public var token: Token
+
+    public init(controller: ControllerID, epoch: Epoch, index: LogIndex, bootNonce: UInt64, token: Token) {
+        self.controller = controller
+        self.epoch = epoch
+        self.index = index
+        self.bootNonce = bootNonce
+        self.token = token
+    }
+
+    public func encoded() -> [UInt8] {
+        var writer = ByteWriter(capacity: Self.size)
+        writer.u32(0x4c53_4750)
+        writer.u8(1)
+        writer.u8(controller.rawValue)
+        writer.u16(0)
+        writer.u64(epoch.value)
+        writer.u64(index.value)
+        writer.u64(bootNonce)
+        writer.u64(token.high)
+        writer.u64(token.low)
+        return writer.bytes
+    }
+
+    public init(decoding bytes: RawSpan) throws(DecodeError) {
+        var reader = ByteReader(bytes)
+        guard try reader.u32("gasp magic") == 0x4c53_4750 else { throw DecodeError("gasp magic", at: 0, .badChecksum) }
+        guard try reader.u8("gasp version") == 1 else { throw DecodeError("gasp version", at: 4, .unsupported) }
+        controller = try reader.controllerID()
+        guard try reader.u16("gasp padding") == 0 else { throw DecodeError("gasp padding", at: 6, .badValue) }
+        epoch = Epoch(try reader.u64("epoch"))
+        index = LogIndex(try reader.u64("index"))
+        bootNonce = try reader.u64("boot nonce")
+        let high = try reader.u64("token")
+        token = Token(high: high, low: try reader.u64("token"))
+        try reader.expectEnd("gasp")
+    }
+}

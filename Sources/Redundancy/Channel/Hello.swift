@@ -1,0 +1,144 @@
+import Machine
+import Records
+import Wire
+
+/// The first message of each side: who it is and what it speaks. A twin that does not fit is refused with a reason.
+public struct Hello: Hashable, Sendable {
+    /// `LOCKSTEP` in ASCII.
+    static let magic: UInt64 = 0x4c4f_434b_5354_4550
+    /// Of the framing and the messages. Records and snapshots have a schema of their own.
+    public static let protocolVersion: UInt16 = 1
+
+    public var protocolVersion = Hello.protocolVersion
+    public var oldestSchema = RecordSchema.oldest
+    public var newestSchema = RecordSchema.current
+    public var routerName: String
+    public var pairID: UInt64
+    public var controller: ControllerID
+    public var state: ControllerState
+    /// The epoch in which it is or last was in lock step.
+    public var epoch: Epoch
+    public var wasActive: Bool
+    public var isPreferred: Bool
+    public var bootNonce: UInt64
+    /// Revision of the configuration that its datastore holds, 0 for none.
+    public var configurationRevision: UInt64
+    /// Authenticates its dying gasps.
+    public var gaspToken: DyingGasp.Token
+
+    public init(
+        routerName: String, pairID: UInt64, controller: ControllerID, state: ControllerState, epoch: Epoch,
+        wasActive: Bool, isPreferred: Bool, bootNonce: UInt64, configurationRevision: UInt64,
+        gaspToken: DyingGasp.Token
+    ) {
+        self.routerName = routerName
+        self.pairID = pairID
+        self.controller = controller
+        self.state = state
+        self.epoch = epoch
+        self.wasActive = wasActive
+        self.isPreferred = isPreferred
+        self.bootNonce = bootNonce
+        self.configurationRevision = configurationRevision
+        self.gaspToken = gaspToken
+    }
+
+    /// Why this twin cannot be ours, or `nil`. Deterministic and symmetric: both sides come to the same verdict.
+    public func refusal(of twin: Hello) -> Refusal? {
+        if twin.protocolVersion != protocolVersion {
+            return .protocolVersion(ours: protocolVersion, theirs: twin.protocolVersion)
+        }
+        if twin.pairID != pairID { return .pairID }
+        if twin.routerName != routerName { return .routerName(ours: routerName, theirs: twin.routerName) }
+        if twin.controller == controller { return .controllerID(controller) }
+        if twin.newestSchema < oldestSchema || newestSchema < twin.oldestSchema {
+            return .schema(ours: oldestSchema...newestSchema, theirs: (twin.oldestSchema, twin.newestSchema))
+        }
+        return nil
+    }
+
+    /// The schema that both speak: the older of the two newest.
+    public func agreedSchema(with twin: Hello) -> UInt16 { min(newestSchema, twin.newestSchema) }
+
+    /// FIG. 10A with both booting: which of the two goes first. Who was active before keeps mastership; then who holds
+    /// the newer configuration; then configuration's preference; then A.
+    public func goesFirst(before twin: Hello) -> Bool {
+        if wasActive != twin.wasActive { return wasActive }
+        if wasActive, epoch != twin.epoch { return epoch > twin.epoch }
+        if configurationRevision != twin.configurationRevision {
+            return configurationRevision > twin.configurationRevision
+        }
+        if isPreferred != twin.isPreferred { return isPreferred }
+        return controller == .a
+    }
+
+    public enum Refusal: Hashable, Sendable, CustomStringConvertible {
+        case protocolVersion(ours: UInt16, theirs: UInt16)
+        case schema(ours: ClosedRange<UInt16>, theirs: (UInt16, UInt16))
+        case pairID
+        case routerName(ours: String, theirs: String)
+        case controllerID(ControllerID)
+
+        public var description: String {
+            switch self {
+            case .protocolVersion(let ours, let theirs):
+                "it speaks channel protocol \(theirs), this controller \(ours)"
+            case .schema(let ours, let theirs):
+                "it speaks record schemas \(theirs.0) to \(theirs.1), this controller "
+                    + "\(ours.lowerBound) to \(ours.upperBound)"
+            case .pairID: "it belongs to another pair"
+            case .routerName(let ours, let theirs): "it is router '\(theirs)', this is '\(ours)'"
+            case .controllerID(let id): "both controllers are configured as \(id)"
+            }
+        }
+
+        public static func == (a: Self, b: Self) -> Bool { a.description == b.description }
+        public func hash(into hasher: inout Hasher) { hasher.combine(description) }
+    }
+
+    func write(to writer: inout ByteWriter) {
+        writer.u64(Self.magic)
+        writer.u16(protocolVersion)
+        writer.u16(oldestSchema)
+        writer.u16(newestSchema)
+        writer.u64(pairID)
+        writer.u8(controller.rawValue)
+        writer.u8(state.rawValue)
+        writer.u64(epoch.value)
+        writer.u8(wasActive ? 1 : 0)
+        writer.u8(isPreferred ? 1 : 0)
+        writer.u64(bootNonce)
+        writer.u64(configurationRevision)
+        writer.u64(gaspToken.high)
+        writer.u64(gaspToken.low)
+        writer.text(String(decoding: routerName.utf8.prefix(255), as: UTF8.self))
+    }
+
+    init(from reader: inout ByteReader) throws(DecodeError) {
+        guard try reader.u64("hello magic") == Self.magic else { throw DecodeError("hello magic", at: 0, .badChecksum) }
+        protocolVersion = try reader.u16("protocol version")
+        oldestSchema = try reader.u16("oldest schema")
+        newestSchema = try reader.u16("newest schema")
+        guard oldestSchema <= newestSchema else { throw DecodeError("newest schema", at: reader.offset - 2, .badValue) }
+        pairID = try reader.u64("pair")
+        controller = try reader.controllerID()
+        state = try reader.controllerState()
+        epoch = Epoch(try reader.u64("epoch"))
+        wasActive = try reader.flag("was active")
+        isPreferred = try reader.flag("preferred")
+        bootNonce = try reader.u64("boot nonce")
+        configurationRevision = try reader.u64("configuration revision")
+        let high = try reader.u64("gasp token")
+        gaspToken = DyingGasp.Token(high: high, low: try reader.u64("gasp token"))
+        routerName = try reader.text("router name")
+    }
+}
+
+extension ByteReader {
+    @_lifetime(self: copy self)
+    mutating func controllerState() throws(DecodeError) -> ControllerState {
+        let at = offset
+        guard let state = ControllerState(rawValue: try u8("state")) else { throw DecodeError("state", at: at, .badValue) }
+        return state
+    }
+}

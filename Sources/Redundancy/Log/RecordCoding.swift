@@ -1,0 +1,346 @@
+import Machine
+import Records
+import Wire
+
+// The bytes of a record on the replication channel.
+//
+// ```
+//  0      1                9
+//  +------+----------------+----------------------- - -
+//  | kind |  time (ns)     | body, by kind
+//  +------+----------------+----------------------- - -
+// ```
+//
+// Network order throughout. Indices are not sent with each record: a batch is contiguous and names its first. Every
+// length is checked against a bound before anything is reserved, since the channel's peer may be anybody who got that far.
+
+/// What releases may differ in. Two controllers agree on the older schema that both speak (DESIGN §6).
+public enum RecordSchema {
+    /// The schema that this release writes.
+    public static let current: UInt16 = 1
+    /// The oldest that it still reads and writes.
+    public static let oldest: UInt16 = 1
+
+    /// Bounds of what a record may hold, in octets.
+    public static let receivedOctetsMaximum = 65_536
+    public static let configurationOctetsMaximum = 8 << 20
+    public static let textOctetsMaximum = 4096
+    public static let keyOctetsMaximum = 80
+
+    enum Kind: UInt8 {
+        case time = 0
+        case tcpAccepted = 1
+        case tcpConnected = 2
+        case tcpReceived = 3
+        case tcpAcknowledged = 4
+        case tcpPeerFinished = 5
+        case tcpClosed = 6
+        case interfaceState = 7
+        case configure = 8
+        case command = 9
+        case mastership = 10
+        case quarantined = 11
+    }
+}
+
+extension ByteWriter {
+    /// Appends a record without its index.
+    public mutating func record(_ record: Record) {
+        func head(_ kind: RecordSchema.Kind, _ writer: inout ByteWriter) {
+            writer.u8(kind.rawValue)
+            writer.u64(UInt64(bitPattern: record.time.nanoseconds))
+        }
+        switch record.body {
+        case .time:
+            head(.time, &self)
+        case .tcpAccepted(let connection, let identity):
+            head(.tcpAccepted, &self)
+            u32(connection.value)
+            connectionIdentity(identity)
+        case .tcpConnected(let connection, let identity):
+            head(.tcpConnected, &self)
+            u32(connection.value)
+            connectionIdentity(identity)
+        case .tcpReceived(let connection, let octets, let peerTimestamp):
+            head(.tcpReceived, &self)
+            u32(connection.value)
+            u32(peerTimestamp)
+            u32(UInt32(octets.count))
+            append(octets)
+        case .tcpAcknowledged(let connection, let offset):
+            head(.tcpAcknowledged, &self)
+            u32(connection.value)
+            u64(offset)
+        case .tcpPeerFinished(let connection):
+            head(.tcpPeerFinished, &self)
+            u32(connection.value)
+        case .tcpClosed(let connection, let end):
+            head(.tcpClosed, &self)
+            u32(connection.value)
+            u8(end.rawValue)
+        case .interfaceState(let interface, let isUp):
+            head(.interfaceState, &self)
+            u16(interface.value)
+            u8(isUp ? 1 : 0)
+        case .configure(let revision, let octets):
+            head(.configure, &self)
+            u64(revision)
+            u32(UInt32(octets.count))
+            append(octets)
+        case .command(let command):
+            head(.command, &self)
+            engineCommand(command)
+        case .mastership(let controller, let epoch, let isFresh):
+            head(.mastership, &self)
+            u8(controller.rawValue)
+            u64(epoch.value)
+            u8(isFresh ? 1 : 0)
+        case .quarantined(let connection):
+            head(.quarantined, &self)
+            u8(connection == nil ? 0 : 1)
+            u32(connection?.value ?? 0)
+        }
+    }
+
+    mutating func engineCommand(_ command: EngineCommand) {
+        switch command {
+        case .clearNeighbor(let address, let reason):
+            u8(0)
+            text(address)
+            text(reason)
+        case .softClearIn(let address):
+            u8(1)
+            text(address)
+        case .softClearOut(let address):
+            u8(2)
+            text(address)
+        case .testHang: u8(3)
+        case .testTrap: u8(4)
+        }
+    }
+
+    /// A 16-bit length and UTF-8, cut at the bound.
+    mutating func text(_ string: String) {
+        let octets = Array(string.utf8.prefix(RecordSchema.textOctetsMaximum))
+        u16(UInt16(octets.count))
+        append(octets)
+    }
+
+    mutating func address(_ address: IPAddress) {
+        switch address {
+        case .v4(let address):
+            u8(4)
+            ipv4(address)
+        case .v6(let address):
+            u8(6)
+            ipv6(address)
+        }
+    }
+
+    mutating func connectionIdentity(_ identity: ConnectionIdentity) {
+        u16(identity.tuple.interface.value)
+        address(identity.tuple.local)
+        u16(identity.tuple.localPort)
+        address(identity.tuple.remote)
+        u16(identity.tuple.remotePort)
+        u32(identity.initialSendSequence)
+        u32(identity.initialReceiveSequence)
+        u16(identity.peerMaximumSegmentSize)
+        u8(identity.peerWindowShift ?? 255)
+        u8(identity.windowShift)
+        u8((identity.selectiveAcknowledgment ? 1 : 0) | (identity.timestamps ? 2 : 0))
+        u32(identity.timestampOffset)
+        let options = identity.options
+        u8(UInt8(truncatingIfNeeded: min(options.md5Key.count, RecordSchema.keyOctetsMaximum)))
+        append(options.md5Key.prefix(RecordSchema.keyOctetsMaximum))
+        u8(options.hopLimit)
+        u8(options.minimumHopLimit)
+        u8(options.dscp)
+        u16(options.maximumSegmentSize)
+    }
+}
+
+extension ByteReader {
+    /// Reads what `ByteWriter.record` wrote and gives it this index.
+    @_lifetime(self: copy self)
+    public mutating func record(index: LogIndex) throws(DecodeError) -> Record {
+        let at = offset
+        guard let kind = RecordSchema.Kind(rawValue: try u8("record kind")) else {
+            throw DecodeError("record kind", at: at, .unsupported)
+        }
+        let time = Instant(nanoseconds: Int64(bitPattern: try u64("record time")))
+        guard time >= .zero else { throw DecodeError("record time", at: at + 1, .badValue) }
+        return Record(index: index, time: time, body: try recordBody(kind))
+    }
+
+    @_lifetime(self: copy self)
+    mutating func recordBody(_ kind: RecordSchema.Kind) throws(DecodeError) -> RecordBody {
+        switch kind {
+        case .time:
+            return .time
+        case .tcpAccepted:
+            let connection = try connectionID()
+            return .tcpAccepted(connection, try connectionIdentity())
+        case .tcpConnected:
+            let connection = try connectionID()
+            return .tcpConnected(connection, try connectionIdentity())
+        case .tcpReceived:
+            let connection = try connectionID()
+            let peerTimestamp = try u32("peer timestamp")
+            let count = try length(RecordSchema.receivedOctetsMaximum, "received octets")
+            return .tcpReceived(connection, bytes: try array(count, "received octets"), peerTimestamp: peerTimestamp)
+        case .tcpAcknowledged:
+            let connection = try connectionID()
+            return .tcpAcknowledged(connection, offset: try u64("acknowledged offset"))
+        case .tcpPeerFinished:
+            return .tcpPeerFinished(try connectionID())
+        case .tcpClosed:
+            let connection = try connectionID()
+            let at = offset
+            guard let end = ConnectionEnd(rawValue: try u8("connection end")) else {
+                throw DecodeError("connection end", at: at, .badValue)
+            }
+            return .tcpClosed(connection, end)
+        case .interfaceState:
+            let interface = InterfaceID(try u16("interface"))
+            return .interfaceState(interface, isUp: try flag("interface state"))
+        case .configure:
+            let revision = try u64("revision")
+            let count = try length(RecordSchema.configurationOctetsMaximum, "configuration")
+            return .configure(revision: revision, try array(count, "configuration"))
+        case .command:
+            return .command(try engineCommand())
+        case .mastership:
+            let controller = try controllerID()
+            let epoch = Epoch(try u64("epoch"))
+            return .mastership(controller, epoch, isFresh: try flag("fresh start"))
+        case .quarantined:
+            let isNamed = try flag("quarantined connection")
+            let connection = try connectionID()
+            return .quarantined(isNamed ? connection : nil)
+        }
+    }
+
+    @_lifetime(self: copy self)
+    mutating func connectionID() throws(DecodeError) -> ConnectionID { ConnectionID(try u32("connection")) }
+
+    @_lifetime(self: copy self)
+    mutating func controllerID() throws(DecodeError) -> ControllerID {
+        let at = offset
+        guard let id = ControllerID(rawValue: try u8("controller")) else {
+            throw DecodeError("controller", at: at, .badValue)
+        }
+        return id
+    }
+
+    @_lifetime(self: copy self)
+    mutating func flag(_ field: StaticString) throws(DecodeError) -> Bool {
+        let at = offset
+        let value = try u8(field)
+        guard value < 2 else { throw DecodeError(field, at: at, .badValue) }
+        return value == 1
+    }
+
+    /// A 32-bit length that is at most `bound`.
+    @_lifetime(self: copy self)
+    mutating func length(_ bound: Int, _ field: StaticString) throws(DecodeError) -> Int {
+        let at = offset
+        let count = Int(try u32(field))
+        guard count <= bound else { throw DecodeError(field, at: at, .badLength) }
+        return count
+    }
+
+    @_lifetime(self: copy self)
+    mutating func text(_ field: StaticString) throws(DecodeError) -> String {
+        let at = offset
+        let count = Int(try u16(field))
+        guard count <= RecordSchema.textOctetsMaximum else { throw DecodeError(field, at: at, .badLength) }
+        return String(decoding: try array(count, field), as: UTF8.self)
+    }
+
+    @_lifetime(self: copy self)
+    mutating func address(_ field: StaticString) throws(DecodeError) -> IPAddress {
+        let at = offset
+        switch try u8(field) {
+        case 4: return .v4(try ipv4(field))
+        case 6: return .v6(try ipv6(field))
+        default: throw DecodeError(field, at: at, .badValue)
+        }
+    }
+
+    @_lifetime(self: copy self)
+    mutating func engineCommand() throws(DecodeError) -> EngineCommand {
+        let at = offset
+        switch try u8("command") {
+        case 0:
+            let address = try text("neighbor")
+            return .clearNeighbor(address: address, reason: try text("reason"))
+        case 1: return .softClearIn(address: try text("neighbor"))
+        case 2: return .softClearOut(address: try text("neighbor"))
+        case 3: return .testHang
+        case 4: return .testTrap
+        default: throw DecodeError("command", at: at, .unsupported)
+        }
+    }
+
+    @_lifetime(self: copy self)
+    mutating func connectionIdentity() throws(DecodeError) -> ConnectionIdentity {
+        let interface = InterfaceID(try u16("interface"))
+        let local = try address("local address")
+        let localPort = try u16("local port")
+        let remote = try address("remote address")
+        let remotePort = try u16("remote port")
+        guard local.family == remote.family else { throw DecodeError("remote address", at: offset, .badValue) }
+        let initialSendSequence = try u32("ISS")
+        let initialReceiveSequence = try u32("IRS")
+        let peerMaximumSegmentSize = try u16("peer MSS")
+        let peerShift = try u8("peer window shift")
+        let shift = try u8("window shift")
+        // RFC 7323 §2.3: no shift above 14.
+        guard peerShift == 255 || peerShift <= 14, shift <= 14 else {
+            throw DecodeError("window shift", at: offset - 1, .badValue)
+        }
+        let flags = try u8("identity flags")
+        guard flags < 4 else { throw DecodeError("identity flags", at: offset - 1, .badValue) }
+        let timestampOffset = try u32("timestamp offset")
+        var options = TransportOptions()
+        let keyLength = Int(try u8("key length"))
+        guard keyLength <= RecordSchema.keyOctetsMaximum else {
+            throw DecodeError("key length", at: offset - 1, .badLength)
+        }
+        options.md5Key = try array(keyLength, "key")
+        options.hopLimit = try u8("hop limit")
+        options.minimumHopLimit = try u8("minimum hop limit")
+        options.dscp = try u8("DSCP")
+        options.maximumSegmentSize = try u16("MSS")
+        return ConnectionIdentity(
+            tuple: ConnectionTuple(
+                interface: interface, local: local, localPort: localPort, remote: remote, remotePort: remotePort),
+            initialSendSequence: initialSendSequence, initialReceiveSequence: initialReceiveSequence,
+            peerMaximumSegmentSize: peerMaximumSegmentSize, peerWindowShift: peerShift == 255 ? nil : peerShift,
+            windowShift: shift, selectiveAcknowledgment: flags & 1 != 0, timestamps: flags & 2 != 0,
+            timestampOffset: timestampOffset, options: options)
+    }
+}
+
+extension Record {
+    /// What the record costs in a queue, in octets: its variable part and a fixed amount for the rest.
+    public var cost: Int {
+        switch body {
+        case .tcpReceived(_, let octets, _): 64 + octets.count
+        case .configure(_, let octets): 64 + octets.count
+        default: 64
+        }
+    }
+
+    /// The connection whose fault this record is, if it poisons the engine.
+    public var connection: ConnectionID? {
+        switch body {
+        case .tcpAccepted(let connection, _), .tcpConnected(let connection, _), .tcpReceived(let connection, _, _),
+            .tcpAcknowledged(let connection, _), .tcpPeerFinished(let connection), .tcpClosed(let connection, _):
+            connection
+        case .quarantined(let connection): connection
+        case .time, .interfaceState, .configure, .command, .mastership: nil
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import Machine
+
+/// The pair's own time on one controller: an offset to its monotonic clock.
+///
+/// The active defines it. The standby estimates the offset from heartbeats and remembers the greatest time it has seen,
+/// so that when it takes over, router time goes on and never back: TCP timestamps (RFC 7323 §5) and cryptographic
+/// sequence numbers hang on it.
+public struct RouterClock: Sendable {
+    /// Router time minus local time, in nanoseconds.
+    private var offset: Int64 = 0
+    /// The greatest router time seen in anything from the active.
+    public private(set) var newest: Instant = .zero
+    /// Best (largest: least delay) samples of the window before and of this one; two windows follow a drifting clock.
+    private var previousSample: Int64?
+    private var currentSample: Int64?
+    private var windowEnds: Instant = .zero
+    private static let window: Duration = .seconds(10)
+
+    public init() {}
+
+    public func routerTime(at local: Instant) -> Instant {
+        Instant(nanoseconds: max(local.nanoseconds &+ offset, newest.nanoseconds))
+    }
+
+    /// The local time of a point of router time; for deadlines.
+    public func localTime(of router: Instant) -> Instant {
+        router == .distantFuture ? .distantFuture : Instant(nanoseconds: router.nanoseconds &- offset)
+    }
+
+    /// The active's time as a heartbeat brought it.
+    public mutating func follow(_ router: Instant, at local: Instant) {
+        let sample = router.nanoseconds &- local.nanoseconds
+        if local >= windowEnds {
+            previousSample = currentSample
+            currentSample = sample
+            windowEnds = local + Self.window
+        } else {
+            currentSample = max(currentSample ?? sample, sample)
+        }
+        offset = max(currentSample ?? sample, previousSample ?? .min)
+        saw(router)
+    }
+
+    /// A router time in a record.
+    public mutating func saw(_ router: Instant) { newest = max(newest, router) }
+
+    /// This controller becomes the active: its time starts past all that the twin may have used. The margin covers what
+    /// the twin did after its newest heartbeat left and the delay of that heartbeat.
+    public mutating func takeOver(at local: Instant, margin: Duration) {
+        let start = routerTime(at: local) + margin
+        offset = start.nanoseconds &- local.nanoseconds
+        newest = start
+        previousSample = nil
+        currentSample = nil
+        windowEnds = .zero
+    }
+}
