@@ -1,0 +1,279 @@
+import Machine
+import Records
+
+/// Who speaks as the router, seen from one controller: the boot election (FIG. 10A), the loss of the active, the lease,
+/// stepping down. It asks the arbiter and never decides against it.
+///
+/// ```
+///  waiting ──twin active──► following ──twin lost──► acquiring ──granted──► holding
+///     │                         ▲                        │ ▲                   │
+///     └──nobody came / first────┼────────────────────────┼─┘                   │
+///                               └──────denied: the twin holds──────── lost ────┘
+/// ```
+public struct Mastership: Sendable {
+    public enum Stage: Sendable, Hashable {
+        case waiting(until: Instant)
+        /// The twin is active, or is about to be until then.
+        case following(patience: Instant?)
+        case acquiring
+        case holding
+        /// Mastership is released to the twin.
+        case released
+        case offline
+    }
+
+    public enum Action: Sendable {
+        case request(ArbiterRequest)
+        /// This controller is the router from now on.
+        case granted(Epoch, mayResume: Bool, reason: String)
+        case lease(Epoch, until: Instant)
+        case eligibility(Bool)
+        case released
+        /// It is not any more; somebody may be, under this epoch.
+        case lost(Epoch)
+        case event(Event)
+    }
+
+    public private(set) var stage: Stage = .offline
+    public private(set) var epoch: Epoch = .zero
+    public private(set) var leaseUntil: Instant = .zero
+    /// Who holds mastership as far as is known.
+    public private(set) var holder: ControllerID?
+
+    private let id: ControllerID
+    private let renewInterval: Duration
+    private let patience: Duration
+    private var asked: [ArbiterRequest] = []
+    private var renewAt: Instant?
+    private var retryAt: Instant?
+    private var reason = ""
+
+    public init(id: ControllerID, lastEpoch: Epoch, renewInterval: Duration, patience: Duration) {
+        self.id = id
+        epoch = lastEpoch
+        self.renewInterval = renewInterval
+        self.patience = patience
+    }
+
+    public var isHolding: Bool { stage == .holding }
+    /// Nothing may leave: the lease ran out and was not renewed.
+    public func isLeaseOver(at now: Instant) -> Bool { stage == .holding && now >= leaseUntil }
+
+    // MARK: what happens
+
+    public mutating func start(waitForTwin: Bool, at now: Instant, into actions: inout [Action]) {
+        if waitForTwin {
+            stage = .waiting(until: now + patience)
+        } else {
+            acquire("no twin is configured", into: &actions)
+        }
+    }
+
+    /// The twin introduced itself. `goesFirst`: with nobody active, we do.
+    public mutating func twinAppeared(_ twin: Hello, goesFirst: Bool, at now: Instant, into actions: inout [Action]) {
+        switch stage {
+        case .waiting, .following:
+            if twin.state.isActive {
+                sawActiveTwin(twin.epoch)
+            } else if twin.state == .offline || twin.state == .failed {
+                acquire("the twin is \(twin.state)", into: &actions)
+            } else if goesFirst {
+                acquire("first of the two", into: &actions)
+            } else {
+                stage = .following(patience: now + patience)
+            }
+        case .acquiring, .holding, .released, .offline: break
+        }
+    }
+
+    /// A heartbeat of the twin.
+    public mutating func twinSays(_ state: ControllerState, epoch twinEpoch: Epoch, at now: Instant, into actions: inout [Action]) {
+        switch stage {
+        case .waiting, .following:
+            if state.isActive {
+                sawActiveTwin(twinEpoch)
+            } else if case .following(nil) = stage {
+                // It was active and is not any more; if nobody becomes it, we do.
+                stage = .following(patience: now + patience)
+                holder = nil
+            }
+        case .acquiring:
+            if state.isActive, twinEpoch > epoch {
+                retryAt = nil
+                sawActiveTwin(twinEpoch)
+            }
+        case .holding:
+            // The arbiter has the last word on which of the two is the router.
+            if state.isActive, twinEpoch > epoch, !isAsked({ if case .renew = $0 { true } else { false } }) {
+                ask(.renew(epoch), into: &actions)
+            }
+        case .released, .offline: break
+        }
+    }
+
+    private mutating func sawActiveTwin(_ twinEpoch: Epoch) {
+        stage = .following(patience: nil)
+        holder = id.other
+        epoch = max(epoch, twinEpoch)
+    }
+
+    /// The twin is silent or its process died.
+    public mutating func twinLost(_ reason: String, into actions: inout [Action]) {
+        switch stage {
+        case .following: acquire(reason, into: &actions)
+        case .waiting, .acquiring, .holding, .released, .offline: break
+        }
+    }
+
+    /// Asks for mastership now.
+    public mutating func acquire(_ reason: String, into actions: inout [Action]) {
+        guard stage != .holding else { return }
+        stage = .acquiring
+        self.reason = reason
+        retryAt = nil
+        if !isAsked({ if case .acquire = $0 { true } else { false } }) { ask(.acquire(atLeast: epoch), into: &actions) }
+    }
+
+    /// FIG. 11, 1118.
+    public mutating func release(into actions: inout [Action]) {
+        guard stage == .holding else { return }
+        renewAt = nil
+        ask(.release(epoch), into: &actions)
+    }
+
+    public mutating func setTwinEligible(_ isEligible: Bool, into actions: inout [Action]) {
+        guard stage == .holding else { return }
+        ask(.setTwinEligible(epoch, isEligible), into: &actions)
+    }
+
+    /// After a hand-over: the twin is active.
+    public mutating func follow(epoch twinEpoch: Epoch) {
+        sawActiveTwin(twinEpoch)
+        renewAt = nil
+        retryAt = nil
+    }
+
+    public mutating func goOffline() {
+        stage = .offline
+        renewAt = nil
+        retryAt = nil
+    }
+
+    public mutating func comeOnline(at now: Instant) {
+        guard stage == .offline else { return }
+        stage = .waiting(until: now + patience)
+    }
+
+    private func isAsked(_ matches: (ArbiterRequest) -> Bool) -> Bool { asked.contains(where: matches) }
+
+    private mutating func ask(_ request: ArbiterRequest, into actions: inout [Action]) {
+        // What is under way is at most one of each kind, and an eligibility change or two.
+        asked.append(request)
+        actions.append(.request(request))
+    }
+
+    // MARK: the arbiter's answers
+
+    public mutating func answered(_ answer: ArbiterAnswer, at now: Instant, into actions: inout [Action]) {
+        guard !asked.isEmpty else { return }
+        let request = asked.removeFirst()
+        switch answer {
+        case .granted(let granted, let until, let mayResume):
+            epoch = max(epoch, granted)
+            guard stage == .acquiring else {
+                // Not wanted any more: give it back at once.
+                if stage != .holding { actions.append(.request(.release(granted))); asked.append(.release(granted)) }
+                return
+            }
+            stage = .holding
+            holder = id
+            leaseUntil = until
+            renewAt = now + renewInterval
+            actions.append(.lease(granted, until: until))
+            actions.append(.granted(granted, mayResume: mayResume, reason: reason))
+        case .denied(let holder, let inForce, let retry):
+            epoch = max(epoch, inForce)
+            guard stage == .acquiring else { return }
+            self.holder = holder
+            retryAt = max(retry, now + .milliseconds(1))
+        case .renewed(let renewed, let until):
+            guard stage == .holding, renewed == epoch else { return }
+            leaseUntil = until
+            renewAt = now + renewInterval
+            actions.append(.lease(epoch, until: until))
+        case .released:
+            guard stage == .holding else { return }
+            stage = .released
+            holder = nil
+            leaseUntil = now
+            actions.append(.lease(epoch, until: .zero))
+            actions.append(.released)
+        case .twinEligibility(_, let isEligible):
+            actions.append(.eligibility(isEligible))
+        case .lost(let inForce):
+            epoch = max(epoch, inForce)
+            guard stage == .holding else { return }
+            stage = .following(patience: now + patience)
+            holder = id.other
+            leaseUntil = .zero
+            renewAt = nil
+            actions.append(.lease(epoch, until: .zero))
+            actions.append(.lost(inForce))
+        case .unavailable(let why):
+            actions.append(.event(Event(.alarm, "srm", "the arbiter cannot be asked: \(why)")))
+            switch request {
+            case .renew: renewAt = now + renewInterval
+            case .acquire: retryAt = now + .milliseconds(50)
+            // Asked again until there is an answer: the gate must not open without it.
+            case .release, .setTwinEligible: repeatAt.append((now + .milliseconds(50), request))
+            }
+        }
+    }
+    private var repeatAt: [(Instant, ArbiterRequest)] = []
+
+    // MARK: time
+
+    public mutating func tick(at now: Instant, into actions: inout [Action]) {
+        switch stage {
+        case .waiting(let until):
+            if until <= now { acquire("no twin within \(patience.inMilliseconds) ms", into: &actions) }
+        case .following(let until?):
+            if until <= now { acquire("the twin did not become active", into: &actions) }
+        case .acquiring:
+            if let retryAt, retryAt <= now {
+                self.retryAt = nil
+                ask(.acquire(atLeast: epoch), into: &actions)
+            }
+        case .holding:
+            if let renewAt, renewAt <= now { renew(into: &actions) }
+            var later: [(Instant, ArbiterRequest)] = []
+            for (due, request) in repeatAt {
+                if due <= now { ask(request, into: &actions) } else { later.append((due, request)) }
+            }
+            repeatAt = later
+        case .following(nil), .released, .offline: break
+        }
+    }
+
+    /// Asks for a longer lease now, unless that is asked already.
+    public mutating func renew(into actions: inout [Action]) {
+        guard stage == .holding, !isAsked({ if case .renew = $0 { true } else { false } }),
+            !isAsked({ if case .release = $0 { true } else { false } })
+        else { return }
+        renewAt = nil
+        ask(.renew(epoch), into: &actions)
+    }
+
+    public var nextDeadline: Instant? {
+        switch stage {
+        case .waiting(let until): return until
+        case .following(let until): return until
+        case .acquiring: return retryAt
+        case .holding:
+            let again = repeatAt.map(\.0).min()
+            guard let renewAt else { return again }
+            return again.map { min($0, renewAt) } ?? renewAt
+        case .released, .offline: return nil
+        }
+    }
+}
