@@ -3,37 +3,316 @@ import LineCard
 import Machine
 import Records
 import Redundancy
+import Wire
 
 /// One controller: line card, log, RCM and SRM, wired by values. The host drives it with the real world, the simulator
-/// with virtual time.
+/// with virtual time; neither does anything of its own but carry octets and ask the clock.
+///
+/// ```
+///  frames ─► LineCard ─► records ─► ReplicationSender ═► twin: ReplicationReceiver
+///              ▲                        │        │                   │
+///              │ effects ≤ committed    │        └► engine work      └► engine work
+///              └───────── gate ◄────────┴─────────── reports ◄───────────┘
+///  Mastership ◄─► arbiter      GracefulSwitchover ◄─► twin      HeartbeatMonitor, RouterClock
+/// ```
+///
+/// Read in this order: `Controller.swift` (state, the one switch over inputs), `+Role` (becoming the router, ceasing to
+/// be), `+Records` (log, gate, engine), `+Channel` (the twin), `+Switchover` (FIG. 11–13), `+Operator`, `+Status`.
+///
+/// What the world owes it:
+/// - outputs are carried out in their order; what is for the channel stands before the engine work of the same records,
+///   so that a record that kills this process is on its way to the twin;
+/// - `channelSend` octets arrive in order or the channel closes;
+/// - engine work is answered in order, arbiter requests are answered in order;
+/// - before a burst of `transmit` it compares the newest `lease` with its clock.
 ///
 /// `now` is this machine's own monotonic clock; what the router calls time is made here (`routerTime`).
-public struct Controller: Sendable {
-    public private(set) var configuration: ControllerConfiguration
+public struct Controller {
+    public internal(set) var configuration: ControllerConfiguration
+
+    /// What this controller is doing about being the router.
+    enum Role: Equatable {
+        case standby
+        /// Mastership is ours; the engine is being asked for the line card's image.
+        case takingOver
+        case active
+    }
+    enum Work: Equatable {
+        case apply(upTo: LogIndex)
+        case snapshot
+        case restore
+        /// For a take-over, or only to learn the interfaces.
+        case image(isTakeOver: Bool)
+    }
+    enum Channel: Equatable {
+        case closed
+        /// Our hello is sent, theirs is awaited.
+        case greeting(until: Instant)
+        case open
+    }
+
+    // MARK: SRM
+    var role = Role.standby
+    var mastership: Mastership
+    var monitor: HeartbeatMonitor
+    var clock = RouterClock()
+    var link: LinkArbiter?
+    var fromActive: GracefulSwitchover.FromActive?
+    var fromStandby: GracefulSwitchover.FromStandby?
+    var history = SwitchoverHistory()
+    var switchoverNumber: UInt32 = 0
+    var switchoverRequest: OperatorRequestID?
+    var isBlocked = false
+    var isReadingStopped = false
+    var isOffline = false
+    var failure: String?
+    /// The process ends when mastership is handed back, or then at the latest.
+    var exitBy: (at: Instant, reason: String, fatal: LogIndex)?
+    var isForced = false
+    /// The record that killed the twin, by its gasp.
+    var fatal: LogIndex?
+    /// The twin is dead and records wait: a gasp may still name one of them.
+    var gaspUntil: (at: Instant, reason: String)?
+    var isTwinDead = false
+    /// A take-over that was granted while the engine was still restoring.
+    var deferredGrant: (epoch: Epoch, mayResume: Bool, reason: String)?
+    var quarantined: [LogIndex] = []
+    var health = Health()
+    var linksUp: [Bool] = []
+    /// Since when the twin has had more links than this active.
+    var worseSince: Instant?
+    var advertiseAt: Instant?
+    var advertisementSequence: UInt64 = 0
+    var foreignAdvertisements: UInt64 = 0
+    var publishedState: (ControllerState, Epoch)?
+
+    // MARK: RCM
+    var sender: ReplicationSender?
+    var receiver: ReplicationReceiver
+    var channel = Channel.closed
+    var channelReceiver = ChannelReceiver()
+    var channelBuffer = ByteWriter()
+    var twin: Hello?
+    /// Transactions of our datastore that the twin has not answered.
+    var mirrorsUnderWay = 0
+
+    // MARK: engine and line card
+    var lineCard: LineCard
+    var lineCardEffects: [LineCardEffect] = []
+    var works: [Work] = []
+    var pendingApply: [Record] = []
+    var engineIssued: LogIndex = .zero
+    var engineApplied: LogIndex = .zero
+    var engineDigest = ReplicaDigest([])
+    var engineParts: [String] = EngineDigest().parts.map(\.name)
+    /// In router time.
+    var engineDeadline: Instant?
+    var lastRecordTime: Instant = .zero
+    /// Effects whose record is not committed; those before `gateFirst` have left.
+    var gate: [IndexedEffect] = []
+    var gateFirst = 0
+    var interfaces: [InterfaceConfiguration] = []
+    /// Frames that were ready while the lease was over; they leave when it is renewed.
+    var heldFrames: [(InterfaceID, [UInt8])] = []
+    /// Frames for the new active (`isReadingStopped`), or from the old one.
+    var passedFrames: [ForwardedFrame] = []
+
+    /// At most this many frames wait for the lease, and as many for a hand-over.
+    static let framesHeldMaximum = 4096
+    /// Pieces of work that the engine may have: the next is ready when one ends, and the longer it takes, the more
+    /// records the one after holds.
+    static let worksMaximum = 2
+    static let mirrorsMaximum = 1024
 
     public init(configuration: ControllerConfiguration) {
         self.configuration = configuration
+        var random = RandomNumbers(seed: configuration.randomSeed)
+        lineCard = LineCard(seed: random.next())
+        if self.configuration.gaspToken == nil {
+            self.configuration.gaspToken = DyingGasp.Token(high: random.next(), low: random.next())
+        }
+        mastership = Mastership(
+            id: configuration.id, lastEpoch: configuration.lastEpoch, renewInterval: configuration.heartbeatInterval,
+            patience: configuration.bootWait)
+        monitor = HeartbeatMonitor(
+            interval: configuration.heartbeatInterval, lostMaximum: configuration.heartbeatsLostMaximum)
+        receiver = ReplicationReceiver(queueOctetsMaximum: configuration.queueOctetsMaximum)
+        if configuration.arbiter == .link, !configuration.isSingle {
+            link = LinkArbiter(
+                id: configuration.id, detectionTime: configuration.detectionTime,
+                advertisementInterval: configuration.advertisementInterval)
+        }
     }
+
+    // MARK: frames
 
     /// A frame came in on an interface. Ignored unless this controller is the router, except `link` advertisements.
     public mutating func receive(
         _ frame: RawSpan, on interface: InterfaceID, at now: Instant, into outputs: inout [ControllerOutput]
-    ) {}
+    ) {
+        if Advertisement.isOne(frame) { return receiveAdvertisement(frame, at: now, into: &outputs) }
+        guard role == .active, !isReadingStopped else {
+            // 1116: this side has stopped reading, the other does not speak yet. Nothing is lost.
+            if isReadingStopped, passedFrames.count < Self.framesHeldMaximum, frame.byteCount <= ChannelLimit.forwardedFrame {
+                passedFrames.append(ForwardedFrame(interface: interface, octets: [UInt8](copying: frame)))
+            }
+            return
+        }
+        checkLease(at: now, into: &outputs)
+        guard role == .active else { return }
+        lineCard.receive(frame, on: interface, at: clock.routerTime(at: now), into: &lineCardEffects)
+        if !lineCardEffects.isEmpty { drainLineCard(at: now, into: &outputs) }
+    }
 
-    public mutating func handle(_ input: ControllerInput, at now: Instant, into outputs: inout [ControllerOutput]) {}
+    // MARK: everything else
+
+    public mutating func handle(_ input: ControllerInput, at now: Instant, into outputs: inout [ControllerOutput]) {
+        checkLease(at: now, into: &outputs)
+        switch input {
+        case .start(let failedTests): start(failedTests, at: now, into: &outputs)
+        case .channelOpened: channelOpened(at: now, into: &outputs)
+        case .channelReceived(let octets): channelReceived(octets, at: now, into: &outputs)
+        case .channelClosed(let reason, let isProcessDead):
+            twinLost("the channel closed: \(reason)", isProcessDead: isProcessDead, at: now, into: &outputs)
+        case .dyingGasp(let octets): receiveGasp(octets, at: now, into: &outputs)
+        case .arbiter(let answer): arbiterAnswered(answer, at: now, into: &outputs)
+        case .engine(let report): engineReported(report, at: now, into: &outputs)
+        case .snapshotEncoded(let index, let octets):
+            replicate(at: now, into: &outputs) { $0.snapshotEncoded(index, octets, at: now, into: &$1) }
+        case .engineStuck(let index): engineStuck(index, at: now, into: &outputs)
+        case .link(let interface, let isUp): linkChanged(interface, isUp, at: now, into: &outputs)
+        case .memory(let pressure): memoryChanged(pressure, at: now, into: &outputs)
+        case .request(let id, let request): operatorAsks(id, request, at: now, into: &outputs)
+        case .mirror(let transaction, let octets): mirror(transaction, octets, into: &outputs)
+        case .mirrored(let transaction, let refusal):
+            send(.mirrorAnswer(transaction: transaction, refusal: refusal ?? ""))
+        case .endOfBatch: endBatch(at: now, into: &outputs)
+        case .time: tick(at: now, into: &outputs)
+        }
+        flushChannel(into: &outputs)
+        publish(at: now, into: &outputs)
+    }
+
+    private mutating func start(_ failedTests: [String], at now: Instant, into outputs: inout [ControllerOutput]) {
+        for test in failedTests { note(.alarm, "srm", "self-test failed: \(test)", into: &outputs) }
+        if !failedTests.isEmpty {
+            failure = "self-test failed"
+            return
+        }
+        note(.notice, "srm", "controller \(configuration.id) of '\(configuration.routerName)' starts", into: &outputs)
+        advertiseAt = link == nil ? nil : now
+        let hasTwin = !configuration.isSingle
+        master(at: now, into: &outputs) { $0.start(waitForTwin: hasTwin, at: now, into: &$1) }
+    }
+
+    // MARK: time
+
+    private mutating func tick(at now: Instant, into outputs: inout [ControllerOutput]) {
+        if case .greeting(let until) = channel, until <= now {
+            closeChannel("the twin did not introduce itself", at: now, into: &outputs)
+        }
+        // Anything that came in counts as life; what a burst brought is handled before its time is.
+        if monitor.isSilent(at: now) {
+            closeChannel(
+                "no heartbeat for \(configuration.detectionTime.inMilliseconds) ms", at: now, into: &outputs)
+        }
+        if let wait = gaspUntil, wait.at <= now {
+            gaspUntil = nil
+            master(at: now, into: &outputs) { $0.twinLost(wait.reason, into: &$1) }
+        }
+        let late = link?.poll(at: now)
+        if let late { arbiterAnswered(late, at: now, into: &outputs) }
+        master(at: now, into: &outputs) { $0.tick(at: now, into: &$1) }
+        replicate(at: now, into: &outputs) { $0.tick(at: now, into: &$1) }
+        beat(at: now, into: &outputs)
+        advertise(at: now, into: &outputs)
+        if role == .active, !isReadingStopped {
+            lineCard.handle(.time, at: clock.routerTime(at: now), into: &lineCardEffects)
+            drainLineCard(at: now, into: &outputs)
+        }
+        if let exit = exitBy, exit.at <= now { finishExit(into: &outputs) }
+        advanceSwitchover(at: now, into: &outputs)
+    }
 
     /// When `.time` is next wanted, on the clock of `now`.
-    public var nextDeadline: Instant? { nil }
+    public var nextDeadline: Instant? {
+        var next: Instant?
+        func consider(_ deadline: Instant?) {
+            guard let deadline else { return }
+            next = next.map { min($0, deadline) } ?? deadline
+        }
+        if case .greeting(let until) = channel { consider(until) }
+        consider(monitor.nextDeadline)
+        consider(gaspUntil?.at)
+        consider(link?.nextDeadline)
+        consider(mastership.nextDeadline)
+        consider(sender?.nextDeadline)
+        consider(advertiseAt)
+        consider(exitBy?.at)
+        consider(fromActive?.nextDeadline)
+        consider(fromStandby?.nextDeadline)
+        if role == .active, !isReadingStopped {
+            consider(lineCard.nextDeadline.map { clock.localTime(of: $0) })
+            if let due = timeRecordDue { consider(clock.localTime(of: due)) }
+        }
+        return next
+    }
 
-    public var state: ControllerState { .booting }
-    public var epoch: Epoch { .zero }
+    // MARK: small things
+
+    public var epoch: Epoch { mastership.epoch }
+
+    public var state: ControllerState {
+        if failure != nil { return .failed }
+        if isOffline { return .offline }
+        switch role {
+        case .active: return sender?.phase == .redundant ? .active : .activeAlone
+        case .takingOver: return receiver.isInSync ? .standby : .syncing
+        case .standby:
+            if receiver.isInSync { return .standby }
+            switch mastership.stage {
+            case .waiting: return .booting
+            case .following(let patience): return patience == nil ? .syncing : .booting
+            case .acquiring, .holding, .released, .offline: return .syncing
+            }
+        }
+    }
 
     /// Router time at a moment of the local clock. Meaningful on the active, an estimate on a standby.
-    public func routerTime(at now: Instant) -> Instant { now }
+    public func routerTime(at now: Instant) -> Instant { clock.routerTime(at: now) }
 
-    public func status(at now: Instant) -> ControllerStatus {
-        ControllerStatus(
-            id: configuration.id, routerName: configuration.routerName, state: state, epoch: epoch.value,
-            isRedundant: false)
+    func note(_ severity: Event.Severity, _ component: String, _ text: String, into outputs: inout [ControllerOutput]) {
+        outputs.append(.event(Event(severity, component, text)))
+    }
+
+    mutating func send(_ message: ChannelMessage) {
+        guard channel != .closed else { return }
+        message.write(to: &channelBuffer)
+    }
+
+    mutating func flushChannel(into outputs: inout [ControllerOutput]) {
+        guard channelBuffer.count > 0 else { return }
+        outputs.append(.channelSend(channelBuffer.bytes))
+        channelBuffer = ByteWriter()
+    }
+
+    /// Says what changed in what others see of this controller.
+    mutating func publish(at now: Instant, into outputs: inout [ControllerOutput]) {
+        let state = self.state
+        if let published = publishedState, published == (state, epoch) { return }
+        publishedState = (state, epoch)
+        outputs.append(.state(state, epoch))
+        note(.notice, "srm", "controller \(configuration.id) is \(state), epoch \(epoch)", into: &outputs)
+        if role != .standby, twin != nil {
+            let gasp = DyingGasp(
+                controller: configuration.id, epoch: epoch, index: .zero, bootNonce: configuration.bootNonce,
+                token: configuration.gaspToken!)
+            outputs.append(.prepareGasp(gasp.encoded()))
+        } else {
+            outputs.append(.prepareGasp(nil))
+        }
+        // The twin hears of it at once, not at the next beat.
+        beat(at: now, isDue: true, into: &outputs)
+        flushChannel(into: &outputs)
     }
 }

@@ -23,6 +23,10 @@ public struct ControllerConfiguration: Sendable {
     public var bootNonce: UInt64
     /// Random for each start: seeds the line card and the dying gasp's token.
     public var randomSeed: UInt64
+    /// Authenticates this controller's dying gasps; random for each start. `nil` derives it from `randomSeed`.
+    public var gaspToken: DyingGasp.Token?
+    /// Key of `link` advertisements, the same on both controllers and secret.
+    public var advertisementKey = Advertisement.Key(high: 0, low: 0)
     /// Epoch that the datastore remembers, 0 for none, and whether this controller was active in it.
     public var lastEpoch = Epoch.zero
     public var wasActive = false
@@ -35,6 +39,8 @@ public struct ControllerConfiguration: Sendable {
     /// DESIGN §7: heartbeats every 10 ms, five lost mean a lost twin. Both controllers should agree.
     public var heartbeatInterval: Duration = .milliseconds(10)
     public var heartbeatsLostMaximum = 5
+    /// How often `link` advertises on the service segments. A take-over after the active's death waits for two of them.
+    public var advertisementInterval: Duration = .milliseconds(5)
     /// How long the active waits for a standby that does not acknowledge, before it goes on alone.
     public var standbyStallMaximum: Duration = .milliseconds(250)
     /// How long a booting controller waits for its twin before it goes first alone.

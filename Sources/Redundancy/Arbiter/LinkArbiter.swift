@@ -37,8 +37,10 @@ public struct LinkArbiter: Sendable {
 
     /// Ours while we hold it.
     private var held: Epoch?
-    /// The greatest epoch heard or held.
+    /// The greatest epoch that anybody mentioned; the next one exceeds it.
     private var greatest: Epoch = .zero
+    /// The greatest epoch in which anybody was heard to be active. More than ours means that we are not the router.
+    private var inForce: Epoch = .zero
     private var isTwinEligible = false
     /// The active has told us that our copy is current, in this epoch.
     private var selfEligible: Epoch?
@@ -83,7 +85,7 @@ public struct LinkArbiter: Sendable {
         }
         advertisedNonce = advertisement.bootNonce
         advertisedSequence = advertisement.sequence
-        if advertisement.state.isActive, !advertisement.isTwinEligible, advertisement.epoch >= greatest {
+        if advertisement.state.isActive, !advertisement.isTwinEligible, advertisement.epoch >= inForce {
             selfEligible = nil
         }
         heard(state: advertisement.state, epoch: advertisement.epoch, at: now)
@@ -97,6 +99,7 @@ public struct LinkArbiter: Sendable {
         if state.isActive {
             heardActiveAt = now
             isReleasedToUs = false
+            inForce = max(inForce, epoch)
         }
         greatest = max(greatest, epoch)
     }
@@ -128,17 +131,17 @@ public struct LinkArbiter: Sendable {
         switch request {
         case .acquire(let least): return acquire(atLeast: least, at: now)
         case .renew(let epoch):
-            guard held == epoch, greatest <= epoch else { return lose() }
+            guard held == epoch, inForce <= epoch else { return lose() }
             return .renewed(epoch, leaseUntil: lease(at: now))
         case .release(let epoch):
-            guard held == epoch, greatest <= epoch else { return lose() }
+            guard held == epoch, inForce <= epoch else { return lose() }
             held = nil
             reservedUntil = now + detectionTime
             // What we hold is current as long as nobody went on without us.
             selfEligible = epoch
             return .released(epoch)
         case .setTwinEligible(let epoch, let isEligible):
-            guard held == epoch, greatest <= epoch else { return lose() }
+            guard held == epoch, inForce <= epoch else { return lose() }
             if isEligible {
                 isTwinEligible = true
                 answeredAt = max(answeredAt ?? now, now - detectionTime)
@@ -154,7 +157,7 @@ public struct LinkArbiter: Sendable {
     private mutating func lose() -> ArbiterAnswer {
         held = nil
         isTwinEligible = false
-        return .lost(greatest)
+        return .lost(max(inForce, greatest))
     }
 
     private mutating func acquire(atLeast least: Epoch, at now: Instant) -> ArbiterAnswer {
@@ -175,6 +178,7 @@ public struct LinkArbiter: Sendable {
         if next.value & 1 != UInt64(id.rawValue) { next = next.next }
         held = next
         greatest = next
+        inForce = next
         isTwinEligible = keepsTwin
         if keepsTwin { answeredAt = max(answeredAt ?? now, now - detectionTime / 2) }
         selfEligible = nil
@@ -193,7 +197,7 @@ public struct LinkArbiter: Sendable {
 
     private mutating func settleIneligible(at now: Instant) -> ArbiterAnswer? {
         guard let pending = pendingIneligible else { return nil }
-        if held != pending.epoch || greatest > pending.epoch {
+        if held != pending.epoch || inForce > pending.epoch {
             pendingIneligible = nil
             return lose()
         }

@@ -59,8 +59,9 @@ extension ChannelMessage {
         case .heartbeat(let heartbeat):
             writer.u8(Kind.heartbeat.rawValue)
             writer.heartbeat(heartbeat)
-        case .goodbye(let reason):
+        case .goodbye(let reason, let fatal):
             writer.u8(Kind.goodbye.rawValue)
+            writer.u64(fatal.value)
             writer.text(reason)
         case .records(let epoch, let records):
             writer.u8(Kind.records.rawValue)
@@ -148,7 +149,9 @@ extension ChannelMessage {
         case .hello: self = .hello(try Hello(from: &reader))
         case .refuse: self = .refuse(reason: try reader.text("reason"))
         case .heartbeat: self = .heartbeat(try reader.heartbeat())
-        case .goodbye: self = .goodbye(reason: try reader.text("reason"))
+        case .goodbye:
+            let fatal = LogIndex(try reader.u64("fatal index"))
+            self = .goodbye(reason: try reader.text("reason"), fatal: fatal)
         case .records:
             let epoch = Epoch(try reader.u64("epoch"))
             self = .records(epoch, try reader.records())

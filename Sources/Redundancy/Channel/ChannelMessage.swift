@@ -86,8 +86,9 @@ public enum ChannelMessage: Sendable, Equatable {
     case hello(Hello)
     case refuse(reason: String)
     case heartbeat(Heartbeat)
-    /// Orderly end; the sender's process lives or ends on purpose.
-    case goodbye(reason: String)
+    /// The sender gives up its role at once: its process ends, or its operator forces a switchover. `fatal` is the record
+    /// that its engine hangs in, 0 for none: the same as a dying gasp, from a process that can still speak.
+    case goodbye(reason: String, fatal: LogIndex)
 
     // MARK: delta updates (FIG. 15)
 

@@ -63,6 +63,8 @@ public struct Hello: Hashable, Sendable {
     /// FIG. 10A with both booting: which of the two goes first. Who was active before keeps mastership; then who holds
     /// the newer configuration; then configuration's preference; then A.
     public func goesFirst(before twin: Hello) -> Bool {
+        // One that is in lock step can resume the sessions; the other cannot.
+        if (state == .standby) != (twin.state == .standby) { return state == .standby }
         if wasActive != twin.wasActive { return wasActive }
         if wasActive, epoch != twin.epoch { return epoch > twin.epoch }
         if configurationRevision != twin.configurationRevision {

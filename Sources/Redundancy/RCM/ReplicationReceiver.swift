@@ -71,9 +71,9 @@ public struct ReplicationReceiver: Sendable {
         actions.append(.send(.join))
     }
 
-    /// The channel is gone. What is stored stays: it may have to be taken over.
+    /// The channel is gone. What is stored stays, and a restore that is under way goes on: it may have to be taken over.
     public mutating func suspend() {
-        if phase == .asked || phase == .receiving || phase == .restoring { phase = .idle }
+        if phase == .asked || phase == .receiving { phase = .idle }
     }
 
     /// The old active after a graceful switchover follows from where it stands (1124): no bulk update.
@@ -90,6 +90,19 @@ public struct ReplicationReceiver: Sendable {
         difference = 0
         isInSync = true
     }
+
+    /// What is held is stale: only a new bulk update helps.
+    public mutating func invalidate() {
+        phase = .idle
+        isInSync = false
+        target = nil
+        expected = nil
+        bulkBytes = []
+        log = RecordLog(after: issued)
+    }
+
+    /// Somebody else says that our copy does not count.
+    public mutating func lostSync() { isInSync = false }
 
     // MARK: delta update
 

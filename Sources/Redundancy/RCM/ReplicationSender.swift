@@ -142,6 +142,9 @@ public struct ReplicationSender: Sendable {
     }
     private var keepsLog: Bool { phase != .alone }
 
+    /// Mastership was given up and regained: the same log goes on in a new epoch.
+    public mutating func continues(in epoch: Epoch) { self.epoch = epoch }
+
     // MARK: the log
 
     public mutating func append(_ record: Record) {

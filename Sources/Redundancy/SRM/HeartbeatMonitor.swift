@@ -35,9 +35,9 @@ public struct HeartbeatMonitor: Sendable {
         newest = nil
     }
 
-    /// Whether one is due; if so it is counted as sent now.
-    public mutating func takeDue(at now: Instant) -> (sequence: UInt64, echo: UInt64)? {
-        guard isRunning, sendAt <= now else { return nil }
+    /// Whether one is due, or `isForced`; if so it is counted as sent now.
+    public mutating func takeDue(at now: Instant, isForced: Bool = false) -> (sequence: UInt64, echo: UInt64)? {
+        guard isRunning, isForced || sendAt <= now else { return nil }
         sequence += 1
         sentAt[Int(sequence & 63)] = now
         // Keeps the beat, but does not make up for beats that were slept through.

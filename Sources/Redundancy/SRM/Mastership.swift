@@ -43,6 +43,9 @@ public struct Mastership: Sendable {
     private let id: ControllerID
     private let renewInterval: Duration
     private let patience: Duration
+    /// When set, a refused request is repeated after at most this long: the twin is known to be dead, and the arbiter is
+    /// about to see it too.
+    public var retryMaximum: Duration?
     private var asked: [ArbiterRequest] = []
     private var renewAt: Instant?
     private var retryAt: Instant?
@@ -134,6 +137,21 @@ public struct Mastership: Sendable {
         if !isAsked({ if case .acquire = $0 { true } else { false } }) { ask(.acquire(atLeast: epoch), into: &actions) }
     }
 
+    /// Asks again without waiting, if mastership was refused.
+    public mutating func retry(into actions: inout [Action]) {
+        guard stage == .acquiring, retryAt != nil else { return }
+        retryAt = nil
+        ask(.acquire(atLeast: epoch), into: &actions)
+    }
+
+    /// The twin is lost and there is nothing to resume: it has the usual time to come back.
+    public mutating func waitForTwin(at now: Instant) {
+        if case .following = stage {
+            stage = .following(patience: now + patience)
+            holder = nil
+        }
+    }
+
     /// FIG. 11, 1118.
     public mutating func release(into actions: inout [Action]) {
         guard stage == .holding else { return }
@@ -188,14 +206,14 @@ public struct Mastership: Sendable {
             stage = .holding
             holder = id
             leaseUntil = until
-            renewAt = now + renewInterval
+            renewAt = until == .distantFuture ? nil : now + renewInterval
             actions.append(.lease(granted, until: until))
             actions.append(.granted(granted, mayResume: mayResume, reason: reason))
         case .denied(let holder, let inForce, let retry):
             epoch = max(epoch, inForce)
             guard stage == .acquiring else { return }
             self.holder = holder
-            retryAt = max(retry, now + .milliseconds(1))
+            retryAt = max(min(retry, now + (retryMaximum ?? .seconds(1))), now + .milliseconds(1))
         case .renewed(let renewed, let until):
             guard stage == .holding, renewed == epoch else { return }
             leaseUntil = until

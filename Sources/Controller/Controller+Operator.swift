@@ -1,0 +1,81 @@
+import Engine
+import Machine
+import Records
+import Redundancy
+
+// What the operator asks.
+
+extension Controller {
+    mutating func operatorAsks(
+        _ id: OperatorRequestID, _ request: OperatorRequest, at now: Instant, into outputs: inout [ControllerOutput]
+    ) {
+        if let answer = perform(id, request, at: now, into: &outputs) { outputs.append(.answer(id, answer)) }
+    }
+
+    /// The answer, or `nil` when it comes later.
+    private mutating func perform(
+        _ id: OperatorRequestID, _ request: OperatorRequest, at now: Instant, into outputs: inout [ControllerOutput]
+    ) -> OperatorAnswer? {
+        switch request {
+        case .switchover(let reason):
+            guard switchoverRequest == nil else { return .refused("a switchover is under way") }
+            switchoverRequest = id
+            if let why = beginSwitchover(reason, at: now, into: &outputs) {
+                switchoverRequest = nil
+                return .refused(why)
+            }
+            return nil
+        case .forcedSwitchover(let reason):
+            guard role == .active, let sender else { return .refused(notActive) }
+            guard fromActive == nil, fromStandby == nil, switchoverRequest == nil else {
+                return .refused("a switchover is under way")
+            }
+            if let why = sender.reasonNotReady { return .refused("the standby is not ready: \(why)") }
+            history.begin(.forced, reason: reason, at: now)
+            switchoverRequest = id
+            isForced = true
+            // Silent from here on; the log holds what the twin has not stored, and the peers will send it again.
+            isReadingStopped = true
+            master(at: now, into: &outputs) { $0.release(into: &$1) }
+            return nil
+        case .goOffline(let reason):
+            guard role == .standby else { return .refused("this controller is active: switch over first") }
+            guard !isOffline else { return .done("offline already") }
+            isOffline = true
+            mastership.goOffline()
+            receiver.invalidate()
+            note(.warning, "srm", "taken offline: \(reason)", into: &outputs)
+            // The active must not wait for us: its side ends redundancy when the channel closes.
+            closeChannel("offline: \(reason)", at: now, into: &outputs)
+            return .done("offline")
+        case .goOnline:
+            guard isOffline else { return .refused("this controller is not offline") }
+            isOffline = false
+            mastership.comeOnline(at: now)
+            note(.notice, "srm", "back online", into: &outputs)
+            closeChannel("back online", at: now, into: &outputs)
+            return .done("online")
+        case .commit(let revision, let octets):
+            guard role == .active else { return .refused(notActive) }
+            guard !isBlocked, !isReadingStopped else { return .refused("a switchover is under way") }
+            guard octets.count <= RecordSchema.configurationOctetsMaximum else {
+                return .refused("the configuration is longer than \(RecordSchema.configurationOctetsMaximum) octets")
+            }
+            let index = append(.configure(revision: revision, octets), at: now, into: &outputs)
+            return .done("revision \(revision) is record \(index)")
+        case .command(let command):
+            guard role == .active else { return .refused(notActive) }
+            guard !isBlocked, !isReadingStopped else { return .refused("a switchover is under way") }
+            if command == .testHang || command == .testTrap, !configuration.testing {
+                return .refused("failure injection is not enabled in this controller's configuration")
+            }
+            let index = append(.command(command), at: now, into: &outputs)
+            return .done("record \(index)")
+        }
+    }
+
+    private var notActive: String {
+        if let holder = mastership.holder, holder != configuration.id { return "controller \(holder) is active" }
+        return "this controller is \(state)"
+    }
+}

@@ -1,0 +1,293 @@
+import Engine
+import LineCard
+import Machine
+import Records
+import Redundancy
+import Wire
+
+// The log, the gate and the engine: DESIGN §3.
+
+extension Controller {
+    // MARK: line card
+
+    /// Carries out what the line card asks for.
+    mutating func drainLineCard(at now: Instant, into outputs: inout [ControllerOutput]) {
+        // Answering a record may bring more effects; they are taken in the next round.
+        while !lineCardEffects.isEmpty {
+            var effects: [LineCardEffect] = []
+            swap(&effects, &lineCardEffects)
+            for effect in effects {
+                switch effect {
+                case .transmit(let interface, let frame): transmit(frame, on: interface, at: now, into: &outputs)
+                case .record(let body):
+                    let index = append(body, at: now, into: &outputs)
+                    lineCard.handle(.logged(index), at: clock.routerTime(at: now), into: &lineCardEffects)
+                case .event(let event): outputs.append(.event(event))
+                case .addressConflict(let interface, let address, let mac):
+                    note(
+                        .alarm, "linecard", "\(mac) on \(interface) claims our address \(address)", into: &outputs)
+                case .probeResult: break
+                }
+            }
+        }
+    }
+
+    private mutating func transmit(
+        _ frame: [UInt8], on interface: InterfaceID, at now: Instant, into outputs: inout [ControllerOutput]
+    ) {
+        guard mastership.isHolding else { return }
+        if mastership.isLeaseOver(at: now) {
+            if heldFrames.count < Self.framesHeldMaximum { heldFrames.append((interface, frame)) }
+        } else {
+            outputs.append(.transmit(interface, frame))
+        }
+    }
+
+    /// A process that was frozen, or could not renew in time, finds its lease over: nothing leaves until the arbiter has
+    /// been asked (DESIGN §8).
+    mutating func checkLease(at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard mastership.isLeaseOver(at: now) else { return }
+        master(at: now, into: &outputs) { $0.renew(into: &$1) }
+    }
+
+    // MARK: the log
+
+    /// Appends a record to the log of the active.
+    @discardableResult
+    mutating func append(_ body: RecordBody, at now: Instant, into outputs: inout [ControllerOutput]) -> LogIndex {
+        let time = max(clock.routerTime(at: now), lastRecordTime)
+        let record = Record(index: sender!.last.next, time: time, body: body)
+        lastRecordTime = time
+        sender!.append(record)
+        pendingApply.append(record)
+        if case .configure(let revision, let octets) = body {
+            outputs.append(.configured(revision: revision, octets))
+        }
+        return record.index
+    }
+
+    /// When a record of time is due, in router time: the engine's deadline, unless a record that fires it is under way.
+    var timeRecordDue: Instant? {
+        guard role == .active, let deadline = engineDeadline else { return nil }
+        if sender!.last > engineApplied, lastRecordTime >= deadline { return nil }
+        // An engine whose deadline does not move is asked again, but not in a circle.
+        return max(deadline, lastRecordTime + .milliseconds(1))
+    }
+
+    mutating func replicate(
+        at now: Instant, into outputs: inout [ControllerOutput],
+        _ body: (inout ReplicationSender, inout [ReplicationSender.Action]) -> Void
+    ) {
+        guard sender != nil else { return }
+        var actions: [ReplicationSender.Action] = []
+        body(&sender!, &actions)
+        for action in actions {
+            // An action may have ended this activity.
+            guard sender != nil else { return }
+            switch action {
+            case .send(let message): send(message)
+            case .takeSnapshot:
+                dispatchApply(isForced: true, into: &outputs)
+                issue(.snapshot, .snapshot, into: &outputs)
+            case .setTwinEligible(let isEligible):
+                master(at: now, into: &outputs) { $0.setTwinEligible(isEligible, into: &$1) }
+            case .committed(let index): committed(index, at: now, into: &outputs)
+            case .redundant:
+                note(.notice, "rcm", "redundant: the standby is in lock step at index \(sender!.verified)", into: &outputs)
+            case .alone(let reason):
+                note(.alarm, "rcm", "redundancy lost, going on alone: \(reason)", into: &outputs)
+                switchoverTwinLost(reason, at: now, into: &outputs)
+            case .closeChannel(let reason): closeChannel(reason, at: now, into: &outputs)
+            case .event(let event): outputs.append(.event(event))
+            }
+        }
+    }
+
+    // MARK: the gate
+
+    private mutating func committed(_ index: LogIndex, at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard role == .active else { return }
+        lineCard.handle(.committed(index), at: clock.routerTime(at: now), into: &lineCardEffects)
+        openGate(at: now, into: &outputs)
+        drainLineCard(at: now, into: &outputs)
+    }
+
+    /// Lets the effects of committed records pass.
+    mutating func openGate(at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard let committed = sender?.committed else { return }
+        let time = clock.routerTime(at: now)
+        while gateFirst < gate.count, gate[gateFirst].index <= committed {
+            let effect = gate[gateFirst].effect
+            gateFirst += 1
+            if case .event(let event) = effect {
+                outputs.append(.event(event))
+            } else {
+                if case .interfaces(let list) = effect { learnInterfaces(list, into: &outputs) }
+                lineCard.handle(.engine(effect), at: time, into: &lineCardEffects)
+            }
+        }
+        if gateFirst == gate.count {
+            gate.removeAll(keepingCapacity: gate.count < 4096)
+            gateFirst = 0
+        } else if gateFirst > 4096, gateFirst * 2 > gate.count {
+            gate.removeFirst(gateFirst)
+            gateFirst = 0
+        }
+    }
+
+    mutating func learnInterfaces(_ list: [InterfaceConfiguration], into outputs: inout [ControllerOutput]) {
+        guard list != interfaces else { return }
+        interfaces = list
+        outputs.append(.interfaces(list))
+    }
+
+    // MARK: the engine
+
+    mutating func issue(_ work: EngineWork, _ kind: Work, into outputs: inout [ControllerOutput]) {
+        // What is for the twin goes first: should this work be our last, it has the record.
+        flushChannel(into: &outputs)
+        works.append(kind)
+        outputs.append(.engine(work))
+    }
+
+    private var worksUnderWay: Int { works.reduce(0) { $0 + ($1 == .snapshot ? 0 : 1) } }
+
+    /// Gives the engine what was appended since.
+    mutating func dispatchApply(isForced: Bool = false, into outputs: inout [ControllerOutput]) {
+        guard let last = pendingApply.last else { return }
+        guard isForced || worksUnderWay < Self.worksMaximum else { return }
+        let records = pendingApply
+        pendingApply = []
+        engineIssued = last.index
+        issue(.apply(records), .apply(upTo: last.index), into: &outputs)
+    }
+
+    mutating func engineReported(_ report: EngineReport, at now: Instant, into outputs: inout [ControllerOutput]) {
+        // A snapshot is no answer for us; its bytes come as `snapshotEncoded`, whenever they are done.
+        while works.first == .snapshot {
+            if case .snapshot = report { break }
+            works.removeFirst()
+        }
+        guard !works.isEmpty else { return }
+        let work = works.removeFirst()
+        switch (report, work) {
+        case (.applied(let index, let effects, let digest, let deadline), .apply):
+            applied(index, effects, ReplicaDigest(digest.parts.map(\.value)), deadline, at: now, into: &outputs)
+        case (.restored(let index, let digest, let deadline), .restore):
+            engineApplied = index
+            engineIssued = index
+            engineDeadline = deadline
+            let replica = ReplicaDigest(digest.parts.map(\.value))
+            engineDigest = replica
+            follow(into: &outputs, at: now) { $0.restored(index, replica, into: &$1) }
+            // The interfaces of a router that this controller has not configured itself are in its state only.
+            issue(.image, .image(isTakeOver: false), into: &outputs)
+            resumeDeferredGrant(at: now, into: &outputs)
+        case (.restoreFailed(let error), .restore):
+            follow(into: &outputs, at: now) { $0.restoreFailed("\(error)", into: &$1) }
+            resumeDeferredGrant(at: now, into: &outputs)
+        case (.image(let image), .image(let isTakeOver)):
+            if isTakeOver { speak(image, at: now, into: &outputs) } else { learnInterfaces(image.interfaces, into: &outputs) }
+        case (.snapshot, _), (_, _): break
+        }
+    }
+
+    private mutating func applied(
+        _ index: LogIndex, _ effects: [IndexedEffect], _ digest: ReplicaDigest, _ deadline: Instant?, at now: Instant,
+        into outputs: inout [ControllerOutput]
+    ) {
+        engineApplied = index
+        engineDigest = digest
+        engineDeadline = deadline
+        switch role {
+        case .active:
+            gate.append(contentsOf: effects)
+            replicate(at: now, into: &outputs) { sender, _ in sender.applied(index, digest) }
+            openGate(at: now, into: &outputs)
+            lineCard.handle(.applied(index), at: clock.routerTime(at: now), into: &lineCardEffects)
+            drainLineCard(at: now, into: &outputs)
+        case .takingOver:
+            // Contained in the image that is asked for; what an operator should know is said nevertheless.
+            for effect in effects {
+                if case .event(let event) = effect.effect { outputs.append(.event(event)) }
+            }
+            replicate(at: now, into: &outputs) { sender, _ in sender.applied(index, digest) }
+            learnInterfaces(from: effects, into: &outputs)
+        case .standby:
+            learnInterfaces(from: effects, into: &outputs)
+            follow(into: &outputs, at: now) { $0.applied(index, digest, into: &$1) }
+        }
+    }
+
+    private mutating func learnInterfaces(from effects: [IndexedEffect], into outputs: inout [ControllerOutput]) {
+        for effect in effects {
+            if case .interfaces(let list) = effect.effect { learnInterfaces(list, into: &outputs) }
+        }
+    }
+
+    /// Lets the standby's RCM act.
+    mutating func follow(
+        into outputs: inout [ControllerOutput], at now: Instant,
+        _ body: (inout ReplicationReceiver, inout [ReplicationReceiver.Action]) -> Void
+    ) {
+        var actions: [ReplicationReceiver.Action] = []
+        body(&receiver, &actions)
+        for action in actions {
+            switch action {
+            case .send(let message): send(message)
+            case .restore(let octets): issue(.restore(octets), .restore, into: &outputs)
+            case .apply(let records):
+                guard let last = records.last else { break }
+                for record in records {
+                    if case .configure(let revision, let octets) = record.body {
+                        outputs.append(.configured(revision: revision, octets))
+                    }
+                }
+                engineIssued = last.index
+                issue(.apply(records), .apply(upTo: last.index), into: &outputs)
+            case .inSync(let isInSync):
+                let inForce = epoch
+                link?.toldEligible(isInSync, epoch: inForce)
+                let what = isInSync ? "in lock step with the active" : "the active no longer counts us as in sync"
+                note(isInSync ? .notice : .warning, "rcm", what, into: &outputs)
+            case .closeChannel(let reason):
+                note(.warning, "rcm", "the twin breaks the protocol: \(reason)", into: &outputs)
+                closeChannel(reason, at: now, into: &outputs)
+            case .event(let event): outputs.append(.event(event))
+            }
+        }
+    }
+
+    // MARK: the end of a burst
+
+    mutating func endBatch(at now: Instant, into outputs: inout [ControllerOutput]) {
+        switch role {
+        case .active:
+            // Mastership is given up: the log has its last record.
+            guard !(fromActive?.isRelinquished ?? false), !isForced else { break }
+            if !isReadingStopped, let due = timeRecordDue, clock.routerTime(at: now) >= due { append(.time, at: now, into: &outputs) }
+            endLineCardBatch(at: now, into: &outputs)
+            // What the line card had to say to the commit may be records again (an acknowledgement that a full window
+            // waited for): one more round, what comes then waits for the next burst.
+            if !pendingApply.isEmpty { endLineCardBatch(at: now, into: &outputs) }
+            dispatchApply(into: &outputs)
+        case .takingOver:
+            // The log is shipped when we speak: until then the old active of a graceful switchover does not listen.
+            dispatchApply(isForced: true, into: &outputs)
+        case .standby:
+            follow(into: &outputs, at: now) { $0.flush(into: &$1) }
+        }
+        advanceSwitchover(at: now, into: &outputs)
+        beat(at: now, into: &outputs)
+    }
+
+    private mutating func endLineCardBatch(at now: Instant, into outputs: inout [ControllerOutput]) {
+        lineCard.handle(.endOfBatch, at: clock.routerTime(at: now), into: &lineCardEffects)
+        drainLineCard(at: now, into: &outputs)
+        replicate(at: now, into: &outputs) { $0.flush(at: now, into: &$1) }
+        dispatchApply(into: &outputs)
+        guard role == .active else { return }
+        lineCard.handle(.endOfBatch, at: clock.routerTime(at: now), into: &lineCardEffects)
+        drainLineCard(at: now, into: &outputs)
+    }
+}

@@ -1,0 +1,308 @@
+import Engine
+import LineCard
+import Machine
+import Records
+import Redundancy
+
+// Becoming the router and ceasing to be: DESIGN §7, §8.
+
+extension Controller {
+    /// Lets mastership act, and carries out what it wants. Arbiters that are in here answer at once.
+    mutating func master(
+        at now: Instant, into outputs: inout [ControllerOutput],
+        _ body: (inout Mastership, inout [Mastership.Action]) -> Void
+    ) {
+        var actions: [Mastership.Action] = []
+        body(&mastership, &actions)
+        var i = 0
+        while i < actions.count {
+            let action = actions[i]
+            i += 1
+            switch action {
+            case .request(let request):
+                if configuration.isSingle {
+                    mastership.answered(answerAlone(request), at: now, into: &actions)
+                } else if link != nil {
+                    if let answer = link!.ask(request, at: now) { mastership.answered(answer, at: now, into: &actions) }
+                } else {
+                    outputs.append(.arbiter(request))
+                }
+            case .lease(let epoch, let until):
+                outputs.append(.lease(epoch, until: until))
+                if mastership.isHolding, now < until {
+                    for (interface, frame) in heldFrames { outputs.append(.transmit(interface, frame)) }
+                    heldFrames = []
+                }
+            case .granted(let epoch, let mayResume, let reason):
+                becomeRouter(epoch, mayResume: mayResume, reason: reason, at: now, into: &outputs)
+            case .eligibility(let isEligible):
+                replicate(at: now, into: &outputs) { $0.eligibilitySet(isEligible, at: now, into: &$1) }
+            case .released: mastershipReleased(at: now, into: &outputs)
+            case .lost(let inForce):
+                stepDown("another controller holds epoch \(inForce)", at: now, into: &outputs)
+            case .event(let event): outputs.append(.event(event))
+            }
+        }
+    }
+
+    mutating func arbiterAnswered(_ answer: ArbiterAnswer, at now: Instant, into outputs: inout [ControllerOutput]) {
+        master(at: now, into: &outputs) { $0.answered(answer, at: now, into: &$1) }
+    }
+
+    /// Without a twin there is nobody to ask.
+    private func answerAlone(_ request: ArbiterRequest) -> ArbiterAnswer {
+        switch request {
+        case .acquire(let least): .granted(least.next, leaseUntil: .distantFuture, mayResume: true)
+        case .renew(let epoch): .renewed(epoch, leaseUntil: .distantFuture)
+        case .release(let epoch): .released(epoch)
+        case .setTwinEligible(let epoch, let isEligible): .twinEligibility(epoch, isEligible)
+        }
+    }
+
+    // MARK: taking over
+
+    /// Mastership is ours (FIG. 13; 1210 of FIG. 12). The way from here to the first frame is: what is stored and not yet
+    /// applied, one image, the line card. None of it grows with the tables.
+    private mutating func becomeRouter(
+        _ epoch: Epoch, mayResume: Bool, reason: String, at now: Instant, into outputs: inout [ControllerOutput]
+    ) {
+        gaspUntil = nil
+        if role == .active {
+            reclaim(epoch, at: now, into: &outputs)
+            return
+        }
+        guard !works.contains(.restore) else {
+            // The engine's state is changing under us: wait for it, then there is something to stand on.
+            deferredGrant = (epoch, mayResume, reason)
+            return
+        }
+        let isGraceful = fromStandby?.isTaking ?? false
+        let isWhole = receiver.isFollowing
+        let isFirst = engineIssued == .zero && !isWhole
+        let isFresh = !(mayResume && isWhole)
+        if !isGraceful {
+            history.begin(isFirst ? .first : .nonGraceful, reason: reason, at: now)
+            step("1302 the other does not own mastership", at: now, into: &outputs)
+        }
+        clock.saw(receiver.recordTime)
+        clock.takeOver(at: now, margin: isFirst ? .zero : configuration.heartbeatInterval)
+        lastRecordTime = isWhole ? receiver.recordTime : .zero
+        engineDeadline = nil
+
+        var rest: [Record] = []
+        var last = engineIssued
+        if isWhole {
+            let stored = receiver.stored
+            let takeOver = receiver.takeOver(fatal: fatal)
+            rest = takeOver.rest
+            last = stored
+            if let poisoned = takeOver.quarantined { reportQuarantine(poisoned, into: &outputs) }
+        }
+        receiver.invalidate()
+        if isGraceful {
+            sender = ReplicationSender(
+                adoptingAfter: last, digest: engineDigest, epoch: epoch, limits: senderLimits, at: now)
+        } else {
+            sender = ReplicationSender(after: last, applied: engineApplied, epoch: epoch, limits: senderLimits)
+        }
+        role = .takingOver
+        if !isGraceful { step("1304 all tasks active", at: now, into: &outputs) }
+        if !rest.isEmpty {
+            engineIssued = last
+            issue(.apply(rest), .apply(upTo: last), into: &outputs)
+        }
+        if isFresh {
+            // The sessions start anew before anything speaks.
+            append(.mastership(configuration.id, epoch, isFresh: true), at: now, into: &outputs)
+            if last == .zero, let first = configuration.initialConfiguration {
+                append(.configure(revision: first.revision, first.bytes), at: now, into: &outputs)
+            }
+            dispatchApply(isForced: true, into: &outputs)
+            issue(.image, .image(isTakeOver: true), into: &outputs)
+            if !isFirst { note(.alarm, "srm", "our copy is stale: all sessions start anew", into: &outputs) }
+        } else {
+            // The image first: all that is in it is committed, so that nothing this record causes passes the gate early.
+            issue(.image, .image(isTakeOver: true), into: &outputs)
+            append(.mastership(configuration.id, epoch, isFresh: false), at: now, into: &outputs)
+            dispatchApply(isForced: true, into: &outputs)
+        }
+        fatal = nil
+    }
+
+    mutating func resumeDeferredGrant(at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard let grant = deferredGrant, mastership.isHolding else { return }
+        deferredGrant = nil
+        becomeRouter(grant.epoch, mayResume: grant.mayResume, reason: grant.reason, at: now, into: &outputs)
+    }
+
+    /// The engine's image is here: speak.
+    mutating func speak(_ image: LineCardImage, at now: Instant, into outputs: inout [ControllerOutput]) {
+        // An image that an earlier, lost mastership asked for is not this one's.
+        guard role == .takingOver, !works.contains(.image(isTakeOver: true)) else { return }
+        role = .active
+        learnInterfaces(image.interfaces, into: &outputs)
+        let time = clock.routerTime(at: now)
+        for i in linksUp.indices {
+            lineCard.handle(.link(InterfaceID(UInt16(i)), isUp: linksUp[i]), at: time, into: &lineCardEffects)
+        }
+        lineCard.handle(.takeOver(image), at: time, into: &lineCardEffects)
+        drainLineCard(at: now, into: &outputs)
+        lineCard.handle(.committed(sender!.committed), at: time, into: &lineCardEffects)
+        lineCard.handle(.applied(image.index), at: time, into: &lineCardEffects)
+        drainLineCard(at: now, into: &outputs)
+        feedPassedFrames(at: now, into: &outputs)
+        if fromStandby != nil {
+            let last = image.index
+            switchover(at: now, into: &outputs) { controller, actions in
+                let epoch = controller.epoch
+                controller.fromStandby?.tookOver(epoch, last: last, at: now, into: &actions)
+            }
+        } else {
+            step("1306 line card speaks", at: now, into: &outputs)
+            step("1308 the other is not active", at: now, into: &outputs)
+            step("1310 announced", at: now, into: &outputs)
+            history.end("done")
+        }
+    }
+
+    /// What the old active passed on, or what we ourselves put off.
+    mutating func feedPassedFrames(at now: Instant, into outputs: inout [ControllerOutput]) {
+        let frames = passedFrames
+        passedFrames = []
+        for frame in frames {
+            lineCard.receive(
+                frame.octets.span.bytes, on: frame.interface, at: clock.routerTime(at: now), into: &lineCardEffects)
+        }
+        drainLineCard(at: now, into: &outputs)
+    }
+
+    /// A graceful switchover failed after mastership was released: it is ours again, and nothing else has changed.
+    private mutating func reclaim(_ epoch: Epoch, at now: Instant, into outputs: inout [ControllerOutput]) {
+        sender!.continues(in: epoch)
+        append(.mastership(configuration.id, epoch, isFresh: false), at: now, into: &outputs)
+        switchover(at: now, into: &outputs) { controller, actions in controller.fromActive?.reclaimed(into: &actions) }
+        // How far the twin got is not known, so its copy does not count any more.
+        replicate(at: now, into: &outputs) {
+            $0.leave("the standby did not take over", closesChannel: false, into: &$1)
+        }
+    }
+
+    private mutating func reportQuarantine(_ record: Record, into outputs: inout [ControllerOutput]) {
+        if quarantined.count == 64 { quarantined.removeFirst() }
+        quarantined.append(record.index)
+        var text = "record \(record.index) killed the twin and is quarantined"
+        if let connection = record.connection { text += "; connection \(connection) suffers a fault in its place" }
+        if case .tcpReceived(_, let octets, _) = record.body { text += ". Octets: " + Self.hexadecimal(octets) }
+        if case .configure(let revision, _) = record.body { text += ". It was configuration revision \(revision)" }
+        note(.alarm, "srm", text, into: &outputs)
+    }
+
+    /// For the post-mortem; a longer one is cut.
+    static func hexadecimal(_ octets: [UInt8], maximum: Int = 8192) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(2 * min(octets.count, maximum))
+        for octet in octets.prefix(maximum) {
+            text.append(digits[Int(octet >> 4)])
+            text.append(digits[Int(octet & 15)])
+        }
+        let dump = String(decoding: text, as: UTF8.self)
+        return octets.count > maximum ? dump + "… (\(octets.count) octets)" : dump
+    }
+
+    var senderLimits: ReplicationSender.Limits {
+        var limits = ReplicationSender.Limits()
+        limits.stallMaximum = configuration.standbyStallMaximum
+        limits.queueOctetsMaximum = configuration.queueOctetsMaximum
+        limits.rejoinWait = configuration.rejoinWait
+        return limits
+    }
+
+    // MARK: stepping down
+
+    /// Not the router any more, and not by a hand-over in order: what this controller holds is stale.
+    mutating func stepDown(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) {
+        let wasRouter = role != .standby
+        becomeSilent()
+        receiver.invalidate()
+        deferredGrant = nil
+        if let id = switchoverRequest { outputs.append(.answer(id, .refused(reason))) }
+        switchoverRequest = nil
+        fromActive = nil
+        fromStandby = nil
+        history.end("lost: \(reason)")
+        if wasRouter { note(.alarm, "srm", "stepping down: \(reason)", into: &outputs) }
+    }
+
+    /// The line card forgets everything and nothing waits to leave.
+    mutating func becomeSilent() {
+        role = .standby
+        lineCard.handle(.standDown, at: .zero, into: &lineCardEffects)
+        lineCardEffects = []
+        sender = nil
+        pendingApply = []
+        gate = []
+        gateFirst = 0
+        heldFrames = []
+        passedFrames = []
+        isReadingStopped = false
+        isBlocked = false
+        engineDeadline = nil
+        worseSince = nil
+    }
+
+    /// The arbiter took mastership back at our request.
+    private mutating func mastershipReleased(at now: Instant, into outputs: inout [ControllerOutput]) {
+        if exitBy != nil { return finishExit(into: &outputs) }
+        if isForced {
+            isForced = false
+            send(.goodbye(reason: "forced switchover", fatal: .zero))
+            flushChannel(into: &outputs)
+            becomeSilent()
+            receiver.invalidate()
+            step("1118 relinquish mastership", at: now, into: &outputs)
+            history.end("done")
+            if let id = switchoverRequest { outputs.append(.answer(id, .done("mastership is given up"))) }
+            switchoverRequest = nil
+            mastership.follow(epoch: epoch)
+            closeChannel("forced switchover", at: now, into: &outputs)
+            return
+        }
+        let facts = self.facts
+        switchover(at: now, into: &outputs) { controller, actions in
+            controller.fromActive?.released(facts, at: now, into: &actions)
+        }
+    }
+
+    // MARK: the end of the process
+
+    mutating func engineStuck(_ index: LogIndex, at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard exitBy == nil else { return }
+        let reason = index == .zero ? "the engine is stuck" : "the engine is stuck in record \(index)"
+        note(.alarm, "srm", reason, into: &outputs)
+        failure = reason
+        exitBy = (now + .milliseconds(100), reason, index)
+        let wasHolding = mastership.isHolding
+        if twin != nil {
+            let gasp = DyingGasp(
+                controller: configuration.id, epoch: epoch, index: index, bootNonce: configuration.bootNonce,
+                token: configuration.gaspToken!)
+            outputs.append(.sendGasp(gasp.encoded()))
+        }
+        becomeSilent()
+        if wasHolding {
+            // The twin may take over the moment the arbiter knows; nothing leaves from here since the line above.
+            master(at: now, into: &outputs) { $0.release(into: &$1) }
+        } else {
+            finishExit(into: &outputs)
+        }
+    }
+
+    mutating func finishExit(into outputs: inout [ControllerOutput]) {
+        guard let exit = exitBy else { return }
+        exitBy = nil
+        send(.goodbye(reason: exit.reason, fatal: exit.fatal))
+        flushChannel(into: &outputs)
+        outputs.append(.exit(reason: exit.reason))
+    }
+}

@@ -1,0 +1,60 @@
+import Machine
+import Records
+import Redundancy
+
+extension Controller {
+    public func status(at now: Instant) -> ControllerStatus {
+        var status = ControllerStatus(
+            id: configuration.id, routerName: configuration.routerName, state: state, epoch: epoch.value,
+            isRedundant: state == .active || state == .standby)
+        status.active = role == .active ? configuration.id : mastership.holder
+        let reason: String?
+        if configuration.isSingle {
+            reason = "no twin is configured"
+        } else if let failure {
+            reason = failure
+        } else if isOffline {
+            reason = "offline"
+        } else {
+            reason = sender?.reasonNotReady ?? (role == .standby ? receiver.reasonNotReady : nil)
+        }
+        let difference = sender?.difference ?? receiver.difference
+        for (i, name) in engineParts.enumerated() {
+            let differs = i < 16 && difference & (1 << UInt16(i)) != 0
+            let why = differs ? "its digest differs" : reason ?? ""
+            status.parts.append(.init(name: name, isReady: why.isEmpty, reason: why))
+        }
+        status.lastIndex = (sender?.last ?? receiver.stored).value
+        status.storedIndex = (sender?.stored ?? receiver.stored).value
+        status.appliedIndex = engineApplied.value
+        status.committedIndex = (sender?.committed ?? .zero).value
+        status.digestIndex = (sender?.verified ?? receiver.verified).value
+        for (i, name) in engineParts.enumerated() where i < engineDigest.values.count {
+            let text = String(engineDigest.values[i], radix: 16)
+            status.digests[name] = String(repeating: "0", count: 16 - text.count) + text
+        }
+        status.digestMismatches = (sender?.mismatches ?? 0) + receiver.mismatches
+        status.bulkUpdates = (sender?.bulkUpdates ?? 0) + receiver.bulkUpdates
+        status.twin.isConnected = channel == .open
+        status.twin.state = monitor.newest?.state
+        status.twin.epoch = monitor.newest?.epoch.value ?? 0
+        status.twin.lagRecords = sender?.lagRecords ?? 0
+        status.twin.lagOctets = sender?.lagOctets ?? 0
+        status.twin.heartbeatsReceived = monitor.received
+        if channel == .open { status.twin.silenceMicroseconds = (now - monitor.heardAt).inNanoseconds / 1000 }
+        status.twin.health = monitor.newest.map { "\($0.health)" } ?? ""
+        for record in history.records {
+            status.switchovers.append(
+                .init(
+                    kind: record.kind.rawValue, reason: record.reason,
+                    outcome: record.outcome.isEmpty ? "under way" : record.outcome,
+                    began: clock.routerTime(at: record.began).nanoseconds,
+                    steps: record.steps.map {
+                        .init(name: $0.name, microseconds: ($0.at - record.began).inNanoseconds / 1000)
+                    }))
+        }
+        status.quarantined = quarantined.map(\.value)
+        status.routerTime = clock.routerTime(at: now).nanoseconds
+        return status
+    }
+}

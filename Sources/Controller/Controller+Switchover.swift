@@ -1,0 +1,214 @@
+import LineCard
+import Machine
+import Records
+import Redundancy
+
+// The graceful switchover (FIG. 11, 12) and what calls for one.
+
+extension Controller {
+    /// Lets one of the two switchover machines act, and carries out what it wants.
+    mutating func switchover(
+        at now: Instant, into outputs: inout [ControllerOutput],
+        _ body: (inout Controller, inout [GracefulSwitchover.Action]) -> Void
+    ) {
+        var actions: [GracefulSwitchover.Action] = []
+        body(&self, &actions)
+        for action in actions {
+            switch action {
+            case .send(let message): send(.switchover(message))
+            case .step(let name): step(name, at: now, into: &outputs)
+            case .block(let isBlocked): self.isBlocked = isBlocked
+            case .stopReading: isReadingStopped = true
+            case .readAgain:
+                isReadingStopped = false
+                if role == .active { feedPassedFrames(at: now, into: &outputs) }
+            case .release: master(at: now, into: &outputs) { $0.release(into: &$1) }
+            case .reclaim:
+                master(at: now, into: &outputs) { $0.acquire("the standby did not take over", into: &$1) }
+            case .standDown(let epoch, let last): handOver(epoch, last: last, at: now)
+            case .takeMastership:
+                let inForce = epoch
+                link?.toldReleased(epoch: inForce)
+                master(at: now, into: &outputs) { $0.acquire("graceful switchover", into: &$1) }
+            case .done:
+                history.end("done")
+                note(.notice, "srm", "the switchover is done", into: &outputs)
+                answerSwitchover(.done("controller \(mastership.holder.map { "\($0)" } ?? "?") is active"), into: &outputs)
+                fromActive = nil
+                fromStandby = nil
+            case .aborted(let reason):
+                history.end("aborted: \(reason)")
+                note(.warning, "srm", "the switchover is aborted: \(reason)", into: &outputs)
+                answerSwitchover(.refused(reason), into: &outputs)
+                fromActive = nil
+                if fromStandby != nil {
+                    fromStandby = nil
+                    // Back to following; should mastership still be granted, it is returned.
+                    if mastership.stage == .acquiring, channel == .open { mastership.follow(epoch: epoch) }
+                }
+            }
+        }
+    }
+
+    private mutating func answerSwitchover(_ answer: OperatorAnswer, into outputs: inout [ControllerOutput]) {
+        if let id = switchoverRequest { outputs.append(.answer(id, answer)) }
+        switchoverRequest = nil
+    }
+
+    /// Notes a step with its time since the switchover began.
+    mutating func step(_ name: String, at now: Instant, into outputs: inout [ControllerOutput]) {
+        let microseconds = history.step(name, at: now)
+        note(.notice, "srm", "step \(name) (+\(microseconds) us)", into: &outputs)
+    }
+
+    var facts: GracefulSwitchover.Facts {
+        if let sender {
+            return .init(
+                last: sender.last, stored: sender.stored, applied: engineApplied, verified: sender.verified,
+                difference: sender.difference, committed: sender.committed,
+                isGateEmpty: gateFirst == gate.count && pendingApply.isEmpty, digest: engineDigest,
+                reasonNotReady: sender.reasonNotReady)
+        }
+        return .init(
+            last: receiver.stored, stored: receiver.stored, applied: receiver.applied, verified: receiver.verified,
+            difference: receiver.difference, committed: receiver.stored, isGateEmpty: true, digest: receiver.digest,
+            reasonNotReady: failure ?? receiver.reasonNotReady)
+    }
+
+    mutating func advanceSwitchover(at now: Instant, into outputs: inout [ControllerOutput]) {
+        if fromActive != nil {
+            let facts = self.facts
+            switchover(at: now, into: &outputs) { $0.fromActive?.advance(facts, at: now, into: &$1) }
+            // The twin is the router and the channel that would have said so is gone.
+            if let fromActive, fromActive.isRelinquished, channel != .open, mastership.holder == configuration.id.other,
+                case .following = mastership.stage
+            {
+                stepDown("the twin took over and is not connected", at: now, into: &outputs)
+            }
+        }
+        if fromStandby != nil {
+            let facts = self.facts
+            switchover(at: now, into: &outputs) { $0.fromStandby?.advance(facts, at: now, into: &$1) }
+        }
+    }
+
+    mutating func receiveSwitchover(
+        _ message: SwitchoverMessage, at now: Instant, into outputs: inout [ControllerOutput]
+    ) {
+        let facts = self.facts
+        if case .announce(let number, let upTo, let reason) = message, role == .standby, fromStandby?.number != number {
+            history.begin(.graceful, reason: reason, at: now)
+            switchover(at: now, into: &outputs) { controller, actions in
+                controller.fromStandby = GracefulSwitchover.FromStandby(
+                    number: number, upTo: upTo, reason: reason, stepMaximum: controller.configuration.switchoverStepMaximum,
+                    facts: facts, at: now, into: &actions)
+            }
+            return
+        }
+        if fromActive != nil {
+            switchover(at: now, into: &outputs) { $0.fromActive?.receive(message, facts, at: now, into: &$1) }
+        } else if fromStandby != nil {
+            switchover(at: now, into: &outputs) { $0.fromStandby?.receive(message, facts, at: now, into: &$1) }
+        }
+    }
+
+    mutating func switchoverTwinLost(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) {
+        if fromActive != nil {
+            switchover(at: now, into: &outputs) { $0.fromActive?.twinLost(reason, at: now, into: &$1) }
+        }
+        if fromStandby != nil {
+            switchover(at: now, into: &outputs) { $0.fromStandby?.failed(reason, into: &$1) }
+        }
+    }
+
+    /// 1120–1124: silent, and a standby that has everything up to where the log changed hands.
+    private mutating func handOver(_ epoch: Epoch, last: LogIndex, at now: Instant) {
+        let frames = passedFrames
+        let digest = engineDigest
+        let applied = engineApplied
+        becomeSilent()
+        for start in stride(from: 0, to: frames.count, by: ChannelLimit.forwardedFrames) {
+            let end = min(start + ChannelLimit.forwardedFrames, frames.count)
+            send(.frames(Array(frames[start..<end])))
+        }
+        mastership.follow(epoch: epoch)
+        if applied == last {
+            receiver.adopt(last: last, digest: digest)
+            link?.toldEligible(true, epoch: epoch)
+        } else {
+            receiver.invalidate()
+        }
+    }
+
+    // MARK: what calls for a switchover
+
+    /// Begins a graceful switchover; the reason why not, if it cannot.
+    mutating func beginSwitchover(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) -> String? {
+        guard role == .active, let sender else { return "this controller is not active" }
+        guard fromActive == nil, fromStandby == nil else { return "a switchover is under way" }
+        guard channel == .open else { return "no twin is connected" }
+        if let state = monitor.newest?.state, state == .offline || state == .failed { return "the twin is \(state)" }
+        if let why = sender.reasonNotReady { return "the standby is not ready: \(why)" }
+        history.begin(.graceful, reason: reason, at: now)
+        switchoverNumber &+= 1
+        let number = switchoverNumber, facts = self.facts
+        switchover(at: now, into: &outputs) { controller, actions in
+            controller.fromActive = GracefulSwitchover.FromActive(
+                number: number, reason: reason, epoch: controller.epoch,
+                stepMaximum: controller.configuration.switchoverStepMaximum, facts: facts, at: now, into: &actions)
+        }
+        return nil
+    }
+
+    mutating func linkChanged(
+        _ interface: InterfaceID, _ isUp: Bool, at now: Instant, into outputs: inout [ControllerOutput]
+    ) {
+        let i = Int(interface.value)
+        // Bounded by what an interface can be, and a host has few of them.
+        guard i < 4096 else { return }
+        while linksUp.count <= i { linksUp.append(true) }
+        linksUp[i] = isUp
+        health.links = UInt16(linksUp.count)
+        health.linksUp = UInt16(linksUp.reduce(0) { $0 + ($1 ? 1 : 0) })
+        if role == .active, !isReadingStopped {
+            append(.interfaceState(interface, isUp: isUp), at: now, into: &outputs)
+        }
+        lineCard.handle(.link(interface, isUp: isUp), at: clock.routerTime(at: now), into: &lineCardEffects)
+        drainLineCard(at: now, into: &outputs)
+        if !isUp { note(.warning, "linecard", "\(interface) lost its carrier", into: &outputs) }
+        beat(at: now, isDue: true, into: &outputs)
+    }
+
+    mutating func memoryChanged(_ pressure: MemoryPressure, at now: Instant, into outputs: inout [ControllerOutput]) {
+        health.memoryPressure = pressure.rawValue
+        switch pressure {
+        case .none: break
+        case .warning: note(.alarm, "host", "memory use has reached the warning level", into: &outputs)
+        case .critical:
+            note(.alarm, "host", "memory use has reached the threshold", into: &outputs)
+            if let why = beginSwitchover("memory exhaustion", at: now, into: &outputs) {
+                note(.alarm, "srm", "no switchover for want of memory: \(why)", into: &outputs)
+            }
+        }
+    }
+
+    /// The twin reaches more of the network than we do, for longer than a flap.
+    mutating func considerHealth(_ twinHealth: Health, at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard role == .active, fromActive == nil, sender?.phase == .redundant, twinHealth.linksUp > health.linksUp,
+            health.links > 0
+        else {
+            worseSince = nil
+            return
+        }
+        guard let since = worseSince else {
+            worseSince = now
+            return
+        }
+        guard now >= since + configuration.detectionTime else { return }
+        worseSince = nil
+        let reason = "interface failure: \(health) here, \(twinHealth) there"
+        if let why = beginSwitchover(reason, at: now, into: &outputs) {
+            note(.warning, "srm", "no switchover after an interface failure: \(why)", into: &outputs)
+        }
+    }
+}
