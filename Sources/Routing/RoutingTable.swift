@@ -106,6 +106,36 @@ public struct RoutingTable<Key: PrefixKey>: Sendable {
         }
     }
 
+    /// A protocol's news about one prefix, for `apply`.
+    public struct Change: Sendable {
+        public var prefix: Key
+        /// `nil` withdraws. `Key.Address` of a gateway, or no gateway: packets are dropped.
+        public var offer: (kind: UInt8, distance: UInt8, gateway: Key.Address?)?
+
+        @inlinable
+        public init(_ prefix: Key, _ offer: (kind: UInt8, distance: UInt8, gateway: Key.Address?)?) {
+            self.prefix = prefix
+            self.offer = offer
+        }
+    }
+
+    /// Offers and withdraws in order. The way for many routes: compiled for each family, which a call from another
+    /// module to the generic verbs is not.
+    @specialized(where Key == IPv4Prefix)
+    @specialized(where Key == IPv6Prefix)
+    public mutating func apply(_ changes: [Change], from source: RouteProtocol) {
+        var batch = Batch()
+        for change in changes {
+            guard let new = change.offer else {
+                withdraw(change.prefix, from: source)
+                continue
+            }
+            offer(
+                change.prefix, from: source, kind: new.kind, distance: new.distance, metric: 0,
+                nextHop: new.gateway.map { .gateway(Key.address($0)) } ?? .blackhole, batch: &batch)
+        }
+    }
+
     /// Withdraws the protocol's offer; nothing happens when there is none.
     public mutating func withdraw(_ prefix: Key, from source: RouteProtocol) {
         guard let number = prefixes.find(prefix) else { return }

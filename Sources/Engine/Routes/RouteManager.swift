@@ -193,31 +193,24 @@ struct RouteManager: Sendable {
     // MARK: BGP
 
     mutating func apply(_ changes: [BestRouteChange<IPv4Address>]) {
-        var batch = RoutingTable<IPv4Prefix>.Batch()
-        for change in changes {
-            let prefix = IPv4Prefix(change.address, change.length)
-            if let source = change.source {
-                ipv4.offer(
-                    prefix, from: .bgp, kind: source.rawValue, distance: distance(source), metric: 0,
-                    nextHop: source == .local ? .blackhole : .gateway(.v4(change.nextHop)), batch: &batch)
-            } else {
-                ipv4.withdraw(prefix, from: .bgp)
-            }
-        }
+        ipv4.apply(
+            changes.map { change in
+                .init(IPv4Prefix(change.address, change.length), change.source.map { offer($0, change.nextHop) })
+            }, from: .bgp)
     }
 
     mutating func apply(_ changes: [BestRouteChange<IPv6Address>]) {
-        var batch = RoutingTable<IPv6Prefix>.Batch()
-        for change in changes {
-            let prefix = IPv6Prefix(change.address, change.length)
-            if let source = change.source {
-                ipv6.offer(
-                    prefix, from: .bgp, kind: source.rawValue, distance: distance(source), metric: 0,
-                    nextHop: source == .local ? .blackhole : .gateway(.v6(change.nextHop)), batch: &batch)
-            } else {
-                ipv6.withdraw(prefix, from: .bgp)
-            }
-        }
+        ipv6.apply(
+            changes.map { change in
+                .init(IPv6Prefix(change.address, change.length), change.source.map { offer($0, change.nextHop) })
+            }, from: .bgp)
+    }
+
+    /// What the router originates itself leads nowhere: more specific routes do, or packets are dropped.
+    private func offer<Address>(
+        _ source: RouteSource, _ nextHop: Address
+    ) -> (kind: UInt8, distance: UInt8, gateway: Address?) {
+        (source.rawValue, distance(source), source == .local ? nil : nextHop)
     }
 
     private func distance(_ source: RouteSource) -> UInt8 {
