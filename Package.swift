@@ -51,6 +51,7 @@ var targets: [Target] = [
     tests("RoutingTests", floor + ["Routing"]),
     tests("LineCardTests", floor + ["LineCard", "TCP"]),
     tests("SimulatorTests", floor + ["Simulator", "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "Routing"]),
+    tests("EngineTests", floor + ["Engine", "BGP", "Routing"]),
     tests("HouseTests", []),
     tests("BGPTests", floor + ["BGP", "Routing"]),
 ]
