@@ -20,8 +20,8 @@ struct Source: BitwiseCopyable, Sendable {
     var isIPv6: UInt8 = 0
     var reserved: UInt16 = 0
     /// Index of the compiled import policy, or one of `PolicyChain`'s special values.
-    var importChain: Int32 = 0
-    var exportChain: Int32 = 0
+    var importChain: Int32 = PolicyChain.rejectAll
+    var exportChain: Int32 = PolicyChain.rejectAll
     var reserved2: (UInt64, UInt64, UInt64) = (0, 0, 0)
 
     // Kept as plain octets: a block of a snapshot could hold any value.
