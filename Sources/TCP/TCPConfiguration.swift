@@ -75,6 +75,11 @@ public struct TCPConfiguration: Sendable {
 
     /// Octets in one `.tcpReceived`.
     public var recordOctetsMaximum = 65_536
+    /// Records of one connection that may wait for their commit before small ones are held back to be joined, and what is
+    /// not small then. Together they bound the records of a connection to `recordsUncommitted` and one for each
+    /// `recordOctetsCrowded` of its window.
+    public var recordsUncommitted = 64
+    public var recordOctetsCrowded = 4096
     /// Acknowledged octets that make a `.tcpAcknowledged` at once.
     public var acknowledgedReportOctets = 32 << 10
     /// The longest that acknowledged octets wait for a `.tcpAcknowledged`.

@@ -206,7 +206,7 @@ extension TCPStack {
         nextAccepted = ConnectionID(id.value &+ 2)
         let index = reserveSlot()
         var connection = Connection(
-            id, slot: index, identity: identity, state: .established, isActive: false, stream: TransmitStream(),
+            id, slot: index, identity: identity, state: .established, stream: TransmitStream(),
             localSegmentSize: segmentSize(of: entry.tuple, listener.options), now: now, configuration: configuration)
         connection.receiveCommitted = 0
         connection.lastAcknowledgmentSent = 0

@@ -32,7 +32,7 @@ extension TCPStack {
             case (true, true): .closing
             }
         var connection = Connection(
-            image.connection, slot: slot, identity: identity, state: state, isActive: false, stream: image.stream,
+            image.connection, slot: slot, identity: identity, state: state, stream: image.stream,
             localSegmentSize: segmentSize(of: identity.tuple, identity.options), now: now, configuration: configuration)
         // All of the stream may have been sent by the twin, and be acknowledged any time.
         connection.sendMaximum = connection.sendEnd

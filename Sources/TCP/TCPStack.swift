@@ -147,7 +147,7 @@ public struct TCPStack: Sendable {
         var i = 0
         while i < queue.count {
             let slot = Int(queue[i])
-            connections[slot]?.flushReceived(&shared, &effects)
+            connections[slot]?.flushBatch(&shared, &effects)
             connections[slot]?.flushReport(now: now, isForced: false, &shared, &effects)
             i += 1
         }
@@ -296,7 +296,7 @@ public struct TCPStack: Sendable {
             timestampOffset: request.timestampOffset, options: request.options)
         let slot = reserveSlot()
         var connection = Connection(
-            request.connection, slot: slot, identity: identity, state: .synSent, isActive: true, stream: TransmitStream(),
+            request.connection, slot: slot, identity: identity, state: .synSent, stream: TransmitStream(),
             localSegmentSize: segmentSize(of: request.tuple, request.options), now: now, configuration: configuration)
         connection.sendUnacknowledged = -1
         connection.sendNext = -1

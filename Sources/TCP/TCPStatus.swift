@@ -54,6 +54,8 @@ public struct TCPConnectionStatus: Sendable, Equatable {
     public var selectiveAcknowledgment: Bool
     public var timestamps: Bool
     public var authenticated: Bool
+    /// ICMP errors that were heard and not believed (RFC 5927).
+    public var softErrors: UInt64
     public var octetsIn: UInt64
     public var octetsOut: UInt64
     public var segmentsIn: UInt64

@@ -131,4 +131,15 @@ import Wire
             record received 1000 closed.resetByPeer
             """)
     }
+
+    @Test func `single octets with slow commits make a bounded number of records`() {
+        var script = Script.run("passive mss 1000\nhold")
+        for i in 1...3000 { script.harness.receive(script.segment(["\(i):\(i + 1)", "ack", "1"])) }
+        #expect(script.harness.records.count == 1 + TCPConfiguration().recordsUncommitted)
+        script.harness.commitAll()
+        script.harness.commitAll()
+        #expect(script.harness.received == Script.pattern(0, 3000))
+        #expect(script.harness.records.count == 2 + TCPConfiguration().recordsUncommitted)
+        #expect(script.harness.drain().last?.header.acknowledgment == script.initialReceive &+ 3001)
+    }
 }

@@ -185,9 +185,18 @@ extension Connection {
         duplicateAcknowledgments = 0
     }
 
-    /// What came in order becomes a record.
+    /// What came in order becomes a record, at the end of a batch. A record costs more than an octet: a peer that sends
+    /// single octets while commits are slow would fill the log with records long before it fills its window. So with many
+    /// on their way, small ones wait for a commit, which comes back here, or until they are large.
+    mutating func flushBatch(_ shared: inout StackShared, _ out: inout [TCPEffect]) {
+        let isCrowded = uncommittedRecords >= shared.configuration.recordsUncommitted
+        if isCrowded, received.count < shared.configuration.recordOctetsCrowded { return }
+        flushReceived(&shared, &out)
+    }
+
     mutating func flushReceived(_ shared: inout StackShared, _ out: inout [TCPEffect]) {
         guard !received.isEmpty else { return }
+        uncommittedRecords += 1
         // Taken, not copied.
         var bytes: [UInt8] = []
         swap(&bytes, &received)
@@ -228,6 +237,7 @@ extension Connection {
 
     /// A record of ours is committed: its octets may be acknowledged. RFC 9293 §3.8.6.3: at least every second segment.
     mutating func committed(upTo offset: Int64, followsApplied: Bool) {
+        uncommittedRecords = max(0, uncommittedRecords - 1)
         let completesOpen = receiveCommitted < 0 && offset >= 0
         receiveCommitted = max(receiveCommitted, offset)
         if !followsApplied { receiveApplied = max(receiveApplied, offset) }

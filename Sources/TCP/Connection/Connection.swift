@@ -22,8 +22,6 @@ struct Connection: Sendable {
     var isGone = false
     /// In the stack's list of those that have something to do at the end of the batch.
     var isQueued = false
-    /// Whether this end asked (SYN-SENT); for the record of the simultaneous open.
-    let isActive: Bool
 
     // MARK: send
 
@@ -78,6 +76,8 @@ struct Connection: Sendable {
     var receiveNext: Int64
     /// In order, not yet in a record.
     var received: [UInt8] = []
+    /// `.tcpReceived` records on their way to being committed.
+    var uncommittedRecords = 0
     /// What may be acknowledged: everything before it is in records that are committed. -1 while even the peer's SYN is not.
     var receiveCommitted: Int64
     /// What the engine has consumed.
@@ -123,14 +123,13 @@ struct Connection: Sendable {
     var softErrors: UInt64 = 0
 
     init(
-        _ connection: ConnectionID, slot: Int32, identity: ConnectionIdentity, state: TCPState, isActive: Bool,
+        _ connection: ConnectionID, slot: Int32, identity: ConnectionIdentity, state: TCPState,
         stream: TransmitStream, localSegmentSize: Int, now: Instant, configuration: TCPConfiguration
     ) {
         self.connection = connection
         self.slot = slot
         self.identity = identity
         self.state = state
-        self.isActive = isActive
         self.stream = stream
         signature = MD5Signature(key: identity.options.md5Key)
         sendUnacknowledged = Int64(clamping: stream.start)
@@ -224,7 +223,7 @@ struct Connection: Sendable {
             smoothedRoundTripTime: timeout.smoothed.map { .nanoseconds($0) }, retransmissionTimeout: timeout.current,
             backoffs: timeout.backoffs, retransmittedSegments: retransmittedSegments, inRecovery: inRecovery,
             selectiveAcknowledgment: identity.selectiveAcknowledgment, timestamps: identity.timestamps,
-            authenticated: signature != nil, octetsIn: UInt64(max(0, receiveNext)), octetsOut: UInt64(max(0, sendMaximum)),
+            authenticated: signature != nil, softErrors: softErrors, octetsIn: UInt64(max(0, receiveNext)), octetsOut: UInt64(max(0, sendMaximum)),
             segmentsIn: segmentsIn, segmentsOut: segmentsOut)
     }
 }

@@ -110,16 +110,17 @@ struct OutgoingSegment {
         w.patch8(headroom + 12, UInt8(headerLength / 4) << 4)
         if count > 0 { stream.copy(from: offset, count: count, into: &w) }
 
-        let pseudo = PseudoHeader(source: local, destination: remote, length: w.count - headroom)
+        let end = w.count
+        let pseudo = PseudoHeader(source: local, destination: remote, length: end - headroom)
         if let signature {
             let digest = signature.digest(
-                of: w.bytes.span.bytes.extracting(headroom..<w.count), headerLength: headerLength, pseudoHeader: pseudo,
+                of: w.bytes.span.bytes.extracting(headroom..<end), headerLength: headerLength, pseudoHeader: pseudo,
                 sequenceExtension: 0)
             for i in 0..<16 { w.patch8(digestAt + i, digest[i]) }
         }
         var checksum = InternetChecksum()
         pseudo.sum(into: &checksum)
-        checksum.add(w.bytes.span.bytes.extracting(headroom..<w.count))
+        checksum.add(w.bytes.span.bytes.extracting(headroom..<end))
         w.patch16(headroom + 16, checksum.value)
         return w.bytes
     }
