@@ -1,0 +1,413 @@
+import BGP
+import Machine
+import Testing
+import Wire
+
+/// Round trips, and what the encoders promise.
+@Suite struct CodecTests {
+    static let open: OpenMessage = {
+        var capabilities = Capabilities()
+        capabilities.hasMultiprotocol = true
+        capabilities.families = [.ipv4Unicast, .ipv6Unicast]
+        capabilities.routeRefresh = true
+        capabilities.extendedMessages = true
+        capabilities.fourOctetAS = ASNumber(4_200_000_001)
+        return OpenMessage(
+            asNumber: ASNumber(4_200_000_001), holdTime: 90, identifier: RouterID("10.0.0.1")!,
+            capabilities: capabilities)
+    }()
+
+    static func body(_ message: [UInt8]) -> [UInt8] { Array(message[19...]) }
+
+    @Test("OPEN comes back as it was, with AS_TRANS in the two-octet field")
+    func openRoundTrip() throws {
+        let message = Self.open.encoded
+        let header = try MessageHeader(message.span.bytes, at: 0, extended: false)
+        #expect(header == MessageHeader(length: message.count, type: .open))
+        let body = Self.body(message)
+        let read = try OpenMessage(body: body.span.bytes)
+        #expect(read == Self.open)
+        #expect(read.asField == 23456)
+        #expect(read.asNumber == ASNumber(4_200_000_001))
+    }
+
+    /// An OPEN body with these optional parameters.
+    static func openBody(_ parameters: [UInt8], length: UInt8? = nil) -> [UInt8] {
+        [4, 0xfd, 0xe9, 0, 90, 10, 0, 0, 2, length ?? UInt8(parameters.count)] + parameters
+    }
+
+    @Test("RFC 9072: the extended form of optional parameters")
+    func extendedParameters() throws {
+        let body = Self.openBody([255, 0, 7, 2, 0, 4, 2, 0, 70, 0], length: 255)
+        let read = try OpenMessage(body: body.span.bytes)
+        #expect(read.capabilities.routeRefresh)
+        #expect(read.capabilities.enhancedRouteRefresh)
+    }
+
+    @Test("RFC 4724 and unknown capabilities are noted")
+    func otherCapabilities() throws {
+        let body = Self.openBody([2, 14, 64, 6, 0x80, 120, 0, 1, 1, 0, 73, 2, 1, 65, 200, 0])
+        let read = try OpenMessage(body: body.span.bytes)
+        #expect(
+            read.capabilities.gracefulRestart
+                == Capabilities.GracefulRestart(isRestarting: true, time: 120, families: .ipv4Unicast))
+        #expect(read.capabilities.others == [73, 200])
+        #expect(read.capabilities.effectiveFamilies == .ipv4Unicast)
+    }
+
+    @Test("RFC 4271 §6.2: each error of OPEN has its subcode")
+    func openErrors() {
+        func error(_ body: [UInt8]) -> NotificationMessage? {
+            do {
+                _ = try OpenMessage(body: body.span.bytes)
+                return nil
+            } catch { return error }
+        }
+        var body = Self.openBody([])
+        #expect(error(body) == nil)
+        body[0] = 3
+        #expect(error(body) == .open(.unsupportedVersionNumber, [0, 4]))
+        body = Self.openBody([])
+        body[4] = 2
+        #expect(error(body) == .open(.unacceptableHoldTime))
+        body = Self.openBody([])
+        body.replaceSubrange(5..<9, with: [0, 0, 0, 0])
+        #expect(error(body) == .open(.badBGPIdentifier))
+        body = Self.openBody([])
+        body.replaceSubrange(1..<3, with: [0, 0])
+        #expect(error(body) == .open(.badPeerAS))
+        #expect(error(Self.openBody([1, 1, 0])) == .open(.unsupportedOptionalParameter))
+        #expect(error(Self.openBody([2, 9, 2, 0])) == .open(.unspecific))
+        #expect(error(Self.openBody([2, 3, 65, 4, 0])) == .open(.unspecific))
+        #expect(error(Self.openBody([], length: 5)) == .open(.unspecific))
+        #expect(error(Self.openBody([0, 0], length: 0)) == .open(.unspecific))
+    }
+
+    @Test("negotiation takes the smaller hold time and what both offer")
+    func negotiation() throws {
+        let local = Self.open
+        var remote = OpenMessage(
+            asNumber: ASNumber(65002), holdTime: 30, identifier: RouterID("10.0.0.2")!, capabilities: Capabilities())
+        let plain = try NegotiatedSession(local: local, remote: remote, remoteAS: ASNumber(65002), isInternal: false)
+        #expect(plain.holdTime == 30)
+        #expect(plain.families == .ipv4Unicast)
+        #expect(!plain.fourOctetAS)
+        #expect(!plain.extendedMessages)
+        remote.capabilities.hasMultiprotocol = true
+        remote.capabilities.families = []
+        #expect(throws: NotificationMessage.open(.unsupportedCapability, [1, 4, 0, 1, 0, 1, 1, 4, 0, 2, 0, 1])) {
+            try NegotiatedSession(local: local, remote: remote, remoteAS: ASNumber(65002), isInternal: false)
+        }
+        #expect(throws: NotificationMessage.open(.badPeerAS)) {
+            try NegotiatedSession(local: local, remote: remote, remoteAS: ASNumber(65003), isInternal: false)
+        }
+        remote.identifier = local.identifier
+        #expect(throws: NotificationMessage.open(.badBGPIdentifier)) {
+            try NegotiatedSession(local: local, remote: remote, remoteAS: ASNumber(65002), isInternal: true)
+        }
+    }
+
+    @Test("RFC 4271 §6.1: each error of the header has its subcode and data")
+    func headerErrors() {
+        func error(_ message: [UInt8], extended: Bool = false) -> NotificationMessage? {
+            do {
+                _ = try MessageHeader(message.span.bytes, at: 0, extended: extended)
+                return nil
+            } catch { return error }
+        }
+        let keepalive = Build.message(4, [])
+        #expect(error(keepalive) == nil)
+        var wrong = keepalive
+        wrong[7] = 0xfe
+        #expect(error(wrong) == .header(.connectionNotSynchronized))
+        wrong = keepalive
+        wrong[17] = 18
+        #expect(error(wrong) == .header(.badMessageLength, [0, 18]))
+        wrong[16] = 0x10
+        wrong[17] = 1
+        #expect(error(wrong) == .header(.badMessageLength, [0x10, 1]))
+        wrong[18] = 2
+        #expect(error(wrong, extended: true) == nil)
+        #expect(error(Build.message(4, [0])) == .header(.badMessageLength, [0, 20]))
+        #expect(error(Build.message(1, Array(repeating: 0, count: 9))) == .header(.badMessageLength, [0, 28]))
+        #expect(error(Build.message(2, [0, 0, 0])) == .header(.badMessageLength, [0, 22]))
+        #expect(error(Build.message(3, [0])) == .header(.badMessageLength, [0, 20]))
+        #expect(error(Build.message(5, [0, 1, 0])) == .header(.badMessageLength, [0, 22]))
+        #expect(error(Build.message(9, [])) == .header(.badMessageType, [9]))
+        #expect(error(Build.message(0, [])) == .header(.badMessageType, [0]))
+    }
+
+    @Test("RFC 9003: the text comes back, and a bad one is no text")
+    func shutdownCommunication() {
+        let sent = NotificationMessage.cease(.administrativeShutdown, communication: "[TICKET-1] wartung ä")
+        let body = Self.body(sent.encoded)
+        let read = NotificationMessage(body: body.span.bytes)
+        #expect(read == sent)
+        #expect(read.communication == "[TICKET-1] wartung ä")
+        let long = NotificationMessage.cease(.administrativeReset, communication: String(repeating: "ä", count: 200))
+        #expect(long.data.count == 255)
+        #expect(long.communication == String(repeating: "ä", count: 127))
+        #expect(NotificationMessage.cease(.administrativeReset, [9, 65]).communication == nil)
+        #expect(NotificationMessage.cease(.administrativeReset, [2, 0xc3, 0x28]).communication == nil)
+        #expect(NotificationMessage.cease(.administrativeReset, [3, 65, 27, 66]).communication == "A B")
+        #expect(NotificationMessage.cease(.maximumPrefixes, [1, 65]).communication == nil)
+    }
+
+    @Test("ROUTE-REFRESH comes back; RFC 7313 refuses a wrong length")
+    func routeRefresh() throws {
+        let message = RouteRefreshMessage(.ipv6Unicast)
+        let body = Self.body(message.encoded)
+        #expect(body == [0, 2, 0, 1])
+        #expect(try RouteRefreshMessage(body: body.span.bytes, enhanced: true) == message)
+        let long: [UInt8] = [0, 2, 1, 1, 0]
+        #expect(throws: NotificationMessage(code: 7, subcode: 1, data: Build.message(5, long))) {
+            try RouteRefreshMessage(body: long.span.bytes, enhanced: true)
+        }
+        #expect(try RouteRefreshMessage(body: long.span.bytes, enhanced: false).family == .ipv6Unicast)
+    }
+
+    // MARK: attributes
+
+    func decode(_ block: [UInt8], _ context: UpdateContext = Build.context()) -> (PathAttributes, AttributeFault?) {
+        var attributes = PathAttributes()
+        let fault = attributes.decode(block: block.span.bytes, context: context, hasReachableNLRI: true)
+        return (attributes, fault)
+    }
+    func encode(_ attributes: PathAttributes, fourOctetAS: Bool = true) -> [UInt8] {
+        var writer = ByteWriter()
+        attributes.encode(into: &writer, fourOctetAS: fourOctetAS)
+        return writer.bytes
+    }
+
+    static let rich: [UInt8] =
+        Build.origin + Build.attribute(0x40, 2, [2, 2] + Build.u32(65001) + Build.u32(4_200_000_000) + [1, 2] + Build.u32(7) + Build.u32(8))
+        + Build.nextHop + Build.attribute(0x80, 4, [0, 0, 0, 50]) + Build.attribute(0x40, 6, [])
+        + Build.attribute(0xe0, 7, Build.u32(65001) + [10, 0, 0, 9]) + Build.attribute(0xc0, 8, [0xfd, 0xe9, 0, 1, 0xff, 0xff, 0xff, 1])
+        + Build.attribute(0xc0, 16, [0, 2, 0xfd, 0xe9, 0, 0, 0, 1]) + Build.attribute(0xe0, 25, Array(repeating: 3, count: 20))
+        + Build.attribute(0xc0, 32, Build.u32(65001) + Build.u32(1) + Build.u32(2)) + Build.attribute(0xe0, 99, [1, 2, 3])
+
+    @Test("attributes come back octet for octet when they were canonical")
+    func attributesRoundTrip() {
+        let (attributes, fault) = decode(Self.rich)
+        #expect(fault == nil)
+        #expect(encode(attributes) == Self.rich)
+        #expect(attributes.asPathLength == 3)
+        #expect(attributes.neighborAS == ASNumber(65001))
+        #expect(attributes.originAS == .zero)
+        #expect(attributes.med == 50)
+        #expect(attributes.asPathDescription == "65001 4200000000 {7 8}")
+    }
+
+    @Test("any order, lengths and known partial bits become the canonical form")
+    func canonical() {
+        let shuffled =
+            Build.attribute(0xc0, 99, [1]) + Build.attribute(0x50, 1, [0]) + Build.nextHop + Build.attribute(0xc0, 90, [2])
+            + Build.path4(65001)
+        let (attributes, fault) = decode(shuffled)
+        #expect(fault == nil)
+        // RFC 4271 §9: the Partial bit of what we do not know is set.
+        #expect(
+            encode(attributes) == Build.origin + Build.path4(65001) + Build.nextHop + Build.attribute(0xe0, 90, [2])
+                + Build.attribute(0xe0, 99, [1]))
+    }
+
+    @Test("a two-octet speaker gets AS_TRANS with AS4_PATH and AS4_AGGREGATOR, and they merge again")
+    func fourOctetTransition() {
+        let block =
+            Build.origin + Build.path4(65001, 4_200_000_000) + Build.nextHop
+            + Build.attribute(0xc0, 7, Build.u32(4_200_000_000) + [10, 0, 0, 9])
+        let (attributes, _) = decode(block)
+        let old = encode(attributes, fourOctetAS: false)
+        #expect(
+            old == Build.origin + Build.path2(65001, 23456) + Build.nextHop + Build.attribute(0xc0, 7, [0x5b, 0xa0, 10, 0, 0, 9])
+                + Build.attribute(0xc0, 17, [2, 2] + Build.u32(65001) + Build.u32(4_200_000_000))
+                + Build.attribute(0xc0, 18, Build.u32(4_200_000_000) + [10, 0, 0, 9]))
+        let (merged, fault) = decode(old, Build.context(fourOctetAS: false))
+        #expect(fault == nil)
+        #expect(merged == attributes)
+    }
+
+    @Test("RFC 6793 §4.2.3: the head of AS_PATH goes before AS4_PATH")
+    func as4Head() {
+        let context = Build.context(fourOctetAS: false)
+        let as4 = Build.attribute(0xc0, 17, [2, 1] + Build.u32(4_200_000_000))
+        let (attributes, _) = decode(Build.origin + Build.path2(1, 2, 23456) + Build.nextHop + as4, context)
+        #expect(attributes.asPathDescription == "1 2 4200000000")
+        #expect(attributes.asPathLength == 3)
+        // A longer AS4_PATH is ignored.
+        let long = Build.attribute(0xc0, 17, [2, 2] + Build.u32(9) + Build.u32(4_200_000_000))
+        let (kept, _) = decode(Build.origin + Build.path2(23456) + Build.nextHop + long, context)
+        #expect(kept.asPathDescription == "23456")
+        // An AGGREGATOR that is not AS_TRANS voids both.
+        let aggregators = Build.attribute(0xc0, 7, [0, 9, 10, 0, 0, 9]) + as4 + Build.attribute(0xc0, 18, Build.u32(8) + [10, 0, 0, 8])
+        let (void, _) = decode(Build.origin + Build.path2(1, 23456) + Build.nextHop + aggregators, context)
+        #expect(void.asPathDescription == "1 23456")
+        #expect(void.aggregatorAS == ASNumber(9))
+        // RFC 6793 §6: confederation segments in it are left out.
+        let confederation = Build.attribute(0xc0, 17, [3, 1] + Build.u32(5) + [2, 1] + Build.u32(4_200_000_000))
+        let (without, fault) = decode(Build.origin + Build.path2(1, 23456) + Build.nextHop + confederation, context)
+        #expect(fault == nil)
+        #expect(without.asPathDescription == "1 4200000000")
+    }
+
+    @Test("prepending fills the first sequence up to 255 and then begins another")
+    func prepend() {
+        var (attributes, _) = decode(Build.origin + Build.path4(65001) + Build.nextHop)
+        attributes.prepend(ASNumber(65000), count: 256, routerAS: ASNumber(65000))
+        #expect(attributes.asPathLength == 257)
+        #expect(attributes.ownASCount == 255)
+        #expect(attributes.asPath[0...1] == [2, 2])
+        #expect(attributes.neighborAS == ASNumber(65000))
+        attributes.removePrivateAS(routerAS: ASNumber(65000))
+        #expect(attributes.asPath.isEmpty)
+    }
+
+    @Test("our own cluster or identifier marks a route that came back")
+    func reflectedBack() {
+        let context = Build.context(isInternal: true)
+        let base = Build.origin + Build.path4() + Build.nextHop + Build.localPref
+        let own: [UInt8] = [10, 0, 0, 1]
+        #expect(!decode(base, context).0.isReflectedBack)
+        #expect(decode(base + Build.attribute(0x80, 9, own), context).0.isReflectedBack)
+        #expect(decode(base + Build.attribute(0x80, 10, [1, 1, 1, 1] + own), context).0.isReflectedBack)
+    }
+
+    // MARK: views
+
+    @Test("the block is what is left when the multiprotocol attributes are taken out, wherever they are")
+    func block() throws {
+        let o = Build.origin, p = Build.path4(65001), r = Build.reach6(Build.nlri6), u = Build.unreach6(Build.nlri6)
+        let orders: [([[UInt8]], Bool)] = [
+            ([r, o, p], true), ([o, r, p], false), ([o, p, r], true), ([r, u, o, p], true), ([r, o, p, u], true),
+            ([o, r, p, u], false), ([o, p, u, r], true), ([o, u, r, p], false), ([u, o, r, p], false), ([o, p], true),
+        ]
+        for (parts, contiguous) in orders {
+            let body = Build.update(attributes: parts.flatMap { $0 })
+            let update = try UpdateMessage(body: body.span.bytes, context: Build.context())
+            var gathered: [UInt8] = []
+            update.gatherBlock(into: &gathered)
+            #expect(gathered == o + p)
+            #expect(update.isBlockContiguous == contiguous)
+            if contiguous { #expect([UInt8](copying: update.block) == o + p) }
+        }
+    }
+
+    @Test("RFC 4724 §2: End-of-RIB of both forms")
+    func endOfRIB() throws {
+        func family(_ body: [UInt8]) throws -> RouteFamily? {
+            try UpdateMessage(body: body.span.bytes, context: Build.context()).endOfRIB
+        }
+        #expect(try family(Build.update()) == .ipv4Unicast)
+        #expect(try family(Build.update(attributes: Build.unreach6([]))) == .ipv6Unicast)
+        #expect(try family(Build.update(attributes: Build.unreach6([]) + Build.origin)) == nil)
+        #expect(try family(Build.update(attributes: Build.unreach6(Build.nlri6))) == nil)
+        #expect(try family(Build.update(withdrawn: Build.nlri)) == nil)
+        var packer = UpdatePacker(lengthMaximum: 4096)
+        packer.endOfRIB(.ipv6Unicast)
+        let bytes = packer.take()
+        #expect(try family(Self.body(bytes)) == .ipv6Unicast)
+    }
+
+    @Test("every prefix length comes back, with host bits cleared")
+    func nlri() throws {
+        for length in 0...32 as ClosedRange<UInt8> {
+            let prefix = IPv4Prefix(IPv4Address(raw: 0xc0a8_ffff), length)
+            var writer = ByteWriter()
+            prefix.encodeNLRI(into: &writer)
+            #expect(writer.count == prefix.encodedSize)
+            var reader = NLRIReader(writer.bytes.span.bytes)
+            let read = try reader.next(IPv4Prefix.self), after = try reader.next(IPv4Prefix.self)
+            #expect(read == prefix)
+            #expect(after == nil)
+        }
+        for length in 0...128 as ClosedRange<UInt8> {
+            let prefix = IPv6Prefix(IPv6Address(high: 0x2001_0db8_ffff_ffff, low: .max), length)
+            var writer = ByteWriter()
+            prefix.encodeNLRI(into: &writer)
+            #expect(writer.count == prefix.encodedSize)
+            var reader = NLRIReader(writer.bytes.span.bytes)
+            let read = try reader.next(IPv6Prefix.self)
+            #expect(read == prefix)
+        }
+        let dirty: [UInt8] = [20, 10, 1, 0xff]
+        var reader = NLRIReader(dirty.span.bytes)
+        let cleared = try reader.next(IPv4Prefix.self)
+        #expect(cleared == IPv4Prefix("10.1.240.0/20"))
+        let long: [UInt8] = [33, 1, 2, 3, 4, 5]
+        var refused = NLRIReader(long.span.bytes)
+        var isRefused = false
+        do { _ = try refused.next(IPv4Prefix.self) } catch { isRefused = true }
+        #expect(isRefused)
+    }
+
+    @Test("packing fills messages to the limit and loses no prefix", arguments: [4096, 65535])
+    func packing(limit: Int) throws {
+        let prefixes = (0..<5000).map { IPv4Prefix(IPv4Address(raw: 0x0a00_0000 + UInt32($0) << 8), 24) }
+        let prefixes6 = (0..<3000).map { IPv6Prefix(IPv6Address(high: 0x2001_0db8_0000_0000 + UInt64($0), low: 0), 64) }
+        var (attributes, _) = decode(Self.rich)
+        let four = encode(attributes)
+        attributes.setNextHop(nil)
+        let six = encode(attributes)
+        var packer = UpdatePacker(lengthMaximum: limit)
+        let isBegun = packer.beginReach(.ipv4Unicast, attributes: four)
+        #expect(isBegun)
+        for prefix in prefixes { packer.add(prefix) }
+        let hop = MultiprotocolNextHop(global: IPv6Address("2001:db8::1")!, linkLocal: IPv6Address("fe80::1")!)
+        let isBegun6 = packer.beginReach(.ipv6Unicast, attributes: six, nextHop: hop)
+        #expect(isBegun6)
+        for prefix in prefixes6 { packer.add(prefix) }
+        packer.beginWithdraw(.ipv4Unicast)
+        for prefix in prefixes { packer.add(prefix) }
+        packer.beginWithdraw(.ipv6Unicast)
+        for prefix in prefixes6 { packer.add(prefix) }
+        packer.end()
+        let count = packer.messageCount
+        let bytes = packer.take()
+        var reached: [IPv4Prefix] = [], reached6: [IPv6Prefix] = [], gone: [IPv4Prefix] = [], gone6: [IPv6Prefix] = []
+        var position = 0, messages = 0
+        var short = 0
+        while position < bytes.count {
+            let header = try MessageHeader(bytes.span.bytes, at: position, extended: limit > 4096)
+            #expect(header.length <= limit)
+            if header.length + 17 + 16 <= limit { short += 1 }
+            let update = try UpdateMessage(
+                body: bytes.span.bytes.extracting((position + 19)..<(position + header.length)), context: Build.context())
+            position += header.length
+            messages += 1
+            // RFC 7606 §5.1: one kind of thing each.
+            let kinds = [!update.withdrawn.isEmpty, !update.nlri.isEmpty, update.reachFamily != nil, update.unreachFamily != nil]
+            #expect(kinds.filter { $0 }.count == 1)
+            try read(update.nlri, &reached)
+            try read(update.reachNLRI, &reached6)
+            try read(update.withdrawn, &gone)
+            try read(update.unreachNLRI, &gone6)
+            if update.reachFamily != nil {
+                #expect(update.reachNextHop == .v6(hop.global))
+                #expect(update.reachLinkLocal == hop.linkLocal)
+            }
+            if !update.nlri.isEmpty { #expect([UInt8](copying: update.block) == four) }
+            if update.reachFamily != nil { #expect([UInt8](copying: update.block) == six) }
+        }
+        #expect(messages == count)
+        #expect(reached == prefixes)
+        #expect(gone == prefixes)
+        #expect(reached6 == prefixes6)
+        #expect(gone6 == prefixes6)
+        // Only the last of each kind may have room left.
+        #expect(short <= 4)
+    }
+
+    private func read<Prefix: NLRIPrefix>(_ span: RawSpan, _ list: inout [Prefix]) throws {
+        var reader = NLRIReader(span)
+        while let prefix = try reader.next(Prefix.self) { list.append(prefix) }
+    }
+
+    @Test("attributes that leave no room for a prefix are refused")
+    func tooLarge() {
+        var packer = UpdatePacker(lengthMaximum: 4096)
+        let isBegun = packer.beginReach(.ipv4Unicast, attributes: Array(repeating: 0, count: 4090))
+        let bytes = packer.take()
+        #expect(!isBegun)
+        #expect(bytes.isEmpty)
+    }
+}
