@@ -1,0 +1,104 @@
+import Foundation
+
+extension BGPSummaryView {
+    public var lines: [String] {
+        var lines = ["BGP router identifier \(routerID), local AS \(routerAS)"]
+        for table in tables { lines.append("  \(table.family): \(table.prefixes) prefixes, \(table.paths) paths") }
+        lines.append("  \(attributeSets) attribute sets, \(Words.octets(memory)) of tables")
+        if neighbors.isEmpty { return lines + ["no neighbors are configured"] }
+        var table = TextTable([
+            ("Neighbor", .left), ("AS", .right), ("MsgRcvd", .right), ("MsgSent", .right), ("OutQ", .right),
+            ("Up/Down", .right), ("State", .left), ("PfxRcd", .right), ("PfxAcc", .right), ("PfxSnt", .right),
+            ("Description", .left),
+        ])
+        for neighbor in neighbors {
+            let isUp = neighbor.state == "Established"
+            func sum(_ value: (BGPFamilyView) -> UInt64) -> String {
+                isUp ? "\(neighbor.families.filter(\.isNegotiated).reduce(0) { $0 &+ value($1) })" : "-"
+            }
+            table.append([
+                neighbor.address, "\(neighbor.remoteAS)", "\(neighbor.messagesReceived)", "\(neighbor.messagesSent)",
+                "\(neighbor.queued)", Words.upTime(neighbor.stateAge),
+                neighbor.state + (neighbor.reason.map { " (\($0))" } ?? ""), sum(\.received), sum(\.accepted),
+                sum(\.advertised), neighbor.description,
+            ])
+        }
+        let up = neighbors.count { $0.state == "Established" }
+        return lines + [""] + table.lines + ["", "\(Words.count(neighbors.count, "neighbor", "neighbors")), \(up) established"]
+    }
+}
+
+extension BGPNeighborsView {
+    public var lines: [String] {
+        neighbors.isEmpty
+            ? ["no neighbors are configured"] : Array(neighbors.map(\.lines).joined(separator: [""]))
+    }
+}
+
+extension BGPNeighborView {
+    public var lines: [String] {
+        var lines = [
+            "BGP neighbor \(summary.address), remote AS \(summary.remoteAS), \(kind)"
+                + (summary.description.isEmpty ? "" : ", \"\(summary.description)\"")
+        ]
+        func add(_ text: String) { lines.append("  " + text) }
+        add("state \(summary.state) for \(Words.upTime(summary.stateAge))\(summary.reason.map { " (\($0))" } ?? "")")
+        if isShutdown { add("administratively shut down") }
+        if let routerID { add("router identifier \(routerID)") }
+        if let localAddress {
+            add("local \(localAddress)\(localPort.map { " port \($0)" } ?? ""), remote \(summary.address)"
+                + (remotePort.map { " port \($0)" } ?? ""))
+        }
+        if let holdTime {
+            add("hold time \(holdTime == 0 ? "off" : "\(holdTime) s"), keepalive \(keepaliveInterval.map { $0 == 0 ? "off" : "\($0) s" } ?? "-")"
+                + " (configured hold time \(configuredHoldTime) s)")
+        } else {
+            add("configured hold time \(configuredHoldTime) s")
+        }
+        var last: [String] = []
+        if let lastReceived { last.append("received \(Words.span(lastReceived)) ago") }
+        if let lastSent { last.append("sent \(Words.span(lastSent)) ago") }
+        if !last.isEmpty { add("last message " + last.joined(separator: ", ")) }
+        var traits: [String] = []
+        if passive { traits.append("passive") }
+        if hasPassword { traits.append("TCP MD5") }
+        if minimumHopLimit > 0 { traits.append("TTL security, at least \(minimumHopLimit)") }
+        if multihop > 0 { traits.append("multihop \(multihop)") }
+        if !traits.isEmpty { add(traits.joined(separator: ", ")) }
+        add("established \(establishedCount) times, dropped \(droppedCount)")
+        if let lastError { add("last error: \(lastError)\(lastErrorAge.map { ", \(Words.upTime($0)) ago" } ?? "")") }
+        if treatedAsWithdraw > 0 || attributesDiscarded > 0 {
+            add("malformed: \(treatedAsWithdraw) updates treated as withdrawals, \(attributesDiscarded) attributes discarded (RFC 7606)")
+        }
+        func policy(_ name: String, _ list: [String], _ isMissing: Bool) {
+            add("\(name) policy \(list.isEmpty ? "none" : list.joined(separator: ", "))"
+                + (isMissing ? ": no route passes without one (RFC 8212)" : ""))
+        }
+        policy("import", importPolicies, importIsMissing)
+        policy("export", exportPolicies, exportIsMissing)
+        if !capabilitiesSent.isEmpty { add("capabilities sent: " + capabilitiesSent.joined(separator: ", ")) }
+        if !capabilitiesReceived.isEmpty { add("capabilities received: " + capabilitiesReceived.joined(separator: ", ")) }
+
+        var messages = TextTable([("Messages", .left), ("Received", .right), ("Sent", .right)])
+        let kinds: [(String, KeyPath<Messages, UInt64>)] = [
+            ("open", \.open), ("update", \.update), ("notification", \.notification), ("keepalive", \.keepalive),
+            ("route-refresh", \.routeRefresh), ("total", \.total),
+        ]
+        for (name, key) in kinds { messages.append([name, "\(received[keyPath: key])", "\(sent[keyPath: key])"]) }
+        lines += messages.lines.map { "    " + $0 }
+        if !summary.families.isEmpty {
+            var table = TextTable([
+                ("Family", .left), ("Negotiated", .left), ("Received", .right), ("Accepted", .right), ("Best", .right),
+                ("Sent", .right), ("Limit", .right),
+            ])
+            for family in summary.families {
+                table.append([
+                    family.family, family.isNegotiated ? "yes" : "no", "\(family.received)", "\(family.accepted)",
+                    "\(family.best)", "\(family.advertised)", family.maximumPrefixes == 0 ? "-" : "\(family.maximumPrefixes)",
+                ])
+            }
+            lines += table.lines.map { "    " + $0 }
+        }
+        return lines
+    }
+}

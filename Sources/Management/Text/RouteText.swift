@@ -1,0 +1,135 @@
+import Foundation
+
+extension RoutesView {
+    /// What the marks in front of a route mean.
+    public static let legend = "* best, > in the forwarding table; protocol: C connected, S static, B BGP"
+
+    private static func mark(_ path: Path) -> String {
+        let letter = switch path.protocol {
+        case "connected": "C"
+        case "static": "S"
+        case "bgp": "B"
+        default: String(path.protocol.prefix(1)).uppercased()
+        }
+        return letter + (path.isBest ? "*" : " ") + (path.isInstalled ? ">" : " ")
+    }
+
+    private static func via(_ path: Path) -> String {
+        var text = path.nextHop.map { "via \($0)" } ?? (path.protocol == "connected" ? "directly connected" : "")
+        if let interface = path.interface { text += (text.isEmpty ? "" : " ") + "on \(interface)" }
+        if let note = path.note { text += (text.isEmpty ? "" : ", ") + note }
+        return text
+    }
+
+    /// One line for each path.
+    public var lines: [String] {
+        var table = TextTable([
+            ("", .left), ("Prefix", .left), ("Next hop", .left), ("Dist", .right), ("LocPrf", .right), ("MED", .right),
+            ("AS path", .left),
+        ])
+        for route in routes {
+            for path in route.paths {
+                let origin = switch path.bgp?.origin {
+                case "igp": " i"
+                case "egp": " e"
+                case .some: " ?"
+                case nil: ""
+                }
+                table.append([
+                    Self.mark(path), route.prefix, Self.via(path), "\(path.distance)",
+                    path.bgp?.localPreference.map { "\($0)" } ?? "", path.bgp?.med.map { "\($0)" } ?? "",
+                    (path.bgp.map { $0.asPath + origin } ?? "").trimmingPrefix(" ").description,
+                ])
+            }
+        }
+        return table.lines
+    }
+
+    /// All that is known of each path.
+    public var detailLines: [String] {
+        var lines: [String] = []
+        for route in routes {
+            lines.append("\(route.prefix), \(Words.count(route.paths.count, "path", "paths"))")
+            for path in route.paths {
+                var state: [String] = []
+                if path.isBest { state.append("best") }
+                if path.isInstalled { state.append("in the forwarding table") }
+                if let lost = path.bgp?.lostBy { state.append("lost by \(lost)") }
+                lines.append("  \(Self.mark(path)) \(path.protocol), distance \(path.distance)"
+                    + (state.isEmpty ? "" : ", " + state.joined(separator: ", ")))
+                let via = Self.via(path)
+                if !via.isEmpty { lines.append("      \(via)\(path.age.map { ", \(Words.upTime($0)) old" } ?? "")") }
+                guard let bgp = path.bgp else { continue }
+                lines.append("      from \(bgp.neighbor ?? "ourselves")\(bgp.neighborID.map { " (\($0))" } ?? "")")
+                lines.append("      AS path \(bgp.asPath.isEmpty ? "empty" : bgp.asPath), origin \(bgp.origin)"
+                    + (bgp.localPreference.map { ", local preference \($0)" } ?? "") + (bgp.med.map { ", MED \($0)" } ?? ""))
+                if !bgp.communities.isEmpty { lines.append("      communities " + bgp.communities.joined(separator: " ")) }
+                if !bgp.largeCommunities.isEmpty {
+                    lines.append("      large communities " + bgp.largeCommunities.joined(separator: " "))
+                }
+                if let aggregator = bgp.aggregator { lines.append("      aggregated by \(aggregator)") }
+                if bgp.atomicAggregate { lines.append("      atomic aggregate") }
+                if !bgp.unknown.isEmpty { lines.append("      unknown attributes " + bgp.unknown.joined(separator: ", ")) }
+            }
+        }
+        return lines
+    }
+}
+
+extension TCPView {
+    public var lines: [String] {
+        var table = TextTable([
+            ("Connection", .left), ("Local", .left), ("Remote", .left), ("State", .left), ("InFlight", .right),
+            ("Unsent", .right), ("Uncommitted", .right), ("Cwnd", .right), ("RTT", .right), ("RTO", .right), ("Rexmit", .right),
+            ("Options", .left),
+        ])
+        for connection in connections {
+            table.append([
+                "#\(connection.id)", connection.local, connection.remote, connection.state, "\(connection.inFlight)",
+                "\(connection.unsent)", "\(connection.uncommitted)", connection.congestionWindow.map { "\($0)" } ?? "-",
+                connection.smoothedRoundTrip.map(Words.span) ?? "-", connection.retransmissionTimeout.map(Words.span) ?? "-",
+                connection.retransmissions.map { "\($0)" } ?? "-", connection.options.joined(separator: ", "),
+            ])
+        }
+        var lines = connections.isEmpty ? ["no connections"] : table.lines
+        if !listeners.isEmpty { lines += ["", "listening for"] + listeners.map { "  " + $0 } }
+        let counted = dropped.filter { $0.count > 0 }
+        if !counted.isEmpty { lines += ["", "segments dropped"] + counted.map { "  \($0.name): \($0.count)" } }
+        return lines
+    }
+}
+
+extension InterfacesView {
+    public var lines: [String] {
+        if interfaces.isEmpty { return ["no interfaces are configured"] }
+        var lines: [String] = []
+        for interface in interfaces {
+            if !lines.isEmpty { lines.append("") }
+            lines.append("\(interface.name) is \(interface.isUp ? "up" : "DOWN")"
+                + (interface.device.map { ", device \($0)" } ?? ", no device of this host is bound to it")
+                + (interface.vlan == 0 ? "" : ", VLAN \(interface.vlan)"))
+            lines.append("  MAC \(interface.mac), MTU \(interface.mtu)")
+            lines.append("  addresses \(interface.addresses.joined(separator: ", "))")
+            lines.append("  received \(interface.framesReceived) frames, \(Words.octets(interface.octetsReceived));"
+                + " sent \(interface.framesSent) frames, \(Words.octets(interface.octetsSent))")
+            let counted = interface.dropped.filter { $0.count > 0 }
+            if !counted.isEmpty { lines.append("  dropped " + counted.map { "\($0.name) \($0.count)" }.joined(separator: ", ")) }
+            lines += interface.adjacencies.map { "  " + $0 }
+        }
+        return lines
+    }
+}
+
+extension ConfigurationHistoryView {
+    public var lines: [String] {
+        if revisions.isEmpty { return ["no configuration was applied yet"] }
+        var table = TextTable([("Revision", .right), ("Time (UTC)", .left), ("Author", .left), ("Comment", .left)])
+        for revision in revisions {
+            table.append([
+                "\(revision.isInForce ? "* " : "  ")\(revision.revision)", Words.time(ManagementTime.text(revision.time)),
+                revision.author, revision.comment,
+            ])
+        }
+        return table.lines
+    }
+}

@@ -1,0 +1,102 @@
+import ArgumentParser
+import Foundation
+import Management
+
+struct Switchover: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "switchover", abstract: "Hand the router over to the standby, and wait until that is done.",
+        discussion: "Sessions go on. If the standby is not ready the order is refused and nothing changes.")
+    @Option(help: "A line for the event log.") var reason = ""
+    @Flag(help: "Even if the standby is not ready: sessions that it cannot resume start anew.") var force = false
+    @OptionGroup var form: JSONFlag
+
+    func run() throws {
+        let result = try Connection.ask(.switchover(SwitchoverOrder(reason: reason, force: force)), timeout: .seconds(60)) { result in
+            if case .step(let step) = result, !form.json { sayNow(step.line) }
+        }
+        guard case .switchover(let view) = result else { throw unexpected() }
+        try form.show(view, [view.headline])
+        if !view.isDone { throw Silent(status: Status.failed) }
+    }
+}
+
+struct Clear: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "clear", abstract: "Start something anew.", subcommands: [ClearBGPCommand.self])
+}
+
+struct ClearBGPCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bgp", abstract: "Reset a session, or only exchange its routes again.")
+    @Argument(help: "Address of the neighbor, or * for all.") var neighbor: String
+    @Argument(help: ArgumentHelp("The words soft, soft in or soft out: keep the session.", valueName: "soft [in|out]"))
+    var words: [String] = []
+    @Option(help: "Text for the neighbor (RFC 9003), with a reset.") var message = ""
+
+    private var mode: ClearBGP.Mode? {
+        switch words {
+        case []: .hard
+        case ["soft"]: .soft
+        case ["soft", "in"], ["in"]: .softIn
+        case ["soft", "out"], ["out"]: .softOut
+        default: nil
+        }
+    }
+    func validate() throws {
+        if mode == nil { throw ValidationError("'\(words.joined(separator: " "))' is not expected here; write soft, soft in or soft out") }
+        if message.utf8.count > 255 { throw ValidationError("--message has at most 255 octets (RFC 9003)") }
+    }
+    func run() throws {
+        guard let mode else { return }
+        guard case .done(let text) = try Connection.ask(.clearBGP(ClearBGP(address: neighbor, mode: mode, message: message))) else {
+            throw unexpected()
+        }
+        print(text)
+    }
+}
+
+struct Offline: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "offline", abstract: "Take this controller out of the pair, for an upgrade.",
+        discussion: "If it is active it hands over first. It stays out until it is told online, also after a restart of its twin.")
+    @Option(help: "A line for the event log.") var reason = ""
+
+    func run() throws {
+        let result = try Connection.ask(.offline(reason: reason), timeout: .seconds(60)) { result in
+            if case .step(let step) = result { sayNow(step.line) }
+        }
+        guard case .done(let text) = result else { throw unexpected() }
+        print(text)
+    }
+}
+
+struct Online: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "online", abstract: "Bring this controller back into the pair.")
+
+    func run() throws {
+        guard case .done(let text) = try Connection.ask(.online) else { throw unexpected() }
+        print(text)
+    }
+}
+
+/// Failure injection: hidden, and refused unless the configuration allows it.
+struct Test: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "test", abstract: "Break something on purpose.", shouldDisplay: false,
+        subcommands: [TestHangEngine.self, TestTrapEngine.self])
+}
+
+struct TestHangEngine: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "hang-engine", abstract: "The engine never returns.")
+    func run() throws {
+        guard case .done(let text) = try Connection.ask(.testHangEngine) else { throw unexpected() }
+        print(text)
+    }
+}
+
+struct TestTrapEngine: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "trap-engine", abstract: "The engine crashes the process.")
+    func run() throws {
+        guard case .done(let text) = try Connection.ask(.testTrapEngine) else { throw unexpected() }
+        print(text)
+    }
+}
