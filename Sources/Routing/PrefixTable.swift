@@ -15,8 +15,11 @@ import Wire
 /// The one generic type that is specialised across modules, hence `@inlinable`.
 @frozen
 public struct PrefixTable<Key: PrefixKey>: Sendable {
+    @usableFromInline var storage: [Key.Packed]
     /// Packed keys by number; `Key.vacant` where the number is free.
-    public private(set) var keys: [Key.Packed]
+    @inlinable public var keys: [Key.Packed] {
+        @inline(__always) _read { yield storage }
+    }
     /// 0 for empty, else number + 1 in the low `bits` bits and hash bits above.
     @usableFromInline var slots: [UInt32]
     /// Freed numbers, given out again from the end.
@@ -30,7 +33,7 @@ public struct PrefixTable<Key: PrefixKey>: Sendable {
 
     public init(seed: UInt64) {
         self.seed = seed
-        keys = []
+        storage = []
         free = []
         bits = 4
         slots = [UInt32](repeating: 0, count: 16)
@@ -70,7 +73,7 @@ public struct PrefixTable<Key: PrefixKey>: Sendable {
         let tag = UInt32(truncatingIfNeeded: hash) & ~low
         var position = Int(truncatingIfNeeded: hash >> UInt64(64 &- bits))
         return unsafe slots.withUnsafeBufferPointer { slots in
-            unsafe keys.withUnsafeBufferPointer { keys in
+            unsafe storage.withUnsafeBufferPointer { keys in
                 while true {
                     let word = unsafe slots[position]
                     if word == 0 { return nil }
@@ -97,23 +100,24 @@ public struct PrefixTable<Key: PrefixKey>: Sendable {
         return (add(packed, hash: hash), true)
     }
 
-    @usableFromInline
+    @inlinable
     mutating func add(_ packed: Key.Packed, hash: UInt64) -> UInt32 {
         if (count + 1) * 4 > slots.count * 3 { resize(bits + 1) }
         let number: UInt32
         if let reused = free.popLast() {
             number = reused
-            keys[Int(reused)] = packed
+            storage[Int(reused)] = packed
         } else {
             number = UInt32(keys.count)
-            keys.append(packed)
+            storage.append(packed)
         }
         lengthCounts[Int(Key.length(of: packed))] += 1
         place(number, hash: hash)
         return number
     }
 
-    private mutating func place(_ number: UInt32, hash: UInt64) {
+    @inlinable
+    mutating func place(_ number: UInt32, hash: UInt64) {
         let low: UInt32 = 1 << bits &- 1
         var position = Int(truncatingIfNeeded: hash >> UInt64(64 - bits))
         while slots[position] != 0 { position = (position + 1) & Int(low) }
@@ -121,32 +125,38 @@ public struct PrefixTable<Key: PrefixKey>: Sendable {
     }
 
     /// Makes room for `count` prefixes, so that none of them has to wait for the index to grow.
+    @inlinable
     public mutating func reserve(_ count: Int) {
         var wanted = bits
         while count * 4 > (1 << Int(wanted)) * 3 { wanted += 1 }
         if wanted > bits { resize(wanted) }
-        keys.reserveCapacity(count)
+        storage.reserveCapacity(count)
     }
 
-    private mutating func resize(_ newBits: UInt32) {
+    @inlinable
+    mutating func resize(_ newBits: UInt32) {
         precondition(newBits <= 31, "a prefix table holds at most 3 · 2^29 prefixes")
         bits = newBits
-        slots = [UInt32](repeating: 0, count: 1 << Int(newBits))
+        var fresh = [UInt32](repeating: 0, count: 1 << Int(newBits))
         let low: UInt32 = 1 << newBits &- 1
         let seed = seed
-        unsafe slots.withUnsafeMutableBufferPointer { slots in
-            for number in keys.indices {
-                let packed = keys[number]
-                if packed == Key.vacant { continue }
-                let hash = Key.hash(packed, seed: seed)
-                var position = Int(truncatingIfNeeded: hash >> UInt64(64 - newBits))
-                while unsafe slots[position] != 0 { position = (position &+ 1) & Int(low) }
-                unsafe slots[position] = UInt32(truncatingIfNeeded: hash) & ~low | (UInt32(number) &+ 1)
+        unsafe fresh.withUnsafeMutableBufferPointer { slots in
+            unsafe storage.withUnsafeBufferPointer { keys in
+                for number in 0..<keys.count {
+                    let packed = unsafe keys[number]
+                    if packed == Key.vacant { continue }
+                    let hash = Key.hash(packed, seed: seed)
+                    var position = Int(truncatingIfNeeded: hash >> UInt64(64 &- newBits))
+                    while unsafe slots[position] != 0 { position = (position &+ 1) & Int(low) }
+                    unsafe slots[position] = UInt32(truncatingIfNeeded: hash) & ~low | (UInt32(truncatingIfNeeded: number) &+ 1)
+                }
             }
         }
+        slots = fresh
     }
 
     /// Frees the number of a prefix that is present.
+    @inlinable
     public mutating func remove(_ number: UInt32) {
         let packed = keys[Int(number)]
         precondition(packed != Key.vacant, "a prefix number is freed once")
@@ -167,7 +177,7 @@ public struct PrefixTable<Key: PrefixKey>: Sendable {
         }
         slots[hole] = 0
         lengthCounts[Int(Key.length(of: packed))] -= 1
-        keys[Int(number)] = Key.vacant
+        storage[Int(number)] = Key.vacant
         free.append(number)
     }
 
@@ -220,7 +230,7 @@ extension PrefixTable: Snapshotting {
     public init(from reader: inout SnapshotReader) throws(DecodeError) {
         seed = try reader.read()
         bits = try reader.read()
-        keys = try reader.readBlock(of: Key.Packed.self)
+        storage = try reader.readBlock(of: Key.Packed.self)
         slots = try reader.readBlock(of: UInt32.self)
         free = try reader.readBlock(of: UInt32.self)
         lengthCounts = [UInt32](repeating: 0, count: Int(Key.lengthMaximum) + 1)

@@ -45,6 +45,8 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
     // Scratch, empty between calls.
     var batchKeys: [Key.Packed] = []
     var batchHashes: [UInt64] = []
+    /// Takes what was read only to have it in the cache. Means nothing.
+    var probe: UInt32 = 0
     var scratch = ExportScratch()
 
     init(seed: UInt64, family: RouteFamily) {
@@ -74,7 +76,7 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
             batchKeys.append(packed)
             batchHashes.append(hash)
         }
-        blackHole(touched)
+        probe ^= touched
         return i
     }
 
@@ -311,10 +313,6 @@ struct RIBLimits: Sendable {
     /// Unsent octets at which a member leaves its cohort, provided that others are ahead of it.
     var lag = 1 << 20
 }
-
-/// Keeps a value that is read only for its side effect on the cache.
-@inline(never)
-private func blackHole(_ value: UInt32) {}
 
 /// Import policy over one message: the outcome per pattern is worked out once.
 struct ImportPolicy {
