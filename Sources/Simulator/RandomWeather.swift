@@ -3,13 +3,23 @@ import Records
 
 /// Draws a run from its seed: peers that announce and withdraw, faults that the pair must survive, then healing.
 ///
-/// One fault at a time leaves a copy somewhere: the next one comes when the pair is redundant again, or after so long
-/// that it must not be; what two faults at once do is for scenarios.
+/// One fault that takes a controller or the channel at a time, so that a copy is left somewhere: the next one comes when
+/// the pair is redundant again. Lesser ones (a poor LAN, a slow engine, a stutter, a pass through a snapshot) come beside
+/// it. What two great faults at once do is for scenarios.
 enum RandomWeather {
     /// The faults of the safety phase.
     enum Fault: CaseIterable {
-        case kill, crash, freeze, switchover, breakChannel, standbyKill, standbyFreeze, snapshot, lan, poison
+        case kill, killMidway, crash, freeze, stutter, switchover, switchoverKill
+        case breakChannel, cutChannel, stallChannel
+        case standbyKill, standbyKillMidway, standbyKillInBulk, standbyFreeze, standbySlow
+        case unplug, poison
     }
+    /// What goes on beside a fault.
+    enum Nuisance: CaseIterable {
+        case none, lan, snapshot, softClear, cutPeer, oneWay
+    }
+
+    static let poison = (UInt64(203) << 24 | UInt64(113) << 8 | UInt64(66)) << 8 | 32
 
     static func prefix(_ random: inout RandomNumbers, count: Int) -> UInt64 {
         UInt64(0x0a00_0000 + random.number(in: 0...(count - 1)) * 256) << 8 | 24
@@ -34,28 +44,60 @@ enum RandomWeather {
 extension Simulation {
     /// Runs the phases of one seed; the findings say what went wrong.
     public func runPhases(faults: Int = 4) {
-        start()
-        run(until: now + .seconds(4))
-        guard waitUntil(.seconds(20), { self.allEstablished && (self.isRedundant || self.options.isSingle) }) else {
-            return find("the router did not come up: active \(active.map { "\($0)" } ?? "none"), redundant \(isRedundant)")
-        }
+        guard comeUp() else { return }
         for _ in 0..<faults where findings.isEmpty {
             RandomWeather.churn(self, steps: random.number(in: 5...30), within: .milliseconds(400))
             run(until: now + .milliseconds(random.number(in: 1...300)))
+            inject(RandomWeather.Nuisance.allCases[random.number(in: 0...(RandomWeather.Nuisance.allCases.count - 1))])
             inject(RandomWeather.Fault.allCases[random.number(in: 0...(RandomWeather.Fault.allCases.count - 1))])
             RandomWeather.churn(self, steps: random.number(in: 5...30), within: .milliseconds(600))
             run(until: now + .milliseconds(random.number(in: 100...900)))
-            heal()
-            guard waitUntil(.seconds(30), { self.isRedundant || self.options.isSingle }) else {
-                return find("the pair did not become redundant again")
-            }
+            guard becomeRedundant() else { return }
         }
-        // Liveness: nothing is wrong any more, so everything must settle.
+        settle()
+    }
+
+    /// Starts everything and waits until the router is one: sessions up, and a standby in lock step.
+    @discardableResult
+    func comeUp() -> Bool {
+        // Some have a table to tell at once, so that a bulk update has something to carry.
+        for station in stations.indices where random.chance(1, in: 3) {
+            let count = random.number(in: 10...400)
+            let first = UInt64(0x1400_0000 + station * 0x10000)
+            speak(station) { $0.announce((0..<count).map { (first + UInt64($0) * 16) << 8 | 28 }, tail: [77]) }
+        }
+        start()
+        let isUp = waitUntil(.seconds(24)) { self.allEstablished && (self.isRedundant || self.options.isSingle) }
+        if !isUp, findings.isEmpty {
+            find("the router did not come up: active \(active.map { "\($0)" } ?? "none"), redundant \(isRedundant)")
+        }
+        return findings.isEmpty
+    }
+
+    /// Mends everything and waits until the pair is one again.
+    @discardableResult
+    func becomeRedundant() -> Bool {
+        heal()
+        guard !options.isSingle, findings.isEmpty else { return findings.isEmpty }
+        if !waitUntil(.seconds(30), { self.isRedundant }), findings.isEmpty {
+            find("the pair did not become redundant again: \(nodes.map { "\($0.id) \($0.controller.state)" })")
+        }
+        return findings.isEmpty
+    }
+
+    /// Liveness: nothing is wrong any more, so everything must come to rest as it should be.
+    func settle() {
+        guard findings.isEmpty else { return }
+        heal()
+        waitUntil(.seconds(40)) { self.allEstablished && (self.isRedundant || self.options.isSingle) }
         run(until: now + .seconds(3))
         if findings.isEmpty { checkers.finish(self) }
     }
 
-    var allEstablished: Bool { stations.allSatisfy { $0.speaker.state == .established } }
+    var allEstablished: Bool {
+        for i in stations.indices where stations[i].speaker.state != .established { return false }
+        return true
+    }
 
     /// Moves time until it is so; `false` if it never was.
     @discardableResult
@@ -63,23 +105,16 @@ extension Simulation {
         let end = now + limit
         while findings.isEmpty, now < end {
             if isSo() { return true }
-            run(until: min(end, now + .milliseconds(50)))
+            run(until: min(end, now + .milliseconds(20)))
         }
         return findings.isEmpty && isSo()
     }
 
-    private func inject(_ fault: RandomWeather.Fault) {
-        guard !options.isSingle, let active else { return }
-        let standby = active.other
-        switch fault {
-        case .kill: perform(.kill(active))
-        case .crash: perform(.crash(active))
-        case .freeze: perform(.freeze(active))
-        case .switchover: perform(.switchover(active))
-        case .breakChannel: perform(.breakChannel)
-        case .standbyKill: perform(.kill(standby))
-        case .standbyFreeze: perform(.freeze(standby))
-        case .snapshot: perform(.passThroughSnapshot(random.chance(1, in: 2) ? active : standby))
+    func inject(_ nuisance: RandomWeather.Nuisance) {
+        note("NUISANCE \(nuisance)")
+        let station = random.number(in: 0...(stations.count - 1))
+        switch nuisance {
+        case .none: break
         case .lan:
             for port in 0..<(2 + stations.count) {
                 perform(
@@ -87,29 +122,79 @@ extension Simulation {
                         port: port, loss: random.number(in: 0...300), duplication: random.number(in: 0...300),
                         reordering: random.number(in: 0...500)))
             }
-        case .poison:
-            // One station announces the prefix that is fatal to an engine; only its own session may suffer.
-            let station = random.number(in: 0...(stations.count - 1))
-            poison(station: station)
+        case .snapshot:
+            if let active { perform(.passThroughSnapshot(random.chance(1, in: 2) || options.isSingle ? active : active.other)) }
+        case .softClear:
+            let address = stations[station].speaker.address.description
+            perform(.command(random.chance(1, in: 2) ? .softClearIn(address: address) : .softClearOut(address: address)))
+        case .cutPeer: perform(.cutPort(2 + station, inward: true, outward: true))
+        case .oneWay:
+            let inward = random.chance(1, in: 2)
+            perform(.cutPort(random.number(in: 0...(1 + stations.count)), inward: inward, outward: !inward))
         }
     }
 
+    func inject(_ fault: RandomWeather.Fault) {
+        guard !options.isSingle, let active else { return }
+        note("FAULT \(fault)")
+        let standby = active.other
+        let soon = now + .microseconds(random.number(in: 0...20_000))
+        switch fault {
+        case .kill: perform(.kill(active))
+        case .killMidway: perform(.fuse(active, random.number(in: 0...40)))
+        case .crash: perform(.crash(active))
+        case .freeze: perform(.freeze(active))
+        case .stutter:
+            let id = random.chance(1, in: 2) ? active : standby
+            perform(.freeze(id))
+            schedule(.wake(id), at: now + .milliseconds(random.number(in: 1...70)))
+        case .switchover: perform(.switchover(active))
+        case .switchoverKill:
+            perform(.switchover(active))
+            schedule(.kill(active), at: soon)
+        case .breakChannel: perform(.breakChannel)
+        case .cutChannel: perform(.cutChannel)
+        case .stallChannel:
+            perform(
+                .stallChannel(
+                    towards: random.chance(1, in: 2) ? active : standby, .milliseconds(random.number(in: 1...400))))
+        case .standbyKill: perform(.kill(standby))
+        case .standbyKillMidway: perform(.fuse(standby, random.number(in: 0...40)))
+        case .standbyKillInBulk:
+            perform(.kill(standby))
+            run(until: now + .milliseconds(random.number(in: 1...50)))
+            perform(.start(standby))
+            perform(.fuse(standby, random.number(in: 0...60)))
+        case .standbyFreeze: perform(.freeze(standby))
+        case .standbySlow: perform(.slow(standby, random.number(in: 2...200)))
+        case .unplug: perform(.unplug(active))
+        case .poison: poison(station: random.number(in: 0...(stations.count - 1)))
+        }
+    }
+
+    /// One station announces the prefix that is fatal to an engine; only its own session may suffer.
     func poison(station: Int) {
+        guard stations[station].speaker.state == .established else { return }
         stations[station].expectLoss()
-        speak(station) { $0.announce(UInt64(203) << 32 | UInt64(113) << 16 | UInt64(66) << 8 | 32, tail: []) }
-        // It is not announced again when the session comes back.
-        speak(station) { $0.forget(UInt64(203) << 32 | UInt64(113) << 16 | UInt64(66) << 8 | 32) }
+        speak(station) { $0.mention(RandomWeather.poison) }
     }
 
     /// Everything that was broken is mended: processes run, the channel can connect, the LAN is fair.
-    private func heal() {
-        for id in ControllerID.allCases {
+    func heal() {
+        for id in ControllerID.allCases where !options.isSingle || id == .a {
             perform(.wake(id))
-            if node(id).life == .dead, !options.isSingle || id == .a { perform(.start(id)) }
+            node(id).fuse = nil
+            node(id).slowness = 1
+            if node(id).life == .dead { perform(.start(id)) }
+            perform(.plug(id))
         }
+        perform(.healChannel)
         for port in 0..<(2 + stations.count) {
             perform(.healPort(port))
             perform(.weather(port: port, loss: 0, duplication: 0, reordering: 0))
+        }
+        for station in stations.indices where stations[station].speaker.mayBeLost {
+            speak(station) { $0.takeBack(RandomWeather.poison) }
         }
     }
 }

@@ -12,6 +12,13 @@ public enum Act: Sendable, Equatable {
     case kill(ControllerID)
     /// SIGSEGV: the handler sends the gasp.
     case crash(ControllerID)
+    /// The process ends after so many more of its outputs: between storing and acknowledging, between two frames.
+    case fuse(ControllerID, Int)
+    /// The engine is so many times slower.
+    case slow(ControllerID, Int)
+    /// Carrier of the controller's interface goes with its port, or comes back.
+    case unplug(ControllerID)
+    case plug(ControllerID)
     case freeze(ControllerID)
     case wake(ControllerID)
     case switchover(ControllerID)
@@ -20,6 +27,9 @@ public enum Act: Sendable, Equatable {
     /// Nothing passes and nobody is told.
     case cutChannel
     case healChannel
+    /// Half dead: what goes towards this controller comes late, in order.
+    case stallChannel(towards: ControllerID, Duration)
+    case command(EngineCommand)
     case cutPort(Int, inward: Bool, outward: Bool)
     case healPort(Int)
     case weather(port: Int, loss: Int, duplication: Int, reordering: Int)
@@ -49,7 +59,15 @@ extension Simulation {
         note("ACT \(act)")
         switch act {
         case .start(let id): if node(id).life == .dead { boot(id) }
-        case .kill(let id): if node(id).life != .dead { die(node(id), gasping: false) }
+        case .kill(let id): if node(id).life != .dead { die(node(id)) }
+        case .fuse(let id, let outputs): node(id).fuse = outputs
+        case .slow(let id, let factor): node(id).slowness = max(1, factor)
+        case .unplug(let id):
+            bridge.cut(port: Int(id.rawValue), inward: true, outward: true)
+            give(.link(InterfaceID(0), isUp: false), to: node(id))
+        case .plug(let id):
+            bridge.cut(port: Int(id.rawValue), inward: false, outward: false)
+            give(.link(InterfaceID(0), isUp: true), to: node(id))
         case .crash(let id): if node(id).life == .running { crash(node(id), applying: .zero) }
         case .freeze(let id): if node(id).life == .running { node(id).life = .frozen }
         case .wake(let id): wake(node(id))
@@ -57,7 +75,12 @@ extension Simulation {
             give(.request(OperatorRequestID(UInt64(steps)), .switchover(reason: "scenario")), to: node(id))
         case .breakChannel: if wire.state == .up { closeChannel(by: nil, isProcessDead: false) }
         case .cutChannel: wire.isCut = true
+        case .stallChannel(let id, let duration): wire.stall(towards: id, until: now + duration)
+        case .command(let command):
+            guard let active else { return }
+            give(.request(OperatorRequestID(UInt64(steps)), .command(command)), to: node(active))
         case .healChannel:
+            guard wire.isCut else { return }
             wire.isCut = false
             // What was under way when it was cut is lost, so the transport cannot go on in order.
             closeChannel(by: nil, isProcessDead: false)
@@ -85,22 +108,21 @@ extension Simulation {
     }
 
     /// The process ends: its descriptors close, and the twin is told by the kernel.
-    func die(_ node: ControllerNode, gasping: Bool) {
+    func die(_ node: ControllerNode) {
+        note("\(node.id) is dead")
         node.life = .dead
+        node.fuse = nil
         node.incarnation += 1
         arbiter.processDied(node.id)
         closeChannel(by: node.id, isProcessDead: true)
     }
 
-    /// Where the signal handler writes the index into the prepared gasp.
-    private static let gaspIndexOffset = 16
-
     func crash(_ node: ControllerNode, applying index: LogIndex) {
         if var gasp = node.gasp {
-            for i in 0..<8 { gasp[Self.gaspIndexOffset + i] = UInt8(truncatingIfNeeded: index.value >> UInt64(56 - 8 * i)) }
+            for i in 0..<8 { gasp[DyingGasp.indexOffset + i] = UInt8(truncatingIfNeeded: index.value >> UInt64(56 - 8 * i)) }
             sendGasp(gasp, from: node.id)
         }
-        die(node, gasping: true)
+        die(node)
     }
 
     private func wake(_ node: ControllerNode) {

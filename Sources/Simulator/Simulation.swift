@@ -40,6 +40,9 @@ public final class Simulation {
     private var stationWakeUps: [Instant?] = []
     var checkers: Checkers
     var trace: [String] = []
+    /// What each controller told its operator, newest last.
+    var events: [[Event]] = [[], []]
+    var saboteur: Saboteur?
     /// Findings of the checkers; the run stops at the first.
     public internal(set) var findings: [String] = []
     public internal(set) var steps = 0
@@ -53,6 +56,7 @@ public final class Simulation {
         random = RandomNumbers(seed: mix64(seed))
         bridge = Bridge(portCount: 2 + options.peerCount)
         checkers = Checkers(options: options)
+        if let bug = options.plantedBug { saboteur = Saboteur(bug) }
         for id in ControllerID.allCases {
             nodes.append(
                 ControllerNode(
@@ -214,6 +218,14 @@ public final class Simulation {
     private func carryOut(_ outputs: [ControllerOutput], of node: ControllerNode) {
         let incarnation = node.incarnation
         for output in outputs where node.life == .running && node.incarnation == incarnation {
+            if let left = node.fuse {
+                node.fuse = left - 1
+                if left <= 0 {
+                    note("\(node.id) dies between two outputs")
+                    die(node)
+                    return
+                }
+            }
             switch output {
             case .transmit(_, let frame):
                 // The host's gate.
@@ -227,9 +239,7 @@ public final class Simulation {
                 node.lease = (epoch, until)
             case .channelSend(let octets):
                 guard wire.state == .up, !wire.isCut else { continue }
-                let other = node.id.other
-                let time = wire.arrivalTime(towards: other, at: now, random: &random)
-                queue.schedule(.channelOctets(to: other, generation: wire.generation, octets), at: time)
+                send(octets, from: node)
             case .channelClose(let reason):
                 note("\(node.id) closes the channel: \(reason)")
                 closeChannel(by: node.id, isProcessDead: false)
@@ -248,7 +258,7 @@ public final class Simulation {
                 startEngine(node)
             case .event(let event):
                 note("\(node.id) \(event)")
-                checkers.event(event, of: node, in: self)
+                events[Int(node.id.rawValue)].append(event)
             case .state(let state, let epoch):
                 note("\(node.id) is \(state) in epoch \(epoch)")
                 checkers.state(state, epoch, of: node, in: self)
@@ -259,7 +269,7 @@ public final class Simulation {
                 give(.mirrored(transaction: transaction, refusal: nil), to: node)
             case .exit(let reason):
                 note("\(node.id) exits: \(reason)")
-                die(node, gasping: false)
+                die(node)
                 let pause = Duration.milliseconds(random.number(in: 200...2000))
                 queue.schedule(.act(.start(node.id)), at: now + pause)
             }
@@ -271,24 +281,41 @@ public final class Simulation {
         queue.schedule(.nodeTime(node.id, incarnation: node.incarnation, time), at: time)
     }
 
+    private func send(_ octets: [UInt8], from node: ControllerNode) {
+        var octets = octets
+        let other = node.id.other
+        if saboteur != nil {
+            let work = saboteur!.pass(octets, from: node.id, generation: wire.generation)
+            octets = work.forward
+            if let forged = work.forged {
+                let time = wire.arrivalTime(towards: node.id, at: now, random: &random)
+                queue.schedule(.channelOctets(to: node.id, generation: wire.generation, forged), at: time)
+                wire.stall(towards: other, until: now + .milliseconds(4))
+            }
+        }
+        let time = wire.arrivalTime(towards: other, at: now, random: &random)
+        queue.schedule(.channelOctets(to: other, generation: wire.generation, octets), at: time)
+    }
+
     private static func hostMAC(_ id: ControllerID) -> [UInt8] { [2, 0, 0, 0, 0x20, id.rawValue] }
 
     private func startEngine(_ node: ControllerNode) {
         guard !node.isEngineBusy, let work = node.nextWork() else { return }
         node.isEngineBusy = true
-        let latency = Duration.microseconds(random.number(in: options.engineLatency))
+        let latency = Duration.microseconds(random.number(in: options.engineLatency) * node.slowness)
         queue.schedule(.engineDone(node.id, incarnation: node.incarnation, work), at: now + latency)
     }
 
     private func finish(_ work: EngineWork, on node: ControllerNode) {
-        if let fatal = checkers.poison(in: work, options: options) {
+        if let fatal = checkers.poison(in: work) {
             note("\(node.id): record \(fatal) is poison")
             crash(node, applying: fatal)
             return
         }
         node.isEngineBusy = false
-        let report = node.perform(work)
-        checkers.engine(report, of: node, in: self)
+        var report = node.perform(work)
+        if options.plantedBug == .effectsReordered, !node.controller.state.isActive { report = Saboteur.reorder(report) }
+        checkers.engine(work, report, of: node, in: self)
         if case .snapshot(let snapshot) = report {
             let time = now + .microseconds(random.number(in: options.engineLatency) * 5)
             queue.schedule(
@@ -302,9 +329,12 @@ public final class Simulation {
 
 extension Simulation {
     public var traceLines: [String] { trace }
+
     /// One line on what a run did.
     public var summary: String {
-        "\(steps) steps in \(now) s, epoch \(nodes.map(\.controller.epoch.value).max() ?? 0), "
-            + "\(stations.map(\.speaker.updatesReceived).reduce(0, +)) updates heard"
+        let epoch = nodes.map(\.controller.epoch.value).max() ?? 0
+        let heard = stations.map(\.speaker.updatesReceived).reduce(0, +)
+        return "\(now) s, \(steps) steps, epoch \(epoch), \(heard) updates heard, "
+            + "\(checkers.lockstep.comparisons) comparisons, \(checkers.acknowledgements.comparisons) connections taken over"
     }
 }

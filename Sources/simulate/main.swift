@@ -6,6 +6,9 @@ struct Arguments {
     var first: UInt64 = 1
     var faults = 4
     var isTraced = false
+    var isVerbose = false
+    /// Empty: random runs. `all`: every scenario.
+    var scenario = ""
 
     init(_ words: [String]) {
         var words = words[...]
@@ -21,6 +24,13 @@ struct Arguments {
                 seeds = 1
             case "--faults": faults = Int(clamping: number(after: word))
             case "--trace": isTraced = true
+            case "--verbose": isVerbose = true
+            case "--scenario":
+                guard let name = words.popFirst() else { Self.refuse("--scenario needs a name") }
+                scenario = name
+            case "--list":
+                for scenario in Scenario.all { print("\(scenario.name): \(scenario.promise)") }
+                exitProcess(0)
             default: Self.refuse("unknown argument '\(word)'")
             }
         }
@@ -28,26 +38,43 @@ struct Arguments {
 
     static func refuse(_ sentence: String) -> Never {
         print("simulate: \(sentence)")
-        print("usage: simulate [--seeds N] [--seed S] [--faults N] [--trace]")
+        print("usage: simulate [--seeds N] [--seed S] [--faults N] [--scenario NAME|all] [--list] [--verbose] [--trace]")
         exitProcess(2)
     }
 }
 
-let arguments = Arguments(Array(CommandLine.arguments.dropFirst()))
-var failed = 0
-for seed in arguments.first..<(arguments.first + UInt64(arguments.seeds)) {
-    var options = SimulationOptions()
-    options.isTraced = arguments.isTraced
-    let simulation = Simulation(seed: seed, options: options)
-    simulation.runPhases(faults: arguments.faults)
+/// Runs one seed, says one line about it when asked or when it failed, and whether it passed.
+func passes(_ simulation: Simulation, _ name: String, replay: String, _ arguments: Arguments) -> Bool {
     if arguments.isTraced { for line in simulation.traceLines { print(line) } }
-    if let finding = simulation.findings.first {
-        failed += 1
-        print("seed \(seed) FAILED \(finding)")
-        print("  replay: simulate --seed \(seed) --faults \(arguments.faults) --trace")
-    } else if arguments.seeds == 1 {
-        print("seed \(seed) ok: \(simulation.summary)")
+    guard let finding = simulation.findings.first else {
+        if arguments.isVerbose || arguments.seeds == 1 { print("\(name) ok: \(simulation.summary)") }
+        return true
+    }
+    print("\(name) FAILED \(finding)")
+    print("  replay: simulate \(replay) --trace")
+    return false
+}
+
+let arguments = Arguments(Array(CommandLine.arguments.dropFirst()))
+let scenarios = arguments.scenario == "all" ? Scenario.all : Scenario.all.filter { $0.name == arguments.scenario }
+if !arguments.scenario.isEmpty, scenarios.isEmpty {
+    Arguments.refuse("no scenario is called '\(arguments.scenario)'; --list names them")
+}
+var passed = 0, failed = 0
+for seed in arguments.first..<(arguments.first + UInt64(arguments.seeds)) {
+    if scenarios.isEmpty {
+        var options = SimulationOptions()
+        options.isTraced = arguments.isTraced
+        let simulation = Simulation(seed: seed, options: options)
+        simulation.runPhases(faults: arguments.faults)
+        let replay = "--seed \(seed) --faults \(arguments.faults)"
+        if passes(simulation, "seed \(seed)", replay: replay, arguments) { passed += 1 } else { failed += 1 }
+    }
+    for scenario in scenarios {
+        let simulation = scenario.simulation(seed: seed, isTraced: arguments.isTraced)
+        let replay = "--scenario \(scenario.name) --seed \(seed)"
+        if passes(simulation, "\(scenario.name) \(seed)", replay: replay, arguments) { passed += 1 } else { failed += 1 }
     }
 }
-print("\(arguments.seeds - failed) of \(arguments.seeds) seeds passed")
+print("\(passed) of \(passed + failed) runs passed")
 exitProcess(failed == 0 ? 0 : 1)

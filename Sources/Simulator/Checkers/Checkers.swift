@@ -7,35 +7,40 @@ import Redundancy
 /// The small independent watchers of a run. Each looks at one promise; what it finds ends the run.
 struct Checkers {
     private var mastership = MastershipChecker()
-    private var lockstep = LockstepChecker()
+    private(set) var lockstep = LockstepChecker()
+    private(set) var acknowledgements = AcknowledgementChecker()
     private var sessions = SessionChecker()
+    private var bounds = BoundsChecker()
+    private(set) var quarantines = 0
     /// Octets that make a record fatal to an engine that applies it, in `tcpReceived`.
     static let poisonMark: [UInt8] = [32, 203, 0, 113, 66]
-    private var poisoned: LogIndex?
 
     init(options: SimulationOptions) {}
 
     mutating func look(at simulation: Simulation) {
-        // Sentences of peers are rare and cheap to look for; every 16th step is often enough to stop near the cause.
+        // What peers complain of is rare and cheap to look for; every 16th step is often enough to stop near the cause.
         if simulation.steps & 15 == 0 { sessions.look(at: simulation) }
+        if simulation.steps & 1023 == 0 { bounds.look(at: simulation) }
     }
 
     mutating func transmitted(_ frame: [UInt8], by node: ControllerNode, in simulation: Simulation) {
         mastership.transmitted(frame, by: node, in: simulation)
     }
 
-    mutating func engine(_ report: EngineReport, of node: ControllerNode, in simulation: Simulation) {
-        lockstep.engine(report, of: node, in: simulation)
+    mutating func engine(_ work: EngineWork, _ report: EngineReport, of node: ControllerNode, in simulation: Simulation) {
+        if case .apply(let records) = work {
+            for record in records { if case .quarantined = record.body { quarantines += 1 } }
+        }
+        lockstep.engine(work, report, of: node, in: simulation)
+        acknowledgements.engine(report, of: node, in: simulation)
     }
-
-    mutating func event(_ event: Event, of node: ControllerNode, in simulation: Simulation) {}
 
     mutating func state(_ state: ControllerState, _ epoch: Epoch, of node: ControllerNode, in simulation: Simulation) {
         mastership.state(state, epoch, of: node, in: simulation)
     }
 
     /// The first record of the work that would be fatal.
-    func poison(in work: EngineWork, options: SimulationOptions) -> LogIndex? {
+    func poison(in work: EngineWork) -> LogIndex? {
         guard case .apply(let records) = work else { return nil }
         for record in records {
             guard case .tcpReceived(_, let bytes, _) = record.body, bytes.count >= Self.poisonMark.count else { continue }
@@ -53,5 +58,10 @@ struct Checkers {
     mutating func finish(_ simulation: Simulation) {
         sessions.look(at: simulation)
         sessions.finish(simulation)
+        guard simulation.isRedundant else { return }
+        let a = simulation.nodes[0], b = simulation.nodes[1]
+        if a.applied == b.applied, a.encodedState() != b.encodedState() {
+            simulation.find("the engines are at index \(a.applied) and encode differently")
+        }
     }
 }

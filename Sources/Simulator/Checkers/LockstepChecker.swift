@@ -2,60 +2,120 @@ import Engine
 import Machine
 import Records
 
-/// Both engines, at equal indices: equal digests, and equal effects for each record.
+/// Both engines, at equal indices of one history: equal records, equal effects, equal digests.
+///
+/// A history is named by the mastership record that began it. What a dead active had applied and its twin never stored is
+/// another history under the same indices, and is not compared.
 struct LockstepChecker {
-    private struct Applied {
+    private struct Place: Comparable {
+        var history: Epoch
+        var index: LogIndex
+        static func < (a: Self, b: Self) -> Bool { a.history != b.history ? a.history < b.history : a.index < b.index }
+    }
+    private struct Seen {
         var by: ControllerID
-        var digest: EngineDigest
+        var hash: UInt64
     }
-    /// Looked up, never iterated. Bounded by forgetting what is far behind.
-    private var digests: [LogIndex: Applied] = [:]
-    private var effects: [LogIndex: (by: ControllerID, hash: UInt64)] = [:]
-    /// Indices before this one are forgotten; a fresh take-over begins a new history.
-    private var generationStart = LogIndex.zero
 
-    mutating func engine(_ report: EngineReport, of node: ControllerNode, in simulation: Simulation) {
-        guard case .applied(let upTo, let list, let digest, _) = report else { return }
-        if let other = digests[upTo], other.by != node.id {
-            if other.digest != digest {
-                simulation.find("engines differ at index \(upTo): \(node.id) \(digest), \(other.by) \(other.digest)")
+    private var digests = SortedTable<Place, (by: ControllerID, digest: EngineDigest)>()
+    private var effects = SortedTable<Place, Seen>()
+    private var records = SortedTable<Place, Seen>()
+    /// Of each controller's engine.
+    private var history = [Epoch.zero, Epoch.zero]
+    /// Of each snapshot that was taken, so that who restores it goes on in the same history.
+    private var snapshots = SortedTable<LogIndex, Epoch>()
+    /// How many comparisons were made: a checker that never compared has checked nothing.
+    private(set) var comparisons = 0
+
+    mutating func engine(_ work: EngineWork, _ report: EngineReport, of node: ControllerNode, in simulation: Simulation) {
+        let me = Int(node.id.rawValue)
+        switch (work, report) {
+        case (.apply(let list), .applied(let upTo, let wishes, let digest, _)):
+            var at = wishes.startIndex
+            for record in list {
+                if case .mastership(_, let epoch, _) = record.body { history[me] = epoch }
+                let place = Place(history: history[me], index: record.index)
+                comparisons += Self.compare(&records, place, Self.hash(record), node, in: simulation, "records")
+                var hash: UInt64 = 0
+                while at < wishes.endIndex, wishes[at].index == record.index {
+                    hash = seededHash(hash, Self.hash(wishes[at].effect), seed: 1)
+                    at += 1
+                }
+                comparisons += Self.compare(&effects, place, hash, node, in: simulation, "effects")
             }
-        } else {
-            digests[upTo] = Applied(by: node.id, digest: digest)
-        }
-        var place = list.startIndex
-        while place < list.endIndex {
-            let index = list[place].index
-            var hash: UInt64 = 0
-            while place < list.endIndex, list[place].index == index {
-                hash = seededHash(hash, Self.hash(list[place].effect), seed: 1)
-                place += 1
-            }
-            if let other = effects[index], other.by != node.id {
-                if other.hash != hash { simulation.find("effects of record \(index) differ between \(node.id) and \(other.by)") }
+            if at != wishes.endIndex { simulation.find("\(node.id): effects of no record that was given") }
+            let place = Place(history: history[me], index: upTo)
+            if let other = digests[place], other.by != node.id {
+                comparisons += 1
+                if other.digest != digest {
+                    simulation.find(
+                        "engines differ at index \(upTo) of epoch \(history[me]): \(node.id) \(digest), \(other.by) \(other.digest)")
+                }
             } else {
-                effects[index] = (node.id, hash)
+                digests[place] = (node.id, digest)
             }
+        case (.snapshot, .snapshot(let snapshot)):
+            snapshots[snapshot.index] = history[me]
+        case (.restore, .restored(let upTo, let digest, _)):
+            guard let epoch = snapshots[upTo] else {
+                return simulation.find("\(node.id) restored a snapshot at \(upTo) that nobody took")
+            }
+            history[me] = epoch
+            if let other = digests[Place(history: epoch, index: upTo)], other.digest != digest {
+                simulation.find("\(node.id): the engine restored at \(upTo) has \(digest), the one that grew up \(other.digest)")
+            }
+        default: break
         }
     }
 
-    /// A controller whose copy was stale begins anew: indices come again with other records.
-    mutating func beginAnew() {
-        digests.removeAll()
-        effects.removeAll()
+    /// Returns how many comparisons it made.
+    private static func compare(
+        _ table: inout SortedTable<Place, Seen>, _ place: Place, _ hash: UInt64, _ node: ControllerNode,
+        in simulation: Simulation, _ what: String
+    ) -> Int {
+        if let other = table[place], other.by != node.id {
+            if other.hash != hash {
+                simulation.find("\(what) of index \(place.index) in epoch \(place.history) differ between \(node.id) and \(other.by)")
+            }
+            return 1
+        } else {
+            table[place] = Seen(by: node.id, hash: hash)
+            return 0
+        }
+    }
+
+    private static func hash(_ record: Record) -> UInt64 {
+        let time = UInt64(bitPattern: record.time.nanoseconds)
+        switch record.body {
+        case .time: return seededHash(time, 1, seed: 0)
+        case .tcpAccepted(let id, _): return seededHash(time, UInt64(id.value), seed: 2)
+        case .tcpConnected(let id, _): return seededHash(time, UInt64(id.value), seed: 3)
+        case .tcpReceived(let id, let bytes, _):
+            return seededHash(time, seededHash(bytes.span.bytes, seed: UInt64(id.value)), seed: 4)
+        case .tcpAcknowledged(let id, let offset): return seededHash(time, UInt64(id.value) << 32 ^ offset, seed: 5)
+        case .tcpPeerFinished(let id): return seededHash(time, UInt64(id.value), seed: 6)
+        case .tcpClosed(let id, let end): return seededHash(time, UInt64(id.value) << 8 | UInt64(end.rawValue), seed: 7)
+        case .interfaceState(let id, let isUp): return seededHash(time, UInt64(id.value) << 1 | (isUp ? 1 : 0), seed: 8)
+        case .configure(let revision, let bytes): return seededHash(time, seededHash(bytes.span.bytes, seed: revision), seed: 9)
+        case .command: return seededHash(time, 10, seed: 0)
+        case .mastership(let id, let epoch, let fresh):
+            return seededHash(time, epoch.value << 2 | UInt64(id.rawValue) << 1 | (fresh ? 1 : 0), seed: 11)
+        case .quarantined(let id): return seededHash(time, UInt64(id?.value ?? 0), seed: 12)
+        }
     }
 
     private static func hash(_ effect: EngineEffect) -> UInt64 {
         switch effect {
         case .tcpSend(let id, let slice):
             return seededHash(UInt64(id.value), seededHash(slice.span.bytes, seed: 2), seed: 3)
-        case .tcpConnect(let request): return seededHash(UInt64(request.connection.value), UInt64(request.initialSendSequence), seed: 4)
+        case .tcpConnect(let request):
+            return seededHash(UInt64(request.connection.value), UInt64(request.initialSendSequence), seed: 4)
         case .tcpFinish(let id): return seededHash(UInt64(id.value), 0, seed: 5)
         case .tcpAbort(let id): return seededHash(UInt64(id.value), 0, seed: 6)
         case .interfaces(let list): return seededHash(UInt64(list.count), 0, seed: 7)
         case .listeners(let list): return seededHash(UInt64(list.count), 0, seed: 8)
         case .gateways(let list): return seededHash(UInt64(list.count), 0, seed: 9)
-        case .event: return 10
+        case .event(let event): return seededHash(Array(event.message.utf8).span.bytes, seed: 10)
         }
     }
 }

@@ -6,9 +6,11 @@ struct SessionChecker {
     private var reported = 0
 
     mutating func look(at simulation: Simulation) {
-        let sentences = simulation.stations.flatMap(\.speaker.violations)
-        for sentence in sentences.dropFirst(reported) { simulation.find(sentence) }
-        reported = max(reported, sentences.count)
+        var count = 0
+        for i in simulation.stations.indices { count += simulation.stations[i].speaker.violations.count }
+        guard count > reported else { return }
+        reported = count
+        for station in simulation.stations { for sentence in station.speaker.violations { simulation.find(sentence) } }
     }
 
     mutating func finish(_ simulation: Simulation) {

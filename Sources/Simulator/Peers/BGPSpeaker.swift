@@ -142,22 +142,45 @@ struct BGPSpeaker {
         return message(2, [0, UInt8(nlri.count)] + nlri + [0, 0])
     }
 
-    /// Takes a prefix out of what is announced, without a word to the router.
-    mutating func forget(_ prefix: UInt64) -> [UInt8] {
-        announced[prefix] = nil
-        return []
+    /// Says a prefix once, without keeping it: it does not come again with the next session.
+    mutating func mention(_ prefix: UInt64) -> [UInt8] { state == .established ? announcement(prefix, []) : [] }
+
+    /// Takes back what was mentioned, if the session outlived it after all. Withdrawing what is not there is allowed.
+    mutating func takeBack(_ prefix: UInt64) -> [UInt8] {
+        guard mayBeLost, state == .established else { return [] }
+        mayBeLost = false
+        let nlri = Self.nlri(prefix)
+        return message(2, [0, UInt8(nlri.count)] + nlri + [0, 0])
+    }
+
+    /// Announces many prefixes with one path, as few UPDATEs as 4,096 octets allow.
+    mutating func announce(_ prefixes: [UInt64], tail: [UInt32]) -> [UInt8] {
+        for prefix in prefixes { announced[prefix] = tail }
+        guard state == .established else { return [] }
+        var bytes: [UInt8] = []
+        var rest = prefixes[...]
+        while !rest.isEmpty {
+            bytes += announcement(rest.prefix(700), tail)
+            rest = rest.dropFirst(700)
+        }
+        return bytes
     }
 
     private func fullTable() -> [UInt8] {
         announcements.flatMap { announcement($0, $1) } + message(2, [0, 0, 0, 0])
     }
 
-    private func announcement(_ prefix: UInt64, _ tail: [UInt32]) -> [UInt8] {
+    private func announcement(_ prefix: UInt64, _ tail: [UInt32]) -> [UInt8] { announcement([prefix], tail) }
+
+    private func announcement(_ prefixes: ArraySlice<UInt64>, _ tail: [UInt32]) -> [UInt8] {
         let path = [asNumber] + tail
         var attributes: [UInt8] = [0x40, 1, 1, 0]
         attributes += [0x40, 2, UInt8(2 + 4 * path.count), 2, UInt8(path.count)] + path.flatMap(Self.word)
         attributes += [0x40, 3, 4] + Self.word(address.raw)
-        return message(2, [0, 0, UInt8(attributes.count >> 8), UInt8(attributes.count & 255)] + attributes + Self.nlri(prefix))
+        return message(
+            2,
+            [0, 0, UInt8(attributes.count >> 8), UInt8(attributes.count & 255)] + attributes
+                + prefixes.flatMap(Self.nlri))
     }
 
     private func open() -> [UInt8] {

@@ -25,6 +25,10 @@ final class ControllerNode {
     var isEngineBusy = false
     /// Until when frames may leave, and under which epoch: the host's gate.
     var lease: (epoch: Epoch, until: Instant) = (.zero, .zero)
+    /// Makes the engine so many times slower.
+    var slowness = 1
+    /// The process ends after so many more outputs: a crash between any two things that it does.
+    var fuse: Int?
     /// What the process's signal handler would send.
     var gasp: [UInt8]?
     /// Inputs that arrived while it was frozen.
@@ -60,6 +64,8 @@ final class ControllerNode {
         work = []
         isEngineBusy = false
         lease = (.zero, .zero)
+        slowness = 1
+        fuse = nil
         gasp = nil
         held = []
         wakeUp = nil
@@ -73,6 +79,7 @@ final class ControllerNode {
     func perform(_ item: EngineWork) -> EngineReport { engine.engine.perform(item) }
 
     var digest: EngineDigest { engine.engine.digest }
+    var applied: LogIndex { engine.engine.applied }
 
     /// The state as bytes, now: for the checker that compares a restored engine with the one that grew up.
     func encodedState() -> [UInt8] {

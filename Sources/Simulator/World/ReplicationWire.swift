@@ -30,6 +30,11 @@ struct ReplicationWire {
         generation += 1
     }
 
+    /// Half dead: what goes towards this controller arrives when the transport has got over it.
+    mutating func stall(towards: ControllerID, until time: Instant) {
+        arrival[Int(towards.rawValue)] = max(arrival[Int(towards.rawValue)], time)
+    }
+
     /// When octets that leave now reach the other controller.
     mutating func arrivalTime(towards: ControllerID, at now: Instant, random: inout RandomNumbers) -> Instant {
         let low = Int(delayMinimum.inNanoseconds), high = Int(delayMaximum.inNanoseconds)

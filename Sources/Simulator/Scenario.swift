@@ -1,0 +1,116 @@
+import Machine
+import Records
+import Redundancy
+
+/// Runs with a name: each shows one promise, or a mistake that was once made. The seed still decides delays and times.
+public struct Scenario: Sendable {
+    public let name: String
+    /// One sentence.
+    public let promise: String
+    let options: SimulationOptions
+    let run: @Sendable (Simulation) -> Void
+
+    init(
+        _ name: String, _ promise: String, options: SimulationOptions = SimulationOptions(),
+        _ run: @escaping @Sendable (Simulation) -> Void
+    ) {
+        self.name = name
+        self.promise = promise
+        self.options = options
+        self.run = run
+    }
+
+    /// Runs it; the findings say what went wrong.
+    public func simulation(seed: UInt64, isTraced: Bool = false) -> Simulation {
+        var options = options
+        options.isTraced = isTraced
+        let simulation = Simulation(seed: seed, options: options)
+        run(simulation)
+        return simulation
+    }
+
+    public static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
+
+    /// Brings the pair up, lets peers talk, does something to the active, mends it and looks.
+    private static func once(_ name: String, _ promise: String, _ fault: RandomWeather.Fault) -> Scenario {
+        Scenario(name, promise) { s in
+            guard s.comeUp() else { return }
+            for _ in 0..<3 where s.findings.isEmpty {
+                RandomWeather.churn(s, steps: 60, within: .milliseconds(500))
+                s.run(until: s.now + .milliseconds(s.random.number(in: 50...250)))
+                s.inject(fault)
+                s.run(until: s.now + .milliseconds(600))
+                guard s.becomeRedundant() else { return }
+            }
+            s.settle()
+        }
+    }
+
+    public static let all: [Scenario] = [
+        Scenario("calm", "a pair without faults tells its peers what a single router would") { s in
+            guard s.comeUp() else { return }
+            RandomWeather.churn(s, steps: 300, within: .seconds(3))
+            s.run(until: s.now + .seconds(4))
+            s.settle()
+        },
+        once("kill", "SIGKILL of the active costs no session", .kill),
+        once("kill-midway", "the active dies between any two things that it does", .killMidway),
+        once("crash", "a crash with a dying gasp costs no session", .crash),
+        once("freeze", "a frozen active that wakes up says nothing under the old epoch", .freeze),
+        once("stutter", "a pause near the detection time makes no two masters", .stutter),
+        once("graceful", "a graceful switchover costs nothing", .switchover),
+        once("graceful-kill", "the old active dies during a graceful switchover", .switchoverKill),
+        once("channel-break", "the channel breaks and both know it", .breakChannel),
+        once("channel-cut", "the channel goes silent and nobody is told", .cutChannel),
+        once("channel-stall", "the channel is half dead for a while", .stallChannel),
+        once("standby-kill", "a standby that dies holds nobody up", .standbyKill),
+        once("standby-kill-midway", "the standby dies between storing and acknowledging", .standbyKillMidway),
+        once("standby-kill-in-bulk", "the standby dies again while it is being brought up to date", .standbyKillInBulk),
+        once("standby-freeze", "a frozen standby is left behind after a bounded time", .standbyFreeze),
+        once("standby-slow", "a slow standby is waited for, or left behind", .standbySlow),
+        once("unplug", "the cable of the active is pulled", .unplug),
+        once("poison", "a record that is fatal to an engine costs the session it belongs to, and no other", .poison),
+        Scenario("standby-then-active", "the active dies while the standby is away: sessions begin anew, never with old numbers") { s in
+            guard s.comeUp(), let first = s.active else { return }
+            s.perform(.kill(first.other))
+            s.run(until: s.now + .milliseconds(500))
+            RandomWeather.churn(s, steps: 60, within: .milliseconds(500))
+            s.run(until: s.now + .milliseconds(600))
+            for station in s.stations.indices { s.stations[station].expectLoss() }
+            s.perform(.kill(first))
+            s.run(until: s.now + .milliseconds(200))
+            s.settle()
+        },
+        Scenario("flapping-channel", "a channel that breaks again and again costs redundancy, not sessions") { s in
+            guard s.comeUp() else { return }
+            for _ in 0..<15 where s.findings.isEmpty {
+                RandomWeather.churn(s, steps: 20, within: .milliseconds(300))
+                s.run(until: s.now + .milliseconds(s.random.number(in: 1...300)))
+                s.perform(.breakChannel)
+            }
+            s.settle()
+        },
+        Scenario("many-switchovers", "forty graceful switchovers in a row, updates flowing") { s in
+            guard s.comeUp() else { return }
+            for _ in 0..<40 where s.findings.isEmpty {
+                RandomWeather.churn(s, steps: 20, within: .milliseconds(200))
+                s.run(until: s.now + .milliseconds(s.random.number(in: 1...150)))
+                if let active = s.active { s.perform(.switchover(active)) }
+                guard s.becomeRedundant() else { return }
+            }
+            s.settle()
+        },
+        Scenario("poor-lan", "loss, duplication and reordering while the active is killed") { s in
+            guard s.comeUp() else { return }
+            for _ in 0..<3 where s.findings.isEmpty {
+                s.inject(RandomWeather.Nuisance.lan)
+                RandomWeather.churn(s, steps: 60, within: .milliseconds(500))
+                s.run(until: s.now + .milliseconds(s.random.number(in: 50...250)))
+                s.inject(RandomWeather.Fault.kill)
+                s.run(until: s.now + .seconds(1))
+                guard s.becomeRedundant() else { return }
+            }
+            s.settle()
+        },
+    ]
+}
