@@ -81,6 +81,7 @@ if !coreOnly {
         .target(name: "CHost"),
         library("Host", floor + [
             "Controller", "Engine", "LineCard", "Redundancy", "Configuration", "Management", "Datastore", "CPcap", "CHost",
+            "BGP", "Routing", "TCP",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOEmbedded", package: "swift-nio"),

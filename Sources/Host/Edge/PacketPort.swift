@@ -15,7 +15,9 @@ final class PacketPort {
     }
     struct Counters: Sendable {
         var framesIn: UInt64 = 0
+        var octetsIn: UInt64 = 0
         var framesOut: UInt64 = 0
+        var octetsOut: UInt64 = 0
         /// Frames that the device's queue refused; TCP repeats them.
         var framesRefused: UInt64 = 0
         /// Frames that the kernel dropped because we read too slowly.
@@ -111,6 +113,7 @@ final class PacketPort {
                 throw Failure(device: device, message: String(cString: pcap_geterr(handle)))
             }
             count += 1
+            counters.octetsIn &+= UInt64(header.pointee.caplen)
             let span = unsafe RawSpan(_unsafeStart: bytes, byteCount: Int(header.pointee.caplen))
             body(span)
         }
@@ -137,6 +140,7 @@ final class PacketPort {
         frames.reserveCapacity(waiting.count)
         // The arrays stay in `waiting`, unchanged, until the call is over.
         for frame in waiting {
+            counters.octetsOut &+= UInt64(frame.count)
             unsafe frame.withUnsafeBytes { unsafe frames.append(chost_frame(bytes: $0.baseAddress, count: $0.count)) }
         }
         var done = 0

@@ -1,0 +1,51 @@
+import Configuration
+import Controller
+import Crypto
+import Foundation
+import Machine
+import Records
+import Redundancy
+
+/// What the sans-IO controller is told, made from the controller's file.
+typealias ControllerSettings = ControllerConfiguration
+
+extension ControllerSettings {
+    /// - Parameters:
+    ///   - secret: the shared key, the authority's certificate, or nothing: what both controllers have and others do not.
+    static func make(
+        _ file: ControllerFile, secret: [UInt8], lastEpoch: Epoch, wasActive: Bool,
+        initial: (revision: UInt64, bytes: [UInt8])?, testing: Bool
+    ) -> ControllerSettings {
+        var random = SystemRandomNumberGenerator()
+        let pair = derive(secret, file.pair, "pair")
+        var settings = ControllerSettings(
+            id: file.controller, routerName: file.pair, pairID: pair.high, bootNonce: random.next(), randomSeed: random.next())
+        settings.gaspToken = DyingGasp.Token(high: random.next(), low: random.next())
+        let key = derive(secret, file.pair, "advertisement")
+        settings.advertisementKey = Advertisement.Key(high: key.high, low: key.low)
+        settings.isSingle = file.isAlone
+        // The default is 100 on both; then the patent's slot number decides.
+        settings.isPreferred = file.priority > 100 || (file.priority == 100 && file.controller == .a)
+        if case .leaseFile = file.arbiter, !file.isAlone { settings.arbiter = .leasefile }
+        settings.testing = testing
+        settings.lastEpoch = lastEpoch
+        settings.wasActive = wasActive
+        settings.initialConfiguration = initial
+        settings.segmentCount = Set(file.interfaces.map(\.device)).count
+        if let redundancy = file.redundancy {
+            settings.heartbeatInterval = redundancy.heartbeatInterval
+            settings.heartbeatsLostMaximum = Int(redundancy.heartbeatMultiplier)
+            settings.standbyStallMaximum = redundancy.standbyTimeout
+        }
+        return settings
+    }
+
+    private static func derive(_ secret: [UInt8], _ pair: String, _ purpose: String) -> (high: UInt64, low: UInt64) {
+        let key = HKDF<SHA256>.deriveKey(
+            inputKeyMaterial: SymmetricKey(data: secret), salt: Array(pair.utf8), info: Array("lockstep \(purpose)".utf8),
+            outputByteCount: 16)
+        return unsafe key.withUnsafeBytes { bytes in
+            (unsafe bytes.loadUnaligned(as: UInt64.self), unsafe bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        }
+    }
+}

@@ -1,0 +1,375 @@
+import CHost
+import Configuration
+import Controller
+import Crypto
+import Datastore
+import Engine
+import Foundation
+import Logging
+import Machine
+import Management
+import Records
+import Redundancy
+import Synchronization
+
+/// One `lockstepd`: reads its files, tests itself, starts its threads, and ends in order.
+public final class Daemon: Sendable {
+    /// What the process tells whoever started it.
+    public enum ExitCode {
+        public static let configuration: Int32 = 2
+        public static let selfTest: Int32 = 3
+        /// Something of the host failed while starting.
+        public static let start: Int32 = 4
+        /// The controller asked for a new start (an engine that hangs, lost mastership without a way back).
+        public static let restart: Int32 = 5
+    }
+    public struct Options: Sendable {
+        public var configuration: String
+        /// Overrides the file's.
+        public var logLevel: ControllerFile.LogLevel?
+        /// How long a redundant active tries to hand over before it ends anyway.
+        public var handoverLimit: Duration = .seconds(5)
+        public var locksMemory = false
+        public init(configuration: String) { self.configuration = configuration }
+    }
+
+    private let file: ControllerFile
+    private let engine: EngineThread
+    private let edge: Edge
+    private let clerk: Clerk
+    private let datastore: Datastore
+    private let server: ManagementServer
+    private let watchdog = Watchdog()
+    private let options: Options
+
+    /// Runs until a signal or a reason to end. Call it on the main thread, before any other thread exists.
+    public static func run(_ options: Options) -> Int32 {
+        // Threads inherit this mask: signals that end us are taken by `waitForSignal` alone.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for number in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&signals, number) }
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        signal(SIGPIPE, SIG_IGN)
+
+        let file: ControllerFile
+        do {
+            let (value, warnings) = try ConfigurationFiles.controller(options.configuration)
+            file = value
+            for warning in warnings { StandardErrorLog.write(level: .warning, component: "host", message: warning) }
+        } catch {
+            complain("\(error)")
+            return ExitCode.configuration
+        }
+        do {
+            try Gasp.install()
+            // Before anything large is allocated and from the main thread; without it death is only noticed later.
+            let kept = chost_keep_memory()
+            if kept != 0 {
+                StandardErrorLog.write(
+                    level: .info, component: "host", message: "no memory keeper: \(SystemError.text(of: kept))")
+            }
+            if options.locksMemory {
+                let locked = chost_lock_memory()
+                if locked != 0 {
+                    StandardErrorLog.write(
+                        level: .warning, component: "host", message: "memory is not locked: \(SystemError.text(of: locked))")
+                }
+            }
+            let daemon = try waitForResult { try await Daemon.make(file, options) }
+            return daemon.serve(signals)
+        } catch let refusal as ConfigurationFiles.Refusal {
+            complain(refusal.description)
+            return ExitCode.configuration
+        } catch let failure as SelfTestFailure {
+            complain("the self-test failed:\n" + failure.findings.map { "  - \($0)" }.joined(separator: "\n"))
+            return ExitCode.selfTest
+        } catch {
+            complain("\(error)")
+            return ExitCode.start
+        }
+    }
+
+    /// Checks both configuration files and says what is wrong. Returns the exit code.
+    public static func check(_ path: String) -> Int32 {
+        do {
+            let (file, warnings) = try ConfigurationFiles.controller(path)
+            for warning in warnings { complain(warning) }
+            if let redundancy = file.redundancy { _ = try secret(redundancy) }
+            if let router = file.routerConfiguration {
+                let (loaded, warnings) = try RouterFile.read(router)
+                for warning in warnings { complain(warning) }
+                for interface in loaded.configuration.interfaces where file.device(for: interface.name) == nil {
+                    complain("\(path): interfaces: the router's interface '\(interface.name)' has no device here")
+                }
+            }
+            print("\(path): accepted")
+            return 0
+        } catch {
+            complain("\(error)")
+            return ExitCode.configuration
+        }
+    }
+
+    private static func complain(_ text: String) {
+        for line in text.split(separator: "\n") { FileHandle.standardError.write(Data("lockstepd: \(line)\n".utf8)) }
+    }
+
+    struct SelfTestFailure: Error {
+        var findings: [String]
+    }
+
+    private static func secret(_ redundancy: RedundancyConfiguration) throws -> (ChannelSecurity, [UInt8]) {
+        switch redundancy.security {
+        case .sharedKey(let path):
+            let key = try ConfigurationFiles.sharedKey(path)
+            return (.sharedKey(key), key)
+        case .certificates(let certificate, let privateKey, let authority, let peerName):
+            return (
+                .certificates(certificate: certificate, privateKey: privateKey, authority: authority, peerName: peerName),
+                try ConfigurationFiles.octets(authority)
+            )
+        case .insecure: return (.insecure, [])
+        }
+    }
+
+    // MARK: start
+
+    private static func make(_ file: ControllerFile, _ options: Options) async throws -> Daemon {
+        let level = Self.level(options.logLevel ?? file.logLevel)
+        func say(_ level: Logger.Level, _ text: String) {
+            StandardErrorLog.write(level: level, component: "host", message: text)
+        }
+        say(.notice, "lockstepd \(Release.version) begins as controller \(file.controller) of pair \(file.pair)")
+        let early = EarlyEvents()
+        let datastore = await Datastore.open(path: file.datastore, controller: file.controller) { early.note($0) }
+
+        // What the datastore holds was in force; the file is for the very first start.
+        var initial: (revision: UInt64, bytes: [UInt8])?
+        var router: RouterConfiguration?
+        if let stored = await datastore.configuration() {
+            if let decoded = try? RouterConfiguration(decoding: stored.octets) {
+                initial = (stored.number, stored.octets)
+                router = decoded
+                say(.info, "router configuration: revision \(stored.number) of the datastore")
+            } else {
+                say(.error, "router configuration: revision \(stored.number) of the datastore cannot be read by this release")
+            }
+        }
+        if initial == nil, let path = file.routerConfiguration {
+            let (loaded, warnings) = try RouterFile.read(path)
+            for warning in warnings { say(.warning, warning) }
+            initial = (1, loaded.octets)
+            router = loaded.configuration
+            _ = await datastore.store(.configuration(ConfigurationRevision(
+                number: 1, time: .now, author: "lockstepd", comment: "from \(path)", text: loaded.text,
+                octets: loaded.octets)))
+            say(.info, "router configuration: \(path)")
+        }
+
+        try selfTest(file, router, say)
+        let mastership = await datastore.mastership()
+        var securityAndSecret: (ChannelSecurity, [UInt8])?
+        if let redundancy = file.redundancy { securityAndSecret = try secret(redundancy) }
+        if case .insecure? = securityAndSecret?.0 {
+            say(.warning, "the redundancy channel is neither encrypted nor authenticated ('insecure: true')")
+        }
+        let settings = ControllerSettings.make(
+            file, secret: securityAndSecret?.1 ?? [], lastEpoch: Epoch(mastership?.epoch ?? 0),
+            wasActive: mastership?.controller == file.controller, initial: initial,
+            testing: router?.testing.isEnabled ?? false)
+        var edgeSettings = Edge.Settings(
+            bindings: file.interfaces.map { ($0.name, $0.device) }, advertisementType: Advertisement.etherType, channel: nil,
+            leaseFile: nil, failedTests: [])
+        if let redundancy = file.redundancy, let security = securityAndSecret?.0 {
+            edgeSettings.channel = (
+                ReplicationChannel.Settings(
+                    controller: file.controller, local: redundancy.local, peer: redundancy.peer, port: redundancy.port),
+                try ChannelIdentity(security, pair: file.pair, controller: file.controller), redundancy.gaspPort
+            )
+            if case .leaseFile(let path, let lease) = file.arbiter { edgeSettings.leaseFile = (path, lease) }
+        }
+        return try Daemon(file, options, datastore, settings, edgeSettings, level, early)
+    }
+
+    private static func selfTest(
+        _ file: ControllerFile, _ router: RouterConfiguration?, _ say: (Logger.Level, String) -> Void
+    ) throws {
+        let interfaces = router?.interfaces ?? []
+        let addresses = interfaces.flatMap { $0.addresses.map(\.address) }
+        if file.guard == .install, !addresses.isEmpty, let reason = GuardRule.install(for: addresses) {
+            say(.warning, "guard: \(reason)")
+        }
+        let findings = SelfTest.findings(SelfTest.survey(file, interfaces: interfaces), guard: file.guard)
+        for finding in findings where !finding.isFatal { say(.warning, "self-test: \(finding.message)") }
+        let fatal = findings.filter(\.isFatal).map(\.message)
+        guard fatal.isEmpty else { throw SelfTestFailure(findings: fatal) }
+        let conflicts = SelfTest.conflicts(file, interfaces: interfaces)
+        guard conflicts.isEmpty else { throw SelfTestFailure(findings: conflicts) }
+    }
+
+    private init(
+        _ file: ControllerFile, _ options: Options, _ datastore: Datastore, _ settings: ControllerSettings,
+        _ edgeSettings: Edge.Settings, _ level: Logger.Level, _ early: EarlyEvents
+    ) throws {
+        self.file = file
+        self.options = options
+        self.datastore = datastore
+        engine = try EngineThread()
+        edge = try Edge(engine: engine)
+        clerk = try Clerk(edge: edge, datastore: datastore, controller: file.controller, logLevel: level) { reason in
+            StandardErrorLog.write(level: .error, component: "host", message: "the process ends: \(reason)")
+            // Not exit(3): a thread may hang, and nothing of ours must run any more.
+            _exit(ExitCode.restart)
+        }
+        let clerk = clerk
+        early.forward { clerk.note($0) }
+        server = try ManagementServer(
+            path: file.managementSocket,
+            handler: ManagementAnswers(file: file, edge: edge, engine: engine, clerk: clerk, datastore: datastore))
+        try engine.start(seed: settings.randomSeed, urgency: .raised) { clerk.note($0) }
+        let made = UncheckedBox(settings)
+        try edge.start(edgeSettings, urgency: .realtime(10)) { Controller(configuration: made.value) }
+        try startWatchdog()
+        startMemoryWatch()
+    }
+
+    private func startWatchdog() throws {
+        let (edge, engine) = (edge, engine)
+        try watchdog.start(limit: file.watchdog, watches: [
+            .init("the engine", warn: { edge.give(.engineStuck(LogIndex($0))) }) {
+                let applying = unsafe chost_load_relaxed(chost_gasp_applying())
+                return applying == 0 || engine.progress.load(ordering: .relaxed) & 1 == 0 ? nil : applying
+            },
+            .init("the edge") {
+                let turns = edge.progress.load(ordering: .relaxed)
+                return turns & 1 == 1 ? nil : turns
+            },
+        ])
+    }
+
+    private func startMemoryWatch() {
+        guard file.memoryWarning != nil || file.memoryLimit != nil else { return }
+        let (edge, warning, limit) = (edge, file.memoryWarning ?? .max, file.memoryLimit ?? .max)
+        Task {
+            var last = MemoryPressure.none
+            while !Task.isCancelled {
+                let octets = Self.residentOctets
+                let pressure: MemoryPressure = octets >= limit ? .critical : octets >= warning ? .warning : .none
+                if pressure != last { edge.give(.memory(pressure)) }
+                last = pressure
+                try? await Task.sleep(for: .seconds(1))
+            }
+        }
+    }
+
+    static var residentOctets: UInt64 {
+        guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return 0 }
+        let fields = text.split(separator: " ")
+        return fields.count > 1 ? (UInt64(fields[1]) ?? 0) * UInt64(sysconf(Int32(_SC_PAGESIZE))) : 0
+    }
+
+    // MARK: end
+
+    private func serve(_ signals: sigset_t) -> Int32 {
+        var signals = signals
+        while true {
+            var number: Int32 = 0
+            sigwait(&signals, &number)
+            if number == SIGHUP {
+                clerk.note(Event(.info, "host", "SIGHUP: nothing to do; a configuration is applied by lockstepctl"))
+                continue
+            }
+            clerk.note(Event(.notice, "host", "\(number == SIGTERM ? "SIGTERM" : "SIGINT"): ending"))
+            break
+        }
+        handOver()
+        server.stop()
+        watchdog.stop()
+        edge.stop()
+        _ = clerk.isStopped.wait(timeout: .now() + 1)
+        Self.waitFor { [datastore] in await datastore.close() }
+        StandardErrorLog.write(level: .notice, component: "host", message: "ended")
+        return 0
+    }
+
+    /// A redundant active gives mastership to its twin before it goes, so that nobody notices.
+    private func handOver() {
+        let (edge, clerk, limit) = (edge, clerk, options.handoverLimit)
+        Self.waitFor {
+            let status = try? await edge.look(timeout: .seconds(1)) { controller, now in controller.status(at: now) }
+            guard let status, status.state.isActive, status.isRedundant else { return }
+            let answer = await clerk.ask(.switchover(reason: "lockstepd ends"), timeout: limit)
+            if case .refused(let reason) = answer {
+                clerk.note(Event(.warning, "host", "no graceful switchover before the end: \(reason)"))
+            }
+        }
+    }
+
+    private static func level(_ level: ControllerFile.LogLevel) -> Logger.Level {
+        switch level {
+        case .debug: .debug
+        case .info: .info
+        case .notice: .notice
+        case .warning: .warning
+        case .error: .error
+        }
+    }
+}
+
+/// The main thread is not one of the runtime's, so it may wait for a task.
+private func waitForResult<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) throws -> T {
+    let done = DispatchSemaphore(value: 0)
+    let result = UncheckedBox<Result<T, any Error>?>(nil)
+    Task {
+        do { result.value = .success(try await body()) } catch { result.value = .failure(error) }
+        done.signal()
+    }
+    done.wait()
+    return try result.value!.get()
+}
+
+extension Daemon {
+    fileprivate static func waitFor(_ body: @escaping @Sendable () async -> Void) {
+        let done = DispatchSemaphore(value: 0)
+        Task {
+            await body()
+            done.signal()
+        }
+        done.wait()
+    }
+}
+
+/// A value that is handed over once; a semaphore or a thread's start orders the two sides.
+private final class UncheckedBox<Value>: @unchecked Sendable {
+    var value: Value
+    init(_ value: Value) { self.value = value }
+}
+
+/// What the datastore has to say before there is a clerk.
+private final class EarlyEvents: Sendable {
+    private struct State: Sendable {
+        var waiting: [Event] = []
+        var sink: (@Sendable (Event) -> Void)?
+    }
+    private let state = Mutex(State())
+
+    func note(_ event: Event) {
+        let sink = state.withLock { state in
+            if state.sink == nil { state.waiting.append(event) }
+            return state.sink
+        }
+        sink?(event)
+    }
+    func forward(_ sink: @escaping @Sendable (Event) -> Void) {
+        let waiting = state.withLock { state in
+            state.sink = sink
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        waiting.forEach(sink)
+    }
+}
+
+public enum Release {
+    public static let version = "0.1"
+}

@@ -1,0 +1,117 @@
+import Configuration
+import Datastore
+import Engine
+import Foundation
+import Management
+import Records
+
+extension ManagementAnswers {
+    private func read(_ text: ConfigurationText) -> ConfigurationResult<RouterConfiguration> {
+        RouterText.read(Array(text.text.utf8), file: text.file)
+    }
+
+    private static func problems(_ list: [ConfigurationProblem]) -> [ConfigurationProblemView] {
+        list.map {
+            ConfigurationProblemView(
+                isError: $0.severity == .error, file: $0.file, line: $0.line, column: $0.column, path: $0.path,
+                message: $0.message)
+        }
+    }
+
+    func check(_ text: ConfigurationText) -> ConfigurationCheckView {
+        let result = read(text)
+        return ConfigurationCheckView(isAccepted: result.value != nil, problems: Self.problems(result.problems))
+    }
+
+    private func inForce() async throws -> (revision: UInt64, configuration: RouterConfiguration) {
+        try await engine.inspect { engine in (engine.revision, engine.configuration) }
+    }
+
+    func apply(_ apply: ConfigurationApply, author: String) async throws -> ConfigurationApplyView {
+        guard apply.configuration.text.utf8.count <= ManagementProtocol.configurationLengthMaximum else {
+            throw ManagementFailure(.badRequest, "a configuration has at most 4 MiB")
+        }
+        let result = read(apply.configuration)
+        var view = ConfigurationApplyView(
+            revision: nil, isAccepted: result.value != nil, problems: Self.problems(result.problems), difference: [])
+        guard let value = result.value else { return view }
+        for interface in value.interfaces where file.device(for: interface.name) == nil {
+            view.problems.append(ConfigurationProblemView(
+                isError: false, file: apply.configuration.file, line: 0, column: 0, path: "interfaces",
+                message: "'\(interface.name)' has no device in the file of controller \(file.controller.letter)"))
+        }
+        let (revision, before) = try await inForce()
+        view.difference = TextDifference.lines(from: RouterText.text(of: before), to: RouterText.text(of: value))
+        guard !apply.dryRun, value != before || revision == 0 else { return view }
+        try await commit(value, text: apply.configuration.text, comment: apply.comment, author: author, after: revision, &view)
+        return view
+    }
+
+    func rollback(_ rollback: ConfigurationRollback, author: String) async throws -> ConfigurationApplyView {
+        guard let stored = await datastore.configuration(rollback.revision) else {
+            throw ManagementFailure(.notFound, "there is no revision \(rollback.revision)")
+        }
+        guard let value = try? RouterConfiguration(decoding: stored.octets) else {
+            throw ManagementFailure(.failed, "revision \(rollback.revision) cannot be read by this release")
+        }
+        let (revision, before) = try await inForce()
+        var view = ConfigurationApplyView(
+            revision: nil, isAccepted: true, problems: [],
+            difference: TextDifference.lines(from: RouterText.text(of: before), to: RouterText.text(of: value)))
+        guard value != before else { return view }
+        let comment = rollback.comment.isEmpty ? "back to revision \(rollback.revision)" : rollback.comment
+        try await commit(value, text: stored.text, comment: comment, author: author, after: revision, &view)
+        return view
+    }
+
+    private func commit(
+        _ value: RouterConfiguration, text: String, comment: String, author: String, after revision: UInt64,
+        _ view: inout ConfigurationApplyView
+    ) async throws {
+        let newest = await datastore.history(limit: 1).first?.number ?? 0
+        let number = max(revision, newest) + 1
+        let octets = try value.encoded()
+        clerk.expect(ConfigurationRevision(
+            number: number, time: .now, author: author, comment: comment, text: text, octets: octets))
+        do {
+            _ = try await request(.commit(revision: number, octets))
+        } catch {
+            clerk.forget(number)
+            throw error
+        }
+        view.revision = number
+        view.isMirrored = (try? await edge.look { controller, now in controller.status(at: now).isRedundant }) ?? false
+    }
+
+    func configuration(_ query: ConfigurationQuery) async throws -> ConfigurationView {
+        let (revision, value) = try await inForce()
+        let number = query.revision ?? revision
+        if let stored = await datastore.configuration(number) {
+            return ConfigurationView(
+                revision: number, time: stored.time.date, author: stored.author, comment: stored.comment,
+                text: query.canonical ? RouterFile.text(stored.octets) : stored.text)
+        }
+        guard query.revision == nil || query.revision == revision else {
+            throw ManagementFailure(.notFound, "there is no revision \(number)")
+        }
+        return ConfigurationView(revision: revision, text: revision == 0 ? "" : RouterText.text(of: value))
+    }
+
+    func history(_ limit: Int) async -> ConfigurationHistoryView {
+        let revision = (try? await inForce())?.revision ?? 0
+        return ConfigurationHistoryView(revisions: await datastore.history(limit: max(1, min(limit, 1000))).map {
+            ConfigurationHistoryView.Revision(
+                revision: $0.number, time: $0.time.date, author: $0.author, comment: $0.comment,
+                isInForce: $0.number == revision)
+        })
+    }
+
+    func difference(_ query: ConfigurationDiffQuery) async throws -> ConfigurationDiffView {
+        let to = try await configuration(ConfigurationQuery(revision: query.to, canonical: true))
+        let older = query.from ?? (to.revision > 0 ? to.revision - 1 : 0)
+        guard older > 0 else { return ConfigurationDiffView(from: 0, to: to.revision, lines: TextDifference.lines(from: "", to: to.text)) }
+        let from = try await configuration(ConfigurationQuery(revision: older, canonical: true))
+        return ConfigurationDiffView(
+            from: older, to: to.revision, lines: TextDifference.lines(from: from.text, to: to.text))
+    }
+}
