@@ -142,4 +142,22 @@ import Wire
         #expect(script.harness.records.count == 2 + TCPConfiguration().recordsUncommitted)
         #expect(script.harness.drain().last?.header.acknowledgment == script.initialReceive &+ 3001)
     }
+
+    @Test func `a connection in LAST-ACK stays until the peer's FIN is acknowledged`() {
+        Script.run(
+            """
+            passive mss 1000
+            hold
+            < F. 1:2 ack 1
+            finish
+            > F. 1:2 ack 1
+            < . 2:2 ack 2
+            record peerFinished closed.finished
+            +10ms < F. 1:2 ack 2
+            commit
+            > . 2:2 ack 2
+            < F. 1:2 ack 2
+            > . 2:2 ack 2
+            """)
+    }
 }

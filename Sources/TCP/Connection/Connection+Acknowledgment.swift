@@ -84,7 +84,13 @@ extension Connection {
         case .closing:
             enterTimeWait(now: now, &shared, &out)
         case .lastAck:
-            end(.finished, &shared, &out)
+            // An ordinary FIN in LAST-ACK acknowledges the peer's, so its answer proves that the peer is done. Ours may have
+            // gone ahead of that acknowledgement: then the peer still waits for it, and we stay to give it.
+            if finWithoutAcknowledgment || receiveCommitted < receiveNext {
+                enterTimeWait(now: now, &shared, &out)
+            } else {
+                end(.finished, &shared, &out)
+            }
         default:
             break
         }

@@ -164,7 +164,10 @@ extension Connection {
         at offset: Int64, count: Int, fin: Bool, now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]
     ) {
         var flags: SegmentFlags = .ack
-        if fin { flags.insert(.fin) }
+        if fin {
+            flags.insert(.fin)
+            if receiveCommitted < receiveNext { finWithoutAcknowledgment = true }
+        }
         // RFC 9293 §3.9.1.2: PSH on the last of what there is.
         if count > 0, offset + Int64(count) == dataEnd { flags.insert(.psh) }
         let end = offset + Int64(count) + (fin ? 1 : 0)

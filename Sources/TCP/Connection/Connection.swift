@@ -90,6 +90,8 @@ struct Connection: Sendable {
     /// Where the peer's FIN lies, once it came in any order.
     var finOffset: Int64?
     var peerFinished = false
+    /// Our FIN went out while the acknowledgement of the peer's waited for its commit.
+    var finWithoutAcknowledgment = false
     /// The largest payload the peer sends in one segment, for "every second segment".
     var peerSegment: Int
     /// An ACK goes out with the next output.
