@@ -52,6 +52,8 @@ var targets: [Target] = [
     tests("LineCardTests", floor + ["LineCard", "TCP"]),
     tests("SimulatorTests", floor + ["Simulator", "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "Routing"]),
     tests("EngineTests", floor + ["Engine", "BGP", "Routing"]),
+    tests("RedundancyTests", floor + ["Redundancy"]),
+    tests("ControllerTests", floor + ["Controller", "Engine", "LineCard", "Redundancy"]),
     tests("HouseTests", []),
     tests("BGPTests", floor + ["BGP", "Routing"]),
 ]

@@ -236,13 +236,10 @@ public struct ReplicationSender: Sendable {
         // Everything that was committed alone must be stored and compared: then the copy is as good as ours.
         let needed = LogIndex(gateFrom.value - (isTwinEligible ? 0 : 1))
         guard stored >= needed, verified >= needed else { return }
-        if isTwinEligible {
-            becomeRedundant(into: &actions)
-        } else {
-            isEligibilityAsked = true
-            isTwinEligible = true
-            actions.append(.setTwinEligible(true))
-        }
+        // Also after a hand-over in order, when the arbiter should know already: asking costs nothing.
+        isEligibilityAsked = true
+        isTwinEligible = true
+        actions.append(.setTwinEligible(true))
     }
 
     private mutating func becomeRedundant(into actions: inout [Action]) {
