@@ -209,7 +209,10 @@ extension Controller {
         if heartbeat.state.isActive, role == .standby { clock.follow(heartbeat.routerTime, at: now) }
         if let answer = link?.poll(at: now) { arbiterAnswered(answer, at: now, into: &outputs) }
         guard !isOffline, failure == nil else { return }
-        master(at: now, into: &outputs) { $0.twinSays(heartbeat.state, epoch: heartbeat.epoch, at: now, into: &$1) }
+        // In a switchover the old active ceases to be active before we are told to take over: that is no reason to hurry.
+        if fromStandby == nil || heartbeat.state.isActive {
+            master(at: now, into: &outputs) { $0.twinSays(heartbeat.state, epoch: heartbeat.epoch, at: now, into: &$1) }
+        }
         if role == .standby, heartbeat.state.isActive, heartbeat.epoch >= epoch, receiver.phase == .idle,
             case .following = mastership.stage, !works.contains(.restore)
         {

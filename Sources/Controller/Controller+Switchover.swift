@@ -79,11 +79,11 @@ extension Controller {
         if fromActive != nil {
             let facts = self.facts
             switchover(at: now, into: &outputs) { $0.fromActive?.advance(facts, at: now, into: &$1) }
-            // The twin is the router and the channel that would have said so is gone.
-            if let fromActive, fromActive.isRelinquished, channel != .open, mastership.holder == configuration.id.other,
+            // The twin is the router, and the channel on which it would have said so was another one.
+            if let fromActive, fromActive.isRelinquished, mastership.holder == configuration.id.other,
                 case .following = mastership.stage
             {
-                stepDown("the twin took over and is not connected", at: now, into: &outputs)
+                stepDown("the twin took over by itself", at: now, into: &outputs)
             }
         }
         if fromStandby != nil {
@@ -150,6 +150,7 @@ extension Controller {
         if let state = monitor.newest?.state, state == .offline || state == .failed { return "the twin is \(state)" }
         if let why = sender.reasonNotReady { return "the standby is not ready: \(why)" }
         history.begin(.graceful, reason: reason, at: now)
+        note(.notice, "srm", "a graceful switchover begins: \(reason)", into: &outputs)
         switchoverNumber &+= 1
         let number = switchoverNumber, facts = self.facts
         switchover(at: now, into: &outputs) { controller, actions in

@@ -266,7 +266,10 @@ public struct Controller {
         if failure != nil { return .failed }
         if isOffline { return .offline }
         switch role {
-        case .active: return sender?.phase == .redundant ? .active : .activeAlone
+        case .active:
+            // Between 1118 and 1120 nobody is active, and this one has all that the other needs.
+            guard mastership.isHolding else { return .standby }
+            return sender?.phase == .redundant ? .active : .activeAlone
         case .takingOver: return receiver.isInSync ? .standby : .syncing
         case .standby:
             if receiver.isInSync { return .standby }

@@ -385,6 +385,10 @@ final class PairWorld {
         nodes.contains { $0.isAlive && $0.state == .active } && nodes.contains { $0.isAlive && $0.state == .standby }
     }
     var masters: Int { nodes.reduce(0) { $0 + ($1.isAlive && $1.state.isActive && now < $1.lease.until ? 1 : 0) } }
+    /// When the node announced 192.0.2.`last` by gratuitous ARP.
+    func announcements(of last: UInt8, by node: Node) -> [Instant] {
+        node.frames.filter { $0.octets.count >= 42 && $0.octets[28..<32] == [192, 0, 2, last] }.map(\.at)
+    }
     func said(_ text: String, by node: Node? = nil) -> Bool {
         events.contains { ($0.node == node?.id || node == nil) && $0.event.message.contains(text) }
     }

@@ -195,6 +195,8 @@ public struct ReplicationReceiver: Sendable {
         guard phase == .following || !isInSync else { return }
         self.isInSync = isInSync
         actions.append(.inSync(isInSync))
+        // The active goes on without us: our copy is stale from here on.
+        if !isInSync, phase == .following { begin(into: &actions) }
     }
 
     // MARK: bulk update

@@ -101,7 +101,8 @@ public struct Mastership: Sendable {
                 holder = nil
             }
         case .acquiring:
-            if state.isActive, twinEpoch > epoch {
+            // Refused, and here is who holds it. (A twin that has released mastership does not call itself active.)
+            if state.isActive, twinEpoch >= epoch {
                 retryAt = nil
                 sawActiveTwin(twinEpoch)
             }
@@ -110,7 +111,9 @@ public struct Mastership: Sendable {
             if state.isActive, twinEpoch > epoch, !isAsked({ if case .renew = $0 { true } else { false } }) {
                 ask(.renew(epoch), into: &actions)
             }
-        case .released, .offline: break
+        case .released:
+            if state.isActive, twinEpoch > epoch { sawActiveTwin(twinEpoch) }
+        case .offline: break
         }
     }
 
