@@ -6,7 +6,6 @@
 //            | 0x01 | 0x02                false, true
 //            | 0x03 number                an unsigned integer
 //            | 0x04 number                a negative integer n, as -1 - n
-//            | 0x05 8 octets              a floating-point number, its bits in little-endian order
 //            | 0x06 number octets         text in UTF-8, with its length
 //            | 0x07 number octets         octets, with their length
 //            | 0x08 number value…         a list, with its count
@@ -17,7 +16,7 @@
 //
 // Fields are found by name, so a release may add optional fields: an older reader passes over what it does not know and
 // a newer one finds nothing. Fields are written in the order in which the type declares them, so equal values give equal
-// bytes on both controllers. Dictionaries and sets have no such order and are refused.
+// bytes on both controllers. Dictionaries and sets have no such order and are refused, and so is floating point.
 
 /// Bounds of `BinaryDecoder` and `BinaryEncoder`. Bytes may be anybody's: from the twin, or from a disk.
 public enum BinaryCodingLimits {
@@ -36,7 +35,6 @@ indirect enum BinaryValue {
     case unsigned(UInt64)
     /// -1 - n
     case negative(UInt64)
-    case double(UInt64)
     case text(String)
     case octets([UInt8])
     case list([BinaryValue])
@@ -47,7 +45,6 @@ indirect enum BinaryValue {
         case .null: "nothing"
         case .bool: "a truth value"
         case .unsigned, .negative: "an integer"
-        case .double: "a floating-point number"
         case .text: "text"
         case .octets: "octets"
         case .list: "a list"
@@ -62,7 +59,6 @@ enum BinaryTag {
     static let `true`: UInt8 = 2
     static let unsigned: UInt8 = 3
     static let negative: UInt8 = 4
-    static let double: UInt8 = 5
     static let text: UInt8 = 6
     static let octets: UInt8 = 7
     static let list: UInt8 = 8
@@ -150,10 +146,6 @@ struct BinaryParser {
         case BinaryTag.true: return .bool(true)
         case BinaryTag.unsigned: return .unsigned(try number())
         case BinaryTag.negative: return .negative(try number())
-        case BinaryTag.double:
-            var bits: UInt64 = 0
-            for i in 0..<8 as Range<UInt64> { bits |= UInt64(try octet()) << (8 * i) }
-            return .double(bits)
         case BinaryTag.text: return .text(try text())
         case BinaryTag.octets: return .octets(Array(try octets()))
         case BinaryTag.list:

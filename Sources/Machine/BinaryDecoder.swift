@@ -60,10 +60,8 @@ private struct BinaryValueDecoder: Decoder {
         guard case .text(let result) = value else { throw mismatch("text") }
         return result
     }
-    func double() throws -> Double {
-        guard case .double(let bits) = value else { throw mismatch("a floating-point number") }
-        return Double(bitPattern: bits)
-    }
+    /// No value of the encoding is one.
+    func floatingPoint() -> DecodingError { mismatch("a floating-point number") }
     var isNull: Bool {
         if case .null = value { true } else { false }
     }
@@ -112,8 +110,8 @@ private struct BinaryKeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtoc
     func decodeNil(forKey key: Key) throws -> Bool { try decoder(key).isNull }
     func decode(_: Bool.Type, forKey key: Key) throws -> Bool { try decoder(key).bool() }
     func decode(_: String.Type, forKey key: Key) throws -> String { try decoder(key).text() }
-    func decode(_: Double.Type, forKey key: Key) throws -> Double { try decoder(key).double() }
-    func decode(_: Float.Type, forKey key: Key) throws -> Float { Float(try decoder(key).double()) }
+    func decode(_: Double.Type, forKey key: Key) throws -> Double { throw try decoder(key).floatingPoint() }
+    func decode(_: Float.Type, forKey key: Key) throws -> Float { throw try decoder(key).floatingPoint() }
     func decode(_ type: Int.Type, forKey key: Key) throws -> Int { try decoder(key).integer(type) }
     func decode(_ type: Int8.Type, forKey key: Key) throws -> Int8 { try decoder(key).integer(type) }
     func decode(_ type: Int16.Type, forKey key: Key) throws -> Int16 { try decoder(key).integer(type) }
@@ -175,8 +173,8 @@ private struct BinaryUnkeyedDecoding: UnkeyedDecodingContainer {
     }
     mutating func decode(_: Bool.Type) throws -> Bool { try next { try $0.bool() } }
     mutating func decode(_: String.Type) throws -> String { try next { try $0.text() } }
-    mutating func decode(_: Double.Type) throws -> Double { try next { try $0.double() } }
-    mutating func decode(_: Float.Type) throws -> Float { try next { Float(try $0.double()) } }
+    mutating func decode(_: Double.Type) throws -> Double { try next { throw $0.floatingPoint() } }
+    mutating func decode(_: Float.Type) throws -> Float { try next { throw $0.floatingPoint() } }
     mutating func decode(_ type: Int.Type) throws -> Int { try next { try $0.integer(type) } }
     mutating func decode(_ type: Int8.Type) throws -> Int8 { try next { try $0.integer(type) } }
     mutating func decode(_ type: Int16.Type) throws -> Int16 { try next { try $0.integer(type) } }
@@ -207,8 +205,8 @@ private struct BinarySingleDecoding: SingleValueDecodingContainer {
     func decodeNil() -> Bool { decoder.isNull }
     func decode(_: Bool.Type) throws -> Bool { try decoder.bool() }
     func decode(_: String.Type) throws -> String { try decoder.text() }
-    func decode(_: Double.Type) throws -> Double { try decoder.double() }
-    func decode(_: Float.Type) throws -> Float { Float(try decoder.double()) }
+    func decode(_: Double.Type) throws -> Double { throw decoder.floatingPoint() }
+    func decode(_: Float.Type) throws -> Float { throw decoder.floatingPoint() }
     func decode(_ type: Int.Type) throws -> Int { try decoder.integer(type) }
     func decode(_ type: Int8.Type) throws -> Int8 { try decoder.integer(type) }
     func decode(_ type: Int16.Type) throws -> Int16 { try decoder.integer(type) }

@@ -2,7 +2,8 @@
 public struct BinaryEncoder: Sendable {
     public init() {}
 
-    /// - Throws: `EncodingError` if the value holds a dictionary or a set (which have no order), is nested deeper than
+    /// - Throws: `EncodingError` if the value holds a dictionary or a set (which have no order) or a
+    ///   floating-point number, is nested deeper than
     ///   `BinaryCodingLimits.depth`, or is longer than `BinaryCodingLimits.length`.
     public func encode(_ value: some Encodable) throws -> [UInt8] {
         let node = BinaryNode()
@@ -21,6 +22,11 @@ private protocol Unordered {}
 extension Dictionary: Unordered {}
 extension Set: Unordered {}
 
+/// DESIGN §5: nothing that both controllers compute depends on floating point, so it has no encoding.
+private func floatingPoint(_ value: Any, _ path: [any CodingKey]) -> EncodingError {
+    .invalidValue(value, .init(codingPath: path, debugDescription: "floating-point numbers are not encoded"))
+}
+
 /// A value that is being encoded. A class, because `Encodable` may hold several containers of one value.
 private final class BinaryNode {
     enum Content {
@@ -28,7 +34,6 @@ private final class BinaryNode {
         case bool(Bool)
         case unsigned(UInt64)
         case negative(UInt64)
-        case double(Double)
         case text(String)
         case octets([UInt8])
         case list([BinaryNode])
@@ -110,8 +115,8 @@ private struct BinaryKeyedEncoding<Key: CodingKey>: KeyedEncodingContainerProtoc
     func encodeNil(forKey key: Key) { field(key).content = .null }
     func encode(_ value: Bool, forKey key: Key) { field(key).content = .bool(value) }
     func encode(_ value: String, forKey key: Key) { field(key).content = .text(value) }
-    func encode(_ value: Double, forKey key: Key) { field(key).content = .double(value) }
-    func encode(_ value: Float, forKey key: Key) { field(key).content = .double(Double(value)) }
+    func encode(_ value: Double, forKey key: Key) throws { throw floatingPoint(value, codingPath + [key]) }
+    func encode(_ value: Float, forKey key: Key) throws { throw floatingPoint(value, codingPath + [key]) }
     func encode(_ value: Int, forKey key: Key) { field(key).setInteger(value) }
     func encode(_ value: Int8, forKey key: Key) { field(key).setInteger(value) }
     func encode(_ value: Int16, forKey key: Key) { field(key).setInteger(value) }
@@ -163,8 +168,8 @@ private struct BinaryUnkeyedEncoding: UnkeyedEncodingContainer {
     func encodeNil() { element().content = .null }
     func encode(_ value: Bool) { element().content = .bool(value) }
     func encode(_ value: String) { element().content = .text(value) }
-    func encode(_ value: Double) { element().content = .double(value) }
-    func encode(_ value: Float) { element().content = .double(Double(value)) }
+    func encode(_ value: Double) throws { throw floatingPoint(value, elementPath) }
+    func encode(_ value: Float) throws { throw floatingPoint(value, elementPath) }
     func encode(_ value: Int) { element().setInteger(value) }
     func encode(_ value: Int8) { element().setInteger(value) }
     func encode(_ value: Int16) { element().setInteger(value) }
@@ -200,8 +205,8 @@ private struct BinarySingleEncoding: SingleValueEncodingContainer {
     func encodeNil() { node.content = .null }
     func encode(_ value: Bool) { node.content = .bool(value) }
     func encode(_ value: String) { node.content = .text(value) }
-    func encode(_ value: Double) { node.content = .double(value) }
-    func encode(_ value: Float) { node.content = .double(Double(value)) }
+    func encode(_ value: Double) throws { throw floatingPoint(value, codingPath) }
+    func encode(_ value: Float) throws { throw floatingPoint(value, codingPath) }
     func encode(_ value: Int) { node.setInteger(value) }
     func encode(_ value: Int8) { node.setInteger(value) }
     func encode(_ value: Int16) { node.setInteger(value) }
@@ -250,9 +255,6 @@ private struct BinaryTreeWriter {
         case .negative(let value):
             bytes.append(BinaryTag.negative)
             number(value)
-        case .double(let value):
-            bytes.append(BinaryTag.double)
-            for i in 0..<8 as Range<UInt64> { bytes.append(UInt8(truncatingIfNeeded: value.bitPattern >> (8 * i))) }
         case .text(let value):
             bytes.append(BinaryTag.text)
             text(value)

@@ -362,3 +362,33 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         ])
     }
 }
+
+@Suite struct LargeConfigurationTests {
+    @Test func `as many neighbours as are allowed fit a file and a record, and one more is refused`() throws {
+        func text(_ count: Int) -> String {
+            var text = """
+                interfaces:
+                  - {name: lan, virtual-router-id: 1, addresses: [10.0.0.1/16]}
+                bgp:
+                  as: 65000
+                  router-id: 10.0.0.1
+                  peer-groups:
+                    clients: {import: accept-all, export: accept-all, timers: {hold: 30}, max-prefix: 1000}
+                  neighbors:
+
+                """
+            for i in 0..<count {
+                text += "    - {address: 10.0.\(1 + i / 250).\(1 + i % 250), remote-as: \(4_200_000_000 + i), peer-group: clients}\n"
+            }
+            return text
+        }
+        let result = read(text(4096))
+        #expect(result.problems.isEmpty)
+        let configuration = try #require(result.value)
+        let octets = try configuration.encoded()
+        // The replication channel carries 8 MiB.
+        #expect(octets.count < 1 << 20)
+        #expect(try RouterConfiguration(decoding: octets) == configuration)
+        #expect(read(text(4097)).errors.map(\.message) == ["4097 entries are too many; at most 4096 are allowed"])
+    }
+}

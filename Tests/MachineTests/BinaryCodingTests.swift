@@ -26,7 +26,6 @@ private struct Outer: Codable, Hashable {
     var colour = Colour.green
     var nested: [[Int]] = [[], [1, -2], []]
     var optional: Inner?
-    var ratio = 0.25
 }
 
 private struct NewerInner: Codable, Hashable {
@@ -68,6 +67,13 @@ private struct Deep: Codable { var next: [Deep] }
     @Test func `what has no order is refused`() {
         #expect(throws: EncodingError.self) { try BinaryEncoder().encode(["a": 1]) }
         #expect(throws: EncodingError.self) { try BinaryEncoder().encode([Set([1])]) }
+    }
+
+    @Test func `floating point is refused`() throws {
+        #expect(throws: EncodingError.self) { try BinaryEncoder().encode([0.5]) }
+        #expect(throws: EncodingError.self) { try BinaryEncoder().encode(Float(0.5)) }
+        let bytes = try BinaryEncoder().encode([1])
+        #expect(throws: DecodingError.self) { try BinaryDecoder().decode([Double].self, from: bytes) }
     }
 
     @Test func `every truncation is an error`() throws {
