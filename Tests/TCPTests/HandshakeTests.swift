@@ -156,3 +156,50 @@ import Wire
         #expect(script.harness.stack.counters.droppedChecksum == 1)
     }
 }
+
+@Suite struct IPv6Tests {
+    private let local = IPAddress("fe80::1")!
+    private let remote = IPAddress("fe80::2")!
+
+    private func segment(_ flags: SegmentFlags, _ sequence: UInt32, _ acknowledgment: UInt32) -> [UInt8] {
+        var s = OutgoingSegment(localPort: 5000, remotePort: 179, sequence: sequence, flags: flags)
+        s.acknowledgment = acknowledgment
+        s.window = 1000
+        return s.write(
+            headroom: 0, local: remote, remote: local, stream: TransmitStream(), offset: 0, count: 0, signature: nil)
+    }
+
+    @Test func `a link-local peer is known by its interface, and answered on it`() throws {
+        var configuration = TCPConfiguration()
+        configuration.headroom = 58
+        var stack = TCPStack(configuration: configuration)
+        var effects: [TCPEffect] = []
+        stack.handle(
+            .listeners([Listener(local: local, localPort: 179, remote: remote, options: TransportOptions())]), at: .zero,
+            into: &effects)
+        func give(_ bytes: [UInt8], _ interface: UInt16) {
+            stack.receive(
+                bytes.span.bytes, from: remote, to: local, interface: InterfaceID(interface), hopLimit: 255, at: .zero,
+                into: &effects)
+        }
+        give(segment(.syn, 100, 0), 3)
+        guard case .transmit(let answer)? = effects.first else {
+            Issue.record("no SYN-ACK")
+            return
+        }
+        #expect(answer.interface == InterfaceID(3))
+        #expect(answer.remote == remote)
+        let octets = Array(answer.bytes[58...])
+        let header = try SegmentHeader(octets.span.bytes)
+        #expect(header.flags == [.syn, .ack])
+        // RFC 9293 §3.7.1: the MTU less 60.
+        #expect(header.maximumSegmentSize == 1440)
+        effects = []
+        // The same addresses on another link are somebody else.
+        give(segment(.ack, 101, header.sequence &+ 1), 4)
+        #expect(stack.counters.accepted == 0)
+        give(segment(.ack, 101, header.sequence &+ 1), 3)
+        #expect(stack.counters.accepted == 1)
+        #expect(stack.connectionStatuses()[0].maximumSegmentSize == 1220)
+    }
+}

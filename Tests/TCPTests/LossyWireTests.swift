@@ -306,7 +306,7 @@ private struct Pair {
             seed: seed, loss: Int(seed % 6), jitter: 50_000, commitDelay: .microseconds(Int(50 + 400 * (seed % 7))))
     }
 
-    @Test(arguments: 0..<80)
+    @Test(arguments: 0..<50)
     func `the peer sees one unbroken stream while actives die and twins take over`(_ seed: UInt64) {
         run(
             seed: seed, loss: Int(seed % 5), jitter: seed % 2 == 0 ? 0 : 200_000,

@@ -163,6 +163,7 @@ extension Connection {
     private mutating func deliver(_ payload: RawSpan, _ shared: inout StackShared, _ out: inout [TCPEffect]) {
         let most = shared.configuration.recordOctetsMaximum
         var taken = 0
+        if received.isEmpty { received.reserveCapacity(max(expectedRecord, min(payload.byteCount, most))) }
         while taken < payload.byteCount {
             let count = min(payload.byteCount - taken, most - received.count)
             let part = payload.extracting(taken..<(taken + count))
@@ -197,6 +198,7 @@ extension Connection {
     mutating func flushReceived(_ shared: inout StackShared, _ out: inout [TCPEffect]) {
         guard !received.isEmpty else { return }
         uncommittedRecords += 1
+        expectedRecord = received.count
         // Taken, not copied.
         var bytes: [UInt8] = []
         swap(&bytes, &received)

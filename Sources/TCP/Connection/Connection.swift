@@ -76,6 +76,8 @@ struct Connection: Sendable {
     var receiveNext: Int64
     /// In order, not yet in a record.
     var received: [UInt8] = []
+    /// How long the last record was: the next begins with that much room, so that it does not grow by doubling.
+    var expectedRecord = 0
     /// `.tcpReceived` records on their way to being committed.
     var uncommittedRecords = 0
     /// What may be acknowledged: everything before it is in records that are committed. -1 while even the peer's SYN is not.
