@@ -66,6 +66,8 @@ public struct BGPInstance: Machine, Sendable {
     static let sendHoldMinimum = Duration.seconds(480)
     /// How long a finished connection may take until it is aborted.
     static let lingerTime = Duration.seconds(20)
+    /// The least time between two passes over the table for a neighbour's ROUTE-REFRESH.
+    static let refreshInterval = Duration.seconds(2)
     static let housekeepingTime = Duration.seconds(60)
 
     public internal(set) var configuration: BGPConfiguration?
@@ -152,10 +154,26 @@ public struct BGPInstance: Machine, Sendable {
         guard let session = neighbors[Int(peer.value)]![slot], let connection = session.connection else { return }
         let room = Self.transmitWindow - session.unacknowledged
         guard room > 0 else { return }
-        let count = rib.takeOutput(for: peer, limit: room) { effects.append(.send(connection, $0)) }
+        var messages: UInt64 = 0
+        let count = rib.takeOutput(for: peer, limit: room) { slice in
+            messages &+= Self.messageCount(slice)
+            effects.append(.send(connection, slice))
+        }
         guard count > 0 else { return }
-        neighbors[Int(peer.value)]!.counters.sent.updates &+= 1
+        neighbors[Int(peer.value)]!.counters.sent.updates &+= messages
+        neighbors[Int(peer.value)]!.counters.sent.messages &+= messages
         noteSent(count, peer, slot, at: now)
+    }
+
+    /// Messages in a run of whole ones.
+    private static func messageCount(_ slice: ArraySlice<UInt8>) -> UInt64 {
+        var count: UInt64 = 0
+        var position = slice.startIndex
+        while position + MessageHeader.size <= slice.endIndex {
+            count += 1
+            position += max(Int(slice[position + 16]) << 8 | Int(slice[position + 17]), MessageHeader.size)
+        }
+        return count
     }
 
     // MARK: next hops

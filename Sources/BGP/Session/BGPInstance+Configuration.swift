@@ -92,9 +92,11 @@ extension BGPInstance {
         _ peer: PeerIndex, _ notification: NotificationMessage, reason: String, at now: Instant,
         into effects: inout [Effect]
     ) {
+        // A new beginning: what failed before counts no more, and the next start is near.
+        neighbors[Int(peer.value)]?.failures = 0
+        timers.cancel(timer(.idleHold, peer, .own))
         run(.manualStop(notification), peer, .incoming, reason: reason, at: now, into: &effects)
         run(.manualStop(notification), peer, .own, reason: reason, at: now, into: &effects)
-        neighbors[Int(peer.value)]?.failures = 0
     }
 
     // MARK: commands

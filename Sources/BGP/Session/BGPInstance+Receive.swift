@@ -103,8 +103,23 @@ extension BGPInstance {
             guard negotiated.routeRefresh, let refresh = try? RouteRefreshMessage(body: body, enhanced: false),
                 let family = refresh.family, negotiated.families.contains(family)
             else { return }
-            rib.refresh(peer, family)
+            neighbors[i]![slot]!.pendingRefresh.insert(RouteFamilySet(family))
+            serveRefresh(peer, slot, at: now)
         }
+    }
+
+    /// RFC 2918 §4: sends the routes again. Each time costs a pass over the table while the request costs the neighbour
+    /// 23 octets, so requests that follow too soon wait, and then count as one.
+    mutating func serveRefresh(_ peer: PeerIndex, _ slot: SessionSlot, at now: Instant) {
+        guard let session = neighbors[Int(peer.value)]![slot], session.isEstablished else { return }
+        let key = timer(.refresh, peer, slot)
+        if let last = session.refreshedAt, last + Self.refreshInterval > now {
+            if !timers.isRunning(key) { timers.set(key, at: last + Self.refreshInterval) }
+            return
+        }
+        for family in RouteFamily.allCases where session.pendingRefresh.contains(family) { rib.refresh(peer, family) }
+        neighbors[Int(peer.value)]![slot]!.pendingRefresh = []
+        neighbors[Int(peer.value)]![slot]!.refreshedAt = now
     }
 
     // MARK: OPEN

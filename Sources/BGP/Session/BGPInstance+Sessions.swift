@@ -65,7 +65,7 @@ extension BGPInstance {
             else if neighbors[i]![slot]!.isOpen {
                 event(.info, peer, "connection given up: \(reason)", into: &effects)
             }
-            for kind in [SessionTimer.Kind.hold, .keepalive, .delayOpen, .sendHold] {
+            for kind in [SessionTimer.Kind.hold, .keepalive, .delayOpen, .sendHold, .refresh] {
                 timers.cancel(timer(kind, peer, slot))
             }
             neighbors[i]![slot]!.forgetNegotiation()
@@ -151,6 +151,7 @@ extension BGPInstance {
                         .sendHoldTimerExpires, peer, due.slot, reason: "the neighbor stopped reading", at: now,
                         into: &effects)
                 }
+            case .refresh: serveRefresh(peer, due.slot, at: now)
             case .linger, .housekeeping: break
             }
         }

@@ -46,6 +46,9 @@ struct Session: Sendable {
     var disabledFamilies: RouteFamilySet = []
     /// RFC 4724 §2: End-of-RIB was seen.
     var completeFamilies: RouteFamilySet = []
+    /// RFC 2918: asked for and not yet served; see `BGPInstance.refreshInterval`.
+    var pendingRefresh: RouteFamilySet = []
+    var refreshedAt: Instant?
     /// The HoldTimer; the entry of the timer table may be earlier and is then only moved. So a message costs one store.
     var holdDeadline: Instant?
     /// When a message was last written: the KeepaliveTimer counts from here.
@@ -67,6 +70,8 @@ struct Session: Sendable {
         negotiated = nil
         disabledFamilies = []
         completeFamilies = []
+        pendingRefresh = []
+        refreshedAt = nil
         holdDeadline = nil
         establishedAt = nil
     }
@@ -161,6 +166,8 @@ struct SessionTimer: Hashable, Sendable {
         case linger = 6
         /// Looks for next hops that nobody uses any more.
         case housekeeping = 7
+        /// Serves a ROUTE-REFRESH that came too soon after another.
+        case refresh = 8
     }
     var kind: Kind
     var slot = SessionSlot.own
@@ -283,6 +290,8 @@ extension Session: Snapshotting {
         writer.writeCold(negotiated)
         writer.write(disabledFamilies.rawValue)
         writer.write(completeFamilies.rawValue)
+        writer.write(pendingRefresh.rawValue)
+        writer.write(refreshedAt)
         writer.write(holdDeadline)
         writer.write(lastSent)
         writer.write(lastProgress)
@@ -321,6 +330,8 @@ extension Session: Snapshotting {
         negotiated = try reader.readCold()
         disabledFamilies = RouteFamilySet(rawValue: try reader.read())
         completeFamilies = RouteFamilySet(rawValue: try reader.read())
+        pendingRefresh = RouteFamilySet(rawValue: try reader.read())
+        refreshedAt = try reader.readOptionalInstant()
         holdDeadline = try reader.readOptionalInstant()
         lastSent = try reader.readInstant()
         lastProgress = try reader.readInstant()

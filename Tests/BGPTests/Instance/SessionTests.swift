@@ -223,6 +223,20 @@ import Wire
         #expect(released == [IPAddress("10.0.0.2")!])
     }
 
+    @Test("a flood of ROUTE-REFRESH costs one pass over the table at a time, and the last one is served")
+    func refreshFlood() {
+        var driver = Driver { $0.networks = [OriginatedNetwork(prefix: IPPrefix("192.0.2.0/24")!)] }
+        driver.establish()
+        driver.wait(.seconds(10))
+        let before = driver.detail.counters.sent.updates
+        for _ in 0..<100 { driver.receive(RouteRefreshMessage(.ipv4Unicast).encoded) }
+        let flooded = driver.detail.counters.sent.updates
+        #expect(flooded <= before + 2)
+        driver.wait(.seconds(10))
+        #expect(driver.detail.counters.sent.updates > flooded)
+        #expect(driver.detail.counters.sent.updates <= before + 4)
+    }
+
     @Test("a large record of many updates does what single ones do")
     func batches() {
         var messages: [[UInt8]] = []
