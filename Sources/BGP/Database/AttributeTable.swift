@@ -261,12 +261,14 @@ struct AttributeTable: Sendable {
         }
     }
 
-    mutating func resolveNewNextHops(_ state: (IPAddress) -> NextHopState) -> [UInt32] {
-        if !nextHops.hasNew { return [] }
-        return nextHops.takeNew().filter { nextHops.set($0, state(nextHops.address($0))) }
+    /// Returns whether there were any.
+    mutating func resolveNewNextHops(_ state: (IPAddress) -> NextHopState) -> Bool {
+        if !nextHops.hasNew { return false }
+        for number in nextHops.takeNew() { _ = nextHops.set(number, state(nextHops.address(number))) }
+        return true
     }
     mutating func setNextHop(_ number: UInt32, _ state: NextHopState) -> Bool { nextHops.set(number, state) }
-    @inline(__always) mutating func markNextHopUsed(_ number: UInt32) { nextHops.markUsed(number) }
+    @inline(__always) mutating func markNextHopUsed(_ number: UInt32) -> Bool { nextHops.markUsed(number) }
 }
 
 /// Length, first AS and loops of an AS_PATH with four-octet numbers.

@@ -103,6 +103,15 @@ extension FamilyRIB {
         }
     }
 
+    /// Decides again what came with next hops that were new: what one record brought, so it is done at once.
+    mutating func reconsiderWaiting(_ shared: inout RIBShared) {
+        if waiting.isEmpty { return }
+        var numbers: [UInt32] = []
+        var cursor: UInt32 = 0
+        waiting.drain(from: &cursor, limit: .max, into: &numbers)
+        for number in numbers where prefixes.isPresent(number) { reconsider(number, &shared) }
+    }
+
     /// Runs the decision process although no path of the prefix changed.
     mutating func reconsider(_ number: UInt32, _ shared: inout RIBShared) {
         let best = entries[Int(number)].best

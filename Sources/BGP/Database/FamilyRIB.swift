@@ -37,6 +37,8 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
     var nextHopsChanged = DirtySet()
     var nextHopsScanned = DirtySet()
     var nextHopCursor: UInt32 = 0
+    /// Prefixes announced with a next hop of which nobody has told us yet.
+    var waiting = DirtySet()
     /// Loc-RIB prefixes.
     var bestCount = 0
     let family: RouteFamily
@@ -82,7 +84,7 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
 
     mutating func announce(_ nlri: RawSpan, source: Int, received: UInt32, _ shared: inout RIBShared) {
         store.reserve(sources: shared.sources.count)
-        shared.attributes.markNextHopUsed(shared.attributes[received].nextHop)
+        let awaitsNextHop = shared.attributes.markNextHopUsed(shared.attributes[received].nextHop)
         var policy = ImportPolicy(source: source, received: received, family: family, shared)
         var trap: Key.Packed? = nil
         if let prefix = shared.trapOnPrefix, let key = Key(prefix) { trap = key.packed }
@@ -94,6 +96,7 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
                 if let trap, trap == packed { preconditionFailure("testing.trapOnPrefix: \(Key(packed: packed))") }
                 let accepted = policy.accepted(Key.self, packed, &shared)
                 install(packed, batchHashes[k], source, received, accepted, &shared)
+                if awaitsNextHop, let number = prefixes.find(packed, hash: batchHashes[k]) { waiting.insert(number) }
             }
         }
     }
@@ -286,7 +289,7 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
 
     /// Step 4, RFC 4271 §9.1.2.2 (c): another path of that rank from the same neighbouring AS has a lower MED. Paths that
     /// began in our own AS have no neighbouring AS to compare.
-    private func losesByMED(_ path: UInt32, _ number: UInt32, _ rank: UInt64, _ shared: borrowing RIBShared) -> Bool {
+    func losesByMED(_ path: UInt32, _ number: UInt32, _ rank: UInt64, _ shared: borrowing RIBShared) -> Bool {
         let own = shared.attributes[store.paths[Int(path)].accepted]
         if own.neighborAS == 0 || own.med == 0 { return false }
         var other = entries[Int(number)].head

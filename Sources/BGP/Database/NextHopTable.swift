@@ -101,10 +101,12 @@ struct NextHopTable: Sendable {
         return .v4(IPv4Address(raw: UInt32(truncatingIfNeeded: e.low)))
     }
 
-    /// A route is announced with it: if its state is not known yet, learning it will have to look at routes.
+    /// A route is announced with it. Returns whether its state is not known yet: learning it will have to look at routes.
     @inline(__always)
-    mutating func markUsed(_ number: UInt32) {
-        if entries[Int(number)].flags & Self.isNew != 0 { entries[Int(number)].flags |= Self.isUsed }
+    mutating func markUsed(_ number: UInt32) -> Bool {
+        if entries[Int(number)].flags & Self.isNew == 0 { return false }
+        entries[Int(number)].flags |= Self.isUsed
+        return true
     }
 
     /// Sets what is known; returns whether routes may be touched by it.

@@ -87,6 +87,7 @@ extension FamilyRIB {
         nextHopsChanged.write(to: &writer)
         nextHopsScanned.write(to: &writer)
         writer.write(nextHopCursor)
+        waiting.write(to: &writer)
         writer.write(UInt64(bestCount))
     }
 
@@ -120,6 +121,7 @@ extension FamilyRIB {
         nextHopsChanged = try DirtySet(from: &reader)
         nextHopsScanned = try DirtySet(from: &reader)
         nextHopCursor = try reader.read()
+        waiting = try DirtySet(from: &reader)
         bestCount = try reader.readCount()
         try check(reader.position, sets: sets, sources: sources)
     }
@@ -136,7 +138,7 @@ extension FamilyRIB {
         }
         let limit = prefixes.capacity
         func within(_ set: DirtySet) -> Bool { set.highest.map { Int($0) < limit } ?? true }
-        guard within(changed) else { throw refused }
+        guard within(changed), within(waiting) else { throw refused }
         for number in releasable where Int(number) >= limit { throw refused }
         for task in tasks {
             guard Int(task.source) < sources, task.offset <= UInt32(PathStore.pageSize),

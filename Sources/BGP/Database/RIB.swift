@@ -252,10 +252,15 @@ public struct RIB: Sendable {
     ) -> AttributeHandle {
         AttributeHandle(shared.attributes.insert(key: key, context: context, canonical: canonical))
     }
-    /// Asks for the state of each next hop that came with attributes since the last call.
+    /// Asks for the state of each next hop that came with attributes since the last call. Routes announced with one of
+    /// them in between are decided now.
     public mutating func resolveNewNextHops(_ state: (IPAddress) -> NextHopState) {
-        for number in shared.attributes.resolveNewNextHops(state) { touch(number) }
+        guard shared.attributes.resolveNewNextHops(state) else { return }
+        v4.reconsiderWaiting(&shared)
+        v6.reconsiderWaiting(&shared)
     }
+    /// Whether `resolveNewNextHops` has anything to ask.
+    public var hasNewNextHops: Bool { shared.attributes.nextHops.hasNew }
     /// Next hops in use, ascending: what the routing table manager is to watch.
     public var nextHops: [IPAddress] { shared.attributes.nextHops.addresses }
     /// The way to a next hop changed. Routes behind it are decided again, in slices: one pass over all paths (about 3 ns
