@@ -144,6 +144,8 @@ public struct BGPInstance: Machine, Sendable {
             timers.set(SessionTimer(kind: .housekeeping, number: 0), at: now + Self.housekeepingTime)
         }
         rib.advertise(at: now)
+        // Policy that was run again in there may have set next hops that nobody asked about.
+        if rib.hasNewNextHops { resolveNextHops(into: &effects) }
         for peer in establishedPeers {
             guard let slot = neighbors[Int(peer.value)]?.establishedSlot else { continue }
             fill(peer, slot, at: now, into: &effects)

@@ -261,14 +261,13 @@ struct AttributeTable: Sendable {
         }
     }
 
-    /// Returns whether there were any.
-    mutating func resolveNewNextHops(_ state: (IPAddress) -> NextHopState) -> Bool {
-        if !nextHops.hasNew { return false }
-        for number in nextHops.takeNew() { _ = nextHops.set(number, state(nextHops.address(number))) }
-        return true
+    /// Returns the next hops that now have a way.
+    mutating func resolveNewNextHops(_ state: (IPAddress) -> NextHopState) -> [UInt32] {
+        nextHops.takeNew().filter { nextHops.set($0, state(nextHops.address($0))) != .nothing }
     }
-    mutating func setNextHop(_ number: UInt32, _ state: NextHopState) -> Bool { nextHops.set(number, state) }
-    @inline(__always) mutating func markNextHopUsed(_ number: UInt32) -> Bool { nextHops.markUsed(number) }
+    mutating func setNextHop(_ number: UInt32, _ state: NextHopState) -> NextHopTable.Consequence {
+        nextHops.set(number, state)
+    }
 }
 
 /// Length, first AS and loops of an AS_PATH with four-octet numbers.

@@ -29,6 +29,12 @@ struct RIBTask: BitwiseCopyable, Sendable {
     var kind: Kind { Kind(rawValue: rawKind) ?? .sweep }
 }
 
+/// A prefix that was announced with a next hop that is new. 8 octets.
+struct AwaitingPrefix: BitwiseCopyable, Sendable {
+    var nextHop: UInt32
+    var prefix: UInt32
+}
+
 extension FamilyRIB {
     mutating func add(_ task: RIBTask) {
         // A second run over a source's routes begins anew.
@@ -103,13 +109,37 @@ extension FamilyRIB {
         }
     }
 
-    /// Decides again what came with next hops that were new: what one record brought, so it is done at once.
-    mutating func reconsiderWaiting(_ shared: inout RIBShared) {
-        if waiting.isEmpty { return }
-        var numbers: [UInt32] = []
-        var cursor: UInt32 = 0
-        waiting.drain(from: &cursor, limit: .max, into: &numbers)
-        for number in numbers where prefixes.isPresent(number) { reconsider(number, &shared) }
+    /// Remembers a prefix whose next hop is new.
+    mutating func noteNewNextHop(_ number: UInt32, _ accepted: UInt32, _ shared: borrowing RIBShared) {
+        if accepted == 0 { return }
+        let nextHop = shared.attributes[accepted].nextHop
+        guard shared.attributes.nextHops.isNew(nextHop) else { return }
+        awaiting.append(AwaitingPrefix(nextHop: nextHop, prefix: number))
+        isAwaitingSorted = false
+    }
+
+    /// Decides again what came with a next hop that is known now.
+    mutating func decideAwaiting(_ nextHop: UInt32, _ shared: inout RIBShared) {
+        if !isAwaitingSorted {
+            awaiting.sort { $0.nextHop != $1.nextHop ? $0.nextHop < $1.nextHop : $0.prefix < $1.prefix }
+            isAwaitingSorted = true
+        }
+        var low = 0, high = awaiting.count
+        while low < high {
+            let middle = (low + high) / 2
+            if awaiting[middle].nextHop < nextHop { low = middle + 1 } else { high = middle }
+        }
+        while low < awaiting.count, awaiting[low].nextHop == nextHop {
+            let number = awaiting[low].prefix
+            if prefixes.isPresent(number) { reconsider(number, &shared) }
+            low += 1
+        }
+    }
+
+    /// Lets go of prefixes whose next hops are no longer new.
+    mutating func forgetAwaiting(_ shared: borrowing RIBShared) {
+        if awaiting.isEmpty { return }
+        awaiting.removeAll { !shared.attributes.nextHops.isNew($0.nextHop) }
     }
 
     /// Runs the decision process although no path of the prefix changed.

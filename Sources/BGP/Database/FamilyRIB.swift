@@ -37,8 +37,10 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
     var nextHopsChanged = DirtySet()
     var nextHopsScanned = DirtySet()
     var nextHopCursor: UInt32 = 0
-    /// Prefixes announced with a next hop of which nobody has told us yet.
-    var waiting = DirtySet()
+    /// Prefixes announced with a next hop of which nobody has told us yet: what one record brings, or one slice of
+    /// re-evaluation.
+    var awaiting: [AwaitingPrefix] = []
+    var isAwaitingSorted = false
     /// Loc-RIB prefixes.
     var bestCount = 0
     let family: RouteFamily
@@ -84,7 +86,6 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
 
     mutating func announce(_ nlri: RawSpan, source: Int, received: UInt32, _ shared: inout RIBShared) {
         store.reserve(sources: shared.sources.count)
-        let awaitsNextHop = shared.attributes.markNextHopUsed(shared.attributes[received].nextHop)
         var policy = ImportPolicy(source: source, received: received, family: family, shared)
         var trap: Key.Packed? = nil
         if let prefix = shared.trapOnPrefix, let key = Key(prefix) { trap = key.packed }
@@ -96,7 +97,6 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
                 if let trap, trap == packed { preconditionFailure("testing.trapOnPrefix: \(Key(packed: packed))") }
                 let accepted = policy.accepted(Key.self, packed, &shared)
                 install(packed, batchHashes[k], source, received, accepted, &shared)
-                if awaitsNextHop, let number = prefixes.find(packed, hash: batchHashes[k]) { waiting.insert(number) }
             }
         }
     }
@@ -108,6 +108,7 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
     ) {
         let (number, _) = prefixes.insert(packed, hash: hash)
         if Int(number) >= entries.count { entries.append(Entry(head: 0, best: 0)) }
+        if shared.attributes.nextHops.mayBeNew { noteNewNextHop(number, accepted, shared) }
         let entry = entries[Int(number)]
         var path = entry.head
         while path != 0, store.owner(path) != UInt16(truncatingIfNeeded: source) { path = store.paths[Int(path)].next }
@@ -191,6 +192,7 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
         let best = entries[Int(number)].best
         let bestAccepted = best == 0 ? 0 : store.paths[Int(best)].accepted
         if accepted != 0, accepted != old.received { shared.attributes.retain(accepted) }
+        if shared.attributes.nextHops.mayBeNew { noteNewNextHop(number, accepted, shared) }
         store.paths[Int(path)].accepted = accepted
         redecide(number, oldBest: best, oldAccepted: bestAccepted, oldOwner: best == 0 ? 0 : store.owner(best), &shared)
         if old.accepted != 0, old.accepted != old.received { shared.attributes.release(old.accepted) }

@@ -19,16 +19,17 @@ struct NextHopTable: Sendable {
     }
     static let unreachable = UInt32.max
     private static let isIPv6: UInt32 = 1
-    /// Nobody told us yet.
+    /// Nobody told us yet. Prefixes announced meanwhile are remembered one by one (`FamilyRIB.awaiting`), so that the
+    /// answer, which comes soon, needs no look at all routes.
     private static let isNew: UInt32 = 2
-    /// A route was announced with it while it was new.
-    private static let isUsed: UInt32 = 4
 
     private(set) var entries: [Entry]
     private var index = HashIndex()
     private var freeHead: UInt32 = 0
     /// Numbers that came since the last `resolveNew`.
     private var new: [UInt32] = []
+    /// Numbers that the last `resolveNew` found unreachable; a better answer may still come before the next one.
+    private var unanswered: [UInt32] = []
     let seed: UInt64
 
     init(seed: UInt64) {
@@ -101,33 +102,40 @@ struct NextHopTable: Sendable {
         return .v4(IPv4Address(raw: UInt32(truncatingIfNeeded: e.low)))
     }
 
-    /// A route is announced with it. Returns whether its state is not known yet: learning it will have to look at routes.
-    @inline(__always)
-    mutating func markUsed(_ number: UInt32) -> Bool {
-        if entries[Int(number)].flags & Self.isNew == 0 { return false }
-        entries[Int(number)].flags |= Self.isUsed
-        return true
+    /// Whether any next hop is new; asked before `isNew` because it nearly always says no.
+    @inline(__always) var mayBeNew: Bool { !new.isEmpty || !unanswered.isEmpty }
+    @inline(__always) func isNew(_ number: UInt32) -> Bool { entries[Int(number)].flags & Self.isNew != 0 }
+
+    enum Consequence {
+        case nothing
+        /// Prefixes that were announced while it was new.
+        case awaiting
+        /// Any route.
+        case all
     }
 
-    /// Sets what is known; returns whether routes may be touched by it.
-    mutating func set(_ number: UInt32, _ state: NextHopState) -> Bool {
+    /// Sets what is known; returns which routes may be touched by it.
+    mutating func set(_ number: UInt32, _ state: NextHopState) -> Consequence {
         let metric =
             switch state {
             case .unreachable: Self.unreachable
             case .reachable(let metric): min(metric, Self.unreachable - 1)
             }
-        let flags = entries[Int(number)].flags
-        let isUnused = flags & Self.isNew != 0 && flags & Self.isUsed == 0
-        let isChanged = entries[Int(number)].metric != metric
+        if entries[Int(number)].metric == metric { return .nothing }
+        let wasNew = isNew(number)
         entries[Int(number)].metric = metric
         entries[Int(number)].flags &= Self.isIPv6
-        return isChanged && !isUnused
+        return wasNew ? .awaiting : .all
     }
 
     var hasNew: Bool { !new.isEmpty }
+    /// Next hops that came since the last call. Those of the call before that found no way stop being new.
     mutating func takeNew() -> [UInt32] {
-        let taken = new.filter { entries[Int($0)].references > 0 && entries[Int($0)].flags & Self.isNew != 0 }
+        let taken = new.filter { entries[Int($0)].references > 0 && isNew($0) }
         new.removeAll(keepingCapacity: true)
+        for number in unanswered { entries[Int(number)].flags &= Self.isIPv6 }
+        for number in taken { entries[Int(number)].flags |= Self.isNew }
+        unanswered = taken
         return taken
     }
 
@@ -144,6 +152,7 @@ extension NextHopTable: Snapshotting {
         index.write(to: &writer)
         writer.write(freeHead)
         writer.writeBlock(new)
+        writer.writeBlock(unanswered)
     }
     init(from reader: inout SnapshotReader) throws(DecodeError) {
         seed = try reader.read()
@@ -151,9 +160,10 @@ extension NextHopTable: Snapshotting {
         index = try HashIndex(from: &reader)
         freeHead = try reader.read()
         new = try reader.readBlock(of: UInt32.self)
+        unanswered = try reader.readBlock(of: UInt32.self)
         let refused = DecodeError("next hops", at: reader.position, .badValue)
         guard !entries.isEmpty, index.isWithin(entries.count), Int(freeHead) <= entries.count else { throw refused }
-        for number in new where Int(number) >= entries.count { throw refused }
+        for number in new + unanswered where Int(number) >= entries.count { throw refused }
         for entry in entries where Int(entry.nextFree) > entries.count { throw refused }
     }
 }

@@ -87,7 +87,8 @@ extension FamilyRIB {
         nextHopsChanged.write(to: &writer)
         nextHopsScanned.write(to: &writer)
         writer.write(nextHopCursor)
-        waiting.write(to: &writer)
+        writer.writeBlock(awaiting)
+        writer.write(isAwaitingSorted)
         writer.write(UInt64(bestCount))
     }
 
@@ -121,7 +122,8 @@ extension FamilyRIB {
         nextHopsChanged = try DirtySet(from: &reader)
         nextHopsScanned = try DirtySet(from: &reader)
         nextHopCursor = try reader.read()
-        waiting = try DirtySet(from: &reader)
+        awaiting = try reader.readBlock(of: AwaitingPrefix.self)
+        isAwaitingSorted = try reader.readBool()
         bestCount = try reader.readCount()
         try check(reader.position, sets: sets, sources: sources)
     }
@@ -138,7 +140,7 @@ extension FamilyRIB {
         }
         let limit = prefixes.capacity
         func within(_ set: DirtySet) -> Bool { set.highest.map { Int($0) < limit } ?? true }
-        guard within(changed), within(waiting) else { throw refused }
+        guard within(changed) else { throw refused }
         for number in releasable where Int(number) >= limit { throw refused }
         for task in tasks {
             guard Int(task.source) < sources, task.offset <= UInt32(PathStore.pageSize),

@@ -255,19 +255,28 @@ public struct RIB: Sendable {
     /// Asks for the state of each next hop that came with attributes since the last call. Routes announced with one of
     /// them in between are decided now.
     public mutating func resolveNewNextHops(_ state: (IPAddress) -> NextHopState) {
-        guard shared.attributes.resolveNewNextHops(state) else { return }
-        v4.reconsiderWaiting(&shared)
-        v6.reconsiderWaiting(&shared)
+        guard hasNewNextHops else { return }
+        for number in shared.attributes.resolveNewNextHops(state) { decideAwaiting(number) }
+        v4.forgetAwaiting(shared)
+        v6.forgetAwaiting(shared)
     }
-    /// Whether `resolveNewNextHops` has anything to ask.
+    private mutating func decideAwaiting(_ number: UInt32) {
+        v4.decideAwaiting(number, &shared)
+        v6.decideAwaiting(number, &shared)
+    }
+    /// Whether `resolveNewNextHops` has anything to ask; policy that runs in `advertise` can bring new ones, too.
     public var hasNewNextHops: Bool { shared.attributes.nextHops.hasNew }
     /// Next hops in use, ascending: what the routing table manager is to watch.
     public var nextHops: [IPAddress] { shared.attributes.nextHops.addresses }
-    /// The way to a next hop changed. Routes behind it are decided again, in slices: one pass over all paths (about 3 ns
+    /// The way to a next hop changed, or became known. Routes behind it are decided again, in slices: one pass over all paths (about 3 ns
     /// each) serves all changes that came together.
     public mutating func setNextHop(_ address: IPAddress, _ state: NextHopState) {
         guard let number = shared.attributes.nextHops.find(address) else { return }
-        if shared.attributes.setNextHop(number, state) { touch(number) }
+        switch shared.attributes.setNextHop(number, state) {
+        case .nothing: break
+        case .awaiting: decideAwaiting(number)
+        case .all: touch(number)
+        }
     }
     private mutating func touch(_ number: UInt32) {
         v4.nextHopsChanged.insert(number)

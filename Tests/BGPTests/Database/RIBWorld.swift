@@ -124,6 +124,14 @@ struct RIBWorld {
         if random.chance(1, in: 10) { route.path.append(.init(type: 1, numbers: [ASNumber(300), ASNumber(301)])) }
         let hops = family == .ipv4Unicast ? Self.nextHops : Self.nextHops6
         route.nextHop = hops[random.number(in: 0...(hops.count - 1))]
+        if peer.isExternal, random.chance(1, in: 3) {
+            // The same attributes from two neighbours of one AS: only the source tells them apart.
+            route = RouteAttributes()
+            route.origin = .igp
+            route.path = [.init(type: 2, numbers: [peer.neighbor.remoteAS])]
+            route.nextHop = hops[0]
+            return route
+        }
         if random.chance(1, in: 2) { route.med = UInt32(random.number(in: 0...3)) }
         if !peer.isExternal { route.localPreference = UInt32(random.number(in: 0...2)) * 50 + 50 }
         if random.chance(1, in: 5) {
@@ -144,13 +152,24 @@ struct RIBWorld {
         guard let family = prefixes.first.map({ RouteFamily($0.family) }) else { return }
         let nlri = prefixes.flatMap { RIB.nlri($0) }
         let reachable = oracle.reachable
+        let answersLate = random.chance(1, in: 2)
         both { rib in
             let context = AttributeContext(UInt32(i % 3))
             let handle =
                 rib.attributes(forKey: octets.span.bytes, context: context)
                 ?? rib.insertAttributes(key: octets.span.bytes, context: context, canonical: octets.span.bytes)
-            rib.resolveNewNextHops { address in reachable[address].map { .reachable(metric: $0) } ?? .unreachable }
+            // As the session side does it: nobody knows at first, the answer comes when the record is done.
             rib.announce(nlri.span.bytes, family, from: PeerIndex(UInt16(i)), attributes: handle)
+            if !answersLate {
+                rib.resolveNewNextHops { address in reachable[address].map { .reachable(metric: $0) } ?? .unreachable }
+                return
+            }
+            var asked: [IPAddress] = []
+            rib.resolveNewNextHops { address in
+                asked.append(address)
+                return .unreachable
+            }
+            for address in asked { if let metric = reachable[address] { rib.setNextHop(address, .reachable(metric: metric)) } }
         }
     }
     mutating func withdraw(_ i: Int, _ prefix: IPPrefix) {
@@ -166,7 +185,11 @@ struct RIBWorld {
     mutating func advance(_ milliseconds: Int, limit: (Int) -> Int) {
         now = now + .milliseconds(milliseconds)
         let at = now
-        both { $0.advertise(at: at) }
+        let reachable = oracle.reachable
+        both { rib in
+            rib.advertise(at: at)
+            rib.resolveNewNextHops { address in reachable[address].map { .reachable(metric: $0) } ?? .unreachable }
+        }
         for i in oracle.peers.indices where oracle.peers[i].isUp {
             let limit = limit(i)
             if limit == 0 { continue }
