@@ -24,6 +24,7 @@ public actor Datastore {
     private nonisolated let controller: ControllerID
     private nonisolated let limits: DatastoreLimits
     private nonisolated let notify: @Sendable (Event) -> Void
+    private nonisolated let mirror: (@Sendable (DatastoreTransaction) -> Void)?
     private nonisolated let executor = DiskExecutor()
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -44,22 +45,27 @@ public actor Datastore {
     /// Opens the file, or goes on without it. Directories are not created.
     /// - Parameters:
     ///   - controller: whose events `log` takes.
+    ///   - mirror: gets events of this controller that are on disk now, for the twin's `apply`, on the datastore's thread.
+    ///     At most 256 of them at once. Debug events and the datastore's own stay here: a twin that refuses would otherwise
+    ///     answer each event with one more.
     ///   - notify: gets what an operator should know about the datastore itself, on its thread. May call `log`.
     public static func open(
         path: String, controller: ControllerID, limits: DatastoreLimits = DatastoreLimits(),
-        notify: @escaping @Sendable (Event) -> Void
+        mirror: (@Sendable (DatastoreTransaction) -> Void)? = nil, notify: @escaping @Sendable (Event) -> Void
     ) async -> Datastore {
-        let datastore = Datastore(path: path, controller: controller, limits: limits, notify: notify)
+        let datastore = Datastore(path: path, controller: controller, limits: limits, mirror: mirror, notify: notify)
         await datastore.begin()
         return datastore
     }
 
     private init(
-        path: String, controller: ControllerID, limits: DatastoreLimits, notify: @escaping @Sendable (Event) -> Void
+        path: String, controller: ControllerID, limits: DatastoreLimits,
+        mirror: (@Sendable (DatastoreTransaction) -> Void)?, notify: @escaping @Sendable (Event) -> Void
     ) {
         self.path = path
         self.controller = controller
         self.limits = limits
+        self.mirror = mirror
         self.notify = notify
         intake = Mutex(Intake(buffer: EventBuffer(nextNumber: 1, maximum: limits.waitingEvents)))
     }
@@ -125,7 +131,7 @@ public actor Datastore {
         }
     }
 
-    /// Writes the events that wait, and returns those that are on disk now, to be mirrored.
+    /// Writes the events that wait, and returns those that are on disk now.
     @discardableResult
     public func flush() -> [EventEntry] {
         let entries = intake.withLock { intake in
@@ -135,6 +141,7 @@ public actor Datastore {
         if entries.isEmpty { return [] }
         do throws(DatastoreFailure) {
             try write(.events(entries))
+            mirror(entries)
             return entries
         } catch {
             // `isFlushScheduled` stays set while the disk is away, so that events do not each try it again.
@@ -144,6 +151,14 @@ public actor Datastore {
             }
             fail(error)
             return []
+        }
+    }
+
+    private func mirror(_ entries: [EventEntry]) {
+        guard let mirror else { return }
+        let wanted = entries.filter { $0.event.severity > .debug && $0.event.component != "datastore" }
+        for start in stride(from: 0, to: wanted.count, by: 256) {
+            mirror(.events(Array(wanted[start..<min(start + 256, wanted.count)])))
         }
     }
 
@@ -309,16 +324,18 @@ public actor Datastore {
         return Array((stored + inMemory).suffix(max(0, query.limit)))
     }
 
-    /// What a twin that joins must be told, as transactions for its `apply`: epochs and configurations, oldest first, and
-    /// the last switchovers. Events it gets as they come.
+    /// What a twin that joins must be told, as transactions for its `apply`: epochs and configurations, oldest first, the
+    /// last switchovers and this controller's last events.
     /// - Parameters:
     ///   - revisions: so many of the newest.
     public func everything(revisions limit: Int = 20) -> [DatastoreTransaction] {
         let revisions = read([]) { file throws(DatastoreFailure) in try file.revisions(withContents: true, limit: limit) }
         let masterships = read([]) { file throws(DatastoreFailure) in try file.masterships(limit: 20) }
         let switchovers = read([]) { file throws(DatastoreFailure) in try file.switchovers(limit: 20) }
+        let selection = EventSelection(controller: controller, severity: .info, limit: 256)
+        let events = read([]) { file throws(DatastoreFailure) in try file.events(selection) }
         return masterships.reversed().map { .mastership($0) } + revisions.reversed().map { .configuration($0) }
-            + switchovers.reversed().map { .switchover($0) } + waiting
+            + switchovers.reversed().map { .switchover($0) } + (events.isEmpty ? [] : [.events(events)]) + waiting
     }
 }
 

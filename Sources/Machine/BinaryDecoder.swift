@@ -6,25 +6,61 @@ public struct BinaryDecoder: Sendable {
     /// - Throws: `DecodingError`: the octets are damaged, exceed `BinaryCodingLimits`, or describe no `T`.
     public func decode<T: Decodable>(_ type: T.Type, from bytes: [UInt8]) throws -> T {
         do {
-            return try BinaryValueDecoder(value: try BinaryParser.parse(bytes), codingPath: []).decode(type)
+            return try BinaryValueDecoder(value: try BinaryParser.parse(bytes), place: nil).decode(type)
         } catch let failure as BinaryParser.Failure {
             throw DecodingError.dataCorrupted(.init(codingPath: [], debugDescription: failure.reason))
         }
     }
 }
 
+/// Where a container stands. A path of keys is put together only for an error: decoding allocates once for each
+/// container and not for each value.
+private final class BinaryPlace {
+    let parent: BinaryPlace?
+    let key: any CodingKey
+    init(_ parent: BinaryPlace?, _ key: any CodingKey) {
+        self.parent = parent
+        self.key = key
+    }
+    static func path(_ place: BinaryPlace?) -> [any CodingKey] {
+        var path: [any CodingKey] = []
+        var next = place
+        while let place = next {
+            path.append(place.key)
+            next = place.parent
+        }
+        return path.reversed()
+    }
+}
+
 private struct BinaryValueDecoder: Decoder {
     let value: BinaryValue
-    let codingPath: [any CodingKey]
+    /// That of the container, and the key of the value in it.
+    let parent: BinaryPlace?
+    let key: (any CodingKey)?
+
+    init(value: BinaryValue, place: BinaryPlace?) {
+        self.value = value
+        parent = place
+        key = nil
+    }
+    init(value: BinaryValue, in parent: BinaryPlace?, at key: any CodingKey) {
+        self.value = value
+        self.parent = parent
+        self.key = key
+    }
+    /// As the parent of what is within.
+    var place: BinaryPlace? { key.map { BinaryPlace(parent, $0) } ?? parent }
+    var codingPath: [any CodingKey] { BinaryPlace.path(place) }
     var userInfo: [CodingUserInfoKey: Any] { [:] }
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
         guard case .record(let fields) = value else { throw mismatch("a record") }
-        return KeyedDecodingContainer(BinaryKeyedDecoding(fields: BinaryFields(fields), codingPath: codingPath))
+        return KeyedDecodingContainer(BinaryKeyedDecoding(fields: BinaryFields(fields), place: place))
     }
     func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
         guard case .list(let list) = value else { throw mismatch("a list") }
-        return BinaryUnkeyedDecoding(list: list, codingPath: codingPath)
+        return BinaryUnkeyedDecoding(list: list, place: place)
     }
     func singleValueContainer() -> any SingleValueDecodingContainer {
         BinarySingleDecoding(decoder: self)
@@ -88,7 +124,8 @@ private final class BinaryFields {
 
 private struct BinaryKeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtocol {
     let fields: BinaryFields
-    let codingPath: [any CodingKey]
+    let place: BinaryPlace?
+    var codingPath: [any CodingKey] { BinaryPlace.path(place) }
 
     var allKeys: [Key] { fields.fields.compactMap { Key(stringValue: $0.name) } }
     func contains(_ key: Key) -> Bool { fields.fields.contains { $0.name == key.stringValue } }
@@ -98,13 +135,13 @@ private struct BinaryKeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtoc
             throw DecodingError.keyNotFound(key, .init(
                 codingPath: codingPath, debugDescription: "there is no field \(key.stringValue)"))
         }
-        return BinaryValueDecoder(value: value, codingPath: codingPath + [key])
+        return BinaryValueDecoder(value: value, in: place, at: key)
     }
     /// `nil` for a field that is absent or holds nothing.
     private func present(_ key: Key) -> BinaryValueDecoder? {
         guard let value = fields.value(key.stringValue) else { return nil }
         if case .null = value { return nil }
-        return BinaryValueDecoder(value: value, codingPath: codingPath + [key])
+        return BinaryValueDecoder(value: value, in: place, at: key)
     }
 
     func decodeNil(forKey key: Key) throws -> Bool { try decoder(key).isNull }
@@ -138,30 +175,32 @@ private struct BinaryKeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtoc
         guard let value = fields.value("super") else {
             throw DecodingError.dataCorrupted(.init(codingPath: codingPath, debugDescription: "there is no field super"))
         }
-        return BinaryValueDecoder(value: value, codingPath: codingPath)
+        return BinaryValueDecoder(value: value, place: place)
     }
     func superDecoder(forKey key: Key) throws -> any Decoder { try decoder(key) }
 }
 
 private struct BinaryUnkeyedDecoding: UnkeyedDecodingContainer {
     let list: [BinaryValue]
-    let codingPath: [any CodingKey]
+    let place: BinaryPlace?
     private(set) var currentIndex = 0
 
-    init(list: [BinaryValue], codingPath: [any CodingKey]) {
+    init(list: [BinaryValue], place: BinaryPlace?) {
         self.list = list
-        self.codingPath = codingPath
+        self.place = place
     }
+    var codingPath: [any CodingKey] { BinaryPlace.path(place) }
     var count: Int? { list.count }
     var isAtEnd: Bool { currentIndex >= list.count }
 
     /// The next element. It counts as read only when it was decoded, as `UnkeyedDecodingContainer` demands.
     private mutating func next<T>(_ read: (BinaryValueDecoder) throws -> T) throws -> T {
-        let path = codingPath + [BinaryIndexKey(currentIndex)]
+        let key = BinaryIndexKey(currentIndex)
         guard !isAtEnd else {
-            throw DecodingError.valueNotFound(T.self, .init(codingPath: path, debugDescription: "the list ends here"))
+            throw DecodingError.valueNotFound(
+                T.self, .init(codingPath: codingPath + [key], debugDescription: "the list ends here"))
         }
-        let result = try read(BinaryValueDecoder(value: list[currentIndex], codingPath: path))
+        let result = try read(BinaryValueDecoder(value: list[currentIndex], in: place, at: key))
         currentIndex += 1
         return result
     }

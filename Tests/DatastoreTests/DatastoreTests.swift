@@ -163,6 +163,23 @@ let switchover = SwitchoverEntry(
         }
     }
 
+    @Test func `events that are on disk are offered to the twin, but not the datastore's own`() async throws {
+        let bench = try Bench()
+        let offered = Mutex<[[String]]>([])
+        let store = await Datastore.open(path: bench.path, controller: .a, limits: Bench.limits) { transaction in
+            if case .events(let entries) = transaction { offered.withLock { $0.append(entries.map(\.event.message)) } }
+        } notify: { _ in
+        }
+        for (i, event) in [
+            Event(.debug, "bgp", "small"), Event(.info, "bgp", "one"), Event(.alarm, "datastore", "own"), Event(.alarm, "rcm", "two"),
+        ].enumerated() { store.log(event, at: at(Int64(i))) }
+        await store.flush()
+        #expect(offered.withLock { $0.joined().sorted() } == ["one", "two"])
+        for i in 0..<600 { store.log(Event(.info, "x", "\(i)"), at: at(Int64(i))) }
+        await store.flush()
+        #expect(offered.withLock { $0.allSatisfy { $0.count <= 256 } && $0.joined().count == 602 })
+    }
+
     // MARK: trouble
 
     @Test func `a damaged file is moved aside with an alarm, and a new one begun`() async throws {
