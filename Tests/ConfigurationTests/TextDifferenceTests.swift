@@ -22,6 +22,17 @@ import Testing
         #expect(!lines.contains { $0.contains("from-customer:") })
     }
 
+    @Test func `what is added to a list is shown as one piece, however alike its neighbours are`() {
+        let old = "neighbors:\n  - address: 1\n    import: all\n    export: all\n"
+        let new = old + "  - address: 2\n    import: all\n    export: all\n"
+        #expect(TextDifference.lines(from: old, to: new) == [
+            "  neighbors:", "  …", "+   - address: 2", "+     import: all", "+     export: all",
+        ])
+        #expect(TextDifference.lines(from: new, to: old) == [
+            "  neighbors:", "  …", "-   - address: 2", "-     import: all", "-     export: all",
+        ])
+    }
+
     @Test func `very different and very long texts are compared without end`() {
         let old = (0..<20_000).map { "a\($0)" }.joined(separator: "\n")
         let new = (0..<20_000).map { "b\($0)" }.joined(separator: "\n")
