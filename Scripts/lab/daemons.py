@@ -10,11 +10,12 @@ import calendar
 import json
 import os
 import re
+import shutil
 import time
 from dataclasses import dataclass
 from typing import Optional
 
-from .processes import LabError, Process, on_exit, run, say
+from .processes import LabError, Process, run, wait_until
 
 
 @dataclass
@@ -100,6 +101,17 @@ class Daemon:
 
 class FRR(Daemon):
     make = "FRR"
+    zebra = None
+
+    def start(self):
+        if self.zebra:
+            self.zebra.stop()
+        super().start()
+
+    def stop(self):
+        super().stop()
+        if self.zebra:
+            self.zebra.stop()
 
     def prepare(self):
         lines = ["frr defaults traditional", "hostname frr", "log file " + self.path("bgpd.log"),
@@ -122,10 +134,20 @@ class FRR(Daemon):
                           f"  neighbor {n.address} soft-reconfiguration inbound"][:1]
             lines.append(" exit-address-family")
         config = self.write("bgpd.conf", "\n".join(lines) + "\n", 0o640)
-        # Alone (no zebra, no kernel): sessions and their tables are all that matters here. As root, since the
-        # daemon's own user could not write below the lab's folder.
-        return ["/usr/lib/frr/bgpd", "-f", config, "-Z", "-n", "-S", "-P", "0", "-i", self.path("bgpd.pid"),
-                "--vty_socket", self.folder, "-l", self.address4, "-l", self.address6,
+        # Both daemons run as Debian's user frr and write their sockets and logs here.
+        shutil.chown(self.folder, "frr", "frr")
+        for name in os.listdir(self.folder):
+            shutil.chown(self.path(name), "frr", "frr")
+        self.zebra = Process(["/usr/lib/frr/zebra", "-f", self.write("zebra.conf", "hostname frr\n"), "-P", "0",
+                              "-i", self.path("zebra.pid"), "-z", self.path("zserv.sock"), "--vty_socket", self.folder],
+                             namespace=self.namespace, log=self.path("zebra.log"))
+        wait_until(lambda: os.path.exists(self.path("zserv.sock")) or not self.zebra.alive, 20, "zebra", interval=0.02)
+        if not self.zebra.alive:
+            raise LabError(f"zebra has ended: {self.zebra.tail()}")
+        # Without zebra it would know no interfaces and refuse next hops with a link-local address (RFC 2545 §3);
+        # but no route goes to the kernel (-n).
+        return ["/usr/lib/frr/bgpd", "-f", config, "-n", "-P", "0", "-i", self.path("bgpd.pid"),
+                "-z", self.path("zserv.sock"), "--vty_socket", self.folder, "-l", self.address4, "-l", self.address6,
                 "--log", "file:" + self.path("bgpd.log")]
 
     def query(self):

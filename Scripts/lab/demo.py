@@ -206,8 +206,14 @@ class Session:
 def demo(words, program="demo"):
     options = _arguments(program, words)
     session = Session(options)
-    session.prepare()
-    session.run_failures()
+    try:
+        session.prepare()
+        session.run_failures()
+    except LabError as error:
+        if options.keep:
+            print(f"\n{program}: {error}", file=sys.stderr)
+            _keep(session)
+        raise
     if session.outcomes:
         session.print_peers()
     if not options.no_control:
