@@ -14,6 +14,9 @@ private struct Endpoint {
     var committed: UInt64 = 0
     /// How long a record needs to be committed.
     var commitDelay = Duration.zero
+    /// How long the engine needs for a record, if the stack is told of it at all.
+    var applyDelay: Duration?
+    var applying: [(index: UInt64, at: Instant)] = []
     /// What the engine of this end knows: kept from records, so that it is what an image is made of.
     var image = LineCardImage()
     var transport: LineCardImage.Connection?
@@ -66,7 +69,9 @@ private struct Pair {
     /// Octets that an end has been told are acknowledged; never beyond what the other's committed log holds.
     var problems: [String] = []
 
-    init(seed: UInt64, loss: Int, jitter: Int, sack: Bool = true, commitDelay: Duration = .zero) {
+    init(seed: UInt64, loss: Int, jitter: Int, commitDelay: Duration = .zero, applyDelay: Duration? = nil,
+        receiveBuffer: Int? = nil
+    ) {
         random = RandomNumbers(seed: seed)
         self.loss = loss
         self.jitter = jitter
@@ -74,10 +79,12 @@ private struct Pair {
         configuration.headroom = 0
         // One end may finish long before the other.
         configuration.finWaitTimeout = .seconds(3600)
+        if let receiveBuffer { configuration.receiveBuffer = receiveBuffer }
         let addresses = [IPAddress("10.0.0.1")!, IPAddress("10.0.0.2")!]
         ends = addresses.map { Endpoint(stack: TCPStack(configuration: configuration), address: $0) }
         for i in 0..<2 {
             ends[i].commitDelay = commitDelay
+            ends[i].applyDelay = applyDelay
             ends[i].image.sequenceSecret = seed &+ UInt64(i)
             ends[i].image.interfaces = [
                 InterfaceConfiguration(name: "lan", virtualMAC: MACAddress(raw: 2), mtu: 1500, addresses: [])
@@ -126,6 +133,10 @@ private struct Pair {
                 var more: [TCPEffect] = []
                 ends[i].stack.handle(.logged(LogIndex(index)), at: now, into: &more)
                 ends[i].uncommitted.append((index, body))
+                if let delay = ends[i].applyDelay {
+                    let last = ends[i].applying.last?.at ?? now
+                    ends[i].applying.append((index, max(last, now) + delay))
+                }
                 if ends[i].commitDelay == .zero {
                     commit(i, upTo: index)
                 } else {
@@ -178,6 +189,7 @@ private struct Pair {
         for end in ends {
             if let d = end.stack.nextDeadline, d < next { next = d }
             if let p = end.pending.first, p.at < next { next = p.at }
+            if let a = end.applying.first, a.at < next { next = a.at }
         }
         guard next <= limit else { return false }
         now = max(now, next)
@@ -187,6 +199,10 @@ private struct Pair {
                 ends[i].pending.removeFirst()
                 commit(i, upTo: p.index)
                 isCommitted = true
+            }
+            while let a = ends[i].applying.first, a.at <= now {
+                ends[i].applying.removeFirst()
+                give(i, .applied(LogIndex(a.index)))
             }
             if isCommitted { endOfBatch(i) }
             if let d = ends[i].stack.nextDeadline, d <= now { give(i, .time) }
@@ -223,6 +239,7 @@ private struct Pair {
         var image = ends[i].image
         if let transport = ends[i].transport { image.connections = [transport] }
         ends[i].pending = []
+        ends[i].applying = []
         ends[i].uncommitted = []
         // Frames that left already are on the wire; those of the same instant may or may not be.
         ends[i].stack = TCPStack(configuration: ends[i].stack.configuration)
@@ -233,9 +250,12 @@ private struct Pair {
 @Suite struct LossyWireTests {
     /// Both ends send, at random moments, what the seed says; then both finish, and everything must have arrived and ended.
     private func run(
-        seed: UInt64, loss: Int, jitter: Int, commitDelay: Duration = .zero, takeovers: Int = 0, octets: Int = 80_000
+        seed: UInt64, loss: Int, jitter: Int, commitDelay: Duration = .zero, takeovers: Int = 0, octets: Int = 80_000,
+        applyDelay: Duration? = nil, receiveBuffer: Int? = nil
     ) {
-        var pair = Pair(seed: seed, loss: loss, jitter: jitter, commitDelay: commitDelay)
+        var pair = Pair(
+            seed: seed, loss: loss, jitter: jitter, commitDelay: commitDelay, applyDelay: applyDelay,
+            receiveBuffer: receiveBuffer)
         var random = RandomNumbers(seed: seed ^ 0xabcdef)
         var steps = 0
         // A connect that is lost is the engine's to repeat; here the SYN is simply sent again.
@@ -304,6 +324,14 @@ private struct Pair {
     func `streams arrive whole when commits come late, and no acknowledgement passes a commit`(_ seed: UInt64) {
         run(
             seed: seed, loss: Int(seed % 6), jitter: 50_000, commitDelay: .microseconds(Int(50 + 400 * (seed % 7))))
+    }
+
+    @Test(arguments: 0..<24)
+    func `a slow engine and a small buffer throttle the peer and lose nothing`(_ seed: UInt64) {
+        run(
+            seed: seed, loss: Int(seed % 4), jitter: 20_000, commitDelay: .microseconds(Int(200 * (seed % 3))),
+            octets: 60_000, applyDelay: .microseconds(Int(100 + 1000 * (seed % 5))),
+            receiveBuffer: 4096 + 1024 * Int(seed % 16))
     }
 
     @Test(arguments: 0..<50)
