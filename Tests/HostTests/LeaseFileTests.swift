@@ -46,6 +46,15 @@ final class TemporaryFile {
         #expect(b.answer(.acquire(atLeast: .zero), at: at(2)) == .granted(Epoch(2), leaseUntil: at(52), mayResume: true))
     }
 
+    @Test func `While the kernel is still burying the holder, its twin is told to ask again soon`() throws {
+        let a = try open(.a), b = try open(.b)
+        _ = a.answer(.acquire(atLeast: .zero), at: at(0))
+        b.isTwinSaidDead = true
+        #expect(b.answer(.acquire(atLeast: .zero), at: at(10))
+            == .denied(holder: .a, Epoch(1), retryAt: at(10) + .microseconds(200)))
+        #expect(a.maySpeak(at: at(10)))
+    }
+
     @Test func `The kernel drops the lock of a process that is killed`() throws {
         let b = try open(.b)
         var ends: [Int32] = [0, 0]

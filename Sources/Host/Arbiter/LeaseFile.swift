@@ -74,14 +74,18 @@ public final class LeaseFile {
     /// The epoch under which we believe to hold mastership, 0 for none.
     private var ownEpoch = Epoch.zero
     private var ownLeaseEnd = Instant.zero
+    /// The channel's end says that the twin's process is gone, though the kernel may take a moment to drop its lock.
+    public var isTwinSaidDead = false
+    private static let deathPoll = Duration.microseconds(200)
 
     /// Opens or creates the file and takes the lock that says that this controller lives.
     public init(path: String, controller: ControllerID, lease: Duration) throws {
         self.path = path
         self.controller = controller
         self.lease = lease
-        let fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard fd >= 0 else { throw Failure(description: "\(path): \(SystemError("open"))") }
+        let low = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard low >= 0 else { throw Failure(description: "\(path): \(SystemError("open"))") }
+        let fd = Sockets.raise(low, above: Sockets.leaseFloor)
         do {
             let lock = chost_lock(fd, off_t(controller.rawValue))
             guard lock == 0 else {
@@ -92,9 +96,13 @@ public final class LeaseFile {
             guard ftruncate(fd, off_t(Self.size)) == 0 else {
                 throw Failure(description: "\(path): \(SystemError("ftruncate"))")
             }
-            guard let memory = mmap(nil, Self.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), memory != MAP_FAILED else {
-                throw Failure(description: "\(path): \(SystemError("mmap"))")
-            }
+            // Opened once more: a mapping holds its open file, and with it the lock, until the memory is torn down, which
+            // takes its time; our death must be seen before that.
+            let mapped = open(path, O_RDWR | O_CLOEXEC)
+            guard mapped >= 0 else { throw Failure(description: "\(path): \(SystemError("open"))") }
+            defer { close(mapped) }
+            guard let memory = mmap(nil, Self.size, PROT_READ | PROT_WRITE, MAP_SHARED, mapped, 0), memory != MAP_FAILED
+            else { throw Failure(description: "\(path): \(SystemError("mmap"))") }
             words = unsafe memory.bindMemory(to: UInt64.self, capacity: Self.size / 8)
         } catch {
             close(fd)
@@ -167,7 +175,10 @@ public final class LeaseFile {
             if state.holder == twin || (state.holder == nil && state.reserved == twin), isTwinAlive {
                 // A reservation is as long as the lease that the releaser wrote into its slot, which is ours.
                 let end = leaseEnd(of: state.holder ?? controller) + Self.margin
-                if now <= end { return .denied(holder: state.holder, state.epoch, retryAt: end) }
+                if now <= end {
+                    let retryAt = isTwinSaidDead ? min(end, now + Self.deathPoll) : end
+                    return .denied(holder: state.holder, state.epoch, retryAt: retryAt)
+                }
             }
             let mayResume = state[isCurrent: controller]
             var won = state

@@ -12,8 +12,19 @@ enum Sockets {
         let kind = Int32(type.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let fd = socket(family, kind, 0)
         guard fd >= 0 else { throw SystemError("socket") }
-        return fd
+        return raise(fd)
     }
+
+    /// Gives the descriptor a high number, closing the low one. Linux releases a dead process's files from the highest
+    /// number down, and some of them (packet sockets, eventfds in use) take milliseconds; what tells the twin of our death
+    /// must not wait behind those. The lease file lies above the sockets: mastership is free when the twin hears of it.
+    static func raise(_ fd: Int32, above floor: Int32 = 256) -> Int32 {
+        let high = fcntl(fd, F_DUPFD_CLOEXEC, floor)
+        guard high >= 0 else { return fd }
+        close(fd)
+        return high
+    }
+    static let leaseFloor: Int32 = 512
 
     static func set(_ fd: Int32, _ level: Int32, _ option: Int32, _ value: Int32) throws {
         var value = value
@@ -37,13 +48,12 @@ enum Sockets {
     static func accept(_ fd: Int32) -> (Int32, IPAddress?)? {
         var storage = sockaddr_storage()
         var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        let accepted = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+        let accepted: Int32 = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe Glibc.accept(fd, $0, &size) }
         }
         guard accepted >= 0 else { return nil }
         _ = fcntl(accepted, F_SETFL, O_NONBLOCK)
-        _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
-        return (accepted, address(in: storage))
+        return (raise(accepted), address(in: storage))
     }
 
     private static func address(in storage: sockaddr_storage) -> IPAddress? {

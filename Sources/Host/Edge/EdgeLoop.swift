@@ -248,10 +248,12 @@ final class EdgeLoop {
             switch happening {
             case .opened:
                 report(.channel(isOpen: true))
+                leaseFile?.isTwinSaidDead = false
                 controller.handle(.channelOpened, at: now, into: &outputs)
             case .received(let bytes): controller.handle(.channelReceived(bytes), at: now, into: &outputs)
             case .closed(let reason, let isProcessDead):
                 report(.channel(isOpen: false))
+                leaseFile?.isTwinSaidDead = isProcessDead
                 controller.handle(.channelClosed(reason: reason, isProcessDead: isProcessDead), at: now, into: &outputs)
             case .event(let event): report(.event(event))
             }
@@ -274,7 +276,7 @@ final class EdgeLoop {
             }
             channel?.close(now: chost_now())
         case .prepareGasp(let message):
-            if gaspFD >= 0 { Gasp.prepare(fd: gaspFD, message: message, indexOffset: 16) }
+            if gaspFD >= 0 { Gasp.prepare(fd: gaspFD, message: message, indexOffset: DyingGasp.indexOffset) }
         case .sendGasp(let message):
             guard gaspFD >= 0 else { break }
             for _ in 0..<2 { _ = send(gaspFD, message, message.count, Int32(MSG_DONTWAIT)) }
