@@ -71,20 +71,21 @@ import Testing
                 .init(
                     address: "198.18.0.11", remoteAS: 65001, description: "frr", state: "Established",
                     stateAge: TimeSpan(.seconds(61)), messagesReceived: 5, messagesSent: 6, families: [family]),
-                .init(address: "198.18.0.12", remoteAS: 4_200_000_000, state: "Idle", reason: "shutdown", stateAge: TimeSpan(.zero)),
+                .init(address: "198.18.0.12", remoteAS: 4_200_000_000, state: "Idle", reason: "shutdown", stateAge: nil),
             ])
         #expect(view.lines == [
             "BGP router identifier 198.18.0.1, local AS 65000", "  ipv4-unicast: 10 prefixes, 12 paths",
             "  3 attribute sets, 2 KiB of tables", "",
             "Neighbor             AS  MsgRcvd  MsgSent  OutQ   Up/Down  State            PfxRcd  PfxAcc  PfxSnt  Description",
             "198.18.0.11       65001        5        6     0  00:01:01  Established          10       9       7  frr",
-            "198.18.0.12  4200000000        0        0     0  00:00:00  Idle (shutdown)       -       -       -", "",
+            "198.18.0.12  4200000000        0        0     0     never  Idle (shutdown)       -       -       -", "",
             "2 neighbors, 1 established",
         ])
         let detail = BGPNeighborView(
             summary: view.neighbors[0], kind: "external", holdTime: 9, keepaliveInterval: 3, configuredHoldTime: 90,
             importPolicies: ["accept-all"], exportIsMissing: true
         ).lines
+        #expect(detail.contains("  state Established, up 00:01:01"))
         #expect(detail.contains("  hold time 9 s, keepalive 3 s (configured hold time 90 s)"))
         #expect(detail.contains("  export policy none: no route passes without one (RFC 8212)"))
     }

@@ -13,12 +13,13 @@ extension BGPSummaryView {
         ])
         for neighbor in neighbors {
             let isUp = neighbor.state == "Established"
-            func sum(_ value: (BGPFamilyView) -> UInt64) -> String {
-                isUp ? "\(neighbor.families.filter(\.isNegotiated).reduce(0) { $0 &+ value($1) })" : "-"
+            func sum(_ value: (BGPFamilyView) -> UInt64?) -> String {
+                let counts = neighbor.families.filter(\.isNegotiated).map(value)
+                return isUp && !counts.contains(nil) ? "\(counts.reduce(0) { $0 &+ ($1 ?? 0) })" : "-"
             }
             table.append([
                 neighbor.address, "\(neighbor.remoteAS)", "\(neighbor.messagesReceived)", "\(neighbor.messagesSent)",
-                "\(neighbor.queued)", Words.upTime(neighbor.stateAge),
+                "\(neighbor.queued)", neighbor.stateAge.map(Words.upTime) ?? "never",
                 neighbor.state + (neighbor.reason.map { " (\($0))" } ?? ""), sum(\.received), sum(\.accepted),
                 sum(\.advertised), neighbor.description,
             ])
@@ -42,7 +43,8 @@ extension BGPNeighborView {
                 + (summary.description.isEmpty ? "" : ", \"\(summary.description)\"")
         ]
         func add(_ text: String) { lines.append("  " + text) }
-        add("state \(summary.state) for \(Words.upTime(summary.stateAge))\(summary.reason.map { " (\($0))" } ?? "")")
+        let age = summary.stateAge.map { (summary.state == "Established" ? ", up " : ", down ") + Words.upTime($0) } ?? ", never up"
+        add("state \(summary.state)\(age)\(summary.reason.map { " (\($0))" } ?? "")")
         if isShutdown { add("administratively shut down") }
         if let routerID { add("router identifier \(routerID)") }
         if let localAddress {
@@ -93,8 +95,9 @@ extension BGPNeighborView {
             ])
             for family in summary.families {
                 table.append([
-                    family.family, family.isNegotiated ? "yes" : "no", "\(family.received)", "\(family.accepted)",
-                    "\(family.best)", "\(family.advertised)", family.maximumPrefixes == 0 ? "-" : "\(family.maximumPrefixes)",
+                    family.family, family.isNegotiated ? "yes" : "no", "\(family.received)",
+                    family.accepted.map { "\($0)" } ?? "-",
+                    family.best.map { "\($0)" } ?? "-", "\(family.advertised)", family.maximumPrefixes == 0 ? "-" : "\(family.maximumPrefixes)",
                 ])
             }
             lines += table.lines.map { "    " + $0 }

@@ -8,17 +8,17 @@ public struct BGPFamilyView: Hashable, Sendable, Codable {
     public var isNegotiated: Bool
     /// Prefixes received, before policy.
     public var received: UInt64
-    /// Of these, prefixes that policy let through.
-    public var accepted: UInt64
-    /// Of these, the best of their prefix.
-    public var best: UInt64
+    /// Of these, prefixes that policy let through; absent if they were not counted.
+    public var accepted: UInt64?
+    /// Of these, the best of their prefix; absent if they were not counted.
+    public var best: UInt64?
     /// Prefixes sent.
     public var advertised: UInt64
     /// 0 is no limit.
     public var maximumPrefixes: UInt32
 
     public init(
-        family: String, isNegotiated: Bool, received: UInt64 = 0, accepted: UInt64 = 0, best: UInt64 = 0,
+        family: String, isNegotiated: Bool, received: UInt64 = 0, accepted: UInt64? = nil, best: UInt64? = nil,
         advertised: UInt64 = 0, maximumPrefixes: UInt32 = 0
     ) {
         self.family = family
@@ -41,8 +41,9 @@ public struct BGPSummaryView: Hashable, Sendable, Codable {
         public var state: String
         /// Why it is not up, if that is known: `shutdown`, `max-prefix`, the last error.
         public var reason: String?
-        /// How long it is in that state; router time, so it goes on through a switchover.
-        public var stateAge: TimeSpan
+        /// How long the session is up, or how long ago it went down; absent if it never was up. Router time: it goes on
+        /// through a switchover.
+        public var stateAge: TimeSpan?
         public var messagesReceived: UInt64
         public var messagesSent: UInt64
         /// Messages that wait to be sent.
@@ -51,7 +52,7 @@ public struct BGPSummaryView: Hashable, Sendable, Codable {
 
         public init(
             address: String, remoteAS: UInt32, description: String = "", state: String, reason: String? = nil,
-            stateAge: TimeSpan, messagesReceived: UInt64 = 0, messagesSent: UInt64 = 0, queued: UInt64 = 0,
+            stateAge: TimeSpan?, messagesReceived: UInt64 = 0, messagesSent: UInt64 = 0, queued: UInt64 = 0,
             families: [BGPFamilyView] = []
         ) {
             self.address = address
