@@ -193,7 +193,7 @@ extension Simulation {
             perform(.healPort(port))
             perform(.weather(port: port, loss: 0, duplication: 0, reordering: 0))
         }
-        for station in stations.indices where stations[station].speaker.mayBeLost {
+        for station in stations.indices where stations[station].speaker.hasMentioned {
             speak(station) { $0.takeBack(RandomWeather.poison) }
         }
     }

@@ -82,6 +82,7 @@ extension Simulation {
         case .healChannel:
             guard wire.isCut else { return }
             wire.isCut = false
+            wire.close()
             // What was under way when it was cut is lost, so the transport cannot go on in order.
             closeChannel(by: nil, isProcessDead: false)
         case .cutPort(let port, let inward, let outward): bridge.cut(port: port, inward: inward, outward: outward)
@@ -104,7 +105,7 @@ extension Simulation {
         node.restart(controllerConfiguration(id), seed: random.next())
         note("\(id) starts")
         give(.start(failedTests: []), to: node)
-        openChannel()
+        if wire.state == .down || wire.state == .opening { openChannel() }
     }
 
     /// The process ends: its descriptors close, and the twin is told by the kernel.
@@ -113,7 +114,6 @@ extension Simulation {
         node.life = .dead
         node.fuse = nil
         node.incarnation += 1
-        arbiter.processDied(node.id)
         closeChannel(by: node.id, isProcessDead: true)
     }
 
@@ -146,21 +146,33 @@ extension Simulation {
         queue.schedule(.gasp(to: id.other, bytes), at: now + .microseconds(random.number(in: 20...150)))
     }
 
-    /// Tears the transport down; a new one is tried after a moment.
+    /// Tears the transport down; a new one is tried after a moment. With a closer, what it had sent still arrives.
     func closeChannel(by closer: ControllerID?, isProcessDead: Bool) {
-        let wasUp = wire.state == .up
-        wire.close()
-        if wasUp {
-            for id in ControllerID.allCases where id != closer && node(id).life != .dead && !wire.isCut {
-                queue.schedule(
-                    .channelClosed(to: id, incarnation: node(id).incarnation, isProcessDead: isProcessDead),
-                    at: now + .microseconds(random.number(in: 20...100)))
-            }
+        guard wire.state == .up, !wire.isCut else {
+            if case .closing(let other) = wire.state, other == closer { return }
+            wire.close()
+            openChannel()
+            return
         }
-        openChannel()
+        var last = now + .microseconds(20)
+        for id in ControllerID.allCases where id != closer && node(id).life != .dead {
+            let time =
+                closer == nil
+                ? now + .microseconds(random.number(in: 20...100)) : wire.arrivalTime(towards: id, at: now, random: &random)
+            queue.schedule(
+                .channelClosed(to: id, incarnation: node(id).incarnation, isProcessDead: isProcessDead), at: time)
+            last = max(last, time)
+        }
+        if let closer {
+            wire.beginClosing(by: closer)
+            queue.schedule(.channelGone(generation: wire.generation), at: last)
+        } else {
+            wire.close()
+            openChannel()
+        }
     }
 
-    private func openChannel() {
+    func openChannel() {
         guard !options.isSingle else { return }
         wire.beginOpening()
         tryOpening(generation: wire.generation)

@@ -18,6 +18,7 @@ public final class Simulation {
         case channelOctets(to: ControllerID, generation: Int, [UInt8])
         case channelOpened(generation: Int)
         case channelClosed(to: ControllerID, incarnation: Int, isProcessDead: Bool)
+        case channelGone(generation: Int)
         case gasp(to: ControllerID, [UInt8])
         case arbiterAnswer(to: ControllerID, incarnation: Int, ArbiterAnswer)
         case engineDone(ControllerID, incarnation: Int, EngineWork)
@@ -129,7 +130,7 @@ public final class Simulation {
                 give(frame: frame, to: nodes[port])
             }
         case .channelOctets(let id, let generation, let octets):
-            if generation == wire.generation { give(.channelReceived(octets), to: node(id)) }
+            if wire.delivers(generation: generation, to: id) { give(.channelReceived(octets), to: node(id)) }
         case .channelOpened(let generation):
             guard generation == wire.generation, wire.state == .opening else { return }
             wire.finishOpening()
@@ -137,6 +138,10 @@ public final class Simulation {
         case .channelClosed(let id, let incarnation, let isProcessDead):
             guard node(id).incarnation == incarnation else { return }
             give(.channelClosed(reason: "the transport closed", isProcessDead: isProcessDead), to: node(id))
+        case .channelGone(let generation):
+            guard generation == wire.generation else { return }
+            wire.close()
+            openChannel()
         case .gasp(let id, let bytes):
             give(.dyingGasp(bytes), to: node(id))
         case .arbiterAnswer(let id, let incarnation, let answer):
@@ -248,10 +253,11 @@ public final class Simulation {
             case .sendGasp(let bytes):
                 sendGasp(bytes, from: node.id)
             case .arbiter(let request):
-                note("\(node.id) asks the arbiter: \(request)")
                 let time = now + .microseconds(random.number(in: 5...40))
-                let answer = arbiter.answer(request, from: node, at: now)
-                note("\(node.id) is answered: \(answer)")
+                let answer = arbiter.answer(
+                    request, from: node, isTwinDead: self.node(node.id.other).life == .dead, at: now)
+                // Renewals are every heartbeat's; a trace of them alone would hide the rest.
+                if case .renewed = answer {} else { note("\(node.id) asks the arbiter \(request): \(answer)") }
                 queue.schedule(.arbiterAnswer(to: node.id, incarnation: incarnation, answer), at: time)
             case .engine(let work):
                 node.enqueue(work)

@@ -9,7 +9,8 @@ struct AcknowledgementChecker {
     private(set) var comparisons = 0
 
     mutating func engine(_ report: EngineReport, of node: ControllerNode, in simulation: Simulation) {
-        guard case .image(let image) = report else { return }
+        // A standby asks for an image, too, to know the interfaces; only who has mastership will speak from it.
+        guard case .image(let image) = report, node.lease.until > node.clock(simulation.now) else { return }
         for station in simulation.stations {
             for theirs in station.lineCard.status.connections {
                 guard let ours = image.connections.first(where: { Self.isSame($0.identity.tuple, theirs.tuple) }) else {

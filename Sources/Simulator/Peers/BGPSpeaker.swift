@@ -31,6 +31,7 @@ struct BGPSpeaker {
     private(set) var updatesReceived = 0
     /// A session that may be lost without a complaint: the one that a poisonous record belongs to.
     private(set) var mayBeLost = false
+    private(set) var hasMentioned = false
     private var nextKeepalive: Instant?
     private var lastHeard = Instant.zero
     static let holdSeconds: Int64 = 90
@@ -65,6 +66,7 @@ struct BGPSpeaker {
         state = .idle
         nextKeepalive = nil
         learnt.removeAll()
+        hasMentioned = false
         input = []
     }
 
@@ -143,12 +145,15 @@ struct BGPSpeaker {
     }
 
     /// Says a prefix once, without keeping it: it does not come again with the next session.
-    mutating func mention(_ prefix: UInt64) -> [UInt8] { state == .established ? announcement(prefix, []) : [] }
+    mutating func mention(_ prefix: UInt64) -> [UInt8] {
+        hasMentioned = true
+        return state == .established ? announcement(prefix, []) : []
+    }
 
     /// Takes back what was mentioned, if the session outlived it after all. Withdrawing what is not there is allowed.
     mutating func takeBack(_ prefix: UInt64) -> [UInt8] {
-        guard mayBeLost, state == .established else { return [] }
-        mayBeLost = false
+        guard hasMentioned, state == .established else { return [] }
+        hasMentioned = false
         let nlri = Self.nlri(prefix)
         return message(2, [0, UInt8(nlri.count)] + nlri + [0, 0])
     }

@@ -8,6 +8,8 @@ struct ReplicationWire {
         /// Connecting; both ends learn at this moment that it is up.
         case opening
         case up
+        /// This end is closed, or its process dead; what it had sent still arrives, as a kernel has it, and then the end.
+        case closing(by: ControllerID)
     }
     private(set) var state = State.down
     /// Counts connections, so that what is under way on an old one is not delivered on a new one.
@@ -25,6 +27,16 @@ struct ReplicationWire {
         arrival = [.zero, .zero]
     }
     mutating func finishOpening() { state = .up }
+    mutating func beginClosing(by id: ControllerID) { state = .closing(by: id) }
+
+    func delivers(generation: Int, to id: ControllerID) -> Bool {
+        guard generation == self.generation, !isCut else { return false }
+        switch state {
+        case .up: return true
+        case .closing(let closer): return id != closer
+        case .down, .opening: return false
+        }
+    }
     mutating func close() {
         state = .down
         generation += 1
