@@ -49,6 +49,7 @@ extension Controller {
         }
         let wasOpen = channel == .open
         channel = .closed
+        gaspUntil = nil
         channelBuffer = ByteWriter()
         monitor.stop()
         mirrorsUnderWay = 0
@@ -282,6 +283,11 @@ extension Controller {
         if let wait = gaspUntil {
             gaspUntil = nil
             master(at: now, into: &outputs) { $0.twinLost(wait.reason, into: &$1) }
+        } else if channel == .open, role == .standby, receiver.isFollowing, gasp.index > receiver.stored {
+            // The gasp came by a path of its own and overtook the record that it names. What the dead process had sent
+            // still comes, and after it the end of the channel: taking over without that record would let the peer send
+            // the same octets again, to kill this copy as well.
+            gaspUntil = (now + configuration.gaspWait, "dying gasp\(what)")
         } else if channel != .closed {
             outputs.append(.channelClose(reason: "the twin died"))
             twinLost("dying gasp\(what)", isProcessDead: true, at: now, into: &outputs)

@@ -71,7 +71,7 @@ public struct Controller {
     var isForced = false
     /// The record that killed the twin, by its gasp.
     var fatal: LogIndex?
-    /// The twin is dead and records wait: a gasp may still name one of them.
+    /// The twin is dead, and either records wait that a gasp may still name, or a gasp names one that is still to come.
     var gaspUntil: (at: Instant, reason: String)?
     var isTwinDead = false
     /// A take-over that was granted while the engine was still restoring.
@@ -218,7 +218,12 @@ public struct Controller {
         }
         if let wait = gaspUntil, wait.at <= now {
             gaspUntil = nil
-            master(at: now, into: &outputs) { $0.twinLost(wait.reason, into: &$1) }
+            if channel == .closed {
+                master(at: now, into: &outputs) { $0.twinLost(wait.reason, into: &$1) }
+            } else {
+                outputs.append(.channelClose(reason: "the twin died"))
+                twinLost(wait.reason, isProcessDead: true, at: now, into: &outputs)
+            }
         }
         let late = link?.poll(at: now)
         if let late { arbiterAnswered(late, at: now, into: &outputs) }

@@ -82,7 +82,6 @@ extension Simulation {
         case .healChannel:
             guard wire.isCut else { return }
             wire.isCut = false
-            wire.close()
             // What was under way when it was cut is lost, so the transport cannot go on in order.
             closeChannel(by: nil, isProcessDead: false)
         case .cutPort(let port, let inward, let outward): bridge.cut(port: port, inward: inward, outward: outward)
