@@ -90,7 +90,9 @@ extension Simulation {
         guard findings.isEmpty else { return }
         heal()
         waitUntil(.seconds(40)) { self.allEstablished && (self.isRedundant || self.options.isSingle) }
-        run(until: now + .seconds(3))
+        // A peer's TCP may wait some seconds before it tries again what the LAN had swallowed.
+        waitUntil(.seconds(60)) { SessionChecker.areViewsRight(self) }
+        run(until: now + .seconds(1))
         if findings.isEmpty { checkers.finish(self) }
     }
 

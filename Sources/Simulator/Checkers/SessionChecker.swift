@@ -13,6 +13,18 @@ struct SessionChecker {
         for station in simulation.stations { for sentence in station.speaker.violations { simulation.find(sentence) } }
     }
 
+    /// Whether every speaker holds what it should.
+    static func areViewsRight(_ simulation: Simulation) -> Bool {
+        let speakers = simulation.stations.map(\.speaker)
+        for speaker in speakers {
+            guard speaker.state == .established else { return false }
+            let expected = expectedView(of: speaker, among: speakers)
+            guard expected.count == speaker.learnt.count else { return false }
+            for (prefix, path) in expected where speaker.learnt[prefix] != path { return false }
+        }
+        return true
+    }
+
     mutating func finish(_ simulation: Simulation) {
         for station in simulation.stations {
             let speaker = station.speaker

@@ -29,6 +29,7 @@ struct BGPSpeaker {
     private(set) var establishments = 0
     private(set) var octetsReceived = 0
     private(set) var updatesReceived = 0
+    private(set) var needlessWithdrawals = 0
     /// A session that may be lost without a complaint: the one that a poisonous record belongs to.
     private(set) var mayBeLost = false
     private(set) var hasMentioned = false
@@ -225,7 +226,9 @@ struct BGPSpeaker {
         guard body.count >= start + 2 + attributeLength else { return "an UPDATE whose attributes overrun it" }
         guard let announced = Self.prefixes(body[(start + 2 + attributeLength)...]) else { return "malformed NLRI" }
         for prefix in withdrawn {
-            if learnt.remove(prefix) == nil { return "withdrew \(Self.text(prefix)), which it had not announced" }
+            // RFC 4271 §3.1 does not forbid to withdraw what was never announced, and after a soft clear the router does
+            // so rather than remember, for each neighbour, what it knows.
+            if learnt.remove(prefix) == nil { needlessWithdrawals += 1 }
         }
         if announced.isEmpty { return nil }
 
