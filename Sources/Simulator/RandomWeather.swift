@@ -177,8 +177,11 @@ extension Simulation {
     /// One station announces the prefix that is fatal to an engine; only its own session may suffer.
     func poison(station: Int) {
         guard stations[station].speaker.state == .established else { return }
+        // It must not wait for the LAN, and come while some other fault has left a single copy.
+        for port in 0..<(2 + stations.count) { perform(.healPort(port)) }
         stations[station].expectLoss()
         speak(station) { $0.mention(RandomWeather.poison) }
+        waitUntil(.seconds(20)) { self.stations[station].speaker.state != .established }
     }
 
     /// Everything that was broken is mended: processes run, the channel can connect, the LAN is fair.

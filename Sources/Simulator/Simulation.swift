@@ -296,7 +296,7 @@ public final class Simulation {
             if let forged = work.forged {
                 let time = wire.arrivalTime(towards: node.id, at: now, random: &random)
                 queue.schedule(.channelOctets(to: node.id, generation: wire.generation, forged), at: time)
-                wire.stall(towards: other, until: now + .milliseconds(4))
+                if octets.isEmpty { return }
             }
         }
         let time = wire.arrivalTime(towards: other, at: now, random: &random)

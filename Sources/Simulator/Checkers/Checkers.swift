@@ -12,6 +12,8 @@ struct Checkers {
     private var sessions = SessionChecker()
     private var bounds = BoundsChecker()
     private(set) var quarantines = 0
+    /// Their sessions are gone: octets that still come in on them are looked at by nobody.
+    private var quarantined: [ConnectionID] = []
     /// Octets that make a record fatal to an engine that applies it, in `tcpReceived`.
     static let poisonMark: [UInt8] = [32, 203, 0, 113, 66]
 
@@ -29,7 +31,11 @@ struct Checkers {
 
     mutating func engine(_ work: EngineWork, _ report: EngineReport, of node: ControllerNode, in simulation: Simulation) {
         if case .apply(let records) = work {
-            for record in records { if case .quarantined = record.body { quarantines += 1 } }
+            for record in records {
+                guard case .quarantined(let connection) = record.body else { continue }
+                quarantines += 1
+                if let connection, !quarantined.contains(connection) { quarantined.append(connection) }
+            }
         }
         lockstep.engine(work, report, of: node, in: simulation)
         acknowledgements.engine(report, of: node, in: simulation)
@@ -43,7 +49,9 @@ struct Checkers {
     func poison(in work: EngineWork) -> LogIndex? {
         guard case .apply(let records) = work else { return nil }
         for record in records {
-            guard case .tcpReceived(_, let bytes, _) = record.body, bytes.count >= Self.poisonMark.count else { continue }
+            guard case .tcpReceived(let connection, let bytes, _) = record.body, bytes.count >= Self.poisonMark.count,
+                !quarantined.contains(connection)
+            else { continue }
             for start in 0...(bytes.count - Self.poisonMark.count)
             where bytes[start] == Self.poisonMark[0]
                 && bytes[start..<(start + Self.poisonMark.count)].elementsEqual(Self.poisonMark)

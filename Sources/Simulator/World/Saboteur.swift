@@ -9,6 +9,8 @@ struct Saboteur {
     private var receivers = [ChannelReceiver(), ChannelReceiver()]
     private var generation = -1
     private var received = 0
+    /// Records that were acknowledged in the standby's name and wait for the next message to take them along.
+    private var held: [[UInt8]] = [[], []]
 
     init(_ bug: PlantedBug) { self.bug = bug }
 
@@ -20,6 +22,7 @@ struct Saboteur {
             self.generation = generation
             receivers = [ChannelReceiver(), ChannelReceiver()]
             for i in receivers.indices { receivers[i].frameMaximum = ChannelLimit.frame }
+            held = [[], []]
         }
         let me = Int(id.rawValue)
         receivers[me].append(octets)
@@ -30,7 +33,8 @@ struct Saboteur {
             case (.releaseBeforeCommit, .records(_, let list)):
                 // As if the standby acknowledged what it has not stored.
                 if let last = list.last { forged = ChannelMessage.stored(last.index).encoded() }
-                forward += message.encoded()
+                forward += held[me]
+                held[me] = message.encoded()
             case (.recordDropped, .records(let epoch, var list)):
                 for i in list.indices {
                     guard case .tcpReceived = list[i].body else { continue }
@@ -39,7 +43,8 @@ struct Saboteur {
                 }
                 forward += ChannelMessage.records(epoch, list).encoded()
             default:
-                forward += message.encoded()
+                forward += held[me] + message.encoded()
+                held[me] = []
             }
         }
         return (forward, forged)

@@ -1,0 +1,89 @@
+import Machine
+import Records
+import Testing
+
+@testable import Simulator
+
+/// The pair: both controllers with everything below them, and whatever can go wrong around them.
+@Suite struct PairTests {
+    @Test(arguments: Scenario.all.map(\.name)) func `each scenario keeps its promise`(name: String) throws {
+        let scenario = try #require(Scenario.named(name))
+        for seed: UInt64 in 1...2 {
+            let simulation = scenario.simulation(seed: seed)
+            #expect(simulation.findings == [], "simulate --scenario \(name) --seed \(seed) --trace")
+        }
+    }
+
+    @Test(arguments: 1...20) func `no seed breaks a promise`(seed: Int) {
+        let simulation = Simulation(seed: UInt64(seed), options: SimulationOptions())
+        simulation.runPhases()
+        #expect(simulation.findings == [], "simulate --seed \(seed) --trace")
+        // A run in which nothing was compared has shown nothing.
+        #expect(simulation.checkers.lockstep.comparisons > 50)
+    }
+
+    @Test func `the same seed gives the same run, to the last step`() {
+        func run(_ seed: UInt64) -> [String] {
+            var options = SimulationOptions()
+            options.isTraced = true
+            let simulation = Simulation(seed: seed, options: options)
+            simulation.runPhases()
+            return simulation.traceLines + [simulation.summary]
+        }
+        #expect(run(11) == run(11))
+        #expect(run(11) != run(12))
+    }
+
+    @Test func `one controller alone serves its peers`() {
+        var options = SimulationOptions()
+        options.isSingle = true
+        for seed: UInt64 in 1...5 {
+            let simulation = Simulation(seed: seed, options: options)
+            simulation.comeUp()
+            RandomWeather.churn(simulation, steps: 100, within: .seconds(2))
+            simulation.run(until: simulation.now + .seconds(3))
+            simulation.settle()
+            #expect(simulation.findings == [])
+        }
+    }
+
+    @Test func `without a twin a kill is seen by every peer`() {
+        // The control run: what the pair hides must be visible when there is no pair.
+        var options = SimulationOptions()
+        options.isSingle = true
+        let simulation = Simulation(seed: 3, options: options)
+        simulation.comeUp()
+        simulation.perform(.kill(.a))
+        simulation.run(until: simulation.now + .milliseconds(500))
+        simulation.perform(.start(.a))
+        simulation.run(until: simulation.now + .seconds(10))
+        #expect(!simulation.findings.isEmpty)
+    }
+}
+
+/// Tests of the tests: a bug that is planted must be found.
+@Suite struct PlantedBugTests {
+    /// Seeds until one finds something.
+    static func findings(_ bug: PlantedBug, seeds: Int) -> [String] {
+        var options = SimulationOptions()
+        options.plantedBug = bug
+        for seed in 1...seeds {
+            let simulation = Simulation(seed: UInt64(seed), options: options)
+            simulation.runPhases()
+            if !simulation.findings.isEmpty { return simulation.findings }
+        }
+        return []
+    }
+
+    @Test func `an acknowledgement that leaves before its record is stored is found as lost octets`() {
+        #expect(Self.findings(.releaseBeforeCommit, seeds: 20).contains { $0.contains("octets acknowledged") })
+    }
+
+    @Test func `a record that is dropped in shipping is found as a difference between the engines`() {
+        #expect(Self.findings(.recordDropped, seeds: 10).contains { $0.contains("records of index") })
+    }
+
+    @Test func `effects in another order are found as a difference between the engines`() {
+        #expect(Self.findings(.effectsReordered, seeds: 10).contains { $0.contains("effects of index") })
+    }
+}
