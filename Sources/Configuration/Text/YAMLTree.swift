@@ -67,7 +67,11 @@ extension YAMLTree {
             return convert(root, depth: 0, count: &count, problems)
         } catch let error as YamlError {
             let (line, column, message) = describe(error)
-            return fail(message + hint(bytes, line: line), line: line, column: column)
+            var again = ""
+            if case .duplicatedKeysInMapping(let keys, _) = error, let key = keys.min(),
+                let second = repetition(of: key, after: line, column: column, bytes)
+            { again = " (again in line \(second))" }
+            return fail(message + again + hint(bytes, line: line), line: line, column: column)
         } catch {
             return fail("the file cannot be read as YAML")
         }
@@ -150,6 +154,20 @@ extension YAMLTree {
         default:
             return (1, 1, "the file cannot be read as YAML")
         }
+    }
+
+    /// The line in which a key stands again, if the mapping is written in lines.
+    private static func repetition(of key: String, after line: Int, column: Int, _ bytes: [UInt8]) -> Int? {
+        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        guard line >= 1, line < lines.count, column >= 1 else { return nil }
+        let wanted = Array(key.utf8) + [UInt8(ascii: ":")]
+        for (i, text) in lines.enumerated().dropFirst(line) {
+            let indentation = text.prefix { $0 == UInt8(ascii: " ") }.count
+            if indentation == column - 1, text.dropFirst(indentation).starts(with: wanted) { return i + 1 }
+            // A line further to the left ends the mapping.
+            if indentation < column - 1, indentation < text.count { return nil }
+        }
+        return nil
     }
 
     /// The usual stumbling blocks of addresses in YAML.
