@@ -154,12 +154,20 @@ extension Controller {
 
     /// Gives the engine what was appended since.
     mutating func dispatchApply(isForced: Bool = false, into outputs: inout [ControllerOutput]) {
-        guard let last = pendingApply.last else { return }
+        guard let newest = pendingApply.last else { return }
         guard isForced || worksUnderWay < Self.worksMaximum else { return }
-        let records = pendingApply
-        pendingApply = []
-        engineIssued = last.index
-        issue(.apply(records), .apply(upTo: last.index), into: &outputs)
+        // A record that kills the engine must be with the twin before it does, or the peer sends the same octets to the
+        // twin next. Output waits for the commit anyway, so this costs no round trip that was not paid.
+        var count = pendingApply.count
+        if !isForced, configuration.storesBeforeApplying, let sender, sender.isGated, newest.index > sender.committed {
+            count -= Int(newest.index.value - sender.committed.value)
+        }
+        guard count > 0 else { return }
+        let records = count == pendingApply.count ? pendingApply : Array(pendingApply[..<count])
+        pendingApply.removeFirst(count)
+        let last = records[count - 1].index
+        engineIssued = last
+        issue(.apply(records), .apply(upTo: last), into: &outputs)
     }
 
     mutating func engineReported(_ report: EngineReport, at now: Instant, into outputs: inout [ControllerOutput]) {

@@ -183,6 +183,7 @@ extension Controller {
         switchover(at: now, into: &outputs) { controller, actions in controller.fromActive?.reclaimed(into: &actions) }
         // How far the twin got is not known, so its copy does not count any more.
         replicate(at: now, into: &outputs) {
+            $0.resumeLeaving(into: &$1)
             $0.leave("the standby did not take over", closesChannel: false, into: &$1)
         }
     }

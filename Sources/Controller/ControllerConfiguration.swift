@@ -49,6 +49,9 @@ public struct ControllerConfiguration: Sendable {
     public var switchoverStepMaximum: Duration = .seconds(1)
     /// How long a take-over waits for a dying gasp, if records are stored that the dead active had not applied.
     public var gaspWait: Duration = .milliseconds(2)
+    /// While redundant, the engine is given a record when the twin has stored it, so that one that kills the engine can be
+    /// quarantined there. `false` applies at once (FIG. 6B) and leaves a window in which it can kill both.
+    public var storesBeforeApplying = true
     /// Bound of the records that wait for the standby, in octets. Overflow restarts a join, or ends redundancy.
     public var queueOctetsMaximum = 64 << 20
     /// How long between two attempts to join after one failed.

@@ -27,12 +27,23 @@ import Testing
         // A new address: announcing it is an effect of the record.
         world.ask(world.a, .commit(revision: 2, PairWorld.router("192.0.2.9")))
         world.run(.milliseconds(9))
-        #expect(world.a.engine.engine.revision == 2, "the active applies at once (FIG. 6B)")
+        #expect(world.a.engine.engine.revision == 1, "what could kill the engine is with the twin first")
         #expect(world.announcements(of: 9, by: world.a).isEmpty)
         world.run(.milliseconds(3))
         let announced = world.announcements(of: 9, by: world.a)
         #expect(!announced.isEmpty)
         #expect(announced.allSatisfy { $0 - asked >= .milliseconds(10) }, "there and back")
+    }
+
+    @Test("FIG. 6B: configured so, the active applies at once, and still sends nothing before the commit")
+    func appliesAtOnce() {
+        let world = Self.pair { $0.storesBeforeApplying = false }
+        world.channelDelay = .milliseconds(5)
+        world.run(.milliseconds(20))
+        world.ask(world.a, .commit(revision: 2, PairWorld.router("192.0.2.9")))
+        world.run(.milliseconds(9))
+        #expect(world.a.engine.engine.revision == 2)
+        #expect(world.announcements(of: 9, by: world.a).isEmpty)
     }
 
     @Test("FIG. 15: the standby stores and acknowledges first, and applies no further than the active has")

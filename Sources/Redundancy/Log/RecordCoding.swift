@@ -216,7 +216,9 @@ extension ByteReader {
             return .mastership(controller, epoch, isFresh: try flag("fresh start"))
         case .quarantined:
             let isNamed = try flag("quarantined connection")
+            let at = offset
             let connection = try connectionID()
+            guard isNamed || connection.value == 0 else { throw DecodeError("quarantined connection", at: at, .badValue) }
             return .quarantined(isNamed ? connection : nil)
         }
     }

@@ -438,6 +438,11 @@ public struct ReplicationSender: Sendable {
         }
     }
 
+    /// Mastership was away when the twin was lost, so that the arbiter could not be told: it is told now.
+    public mutating func resumeLeaving(into actions: inout [Action]) {
+        if phase == .leaving { actions.append(.setTwinEligible(false)) }
+    }
+
     /// The arbiter's answer to `setTwinEligible`.
     public mutating func eligibilitySet(_ isEligible: Bool, at now: Instant, into actions: inout [Action]) {
         if isEligible {

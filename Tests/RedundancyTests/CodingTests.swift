@@ -1,0 +1,197 @@
+import Machine
+import Records
+import Redundancy
+import Testing
+import Wire
+
+/// The bytes on the channel: every message survives the way, and no octets from a stranger do harm.
+@Suite struct CodingTests {
+    static let identity: ConnectionIdentity = {
+        var options = TransportOptions()
+        options.md5Key = [1, 2, 3]
+        options.hopLimit = 255
+        return ConnectionIdentity(
+            tuple: ConnectionTuple(
+                interface: InterfaceID(3), local: IPAddress("2001:db8::1")!, localPort: 179,
+                remote: IPAddress("2001:db8::2")!, remotePort: 40_000),
+            initialSendSequence: 0xffff_fff0, initialReceiveSequence: 7, peerMaximumSegmentSize: 1440, peerWindowShift: nil,
+            windowShift: 7, selectiveAcknowledgment: true, timestamps: true, timestampOffset: 0x8000_0001,
+            options: options)
+    }()
+
+    static let bodies: [RecordBody] = [
+        .time, .tcpAccepted(ConnectionID(2), identity), .tcpConnected(ConnectionID(3), identity),
+        .tcpReceived(ConnectionID(2), bytes: Array(0...255), peerTimestamp: 99),
+        .tcpReceived(ConnectionID(2), bytes: [], peerTimestamp: 0),
+        .tcpAcknowledged(ConnectionID(2), offset: 1 << 40), .tcpPeerFinished(ConnectionID(2)),
+        .tcpClosed(ConnectionID(2), .timedOut), .interfaceState(InterfaceID(1), isUp: false),
+        .configure(revision: 7, [9, 9, 9]), .command(.clearNeighbor(address: "192.0.2.1", reason: "höher")),
+        .command(.softClearIn(address: "a")), .command(.softClearOut(address: "")), .command(.testHang),
+        .command(.testTrap), .mastership(.b, Epoch(9), isFresh: true), .quarantined(nil),
+        .quarantined(ConnectionID(5)),
+    ]
+
+    static let records: [Record] = bodies.enumerated().map { i, body in
+        Record(index: LogIndex(UInt64(100 + i)), time: Instant(nanoseconds: Int64(i) * 1000), body: body)
+    }
+
+    static let hello = Hello(
+        routerName: "r1", pairID: 5, controller: .a, state: .booting, epoch: Epoch(3), wasActive: true,
+        isPreferred: false, bootNonce: 8, configurationRevision: 4, gaspToken: .init(high: 1, low: 2))
+
+    static let messages: [ChannelMessage] = [
+        .hello(hello), .refuse(reason: "no"), .goodbye(reason: "bye", fatal: LogIndex(4)),
+        .heartbeat(Heartbeat(
+            sequence: 1, echo: 2, routerTime: Instant(nanoseconds: 5), epoch: Epoch(6), state: .standby, health: Health())),
+        .records(Epoch(2), records), .stored(LogIndex(9)), .applied(LogIndex(9), ReplicaDigest([1, 2, 3])),
+        .verified(LogIndex(9), difference: 5), .inSync(true), .join,
+        .bulkBegin(number: 1, index: LogIndex(2), octets: 3, ReplicaDigest([])),
+        .bulkChunk(number: 1, offset: 0, [1, 2, 3]), .bulkReceived(number: 1, octets: 3),
+        .bulkEnd(number: 1, hash: 99), .bulkRefused(number: 1, reason: "damaged"),
+        .switchover(.announce(number: 1, upTo: LogIndex(2), reason: "r")),
+        .switchover(.replicated(number: 1, verified: LogIndex(2), difference: 3)), .switchover(.beReady(number: 1)),
+        .switchover(.ready(number: 1)), .switchover(.notReady(number: 1, reason: "r")),
+        .switchover(.relinquish(number: 1, epoch: Epoch(2), last: LogIndex(3), digest: ReplicaDigest([4]))),
+        .switchover(.tookOver(number: 1, epoch: Epoch(2), last: LogIndex(3))), .switchover(.following(number: 1)),
+        .switchover(.abort(number: 1, reason: "r")),
+        .frames([ForwardedFrame(interface: InterfaceID(1), octets: [1, 2]), ForwardedFrame(interface: InterfaceID(2), octets: [])]),
+        .mirror(transaction: 1, [5]), .mirrorAnswer(transaction: 1, refusal: "full"),
+    ]
+
+    @Test("Every message is the same after the way over the channel, in portions of any size", arguments: [1, 2, 7, 4096])
+    func roundTrip(portion: Int) throws {
+        var writer = ByteWriter()
+        for message in Self.messages { message.write(to: &writer) }
+        var receiver = ChannelReceiver()
+        var received: [ChannelMessage] = []
+        for start in stride(from: 0, to: writer.count, by: portion) {
+            receiver.append(Array(writer.bytes[start..<min(start + portion, writer.count)]))
+            while let message = try receiver.next() { received.append(message) }
+        }
+        #expect(received == Self.messages)
+        #expect(receiver.pending == 0)
+    }
+
+    @Test("Every truncation of every message is refused")
+    func truncation() {
+        for message in Self.messages {
+            let bytes = Array(message.encoded()[4...])
+            for count in 0..<bytes.count {
+                let part = Array(bytes[..<count])
+                #expect(throws: DecodeError.self) { try ChannelMessage(decoding: part.span.bytes) }
+            }
+        }
+    }
+
+    @Test("Every flipped bit of every message is refused or gives a message that encodes again")
+    func bitFlips() {
+        for message in Self.messages {
+            let bytes = Array(message.encoded()[4...])
+            for bit in 0..<(bytes.count * 8) {
+                var flipped = bytes
+                flipped[bit / 8] ^= 1 << UInt8(bit % 8)
+                guard let other = try? ChannelMessage(decoding: flipped.span.bytes) else { continue }
+                #expect(other != message, "bit \(bit) means something")
+            }
+        }
+    }
+
+    @Test("Before the hello a long frame is refused at its length, and nothing is read after an error")
+    func longFrame() {
+        var receiver = ChannelReceiver()
+        receiver.append([0, 1, 0, 0, 5])
+        #expect(throws: DecodeError.self) { try receiver.next() }
+        receiver.append(ChannelMessage.join.encoded())
+        #expect((try? receiver.next()) == .some(nil))
+    }
+
+    @Test("A gasp is 48 octets, its index lies where the signal handler writes it, and every flip shows")
+    func gasp() throws {
+        let gasp = DyingGasp(
+            controller: .b, epoch: Epoch(3), index: .zero, bootNonce: 4, token: .init(high: 5, low: 6))
+        var bytes = gasp.encoded()
+        #expect(bytes.count == DyingGasp.size)
+        bytes[DyingGasp.indexOffset + 7] = 9
+        let decoded = try DyingGasp(decoding: bytes.span.bytes)
+        #expect(decoded.index == LogIndex(9))
+        for bit in 0..<(bytes.count * 8) {
+            var flipped = bytes
+            flipped[bit / 8] ^= 1 << UInt8(bit % 8)
+            if let other = try? DyingGasp(decoding: flipped.span.bytes) { #expect(other != decoded) }
+        }
+        for count in 0..<48 {
+            let part = Array(bytes[..<count])
+            #expect(throws: DecodeError.self) { try DyingGasp(decoding: part.span.bytes) }
+        }
+    }
+
+    @Test("An advertisement under another key, or with any bit flipped, is refused")
+    func advertisement() throws {
+        let key = Advertisement.Key(high: 1, low: 2)
+        let sent = Advertisement(
+            pairID: 1, controller: .a, state: .active, isTwinEligible: true, epoch: Epoch(2), bootNonce: 3, sequence: 4)
+        let frame = sent.frame(key: key)
+        #expect(frame.count == Advertisement.size)
+        let isOne = Advertisement.isOne(frame.span.bytes)
+        #expect(isOne)
+        let decoded = try Advertisement(decoding: frame.span.bytes, key: key)
+        #expect(decoded == sent)
+        #expect(throws: DecodeError.self) {
+            try Advertisement(decoding: frame.span.bytes, key: Advertisement.Key(high: 1, low: 3))
+        }
+        for bit in (14 * 8)..<(frame.count * 8) {
+            var flipped = frame
+            flipped[bit / 8] ^= 1 << UInt8(bit % 8)
+            #expect(throws: DecodeError.self) { try Advertisement(decoding: flipped.span.bytes, key: key) }
+        }
+    }
+
+    @Test("A twin that does not fit is refused with the reason")
+    func refusals() {
+        func refusal(_ change: (inout Hello) -> Void) -> String? {
+            var twin = Self.hello
+            twin.controller = .b
+            change(&twin)
+            return Self.hello.refusal(of: twin)?.description
+        }
+        #expect(refusal { _ in } == nil)
+        #expect(refusal { $0.controller = .a } == "both controllers are configured as A")
+        #expect(refusal { $0.pairID = 6 } == "it belongs to another pair")
+        #expect(refusal { $0.routerName = "r2" } == "it is router 'r2', this is 'r1'")
+        #expect(refusal { $0.protocolVersion = 9 } == "it speaks channel protocol 9, this controller 1")
+        #expect(refusal {
+            $0.oldestSchema = 7
+            $0.newestSchema = 8
+        } == "it speaks record schemas 7 to 8, this controller 1 to 1")
+    }
+
+    @Test("DESIGN §6: two releases agree on the older schema")
+    func schema() {
+        var newer = Self.hello
+        newer.controller = .b
+        newer.newestSchema = 9
+        #expect(Self.hello.refusal(of: newer) == nil)
+        #expect(Self.hello.agreedSchema(with: newer) == RecordSchema.current)
+        #expect(newer.agreedSchema(with: Self.hello) == RecordSchema.current)
+    }
+
+    @Test("FIG. 10A: of two hellos exactly one goes first, whatever they say")
+    func election() {
+        var random = RandomNumbers(seed: 1)
+        for _ in 0..<1000 {
+            var a = Self.hello, b = Self.hello
+            b.controller = .b
+            a.wasActive = random.chance(1, in: 2)
+            b.wasActive = random.chance(1, in: 2)
+            a.epoch = Epoch(UInt64(random.number(in: 0...2)))
+            b.epoch = Epoch(UInt64(random.number(in: 0...2)))
+            a.configurationRevision = UInt64(random.number(in: 0...1))
+            b.configurationRevision = UInt64(random.number(in: 0...1))
+            a.isPreferred = random.chance(1, in: 2)
+            b.isPreferred = random.chance(1, in: 2)
+            a.state = random.chance(1, in: 2) ? .standby : .booting
+            b.state = random.chance(1, in: 2) ? .standby : .booting
+            #expect(a.goesFirst(before: b) != b.goesFirst(before: a))
+        }
+    }
+}
