@@ -13,6 +13,8 @@ struct ExportScratch: Sendable {
     var order: [UInt32] = []
     /// Prefix numbers by bucket.
     var placed: [UInt32] = []
+    /// Prefixes of one message.
+    var announced: [UInt32] = []
     /// Prefixes to withdraw, and who need not hear of it.
     var withdrawals: [(number: UInt32, except: UInt16)] = []
     /// Prefixes to withdraw from a single member.
@@ -63,9 +65,9 @@ extension FamilyRIB {
             // Usually one round: one source, one outcome of policy.
             var rest = work.placed[start..<end]
             while !rest.isEmpty {
-                var announced: [UInt32] = []
+                work.announced.removeAll(keepingCapacity: true)
                 var later: [UInt32] = []
-                var frame: MessageBuilder.Frame?
+                var hasFrame = false
                 var outcome: UInt32 = 0
                 var owner: UInt16 = 0
                 var isFirst = true
@@ -88,19 +90,18 @@ extension FamilyRIB {
                         continue
                     }
                     if old.handle == outcome, old.source == owner { continue }
-                    if frame == nil {
-                        frame = export.frame(outcome, shared)
-                        if let made = frame, !builder.fits(made, prefixSize: Key.sizeMaximum) { frame = nil }
-                        if frame == nil {
+                    if !hasFrame {
+                        hasFrame = export.makeFrame(outcome, shared) && builder.fits(export.frame, prefixSize: Key.sizeMaximum)
+                        if !hasFrame {
                             isUnsendable = true
                             retract(number, &group, &work, &shared)
                             continue
                         }
                     }
-                    advertise(number, AdvertisedRoute(handle: outcome, source: owner), &group, &work, &announced, &shared)
+                    advertise(number, AdvertisedRoute(handle: outcome, source: owner), &group, &work, &shared)
                 }
-                if let frame, !announced.isEmpty {
-                    builder.append(announced[...], frame, SegmentQueue.Receivers(except: tag(owner, group)), prefixes)
+                if !work.announced.isEmpty {
+                    builder.append(work.announced[...], export.frame, SegmentQueue.Receivers(except: tag(owner, group)), prefixes)
                 }
                 rest = later[...]
             }
@@ -160,7 +161,7 @@ extension FamilyRIB {
 
     private func advertise(
         _ number: UInt32, _ new: AdvertisedRoute, _ group: inout UpdateGroup, _ work: inout ExportScratch,
-        _ announced: inout [UInt32], _ shared: inout RIBShared
+        _ shared: inout RIBShared
     ) {
         let old = group.out[Int(number)]
         group.out[Int(number)] = new
@@ -173,7 +174,7 @@ extension FamilyRIB {
             return
         }
         shared.attributes.retain(new.handle)
-        announced.append(number)
+        work.announced.append(number)
         if old.handle == 0 {
             group.outCount += 1
             return
@@ -230,9 +231,9 @@ extension FamilyRIB {
             while start < list.count {
                 var end = start + 1
                 while end < list.count, list[end].only == list[start].only, list[end].handle == list[start].handle { end += 1 }
-                if let frame = export.frame(list[start].handle, shared) {
+                if export.makeFrame(list[start].handle, shared) {
                     builder.append(
-                        list[start..<end].map(\.number)[...], frame, SegmentQueue.Receivers(only: list[start].only), prefixes)
+                        list[start..<end].map(\.number)[...], export.frame, SegmentQueue.Receivers(only: list[start].only), prefixes)
                 }
                 start = end
             }
@@ -279,15 +280,15 @@ extension FamilyRIB {
         var start = 0
         for handle in work.order {
             let end = Int(work.counts[Int(handle)])
-            let frame = export.frame(handle, shared)
+            let isSendable = export.makeFrame(handle, shared)
             var rest = work.placed[start..<end]
             while !rest.isEmpty {
                 let source = group.advertised(rest[rest.startIndex]).source
                 let same = rest.filter { group.advertised($0).source == source }
                 let isOwn = isMember(source, of: id)
-                if let frame {
+                if isSendable {
                     builder.append(
-                        same[...], frame, SegmentQueue.Receivers(except: isOwn ? source : SegmentQueue.Receivers.nobody), prefixes)
+                        same[...], export.frame, SegmentQueue.Receivers(except: isOwn ? source : SegmentQueue.Receivers.nobody), prefixes)
                 }
                 if isOwn, !isFirstPass { for number in same { work.ownWithdrawals.append((number, source)) } }
                 rest = same.count == rest.count ? [] : rest.filter { group.advertised($0).source != source }[...]
@@ -350,13 +351,15 @@ struct BucketExport {
         return outcome
     }
 
-    /// What stands around the NLRI; `nil` when these neighbours cannot be sent this set.
-    mutating func frame(_ handle: UInt32, _ shared: borrowing RIBShared) -> MessageBuilder.Frame? {
+    /// What stands around the NLRI of the set for which `makeFrame` was called last.
+    private(set) var frame = MessageBuilder.Frame(lead: [])
+
+    /// `false` when these neighbours cannot be sent this set.
+    mutating func makeFrame(_ handle: UInt32, _ shared: borrowing RIBShared) -> Bool {
         let marks = shared.attributes[handle].marks
-        var octets: [UInt8] = []
-        octets.reserveCapacity(Int(shared.attributes[handle].length) + 32)
-        let encoded = shared.attributes.withOctets(handle) { encoder.encode($0, marks: marks, to: &octets) }
-        guard encoded.isSendable, family == .ipv4Unicast || encoded.nextHop != nil else { return nil }
-        return MessageBuilder.announcement(family, attributes: octets, encoded)
+        let encoder = encoder
+        return shared.attributes.withOctets(handle) { canonical in
+            MessageBuilder.setAnnouncement(&frame, family) { encoder.encode(canonical, marks: marks, to: &$0) }
+        }
     }
 }

@@ -25,14 +25,25 @@ struct MessageBuilder {
 
     init(maximum: Int) { self.maximum = maximum }
 
-    /// RFC 4271 §4.3, RFC 4760 §3.
-    static func announcement(_ family: RouteFamily, attributes: [UInt8], _ encoded: ExportEncoder.Result) -> Frame {
+    /// Makes `frame` that of an announcement: RFC 4271 §4.3, RFC 4760 §3. `encode` appends the attributes. The frame's
+    /// arrays keep their memory from one set of attributes to the next.
+    static func setAnnouncement(
+        _ frame: inout Frame, _ family: RouteFamily, encode: (inout [UInt8]) -> ExportEncoder.Result
+    ) -> Bool {
+        frame.lead.removeAll(keepingCapacity: true)
+        frame.trail.removeAll(keepingCapacity: true)
         switch family {
         case .ipv4Unicast:
-            var frame = Frame(lead: [0, 0, UInt8(truncatingIfNeeded: attributes.count >> 8), UInt8(truncatingIfNeeded: attributes.count)])
-            frame.lead.append(contentsOf: attributes)
-            return frame
+            // Withdrawn and attributes lengths; the second is known once the attributes are there.
+            for _ in 0..<4 { frame.lead.append(0) }
+            let encoded = encode(&frame.lead)
+            let count = frame.lead.count - 4
+            frame.lead[2] = UInt8(truncatingIfNeeded: count >> 8)
+            frame.lead[3] = UInt8(truncatingIfNeeded: count)
+            return encoded.isSendable
         case .ipv6Unicast:
+            let encoded = encode(&frame.trail)
+            guard encoded.isSendable, encoded.nextHop != nil else { return false }
             // RFC 7606 §5.1: MP_REACH_NLRI comes first.
             var out = ByteWriter(capacity: 48)
             out.u16(0)
@@ -46,9 +57,12 @@ struct MessageBuilder {
             out.ipv6(encoded.nextHop ?? .any)
             if let linkLocal = encoded.linkLocal { out.ipv6(linkLocal) }
             out.u8(0)
-            return Frame(
-                lead: out.bytes, trail: attributes, attributesLengthAt: 2, attributesLength: out.count - 4 + attributes.count,
-                blockLengthAt: 6, blockLength: out.count - 8)
+            frame.lead.append(contentsOf: out.bytes)
+            frame.attributesLengthAt = 2
+            frame.attributesLength = out.count - 4 + frame.trail.count
+            frame.blockLengthAt = 6
+            frame.blockLength = out.count - 8
+            return true
         }
     }
     static func withdrawal(_ family: RouteFamily) -> Frame {
@@ -62,10 +76,11 @@ struct MessageBuilder {
     }
 
     /// Whether even one prefix fits beside the attributes.
-    func fits(_ frame: Frame, prefixSize: Int) -> Bool { 19 + frame.lead.count + frame.trail.count + prefixSize <= maximum }
+    func fits(_ frame: borrowing Frame, prefixSize: Int) -> Bool { 19 + frame.lead.count + frame.trail.count + prefixSize <= maximum }
 
     mutating func append<Key: NLRIKey>(
-        _ numbers: ArraySlice<UInt32>, _ frame: Frame, _ receivers: SegmentQueue.Receivers, _ prefixes: borrowing PrefixTable<Key>
+        _ numbers: ArraySlice<UInt32>, _ frame: borrowing Frame, _ receivers: SegmentQueue.Receivers,
+        _ prefixes: borrowing PrefixTable<Key>
     ) {
         var i = numbers.startIndex
         let leadCount = frame.lead.count, trailCount = frame.trail.count

@@ -8,7 +8,7 @@ struct RouteAttributes: Hashable, Sendable {
         var type: UInt8
         var numbers: [ASNumber]
     }
-    /// An attribute that is carried along.
+    /// An attribute that is carried along. `flags` without the extended length bit, which follows from the value.
     struct Other: Hashable, Sendable {
         var flags: UInt8
         var type: UInt8
@@ -60,7 +60,7 @@ struct RouteAttributes: Hashable, Sendable {
                 a.largeCommunities = (0..<(value.byteCount / 12)).map {
                     LargeCommunity(value.u32(12 * $0), value.u32(12 * $0 + 4), value.u32(12 * $0 + 8))
                 }
-            default: a.others.append(Other(flags: flags, type: type, value: [UInt8](copying: value)))
+            default: a.others.append(Other(flags: flags & ~0x10, type: type, value: [UInt8](copying: value)))
             }
         }
         a.marks = marks
