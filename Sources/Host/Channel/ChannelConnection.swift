@@ -63,9 +63,9 @@ final class ChannelConnection {
     var version: String { session.version }
     var outgoingCount: Int { session.outgoing.readableBytes + waiting.readableBytes }
 
-    /// Reads what is there, up to about a megabyte, and hands plaintext to `body`.
+    /// Reads what is there, up to half a megabyte, and hands plaintext to `body`.
     func read(into scratch: UnsafeMutableRawBufferPointer, _ body: ([UInt8]) -> Void) throws(End) {
-        var left = 1 << 20
+        var left = 512 << 10
         while left > 0 {
             let count = unsafe recv(fd, scratch.baseAddress!, scratch.count, 0)
             if count > 0 {

@@ -151,7 +151,7 @@ final class Clerk: Sendable {
     }
 
     /// Without a twin there is nothing to do: one that joins gets everything.
-    private func mirror(_ transaction: DatastoreTransaction) {
+    func mirror(_ transaction: DatastoreTransaction) {
         guard state.withLock({ $0.isChannelOpen }) else { return }
         guard let octets = try? transaction.encoded() else { return }
         edge.give(.mirror(transaction: nextTransaction.add(1, ordering: .relaxed).oldValue, octets))

@@ -141,7 +141,9 @@ public final class Daemon: Sendable {
         }
         say(.notice, "lockstepd \(Release.version) begins as controller \(file.controller) of pair \(file.pair)")
         let early = EarlyEvents()
-        let datastore = await Datastore.open(path: file.datastore, controller: file.controller) { early.note($0) }
+        let mirror = LateMirror()
+        let datastore = await Datastore.open(
+            path: file.datastore, controller: file.controller, mirror: { mirror.take($0) }, notify: { early.note($0) })
 
         // What the datastore holds was in force; the file is for the very first start.
         var initial: (revision: UInt64, bytes: [UInt8])?
@@ -188,7 +190,10 @@ public final class Daemon: Sendable {
             )
             if case .leaseFile(let path, let lease) = file.arbiter { edgeSettings.leaseFile = (path, lease) }
         }
-        return try Daemon(file, options, datastore, settings, edgeSettings, level, early)
+        let daemon = try Daemon(file, options, datastore, settings, edgeSettings, level, early)
+        let clerk = daemon.clerk
+        mirror.begin { clerk.mirror($0) }
+        return daemon
     }
 
     private static func selfTest(
@@ -343,6 +348,13 @@ extension Daemon {
 private final class UncheckedBox<Value>: @unchecked Sendable {
     var value: Value
     init(_ value: Value) { self.value = value }
+}
+
+/// The way of events to the twin, once there is one; a twin that joins gets older ones from nowhere.
+private final class LateMirror: Sendable {
+    private let sink = Mutex<(@Sendable (DatastoreTransaction) -> Void)?>(nil)
+    func begin(_ sink: @escaping @Sendable (DatastoreTransaction) -> Void) { self.sink.withLock { $0 = sink } }
+    func take(_ transaction: DatastoreTransaction) { sink.withLock { $0 }?(transaction) }
 }
 
 /// What the datastore has to say before there is a clerk.

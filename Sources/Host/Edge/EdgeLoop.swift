@@ -13,8 +13,9 @@ final class EdgeLoop {
     private enum Token {
         static let timer: UInt64 = 10, engine: UInt64 = 11, commands: UInt64 = 12, gasp: UInt64 = 13, links: UInt64 = 14
     }
-    /// Frames of one device in one turn, so that no device can keep the others or the twin waiting.
-    private static let framesPerTurn = 256
+    /// What one device may bring in one turn, so that it can keep neither the others nor the twin's heartbeats waiting:
+    /// at worst some milliseconds of work. Frames may be super-frames of 64 KiB.
+    private static let framesPerTurn = 256, octetsPerTurn = 512 << 10
     private static let gaspLength = 512
 
     private let edge: Edge
@@ -158,7 +159,7 @@ final class EdgeLoop {
     ) {
         guard let port = ports.port(at: position) else { return }
         do {
-            _ = try port.receive(limit: Self.framesPerTurn) { frame in
+            _ = try port.receive(limit: Self.framesPerTurn, octets: Self.octetsPerTurn) { frame in
                 guard let interface = ports.interface(for: frame, at: position) else { return }
                 controller.receive(frame, on: interface, at: now, into: &outputs)
             }

@@ -100,19 +100,21 @@ final class PacketPort {
             .joined(separator: " or ")
     }
 
-    /// Hands over up to `limit` frames, each where the kernel left it; the view ends with the call of `body`.
-    /// Returns how many there were.
-    func receive(limit: Int, _ body: (RawSpan) -> Void) throws -> Int {
+    /// Hands over up to `limit` frames or about `octets` octets, each frame where the kernel left it; the view ends with the
+    /// call of `body`. Returns how many there were.
+    func receive(limit: Int, octets: Int = .max, _ body: (RawSpan) -> Void) throws -> Int {
         var header: UnsafeMutablePointer<pcap_pkthdr>?
         var bytes: UnsafePointer<UInt8>?
         var count = 0
-        while count < limit {
+        var left = octets
+        while count < limit, left > 0 {
             let status = unsafe pcap_next_ex(handle, &header, &bytes)
             if status == 0 { break }
             guard status == 1, let header = unsafe header, let bytes = unsafe bytes else {
                 throw Failure(device: device, message: String(cString: pcap_geterr(handle)))
             }
             count += 1
+            left -= Int(header.pointee.caplen)
             counters.octetsIn &+= UInt64(header.pointee.caplen)
             let span = unsafe RawSpan(_unsafeStart: bytes, byteCount: Int(header.pointee.caplen))
             body(span)
