@@ -20,7 +20,16 @@ struct gasp {
 static struct gasp gasps[2];
 static _Atomic int in_force = -1;
 static _Atomic int has_gasped = 0;
+static _Atomic int is_dying = 0;
+static _Atomic int lock_fd = -1;
 static uint64_t applying;
+
+void chost_gasp_lock(int fd) { atomic_store(&lock_fd, fd); }
+
+void chost_stop_if_dying(void) {
+    if (__builtin_expect(atomic_load_explicit(&is_dying, memory_order_acquire), 0))
+        for (;;) pause();
+}
 
 uint64_t *chost_gasp_applying(void) { return &applying; }
 
@@ -40,8 +49,13 @@ int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_o
     return 0;
 }
 
-// Only async-signal-safe calls from here on (signal-safety(7)): send, sigaction, raise.
+// Only async-signal-safe calls from here on (signal-safety(7)): close, send, sigaction, raise.
 static void gasp_and_die(int number) {
+    // The other threads live on until this signal's default action ends the process, which takes milliseconds, or seconds
+    // when a core is written. They must not see the twin hang up on us and call its copy stale.
+    atomic_store(&is_dying, 1);
+    int lock = atomic_exchange(&lock_fd, -1);
+    if (lock >= 0) close(lock);
     int which = atomic_load(&in_force);
     if (which >= 0 && !atomic_exchange(&has_gasped, 1)) {
         struct gasp *gasp = &gasps[which];

@@ -60,6 +60,39 @@ import Wire
         #expect(signal == SIGILL)
     }
 
+    @Test func `A crash gives up the lock of the lease file before it gasps`() throws {
+        let file = TemporaryFile()
+        let twin = try LeaseFile(path: file.path, controller: .b, lease: .seconds(60))
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        let (path, end) = (file.path, ends[1])
+        let child = path.withCString { path -> Int32 in
+            let child = chost_fork()
+            if child == 0 {
+                // Only C from here on: this is a copy of a process with many threads.
+                var limit = rlimit(rlim_cur: 0, rlim_max: 0)
+                setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit)
+                let fd = Glibc.open(path, O_RDWR)
+                var ready: UInt8 = chost_lock(fd, 0) == 0 ? 1 : 0
+                chost_gasp_lock(fd)
+                _ = chost_gasp_install()
+                write(end, &ready, 1)
+                while true { pause() }
+            }
+            return child
+        }
+        var ready: UInt8 = 0
+        #expect(read(ends[0], &ready, 1) == 1)
+        #expect(ready == 1 && twin.isTwinAlive)
+        kill(child, SIGABRT)
+        var status: Int32 = 0
+        waitpid(child, &status, 0)
+        #expect(!twin.isTwinAlive)
+        #expect(status & 0x7f == SIGABRT)
+        close(ends[0])
+        close(ends[1])
+    }
+
     @Test func `A process that ends in order does not gasp`() throws {
         let (message, signal) = try gasp(applying: 1) { _exit(0) }
         #expect(message.isEmpty)

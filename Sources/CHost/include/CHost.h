@@ -90,6 +90,11 @@ int chost_link_monitor(void);
 /// the word at `applying` in network order. May be called again whenever the message or the socket changes; `fd` -1
 /// switches the gasp off. Returns 0 or the errno.
 int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset);
+/// The descriptor whose lock says that this process lives; the handler closes it, so that nobody waits until the kernel
+/// has buried us. -1 for none.
+void chost_gasp_lock(int fd);
+/// Never returns once a crash has begun. For threads that speak to the world, before they do.
+void chost_stop_if_dying(void);
 /// The word in which the engine notes the record being applied. It lives as long as the process.
 uint64_t *chost_gasp_applying(void);
 /// Installs the handler for SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP and SIGFPE. Returns 0 or the errno.

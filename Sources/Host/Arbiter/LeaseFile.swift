@@ -136,6 +136,9 @@ public final class LeaseFile {
         chost_store(words + Self.leaseWords + 1, 0)
     }
 
+    /// A crash gives the lock up from the signal handler. Only one lease file of a process can have that.
+    func releaseOnCrash() { chost_gasp_lock(fd) }
+
     var mastership: Mastership { Mastership(chost_load(words + Self.stateWord)) }
 
     var isTwinAlive: Bool { chost_is_locked(fd, off_t(controller.other.rawValue)) == 1 }
@@ -159,7 +162,8 @@ public final class LeaseFile {
 
     /// Answers a request of our controller. `now` is CLOCK_BOOTTIME.
     public func answer(_ request: ArbiterRequest, at now: Instant) -> ArbiterAnswer {
-        switch request {
+        chost_stop_if_dying()
+        return switch request {
         case .acquire(let atLeast): acquire(atLeast, now)
         case .renew(let epoch): renew(epoch, now)
         case .release(let epoch): release(epoch, now)

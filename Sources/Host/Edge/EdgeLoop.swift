@@ -57,6 +57,7 @@ final class EdgeLoop {
         }
         if let file = settings.leaseFile, let controller = settings.channel?.settings.controller {
             leaseFile = try LeaseFile(path: file.path, controller: controller, lease: file.lease)
+            leaseFile?.releaseOnCrash()
         } else {
             leaseFile = nil
         }
@@ -106,6 +107,7 @@ final class EdgeLoop {
             ready.removeAll(keepingCapacity: true)
             poller.wait(milliseconds: -1) { ready.append($0) }
             edge.progress.add(1, ordering: .relaxed)
+            chost_stop_if_dying()
             let now = monotonicNow()
             for source in ready { take(source, &controller, &outputs, now) }
             if let deadline = controller.nextDeadline, deadline <= now {
@@ -312,6 +314,7 @@ final class EdgeLoop {
     /// The gate of the host: whoever lost the right to speak while frames were made sends none of them (DESIGN §8).
     private func sendFrames() {
         guard ports.hasWaiting else { return }
+        chost_stop_if_dying()
         let now = monotonicNow()
         if now < gateUntil, leaseFile?.maySpeak(at: now) ?? true {
             ports.flush()
