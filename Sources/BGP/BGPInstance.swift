@@ -76,8 +76,9 @@ public struct BGPInstance: Machine, Sendable {
 
     /// By `PeerIndex`. A slot is free again once its routes are gone.
     var neighbors: [Neighbor?] = []
-    /// Established sessions in ascending order: who gets routes.
-    var establishedPeers: [PeerIndex] = []
+    /// Established sessions in ascending order of peer: who gets routes. Derived from `neighbors`, and flat, since every
+    /// input looks at all of them.
+    var outlets: [Outlet] = []
     /// Looked up, never iterated; rebuilt from `neighbors` after a restore.
     var owners: [ConnectionID: Owner] = [:]
     /// Finished by us, not yet by the neighbour, in order of their numbers.
@@ -91,6 +92,13 @@ public struct BGPInstance: Machine, Sendable {
     var checkedAS: [ASNumber] = []
     /// Scratch space of the receive path; without meaning between inputs.
     var scratch = ReceiveScratch()
+
+    struct Outlet: Sendable, BitwiseCopyable {
+        var peer: PeerIndex
+        var connection: ConnectionID
+        var isIncoming: Bool
+        var unacknowledged: Int
+    }
 
     struct Owner: Sendable {
         var peer: PeerIndex
@@ -146,16 +154,13 @@ public struct BGPInstance: Machine, Sendable {
         rib.advertise(at: now)
         // Policy that was run again in there may have set next hops that nobody asked about.
         if rib.hasNewNextHops { resolveNextHops(into: &effects) }
-        for peer in establishedPeers {
-            guard let slot = neighbors[Int(peer.value)]?.establishedSlot else { continue }
-            fill(peer, slot, at: now, into: &effects)
-        }
+        for i in outlets.indices { fill(outlets[i], at: now, into: &effects) }
     }
 
-    private mutating func fill(_ peer: PeerIndex, _ slot: SessionSlot, at now: Instant, into effects: inout [Effect]) {
-        guard let session = neighbors[Int(peer.value)]![slot], let connection = session.connection else { return }
-        let room = Self.transmitWindow - session.unacknowledged
+    private mutating func fill(_ outlet: Outlet, at now: Instant, into effects: inout [Effect]) {
+        let room = Self.transmitWindow - outlet.unacknowledged
         guard room > 0 else { return }
+        let peer = outlet.peer, connection = outlet.connection
         var messages: UInt64 = 0
         let count = rib.takeOutput(for: peer, limit: room) { slice in
             messages &+= Self.messageCount(slice)
@@ -164,7 +169,7 @@ public struct BGPInstance: Machine, Sendable {
         guard count > 0 else { return }
         neighbors[Int(peer.value)]!.counters.sent.updates &+= messages
         neighbors[Int(peer.value)]!.counters.sent.messages &+= messages
-        noteSent(count, peer, slot, at: now)
+        noteSent(count, peer, outlet.isIncoming ? .incoming : .own, at: now)
     }
 
     /// Messages in a run of whole ones.
@@ -241,6 +246,21 @@ public struct BGPInstance: Machine, Sendable {
     }
 
     // MARK: small helpers
+
+    /// Brings the outlet of a session in line with the session, or adds or removes it.
+    mutating func updateOutlet(_ peer: PeerIndex) {
+        let at = outlets.firstIndex { $0.peer >= peer } ?? outlets.count
+        let isThere = at < outlets.count && outlets[at].peer == peer
+        guard let neighbor = neighbor(peer), let slot = neighbor.establishedSlot, let session = neighbor[slot],
+            let connection = session.connection
+        else {
+            if isThere { outlets.remove(at: at) }
+            return
+        }
+        let outlet = Outlet(
+            peer: peer, connection: connection, isIncoming: slot == .incoming, unacknowledged: session.unacknowledged)
+        if isThere { outlets[at] = outlet } else { outlets.insert(outlet, at: at) }
+    }
 
     func neighbor(_ peer: PeerIndex) -> Neighbor? {
         Int(peer.value) < neighbors.count ? neighbors[Int(peer.value)] : nil

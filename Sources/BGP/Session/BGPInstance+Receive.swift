@@ -90,9 +90,16 @@ extension BGPInstance {
             let isVersion =
                 notification.code == NotificationMessage.Code.open.rawValue
                 && notification.subcode == NotificationMessage.OpenSubcode.unsupportedVersionNumber.rawValue
+            let failures = neighbors[i]!.failures
             run(
                 isVersion ? .notificationVersionError : .notification, peer, slot, reason: "received \(notification)",
                 at: now, into: &effects)
+            if notification.code == NotificationMessage.Code.cease.rawValue,
+                notification.subcode == NotificationMessage.CeaseSubcode.connectionCollision.rawValue
+            {
+                // The neighbour closed the loser of a collision, as RFC 4271 §6.8 wants: no failure of either.
+                neighbors[i]!.failures = min(neighbors[i]!.failures, failures)
+            }
         case .routeRefresh:
             neighbors[i]!.counters.received.routeRefreshes &+= 1
             guard let session = neighbors[i]![slot], session.isEstablished, let negotiated = session.negotiated else {

@@ -215,6 +215,7 @@ extension BGPInstance {
         session.sentOffset += UInt64(count)
         session.lastSent = now
         neighbors[i]![slot] = session
+        if session.isEstablished { updateOutlet(peer) }
     }
 
     mutating func acknowledge(_ offset: UInt64, on connection: ConnectionID, at now: Instant) {
@@ -224,6 +225,7 @@ extension BGPInstance {
         session.acknowledgedOffset = min(offset, session.sentOffset)
         session.lastProgress = now
         neighbors[i]![owner.slot] = session
+        if session.isEstablished { updateOutlet(owner.peer) }
     }
 
     /// What we offer this neighbour.
@@ -375,8 +377,7 @@ extension BGPInstance {
         neighbors[i]!.warnedFamilies = []
         timers.cancel(timer(.idleHold, peer, .own))
         timers.set(timer(.sendHold, peer, slot), at: now + sendHoldTime(session))
-        let at = establishedPeers.firstIndex { $0 > peer } ?? establishedPeers.count
-        establishedPeers.insert(peer, at: at)
+        updateOutlet(peer)
         rib.establish(
             peer, neighbor: neighbor.configuration,
             session: RIBSession(
@@ -397,7 +398,7 @@ extension BGPInstance {
     ) {
         let i = Int(peer.value)
         guard let neighbor = neighbors[i], let session = neighbor[slot] else { return }
-        if let at = establishedPeers.firstIndex(of: peer) { establishedPeers.remove(at: at) }
+        updateOutlet(peer)
         rib.close(peer)
         let uptime = now - (session.establishedAt ?? now)
         // A session that held for as long as the longest pause has shown that it is sound.

@@ -11,7 +11,6 @@ extension BGPInstance: Snapshotting {
             w.write(neighbor != nil)
             neighbor?.write(to: &w)
         }
-        writer.writeBlock(establishedPeers.map(\.value))
         writer.writeBlock(lingering.map(\.value))
         timers.write(to: &writer) { $0.write(to: &$1) }
         writer.write(needsHousekeeping)
@@ -36,7 +35,6 @@ extension BGPInstance: Snapshotting {
             try r.readBool() ? try Neighbor(from: &r) : nil
         }
         guard neighbors.count <= 4096 else { throw DecodeError("neighbors", at: reader.position, .badLength) }
-        establishedPeers = try reader.readBlock(of: UInt16.self).map { PeerIndex($0) }
         lingering = try reader.readBlock(of: UInt32.self).map { ConnectionID($0) }
         timers = try TimerTable(from: &reader) { r throws(DecodeError) in try SessionTimer(from: &r) }
         needsHousekeeping = try reader.readBool()
@@ -47,11 +45,10 @@ extension BGPInstance: Snapshotting {
         checkedAS = try reader.readBlock(of: UInt32.self).map { ASNumber($0) }
         rib = try RIB(from: &reader)
         // What the rest of the code takes for granted about these must hold for any bytes.
-        guard trackedNextHops.count == nextHopStates.count,
-            establishedPeers.allSatisfy({ neighbor($0)?.establishedSlot != nil })
-        else { throw DecodeError("BGP state", at: reader.position, .badValue) }
+        guard trackedNextHops.count == nextHopStates.count else { throw DecodeError("BGP state", at: reader.position, .badValue) }
         for i in neighbors.indices {
             guard let neighbor = neighbors[i] else { continue }
+            updateOutlet(PeerIndex(UInt16(i)))
             for slot in [SessionSlot.own, .incoming] {
                 guard let connection = neighbor[slot]?.connection else { continue }
                 owners[connection] = Owner(peer: PeerIndex(UInt16(i)), slot: slot)

@@ -29,7 +29,9 @@ public struct NeighborDetail: Hashable, Sendable, Codable {
         public var isDisabled: Bool
         /// RFC 4724 §2: End-of-RIB was received.
         public var isComplete: Bool
+        /// Before policy.
         public var prefixesReceived: Int
+        public var prefixesAdvertised: Int
         /// 0: no limit.
         public var maximumPrefixes: UInt32
     }
@@ -73,6 +75,7 @@ extension BGPInstance {
                 isDisabled: session.disabledFamilies.contains(configured.family),
                 isComplete: session.completeFamilies.contains(configured.family),
                 prefixesReceived: rib.prefixCount(peer, configured.family),
+                prefixesAdvertised: rib.advertisedCount(peer, configured.family),
                 maximumPrefixes: configured.maximumPrefixes)
         }
         return NeighborDetail(
