@@ -93,7 +93,7 @@ if !coreOnly {
             .product(name: "X509", package: "swift-certificates"),
             .product(name: "Logging", package: "swift-log"),
         ]),
-        tests("HostTests", floor + ["Host", "CHost", "Redundancy",
+        tests("HostTests", floor + ["Host", "CHost", "Redundancy", "Configuration", "Management",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),

@@ -50,6 +50,12 @@ extension ManagementAnswers {
         view.log.held = Int(clamping: status.twin.lagRecords)
         view.log.heldOctets = status.twin.lagOctets
         if status.twin.isConnected, status.committedIndex > 0 { view.log.peerStored = status.committedIndex }
+        if let bulk = survey?.lastBulkUpdate {
+            let age = Double((monotonicNow() - bulk.finished).inNanoseconds) / 1e9
+            view.lastBulkUpdate = RedundancyView.BulkUpdate(
+                finished: now.addingTimeInterval(-age), octets: bulk.octets, duration: TimeSpan(bulk.duration),
+                longestEnginePause: TimeSpan(bulk.longestEnginePause))
+        }
         if !status.isRedundant { view.notReady = notReady(status, clerk.isChannelOpen) }
         return view
     }

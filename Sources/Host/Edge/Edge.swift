@@ -28,6 +28,14 @@ final class Edge: Sendable {
         var channelOctetsIn: UInt64
         var channelOctetsOut: UInt64
         var framesDiscarded: UInt64
+        var lastBulkUpdate: BulkUpdate?
+    }
+    /// A bulk update from the order to take the snapshot until the standby was in lock step.
+    struct BulkUpdate: Sendable {
+        var finished: Instant
+        var duration: Duration
+        var octets: Int
+        var longestEnginePause: Duration
     }
     /// What the edge tells the rest of the process, in order.
     enum Report: Sendable {

@@ -34,6 +34,9 @@ final class EdgeLoop {
     private var framesDiscarded: UInt64 = 0
     private var didReportDiscard = false
     private var isStopping = false
+    private var bulkBegan: Instant?
+    private var bulkOctets = 0
+    private var lastBulkUpdate: Edge.BulkUpdate?
     private var happenings: [ReplicationChannel.Happening] = []
     private var engineReports: [EngineReport] = []
     private var commands: [Edge.Command] = []
@@ -176,12 +179,15 @@ final class EdgeLoop {
         edge.commands.take(into: &commands)
         for command in commands {
             switch command {
-            case .input(let input): controller.handle(input, at: now, into: &outputs)
+            case .input(let input):
+                if case .snapshotEncoded(_, let bytes) = input { bulkOctets = bytes.count }
+                controller.handle(input, at: now, into: &outputs)
             case .look(let body): body(&controller, now)
             case .survey(let body):
                 body(Edge.Survey(
                     devices: ports.counters, channelVersion: channel?.version, channelOctetsIn: channel?.octetsIn ?? 0,
-                    channelOctetsOut: channel?.octetsOut ?? 0, framesDiscarded: framesDiscarded))
+                    channelOctetsOut: channel?.octetsOut ?? 0, framesDiscarded: framesDiscarded,
+                    lastBulkUpdate: lastBulkUpdate))
             case .stop: isStopping = true
             }
         }
@@ -288,9 +294,22 @@ final class EdgeLoop {
             let answer = leaseFile?.answer(request, at: now) ?? .unavailable("no lease file is configured")
             controller.handle(.arbiter(answer), at: now, into: &outputs)
             return true
-        case .engine(let work): engine.perform(work)
+        case .engine(let work):
+            if case .snapshot = work {
+                bulkBegan = monotonicNow()
+                engine.longestPause.store(0, ordering: .relaxed)
+            }
+            engine.perform(work)
         case .event(let event): report(.event(event))
-        case .state(let state, let epoch): report(.state(state, epoch))
+        case .state(let state, let epoch):
+            if state == .active, let began = bulkBegan {
+                let now = monotonicNow()
+                lastBulkUpdate = Edge.BulkUpdate(
+                    finished: now, duration: now - began, octets: bulkOctets,
+                    longestEnginePause: .nanoseconds(engine.longestPause.load(ordering: .relaxed)))
+                bulkBegan = nil
+            }
+            report(.state(state, epoch))
         case .interfaces(let list):
             var events: [Event] = []
             for interface in ports.setInterfaces(list, &events) {

@@ -23,6 +23,9 @@ final class EngineThread: Sendable {
     let reports: Mailbox<EngineReport>
     /// Pieces of work taken up, for the watchdog: odd while one is being done.
     let progress = Atomic<UInt64>(0)
+    /// The longest piece of work since somebody set this to 0, nanoseconds. After a snapshot this shows what sharing the
+    /// tables costs the engine.
+    let longestPause = Atomic<Int64>(0)
     private let thread = Mutex<HostThread?>(nil)
 
     init() throws {
@@ -73,7 +76,11 @@ final class EngineThread: Sendable {
                 switch item {
                 case .work(let work):
                     progress.add(1, ordering: .relaxed)
-                    reports.put(engine.perform(work))
+                    let began = chost_now()
+                    let report = engine.perform(work)
+                    let took = chost_now() - began
+                    if took > longestPause.load(ordering: .relaxed) { longestPause.store(took, ordering: .relaxed) }
+                    reports.put(report)
                     progress.add(1, ordering: .relaxed)
                 case .look(let body):
                     body(engine)
