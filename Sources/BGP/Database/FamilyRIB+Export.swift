@@ -46,7 +46,9 @@ extension FamilyRIB {
             group.out.append(contentsOf: repeatElement(.none, count: prefixes.capacity - group.out.count))
         }
         let isInternal = !group.parameters.isExternal
+        let defaultRoute = group.parameters.defaultOriginate ? shared.defaultRoutes[family.index] : 0
         bucket(&work, sets: shared.attributes.sets.count) { number in
+            if defaultRoute != 0, isDefault(number) { return defaultRoute }
             let best = entries[Int(number)].best
             if best == 0 { return 0 }
             // RFC 4271 §9.2: what an internal neighbour told us goes to no other internal one.
@@ -74,8 +76,12 @@ extension FamilyRIB {
                 // Attributes that cannot be sent to this group: the route is not advertised (RFC 8654 §4).
                 var isUnsendable = false
                 for number in rest {
-                    let own = store.owner(entries[Int(number)].best)
-                    let to = export.outcome(Key.self, prefixes.keys[Int(number)], shared.sources[Int(own)].kind, &shared)
+                    let isOurs = handle == defaultRoute && isDefault(number)
+                    let own = isOurs ? 0 : store.owner(entries[Int(number)].best)
+                    let to =
+                        isOurs
+                        ? handle
+                        : export.outcome(Key.self, prefixes.keys[Int(number)], shared.sources[Int(own)].kind, &shared)
                     if isFirst {
                         outcome = to
                         owner = own
@@ -112,6 +118,9 @@ extension FamilyRIB {
         builder.finish(into: &group.cohorts[0].queue)
         if group.cohorts[0].cursor == 0 { group.cohorts[0].isFirstPass = false }
     }
+
+    @inline(__always)
+    private func isDefault(_ number: UInt32) -> Bool { Key.length(of: prefixes.keys[Int(number)]) == 0 }
 
     /// Picks pending prefixes of a cohort, ascending from where it stopped; around the end only when nothing came before.
     private func pick(_ cohort: inout Cohort, _ work: inout ExportScratch) {

@@ -24,6 +24,12 @@ extension FamilyRIB {
             for number in entries.indices where entries[number].best != 0 {
                 group.cohorts[0].pending.insert(UInt32(number))
             }
+            if parameters.defaultOriginate {
+                // The group's own route needs a number, though nobody announced it.
+                let number = prefixes.insert(Key(Key.zeroAddress, 0))
+                if Int(number) >= entries.count { entries.append(Entry(head: 0, best: 0)) }
+                group.cohorts[0].pending.insert(number)
+            }
             groups.append(group)
             index = groups.count - 1
         }

@@ -13,6 +13,7 @@ extension RIB: Snapshotting {
         writer.writeBlock(current)
         writer.write(nextDeadline)
         writer.writeBlock(shared.sources)
+        writer.writeBlock(shared.defaultRoutes)
         shared.attributes.write(to: &writer)
         v4.write(to: &writer)
         v6.write(to: &writer)
@@ -25,11 +26,14 @@ extension RIB: Snapshotting {
         let current = try reader.readBlock(of: UInt16.self)
         let deadline = try reader.readOptionalInstant()
         let sources = try reader.readBlock(of: Source.self)
+        let defaultRoutes = try reader.readBlock(of: UInt32.self)
         let attributes = try AttributeTable(from: &reader)
         let v4 = try FamilyRIB<IPv4Prefix>(from: &reader, .ipv4Unicast, sets: attributes.sets.count, sources: sources.count)
         let v6 = try FamilyRIB<IPv6Prefix>(from: &reader, .ipv6Unicast, sets: attributes.sets.count, sources: sources.count)
         let refused = DecodeError("RIB", at: reader.position, .badValue)
         guard !sources.isEmpty, sessions.count == sources.count else { throw refused }
+        guard defaultRoutes.count == RouteFamily.count else { throw refused }
+        for handle in defaultRoutes where Int(handle) >= attributes.sets.count { throw refused }
         for number in current where Int(number) >= sources.count { throw refused }
         for source in sources where Int(source.importChain) >= definitions.count || Int(source.exportChain) >= definitions.count {
             throw refused
@@ -39,7 +43,7 @@ extension RIB: Snapshotting {
             restored: configuration,
             RIBShared(
                 attributes: attributes, sources: sources, policies: PolicyTable(configuration, definitions: definitions),
-                trapOnPrefix: configuration.testing.trapOnPrefix),
+                trapOnPrefix: configuration.testing.trapOnPrefix, defaultRoutes: defaultRoutes),
             v4, v6, sessions, current)
         nextDeadline = deadline
     }
@@ -168,7 +172,7 @@ extension UpdateGroup: Snapshotting {
         let p = parameters
         for flag in [
             p.isExternal, p.fourOctetAS, p.extendedMessages, p.nextHopSelf, p.removePrivateAS, p.sendCommunities,
-            p.nextHopIPv4 != nil, p.nextHopIPv6 != nil, p.linkLocal != nil,
+            p.nextHopIPv4 != nil, p.nextHopIPv6 != nil, p.linkLocal != nil, p.defaultOriginate,
         ] { writer.write(flag) }
         writer.write(p.localAS)
         writer.write(p.defaultLocalPreference)
@@ -194,7 +198,7 @@ extension UpdateGroup: Snapshotting {
     init(from reader: inout SnapshotReader) throws(DecodeError) {
         id = try reader.read()
         var flags: [Bool] = []
-        for _ in 0..<9 { flags.append(try reader.readBool()) }
+        for _ in 0..<10 { flags.append(try reader.readBool()) }
         let localAS: UInt32 = try reader.read()
         let localPreference: UInt32 = try reader.read()
         let v4: UInt32 = try reader.read()
@@ -202,7 +206,7 @@ extension UpdateGroup: Snapshotting {
         let linkLocal = IPv6Address(high: try reader.read(), low: try reader.read())
         parameters = ExportParameters(
             isExternal: flags[0], localAS: localAS, defaultLocalPreference: localPreference, fourOctetAS: flags[1],
-            extendedMessages: flags[2], nextHopSelf: flags[3], removePrivateAS: flags[4], sendCommunities: flags[5],
+            extendedMessages: flags[2], nextHopSelf: flags[3], removePrivateAS: flags[4], sendCommunities: flags[5], defaultOriginate: flags[9],
             nextHopIPv4: flags[6] ? IPv4Address(raw: v4) : nil, nextHopIPv6: flags[7] ? v6 : nil,
             linkLocal: flags[8] ? linkLocal : nil, chain: try reader.read())
         out = try reader.readBlock(of: AdvertisedRoute.self)

@@ -194,12 +194,14 @@ public struct RIB: Sendable {
         shared.sources[source].importChain = importChain
         shared.sources[source].exportChain = exportChain
         shared.sources[source].allowASIn = neighbor.allowASIn
+        if neighbor.defaultOriginate { shared.makeDefaultRoutes() }
         let own = session.session
         let parameters = ExportParameters(
             isExternal: isExternal, localAS: configuration.routerAS.raw,
             defaultLocalPreference: configuration.defaultLocalPreference, fourOctetAS: own.fourOctetAS,
             extendedMessages: own.extendedMessages, nextHopSelf: neighbor.nextHopSelf,
             removePrivateAS: neighbor.removePrivateAS, sendCommunities: neighbor.sendCommunities,
+            defaultOriginate: neighbor.defaultOriginate,
             nextHopIPv4: own.nextHopIPv4, nextHopIPv6: own.nextHopIPv6, linkLocal: own.linkLocal, chain: exportChain)
         for family in RouteFamily.allCases {
             let carries = own.families.contains(family)

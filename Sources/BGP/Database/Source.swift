@@ -68,4 +68,19 @@ struct RIBShared: Sendable {
     var policies: PolicyTable
     /// `testing.trapOnPrefix`
     var trapOnPrefix: IPPrefix?
+    /// By family: attributes of the default route that is made for neighbours; 0 while none asked for one.
+    var defaultRoutes: [UInt32] = [0, 0]
+
+    /// Once made they stay: there is nothing to be gained from letting go of two sets.
+    mutating func makeDefaultRoutes() {
+        for family in RouteFamily.allCases where defaultRoutes[family.index] == 0 {
+            var route = RouteAttributes()
+            route.origin = .igp
+            route.nextHop = family == .ipv4Unicast ? .v4(.any) : .v6(.any)
+            let octets = route.encoded()
+            let handle = attributes.intern(octets.span.bytes, marks: .medIsOurs)
+            attributes.retain(handle)
+            defaultRoutes[family.index] = handle
+        }
+    }
 }

@@ -52,6 +52,8 @@ struct ExportParameters: Hashable, Sendable {
     var nextHopSelf: Bool
     var removePrivateAS: Bool
     var sendCommunities: Bool
+    /// A default route of our own in place of whatever the Loc-RIB has, past export policy.
+    var defaultOriginate: Bool
     var nextHopIPv4: IPv4Address?
     var nextHopIPv6: IPv6Address?
     var linkLocal: IPv6Address?

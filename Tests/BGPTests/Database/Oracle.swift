@@ -145,6 +145,13 @@ struct Oracle {
 
     func advertised(_ prefix: IPPrefix, to index: Int) -> RouteAttributes? {
         let peer = peers[index]
+        if peer.neighbor.defaultOriginate, prefix.length == 0, peer.session.families.contains(RouteFamily(prefix.family)) {
+            var route = RouteAttributes()
+            route.origin = .igp
+            route.nextHop = prefix.family == .ipv4 ? peer.session.nextHopIPv4.map { .v4($0) } : peer.session.nextHopIPv6.map { .v6($0) }
+            if peer.isExternal { route.prepend(configuration.routerAS) } else { route.localPreference = configuration.defaultLocalPreference }
+            return route
+        }
         guard peer.session.families.contains(RouteFamily(prefix.family)), let best = best(prefix), best.peer != index else {
             return nil
         }

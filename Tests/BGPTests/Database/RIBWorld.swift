@@ -42,6 +42,7 @@ struct RIBWorld {
             pool.append(.v4(IPv4Prefix(IPv4Address(raw: 20 << 24 | UInt32(i) << 16), UInt8(16 + i % 9))))
         }
         for i in 0..<12 { pool.append(.v6(IPv6Prefix(IPv6Address(high: (0x2400 + UInt64(i)) << 48, low: 0), UInt8(16 + i * 3)))) }
+        pool += [.v4(IPv4Prefix(.any, 0)), .v6(IPv6Prefix(.any, 0))]
         self.pool = pool
         for hop in Self.nextHops + Self.nextHops6 { oracle.reachable[hop] = UInt32(random.number(in: 0...2)) * 10 }
         for i in 0..<count { addPeer(i) }
@@ -78,6 +79,7 @@ struct RIBWorld {
         neighbor.importPolicies = isExternal ? [i % 2 == 0 ? "all" : "prefer"] : []
         neighbor.exportPolicies = isExternal ? [i % 4 == 3 ? "shape" : "all"] : []
         neighbor.nextHopSelf = i == 5
+        neighbor.defaultOriginate = i == 7
         neighbor.allowASIn = i == 4 ? 1 : 0
         var session = RIBSession(
             identifier: RouterID(raw: 0x0b00_0000 + UInt32(i % 4)), families: [.ipv4Unicast, .ipv6Unicast], fourOctetAS: true,

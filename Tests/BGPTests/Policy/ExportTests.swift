@@ -10,7 +10,7 @@ import Wire
     func parameters(_ body: (inout ExportParameters) -> Void = { _ in }) -> ExportParameters {
         var p = ExportParameters(
             isExternal: true, localAS: 65000, defaultLocalPreference: 100, fourOctetAS: true, extendedMessages: false,
-            nextHopSelf: false, removePrivateAS: false, sendCommunities: true, nextHopIPv4: IPv4Address(10, 0, 0, 254),
+            nextHopSelf: false, removePrivateAS: false, sendCommunities: true, defaultOriginate: false, nextHopIPv4: IPv4Address(10, 0, 0, 254),
             nextHopIPv6: IPv6Address(high: 1, low: 254), linkLocal: IPv6Address(high: 0xfe80 << 48, low: 1),
             chain: PolicyChain.acceptAll)
         body(&p)
