@@ -147,6 +147,12 @@ extension RIB {
         return family == .ipv4Unicast ? v4.advertisedCount(source) : v6.advertisedCount(source)
     }
 
+    /// How many of the peer's routes policy took, and how many of these are the best of their prefix. Linear in its routes.
+    public func acceptedCounts(_ peer: PeerIndex, _ family: RouteFamily) -> (accepted: Int, best: Int) {
+        guard let source = source(peer) else { return (0, 0) }
+        return family == .ipv4Unicast ? v4.acceptedCounts(source) : v6.acceptedCounts(source)
+    }
+
     public var summary: RIBSummary {
         RIBSummary(
             families: [v4.summary(shared), v6.summary(shared)], attributeSets: shared.attributes.count,
@@ -262,6 +268,22 @@ extension FamilyRIB {
             route.linkLocal = encoded.linkLocal
             return NeighborRouteView(prefix: key.anyFamily, attributes: AttributesView(route), isAccepted: true)
         }
+    }
+
+    func acceptedCounts(_ source: Int) -> (accepted: Int, best: Int) {
+        var accepted = 0, best = 0
+        var page = store.firstPage(source)
+        while page != 0 {
+            let first = (page - 1) << PathStore.pageBits
+            for path in first..<(first + UInt32(PathStore.pageSize)) {
+                let p = store.paths[Int(path)]
+                guard p.received != 0, p.accepted != 0 else { continue }
+                accepted += 1
+                if entries[Int(p.prefix)].best == path { best += 1 }
+            }
+            page = store.pageAfter(page, source)
+        }
+        return (accepted, best)
     }
 
     func advertisedCount(_ source: Int) -> Int {

@@ -31,7 +31,7 @@ extension ManagementAnswers {
             address: summary.address.description, remoteAS: summary.remoteAS.raw, description: summary.description,
             state: summary.state.description,
             reason: isUp ? nil : summary.isHeldDown ? "held down" : detail.lastDownReason.isEmpty ? nil : detail.lastDownReason,
-            stateAge: age(isUp ? summary.establishedAt : detail.lastDownAt, now) ?? TimeSpan(.nanoseconds(now)),
+            stateAge: age(isUp ? summary.establishedAt : detail.lastDownAt, now),
             messagesReceived: summary.messagesReceived, messagesSent: summary.messagesSent,
             queued: UInt64(detail.unacknowledged), families: families(detail))
     }
@@ -40,10 +40,13 @@ extension ManagementAnswers {
     /// costs the engine no time; it is dropped as soon as the view is made.
     private func bgpNow() async throws -> BGPInstance { try await engine.inspect { engine in engine.bgp } }
 
-    private static func countAdvertised(_ view: inout BGPSummaryView.Neighbor, _ address: IPAddress, _ bgp: BGPInstance) {
+    private static func countRoutes(_ view: inout BGPSummaryView.Neighbor, _ address: IPAddress, _ bgp: BGPInstance) {
         guard let peer = peer(address, bgp) else { return }
         for i in view.families.indices where view.families[i].isNegotiated {
             guard let family = RouteFamily.allCases.first(where: { $0.description == view.families[i].family }) else { continue }
+            let (accepted, best) = bgp.rib.acceptedCounts(peer, family)
+            view.families[i].accepted = UInt64(accepted)
+            view.families[i].best = UInt64(best)
             view.families[i].advertised = UInt64(bgp.rib.advertisedCount(peer, family))
         }
     }
@@ -61,7 +64,7 @@ extension ManagementAnswers {
             neighbors: bgp.neighborSummaries.compactMap { summary in
                 guard let detail = bgp.neighborDetail(summary.address) else { return nil }
                 var view = Self.summary(detail, now)
-                Self.countAdvertised(&view, summary.address, bgp)
+                Self.countRoutes(&view, summary.address, bgp)
                 return view
             })
     }
@@ -75,7 +78,7 @@ extension ManagementAnswers {
             else { return nil }
             let configured = bgp.configuration?.neighbors.first { $0.address == summary.address }
             var view = Self.neighbor(detail, configured, requirePolicy: bgp.configuration?.ebgpRequiresPolicy ?? true, now)
-            Self.countAdvertised(&view.summary, summary.address, bgp)
+            Self.countRoutes(&view.summary, summary.address, bgp)
             return view
         })
         if let address, view.neighbors.isEmpty { throw ManagementFailure(.notFound, "there is no neighbour \(address)") }
@@ -107,6 +110,9 @@ extension ManagementAnswers {
             importPolicies: detail.importPolicies, exportPolicies: detail.exportPolicies)
         view.importIsMissing = requirePolicy && !detail.isInternal && detail.importPolicies.isEmpty
         view.exportIsMissing = requirePolicy && !detail.isInternal && detail.exportPolicies.isEmpty
+        view.hasPassword = configured?.md5Key.isEmpty == false
+        view.multihop = configured?.multihop ?? 0
+        if let hops = configured?.ttlSecurityHops, hops > 0 { view.minimumHopLimit = 255 - (hops - 1) }
         view.droppedCount = UInt64(detail.summary.flaps)
         view.establishedCount = UInt64(detail.summary.flaps) + (detail.summary.state == .established ? 1 : 0)
         view.treatedAsWithdraw = detail.counters.malformedUpdates
