@@ -42,7 +42,7 @@ var targets: [Target] = [
     library("Controller", floor + ["Engine", "LineCard", "Redundancy"]),
     // a world: virtual time
     library("Simulator", floor + ["Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "Routing"]),
-    program("simulate", ["Simulator"]),
+    program("simulate", ["Simulator", "Redundancy"]),
 
     tests("WireTests", ["Wire"]),
     tests("MachineTests", ["Machine", "Wire"]),

@@ -291,7 +291,7 @@ public final class Simulation {
         var octets = octets
         let other = node.id.other
         if saboteur != nil {
-            let work = saboteur!.pass(octets, from: node.id, generation: wire.generation)
+            let work = saboteur!.pass(octets, from: node.id, generation: wire.generation, at: now)
             octets = work.forward
             if let forged = work.forged {
                 let time = wire.arrivalTime(towards: node.id, at: now, random: &random)

@@ -1,3 +1,4 @@
+import Redundancy
 import Simulator
 
 /// What the command line asks for. Read by hand: this program belongs to the pure core, which has no dependency.
@@ -7,6 +8,9 @@ struct Arguments {
     var faults = 4
     var isTraced = false
     var isVerbose = false
+    var arbiter = ArbiterKind.leasefile
+    /// A bug to plant, to see a checker find it.
+    var planted: PlantedBug?
     /// Empty: random runs. `all`: every scenario.
     var scenario = ""
 
@@ -28,6 +32,16 @@ struct Arguments {
             case "--scenario":
                 guard let name = words.popFirst() else { Self.refuse("--scenario needs a name") }
                 scenario = name
+            case "--plant":
+                guard let bug = words.popFirst().flatMap(PlantedBug.init(rawValue:)) else {
+                    Self.refuse("--plant needs one of \(PlantedBug.allCases.map(\.rawValue).joined(separator: ", "))")
+                }
+                planted = bug
+            case "--arbiter":
+                guard let kind = words.popFirst().flatMap(ArbiterKind.init(rawValue:)) else {
+                    Self.refuse("--arbiter needs leasefile or link")
+                }
+                arbiter = kind
             case "--list":
                 for scenario in Scenario.all { print("\(scenario.name): \(scenario.promise)") }
                 exitProcess(0)
@@ -38,7 +52,8 @@ struct Arguments {
 
     static func refuse(_ sentence: String) -> Never {
         print("simulate: \(sentence)")
-        print("usage: simulate [--seeds N] [--seed S] [--faults N] [--scenario NAME|all] [--list] [--verbose] [--trace]")
+        print("usage: simulate [--seeds N] [--seed S] [--faults N] [--scenario NAME|all] [--list]")
+        print("                [--arbiter leasefile|link] [--plant BUG] [--verbose] [--trace]")
         exitProcess(2)
     }
 }
@@ -65,9 +80,13 @@ for seed in arguments.first..<(arguments.first + UInt64(arguments.seeds)) {
     if scenarios.isEmpty {
         var options = SimulationOptions()
         options.isTraced = arguments.isTraced
+        options.plantedBug = arguments.planted
+        options.arbiter = arguments.arbiter
         let simulation = Simulation(seed: seed, options: options)
         simulation.runPhases(faults: arguments.faults)
-        let replay = "--seed \(seed) --faults \(arguments.faults)"
+        var replay = "--seed \(seed) --faults \(arguments.faults)"
+        if let bug = arguments.planted { replay += " --plant \(bug.rawValue)" }
+        if arguments.arbiter != .leasefile { replay += " --arbiter \(arguments.arbiter.rawValue)" }
         if passes(simulation, "seed \(seed)", replay: replay, arguments) { passed += 1 } else { failed += 1 }
     }
     for scenario in scenarios {

@@ -63,27 +63,27 @@ import Testing
 
 /// Tests of the tests: a bug that is planted must be found.
 @Suite struct PlantedBugTests {
-    /// Seeds until one finds something.
-    static func findings(_ bug: PlantedBug, seeds: Int) -> [String] {
+    /// Whether one of the seeds finds it, and says so in these words.
+    static func isFound(_ bug: PlantedBug, as words: String, seeds: Int) -> Bool {
         var options = SimulationOptions()
         options.plantedBug = bug
         for seed in 1...seeds {
             let simulation = Simulation(seed: UInt64(seed), options: options)
             simulation.runPhases()
-            if !simulation.findings.isEmpty { return simulation.findings }
+            if simulation.findings.contains(where: { $0.contains(words) }) { return true }
         }
-        return []
+        return false
     }
 
     @Test func `an acknowledgement that leaves before its record is stored is found as lost octets`() {
-        #expect(Self.findings(.releaseBeforeCommit, seeds: 20).contains { $0.contains("octets acknowledged") })
+        #expect(Self.isFound(.releaseBeforeCommit, as: "octets acknowledged", seeds: 20))
     }
 
     @Test func `a record that is dropped in shipping is found as a difference between the engines`() {
-        #expect(Self.findings(.recordDropped, seeds: 10).contains { $0.contains("records of index") })
+        #expect(Self.isFound(.recordDropped, as: "records of index", seeds: 10))
     }
 
     @Test func `effects in another order are found as a difference between the engines`() {
-        #expect(Self.findings(.effectsReordered, seeds: 10).contains { $0.contains("effects of index") })
+        #expect(Self.isFound(.effectsReordered, as: "effects of index", seeds: 10))
     }
 }

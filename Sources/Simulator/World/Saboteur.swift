@@ -1,4 +1,5 @@
 import Engine
+import Machine
 import Records
 import Redundancy
 
@@ -9,14 +10,16 @@ struct Saboteur {
     private var receivers = [ChannelReceiver(), ChannelReceiver()]
     private var generation = -1
     private var received = 0
-    /// Records that were acknowledged in the standby's name and wait for the next message to take them along.
+    /// What was acknowledged in the standby's name and has not left yet, and since when.
     private var held: [[UInt8]] = [[], []]
+    private var heldSince = [Instant.zero, Instant.zero]
+    static let holding = Duration.milliseconds(5)
 
     init(_ bug: PlantedBug) { self.bug = bug }
 
     /// What becomes of octets that a controller sends, and what it is made to hear from its twin.
     mutating func pass(
-        _ octets: [UInt8], from id: ControllerID, generation: Int
+        _ octets: [UInt8], from id: ControllerID, generation: Int, at now: Instant
     ) -> (forward: [UInt8], forged: [UInt8]?) {
         if generation != self.generation {
             self.generation = generation
@@ -28,13 +31,25 @@ struct Saboteur {
         receivers[me].append(octets)
         var forward: [UInt8] = []
         var forged: [UInt8]? = nil
+        if !held[me].isEmpty, now - heldSince[me] >= Self.holding {
+            forward = held[me]
+            held[me] = []
+        }
         while let message = try? receivers[me].next() {
+            if !held[me].isEmpty {
+                // Nothing overtakes.
+                if case .records(_, let list) = message, let last = list.last {
+                    forged = ChannelMessage.stored(last.index).encoded()
+                }
+                held[me] += message.encoded()
+                continue
+            }
             switch (bug, message) {
             case (.releaseBeforeCommit, .records(_, let list)):
                 // As if the standby acknowledged what it has not stored.
                 if let last = list.last { forged = ChannelMessage.stored(last.index).encoded() }
-                forward += held[me]
                 held[me] = message.encoded()
+                heldSince[me] = now
             case (.recordDropped, .records(let epoch, var list)):
                 for i in list.indices {
                     guard case .tcpReceived = list[i].body else { continue }
@@ -43,8 +58,7 @@ struct Saboteur {
                 }
                 forward += ChannelMessage.records(epoch, list).encoded()
             default:
-                forward += held[me] + message.encoded()
-                held[me] = []
+                forward += message.encoded()
             }
         }
         return (forward, forged)
