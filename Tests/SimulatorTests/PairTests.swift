@@ -76,7 +76,22 @@ import Testing
     }
 
     @Test func `an acknowledgement that leaves before its record is stored is found as lost octets`() {
-        #expect(Self.isFound(.releaseBeforeCommit, as: "octets acknowledged", seeds: 20))
+        var options = SimulationOptions()
+        options.plantedBug = .releaseBeforeCommit
+        // Dense updates, so that something is always under way, and a kill in their midst.
+        let isFound = (1...30).contains { seed in
+            let simulation = Simulation(seed: UInt64(seed), options: options)
+            simulation.comeUp()
+            for _ in 0..<3 where simulation.findings.isEmpty {
+                RandomWeather.churn(simulation, steps: 200, within: .milliseconds(200))
+                simulation.run(until: simulation.now + .milliseconds(simulation.random.number(in: 20...150)))
+                simulation.inject(RandomWeather.Fault.kill)
+                simulation.run(until: simulation.now + .milliseconds(300))
+                simulation.becomeRedundant()
+            }
+            return simulation.findings.contains { $0.contains("octets acknowledged") }
+        }
+        #expect(isFound)
     }
 
     @Test func `a record that is dropped in shipping is found as a difference between the engines`() {

@@ -8,7 +8,9 @@ struct AcknowledgementChecker {
     /// How many connections were compared.
     private(set) var comparisons = 0
 
-    mutating func engine(_ report: EngineReport, of node: ControllerNode, in simulation: Simulation) {
+    mutating func engine(
+        _ report: EngineReport, of node: ControllerNode, quarantined: [ConnectionID], in simulation: Simulation
+    ) {
         // A standby asks for an image, too, to know the interfaces; only who has mastership will speak from it.
         guard case .image(let image) = report, node.lease.until > node.clock(simulation.now) else { return }
         for station in simulation.stations {
@@ -16,6 +18,8 @@ struct AcknowledgementChecker {
                 guard let ours = image.connections.first(where: { Self.isSame($0.identity.tuple, theirs.tuple) }) else {
                     continue
                 }
+                // What was fatal is dropped on purpose, and its connection ends: the session is told by a NOTIFICATION.
+                if quarantined.contains(ours.connection) { continue }
                 comparisons += 1
                 if ours.receivedOffset < theirs.sendUnacknowledged {
                     simulation.find(

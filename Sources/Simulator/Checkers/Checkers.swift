@@ -38,7 +38,7 @@ struct Checkers {
             }
         }
         lockstep.engine(work, report, of: node, in: simulation)
-        acknowledgements.engine(report, of: node, in: simulation)
+        acknowledgements.engine(report, of: node, quarantined: quarantined, in: simulation)
     }
 
     mutating func state(_ state: ControllerState, _ epoch: Epoch, of node: ControllerNode, in simulation: Simulation) {
