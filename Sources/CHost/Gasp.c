@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 // Two buffers: preparing writes the one that is not in force and then publishes it with one store, so that a crash in
@@ -23,6 +24,7 @@ static _Atomic int has_gasped = 0;
 static _Atomic int is_dying = 0;
 static _Atomic int lock_fd = -1;
 static uint64_t applying;
+static _Atomic int engine_thread = 0;
 
 void chost_gasp_lock(int fd) { atomic_store(&lock_fd, fd); }
 
@@ -32,6 +34,8 @@ void chost_stop_if_dying(void) {
 }
 
 uint64_t *chost_gasp_applying(void) { return &applying; }
+
+void chost_gasp_engine_thread(void) { atomic_store(&engine_thread, (int)syscall(SYS_gettid)); }
 
 int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset) {
     if (fd < 0) {
@@ -49,8 +53,17 @@ int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_o
     return 0;
 }
 
+// A record is to blame when the engine's own thread faulted, or when we ended ourselves because the engine hangs
+// (abort). A signal from outside, or a fault of another thread, happens to meet some record and says nothing of it.
+static int is_the_records_fault(const siginfo_t *info) {
+    if (info->si_code <= 0) return info->si_pid == getpid();
+    int engine = atomic_load(&engine_thread);
+    return engine == 0 || engine == (int)syscall(SYS_gettid);
+}
+
 // Only async-signal-safe calls from here on (signal-safety(7)): close, send, sigaction, raise.
-static void gasp_and_die(int number) {
+static void gasp_and_die(int number, siginfo_t *info, void *context) {
+    (void)context;
     // The other threads live on until this signal's default action ends the process, which takes milliseconds, or seconds
     // when a core is written. They must not see the twin hang up on us and call its copy stale.
     atomic_store(&is_dying, 1);
@@ -59,7 +72,7 @@ static void gasp_and_die(int number) {
     int which = atomic_load(&in_force);
     if (which >= 0 && !atomic_exchange(&has_gasped, 1)) {
         struct gasp *gasp = &gasps[which];
-        uint64_t index = __atomic_load_n(&applying, __ATOMIC_SEQ_CST);
+        uint64_t index = is_the_records_fault(info) ? __atomic_load_n(&applying, __ATOMIC_SEQ_CST) : 0;
         for (int i = 0; i < 8; i++) gasp->bytes[gasp->index_offset + i] = (uint8_t)(index >> (56 - 8 * i));
         // Twice, because a datagram may be lost and the twin takes the first and ignores the second.
         send(gasp->fd, gasp->bytes, gasp->count, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -78,8 +91,8 @@ int chost_gasp_install(void) {
     static const int numbers[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP, SIGFPE};
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    action.sa_handler = gasp_and_die;
-    action.sa_flags = SA_ONSTACK;
+    action.sa_sigaction = gasp_and_die;
+    action.sa_flags = SA_ONSTACK | SA_SIGINFO;
     sigfillset(&action.sa_mask);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (sigaction(numbers[i], &action, NULL) != 0) return errno;

@@ -147,6 +147,10 @@ extension Controller {
         }
         lineCard.handle(.takeOver(image), at: time, into: &lineCardEffects)
         drainLineCard(at: now, into: &outputs)
+        // What the engine knows of carriers is the old active's view; an equal state changes nothing.
+        for i in linksUp.indices {
+            append(.interfaceState(InterfaceID(UInt16(i)), isUp: linksUp[i]), at: now, into: &outputs)
+        }
         lineCard.handle(.committed(sender!.committed), at: time, into: &lineCardEffects)
         lineCard.handle(.applied(image.index), at: time, into: &lineCardEffects)
         drainLineCard(at: now, into: &outputs)
@@ -250,6 +254,7 @@ extension Controller {
         isBlocked = false
         engineDeadline = nil
         worseSince = nil
+        heldLinkLosses = []
     }
 
     /// The arbiter took mastership back at our request.

@@ -171,13 +171,29 @@ extension Controller {
         linksUp[i] = isUp
         health.links = UInt16(linksUp.count)
         health.linksUp = UInt16(linksUp.reduce(0) { $0 + ($1 ? 1 : 0) })
+        heldLinkLosses.removeAll { $0.interface == interface }
         if role == .active, !isReadingStopped {
-            append(.interfaceState(interface, isUp: isUp), at: now, into: &outputs)
+            if !isUp, sender?.phase == .redundant {
+                // The twin may well reach that network: handing over to it is better than telling the engine that the
+                // router has lost an interface (DESIGN §7). If nothing comes of it, the engine hears of it after all.
+                heldLinkLosses.append((interface, now + configuration.linkLossHold))
+            } else {
+                append(.interfaceState(interface, isUp: isUp), at: now, into: &outputs)
+            }
         }
         lineCard.handle(.link(interface, isUp: isUp), at: clock.routerTime(at: now), into: &lineCardEffects)
         drainLineCard(at: now, into: &outputs)
         if !isUp { note(.warning, "linecard", "\(interface) lost its carrier", into: &outputs) }
         beat(at: now, isDue: true, into: &outputs)
+    }
+
+    /// Losses of carrier that no switchover has answered in time become the engine's business.
+    mutating func releaseLinkLosses(at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard role == .active, !isReadingStopped, fromActive == nil else { return }
+        let due = heldLinkLosses.filter { $0.until <= now }
+        guard !due.isEmpty else { return }
+        heldLinkLosses.removeAll { $0.until <= now }
+        for loss in due { append(.interfaceState(loss.interface, isUp: false), at: now, into: &outputs) }
     }
 
     mutating func memoryChanged(_ pressure: MemoryPressure, at now: Instant, into outputs: inout [ControllerOutput]) {

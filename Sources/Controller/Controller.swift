@@ -79,6 +79,8 @@ public struct Controller {
     var quarantined: [LogIndex] = []
     var health = Health()
     var linksUp: [Bool] = []
+    /// Lost carriers that the engine has not been told of, because a switchover may spare it.
+    var heldLinkLosses: [(interface: InterfaceID, until: Instant)] = []
     /// Since when the twin has had more links than this active.
     var worseSince: Instant?
     var advertiseAt: Instant?
@@ -236,6 +238,7 @@ public struct Controller {
             drainLineCard(at: now, into: &outputs)
         }
         if let exit = exitBy, exit.at <= now { finishExit(into: &outputs) }
+        releaseLinkLosses(at: now, into: &outputs)
         advanceSwitchover(at: now, into: &outputs)
     }
 
@@ -257,6 +260,7 @@ public struct Controller {
         consider(fromActive?.nextDeadline)
         consider(fromStandby?.nextDeadline)
         if role == .active, !isReadingStopped {
+            if fromActive == nil { for loss in heldLinkLosses { consider(loss.until) } }
             consider(lineCard.nextDeadline.map { clock.localTime(of: $0) })
             if let due = timeRecordDue { consider(clock.localTime(of: due)) }
         }

@@ -54,6 +54,8 @@ public struct ControllerConfiguration: Sendable {
     public var storesBeforeApplying = true
     /// Bound of the records that wait for the standby, in octets. Overflow restarts a join, or ends redundancy.
     public var queueOctetsMaximum = 64 << 20
+    /// How long an interface may be without carrier before the engine is told, while a standby could take over.
+    public var linkLossHold: Duration = .milliseconds(500)
     /// How long between two attempts to join after one failed.
     public var rejoinWait: Duration = .seconds(1)
 

@@ -98,14 +98,20 @@ extension EngineState {
             guard configuration.testing.isEnabled else {
                 return note(.warning, "failure injection is refused: 'testing' is not enabled", into: &effects)
             }
-            var turns: UInt64 = 1
-            while turns != 0 { turns = mix64(turns) | 1 }
+            Self.hang()
         case .testTrap:
             guard configuration.testing.isEnabled else {
                 return note(.warning, "failure injection is refused: 'testing' is not enabled", into: &effects)
             }
             preconditionFailure("the operator asked the engine to trap on this record")
         }
+    }
+
+    /// Never returns. Not for the optimiser, which may take a loop without effects away.
+    @inline(never) @_optimize(none)
+    private static func hang() {
+        var turns: UInt64 = 1
+        while turns != 0 { turns = mix64(turns) | 1 }
     }
 
     /// DESIGN §8: a stale copy must not resume sessions with wrong sequence numbers.

@@ -97,6 +97,8 @@ void chost_gasp_lock(int fd);
 void chost_stop_if_dying(void);
 /// The word in which the engine notes the record being applied. It lives as long as the process.
 uint64_t *chost_gasp_applying(void);
+/// Says that the calling thread is the engine's: a fault in another one is no record's.
+void chost_gasp_engine_thread(void);
 /// Installs the handler for SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP and SIGFPE. Returns 0 or the errno.
 int chost_gasp_install(void);
 /// Gives the calling thread the alternate stack on which a stack overflow can still gasp. Returns 0 or the errno.

@@ -241,7 +241,7 @@ public final class Daemon: Sendable {
     private func startWatchdog() throws {
         let (edge, engine) = (edge, engine)
         try watchdog.start(limit: file.watchdog, watches: [
-            .init("the engine", warn: { edge.give(.engineStuck(LogIndex($0))) }) {
+            .init("the engine", warn: { edge.give(.engineStuck(LogIndex($0))) }, spent: { engine.cpuTime }) {
                 let applying = unsafe chost_load_relaxed(chost_gasp_applying())
                 return applying == 0 || engine.progress.load(ordering: .relaxed) & 1 == 0 ? nil : applying
             },

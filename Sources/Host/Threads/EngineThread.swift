@@ -27,6 +27,16 @@ final class EngineThread: Sendable {
     /// tables costs the engine.
     let longestPause = Atomic<Int64>(0)
     private let thread = Mutex<HostThread?>(nil)
+    private let cpuClock = Atomic<Int32>(0)
+
+    /// CPU time that the engine's thread has used, nanoseconds; `nil` before it runs.
+    var cpuTime: Int64? {
+        let clock = cpuClock.load(ordering: .relaxed)
+        guard clock != 0 else { return nil }
+        var time = timespec()
+        guard clock_gettime(clock, &time) == 0 else { return nil }
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
 
     init() throws {
         queue = try Mailbox()
@@ -67,6 +77,8 @@ final class EngineThread: Sendable {
     }
 
     private func run(seed: UInt64) {
+        chost_gasp_engine_thread()
+        cpuClock.store(HostThread.ownCPUClock, ordering: .relaxed)
         var engine = unsafe Engine(seed: seed, applying: chost_gasp_applying())
         var items: [Item] = []
         while true {

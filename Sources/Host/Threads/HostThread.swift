@@ -55,6 +55,12 @@ final class HostThread: Sendable {
         self.handle = handle
     }
 
+    /// The clock of the calling thread's CPU time, readable from every thread of this process. 0: there is none.
+    static var ownCPUClock: clockid_t {
+        var clock: clockid_t = 0
+        return pthread_getcpuclockid(pthread_self(), &clock) == 0 ? clock : 0
+    }
+
     func join() { pthread_join(handle, nil) }
 
     private static func apply(_ urgency: ThreadUrgency, name: String, report: (Event) -> Void) {

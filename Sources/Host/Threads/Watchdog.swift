@@ -20,13 +20,20 @@ final class Watchdog: Sendable {
     struct Watch: Sendable {
         var name: String
         var value: @Sendable () -> UInt64?
+        /// CPU time that the watched thread has used, nanoseconds. A look during which it got less than half of the
+        /// time counts for a tenth: a machine that is too busy to run us is not an engine that hangs.
+        var spent: (@Sendable () -> Int64?)?
         /// Called once before the process is ended, which then happens only if this changes nothing within another limit:
         /// the edge can still hand over in order when it is only the engine that hangs.
         var warn: (@Sendable (UInt64) -> Void)?
 
-        init(_ name: String, warn: (@Sendable (UInt64) -> Void)? = nil, value: @escaping @Sendable () -> UInt64?) {
+        init(
+            _ name: String, warn: (@Sendable (UInt64) -> Void)? = nil, spent: (@Sendable () -> Int64?)? = nil,
+            value: @escaping @Sendable () -> UInt64?
+        ) {
             self.name = name
             self.value = value
+            self.spent = spent
             self.warn = warn
         }
     }
@@ -34,12 +41,18 @@ final class Watchdog: Sendable {
     /// The rule without the thread.
     struct Rule {
         private var last: [UInt64?]
+        /// In tenths of a look.
         private var unchanged: [Int]
+        private var lastSpent: [Int64]
+        /// Nanoseconds from one look to the next.
+        private let interval: Int64
         private var isWarned: [Bool]
         let watches: [Watch]
 
-        init(_ watches: [Watch]) {
+        init(_ watches: [Watch], interval: Int64 = 0) {
             self.watches = watches
+            self.interval = interval
+            lastSpent = Array(repeating: 0, count: watches.count)
             last = Array(repeating: nil, count: watches.count)
             unchanged = Array(repeating: 0, count: watches.count)
             isWarned = Array(repeating: false, count: watches.count)
@@ -48,9 +61,14 @@ final class Watchdog: Sendable {
         mutating func look() -> Int? {
             for i in watches.indices {
                 let value = watches[i].value()
+                var weight = 10
+                if let spent = watches[i].spent?() {
+                    if spent - lastSpent[i] < interval / 2 { weight = 1 }
+                    lastSpent[i] = spent
+                }
                 if let value, value == last[i] {
-                    unchanged[i] += 1
-                    if unchanged[i] >= Watchdog.looks {
+                    unchanged[i] += weight
+                    if unchanged[i] >= Watchdog.looks * 10 {
                         guard let warn = watches[i].warn, !isWarned[i] else { return i }
                         isWarned[i] = true
                         unchanged[i] = 0
@@ -69,7 +87,7 @@ final class Watchdog: Sendable {
     func start(limit: Duration, watches: [Watch]) throws {
         let interval = max(1_000, limit.inNanoseconds / 1000 / Int64(Self.looks))
         let started = try HostThread("watchdog", urgency: .realtime(20)) { [self] in
-            var rule = Rule(watches)
+            var rule = Rule(watches, interval: interval * 1000)
             while !stopping.load(ordering: .relaxed) {
                 usleep(UInt32(interval))
                 guard let position = rule.look() else { continue }
