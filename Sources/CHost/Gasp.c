@@ -87,19 +87,26 @@ static void gasp_and_die(int number, siginfo_t *info, void *context) {
     raise(number);
 }
 
+static const int numbers[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP, SIGFPE};
+enum { numbers_count = sizeof numbers / sizeof numbers[0] };
+
 int chost_gasp_install(void) {
-    static const int numbers[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP, SIGFPE};
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = gasp_and_die;
     action.sa_flags = SA_ONSTACK | SA_SIGINFO;
     sigfillset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+    for (size_t i = 0; i < numbers_count; i++)
         if (sigaction(numbers[i], &action, NULL) != 0) return errno;
     return chost_gasp_thread_stack();
 }
 
 int chost_gasp_thread_stack(void) {
+    // Threads that a dispatch queue's thread started have some of these blocked.
+    sigset_t fatal;
+    sigemptyset(&fatal);
+    for (size_t i = 0; i < numbers_count; i++) sigaddset(&fatal, numbers[i]);
+    pthread_sigmask(SIG_UNBLOCK, &fatal, NULL);
     const size_t size = 64 * 1024;
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return errno;

@@ -113,8 +113,16 @@ private struct FixedHandler: ManagementHandler {
 }
 
 @Suite struct ManagementServerTests {
-    /// What comes back for some lines, until as many answers as `count`.
-    private func exchange(_ path: String, _ lines: [String], answers count: Int) throws -> [ManagementResponse] {
+    /// What comes back for some lines, until as many answers as `count`. On a thread of its own: it waits, and the
+    /// runtime's few threads are needed for the answers.
+    private func exchange(_ path: String, _ lines: [String], answers count: Int) async throws -> [ManagementResponse] {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(with: Result { try Self.exchangeNow(path, lines, answers: count) })
+            }
+        }
+    }
+    private static func exchangeNow(_ path: String, _ lines: [String], answers count: Int) throws -> [ManagementResponse] {
         let fd = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(fd) }
         var address = sockaddr_un()
@@ -138,24 +146,24 @@ private struct FixedHandler: ManagementHandler {
         return result
     }
 
-    @Test func `Requests on one connection are answered by their number, steps before the end`() throws {
+    @Test func `Requests on one connection are answered by their number, steps before the end`() async throws {
         let file = TemporaryFile()
         let server = try ManagementServer(path: file.path, handler: FixedHandler())
         defer { server.stop() }
         let order = try ManagementCodec.line(
             ManagementRequest(id: 7, author: "me", command: .switchover(SwitchoverOrder())))
-        let answers = try exchange(file.path, [String(decoding: order, as: UTF8.self)], answers: 2)
+        let answers = try await exchange(file.path, [String(decoding: order, as: UTF8.self)], answers: 2)
         #expect(answers.map(\.id) == [7, 7])
         #expect(answers.map(\.isFinal) == [false, true])
         #expect(answers.last?.result == .done("last of me"))
     }
 
-    @Test func `A line that is no request is answered with the reason and the connection stays`() throws {
+    @Test func `A line that is no request is answered with the reason and the connection stays`() async throws {
         let file = TemporaryFile()
         let server = try ManagementServer(path: file.path, handler: FixedHandler())
         defer { server.stop() }
         let good = try ManagementCodec.line(ManagementRequest(id: 3, author: "", command: .showTCP))
-        let answers = try exchange(
+        let answers = try await exchange(
             file.path, ["what\n", #"{"version":9,"id":2,"command":"show tcp"}"# + "\n", String(decoding: good, as: UTF8.self)],
             answers: 3)
         #expect(answers.count == 3)

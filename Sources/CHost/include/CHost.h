@@ -101,7 +101,8 @@ uint64_t *chost_gasp_applying(void);
 void chost_gasp_engine_thread(void);
 /// Installs the handler for SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP and SIGFPE. Returns 0 or the errno.
 int chost_gasp_install(void);
-/// Gives the calling thread the alternate stack on which a stack overflow can still gasp. Returns 0 or the errno.
+/// Lets the calling thread take the fatal signals, and gives it the alternate stack on which a stack overflow can still
+/// gasp. Returns 0 or the errno.
 int chost_gasp_thread_stack(void);
 
 // MARK: failing on purpose, for tests of the gasp
