@@ -130,14 +130,14 @@ extension Simulation {
         let held = node.held
         node.held = []
         note("\(node.id) wakes with \(held.count) inputs waiting")
-        // The clock went on while it was frozen.
-        give(.time, to: node)
+        // Its descriptors are readable and its timers overdue, both at once: an edge reads first.
         for item in held where node.life == .running {
             switch item {
             case .input(let input): give(input, to: node)
-            case .frame(let frame): queue.schedule(.frame(port: Int(node.id.rawValue), frame), at: now)
+            case .frame(let frame): give(frame: frame, to: node)
             }
         }
+        give(.time, to: node)
     }
 
     func sendGasp(_ bytes: [UInt8], from id: ControllerID) {

@@ -208,7 +208,7 @@ public final class Simulation {
         }
     }
 
-    private func give(frame: [UInt8], to node: ControllerNode) {
+    func give(frame: [UInt8], to node: ControllerNode) {
         switch node.life {
         case .dead: return
         case .frozen: node.held.append(.frame(frame))
