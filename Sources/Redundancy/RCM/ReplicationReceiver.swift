@@ -201,6 +201,9 @@ public struct ReplicationReceiver: Sendable {
 
     // MARK: bulk update
 
+    /// Octets of address space that a bulk update may claim before they have come.
+    private static let bulkReserveMaximum = 4 << 30
+
     public mutating func receivedBulkBegin(
         number: UInt32, index: LogIndex, octets: UInt64, digest: ReplicaDigest, into actions: inout [Action]
     ) {
@@ -211,6 +214,9 @@ public struct ReplicationReceiver: Sendable {
         bulkOctets = octets
         bulkDigest = digest
         bulkBytes = []
+        // Growing by copies of a hundred megabytes would silence this thread, and so our heartbeats, for longer than the
+        // twin waits. Memory that is not touched costs nothing; a count beyond the bound only loses that.
+        bulkBytes.reserveCapacity(Int(min(octets, UInt64(Self.bulkReserveMaximum))))
         bulkHash = UInt64(number)
         bulkUpdates += 1
         log = RecordLog(after: index)
