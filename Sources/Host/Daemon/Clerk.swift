@@ -26,6 +26,7 @@ final class Clerk: Sendable {
     private let datastore: Datastore
     private let controller: ControllerID
     private let logLevel: Logger.Level
+    private let installsGuard: Bool
     private let onExit: @Sendable (String) -> Void
     let state = Mutex(State())
     private let waitingAnswers = Mutex<[UInt64: CheckedContinuation<OperatorAnswer, Never>]>([:])
@@ -40,13 +41,14 @@ final class Clerk: Sendable {
     let isStopped = DispatchSemaphore(value: 0)
 
     init(
-        edge: Edge, datastore: Datastore, controller: ControllerID, logLevel: Logger.Level,
+        edge: Edge, datastore: Datastore, controller: ControllerID, logLevel: Logger.Level, installsGuard: Bool,
         onExit: @escaping @Sendable (String) -> Void
     ) throws {
         self.edge = edge
         self.datastore = datastore
         self.controller = controller
         self.logLevel = logLevel
+        self.installsGuard = installsGuard
         self.onExit = onExit
         let (stream, work) = AsyncStream<Edge.Report>.makeStream()
         self.work = work
@@ -139,6 +141,11 @@ final class Clerk: Sendable {
             edge.give(.mirrored(transaction: transaction, refusal: outcome.refusal))
         case .mirrorAnswered(_, let refusal):
             if let refusal { note(Event(.warning, "datastore", "the twin did not store a transaction: \(refusal)")) }
+        case .interfaces(let list):
+            let addresses = list.flatMap { $0.addresses.map(\.address) }
+            if installsGuard, !addresses.isEmpty, let reason = GuardRule.install(for: addresses) {
+                note(Event(.warning, "host", "guard: \(reason)"))
+            }
         case .mirrorEverything:
             for transaction in await datastore.everything() { mirror(transaction) }
         default: break

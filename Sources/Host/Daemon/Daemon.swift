@@ -50,6 +50,8 @@ public final class Daemon: Sendable {
         for number in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&signals, number) }
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         signal(SIGPIPE, SIG_IGN)
+        // For whatever our libraries have to say.
+        LoggingSystem.bootstrap { StandardErrorLog(label: $0, logLevel: .warning) }
 
         let file: ControllerFile
         do {
@@ -221,7 +223,10 @@ public final class Daemon: Sendable {
         self.datastore = datastore
         engine = try EngineThread()
         edge = try Edge(engine: engine)
-        clerk = try Clerk(edge: edge, datastore: datastore, controller: file.controller, logLevel: level) { reason in
+        clerk = try Clerk(
+            edge: edge, datastore: datastore, controller: file.controller, logLevel: level,
+            installsGuard: file.guard == .install
+        ) { reason in
             StandardErrorLog.write(level: .error, component: "host", message: "the process ends: \(reason)")
             // Not exit(3): a thread may hang, and nothing of ours must run any more.
             _exit(ExitCode.restart)
