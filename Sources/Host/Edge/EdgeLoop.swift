@@ -34,6 +34,11 @@ final class EdgeLoop {
     private var framesDiscarded: UInt64 = 0
     private var didReportDiscard = false
     private var isStopping = false
+    /// What the turn under way has done, to say where the time went when it took too long.
+    private var frameCount = 0, twinOctets = 0, reportCount = 0
+    private var slowTurnSaidAt = Instant.zero
+    /// A third of the time in which the twin's patience ends by default.
+    private static let slowTurn = Duration.milliseconds(15)
     private var bulkBegan: Instant?
     private var bulkOctets = 0
     private var lastBulkUpdate: Edge.BulkUpdate?
@@ -120,8 +125,22 @@ final class EdgeLoop {
             if let retry = ports.retryAt, retry <= now {
                 refreshLinks(&controller, &outputs, now, everything: false)
             }
+            let worked = monotonicNow() - now
             finishTurn(&controller, &outputs)
+            noteSlowTurn(since: now, worked)
         }
+    }
+
+    /// Once a second at most: a turn in which neither heartbeats nor anything else could move.
+    private func noteSlowTurn(since began: Instant, _ worked: Duration) {
+        let now = monotonicNow()
+        if now - began >= Self.slowTurn, now - slowTurnSaidAt >= .seconds(1) {
+            slowTurnSaidAt = now
+            report(.event(Event(.info, "host", "a turn of the edge took \((now - began).inMilliseconds) ms, "
+                + "\(worked.inMilliseconds) ms of them for input: \(frameCount) frames, \(twinOctets) octets from the twin, "
+                + "\(reportCount) reports of the engine")))
+        }
+        (frameCount, twinOctets, reportCount) = (0, 0, 0)
     }
 
     private func armTimer(_ controller: borrowing Controller) {
@@ -138,6 +157,7 @@ final class EdgeLoop {
         case PortTable.tokenBase...: takeFrames(Int(source.token - PortTable.tokenBase), &controller, &outputs, now)
         case Token.engine:
             engine.reports.take(into: &engineReports)
+            reportCount += engineReports.count
             for report in engineReports {
                 if case .snapshot(let snapshot) = report {
                     encode(snapshot)
@@ -164,7 +184,7 @@ final class EdgeLoop {
     ) {
         guard let port = ports.port(at: position) else { return }
         do {
-            _ = try port.receive(limit: Self.framesPerTurn, octets: Self.octetsPerTurn) { frame in
+            frameCount += try port.receive(limit: Self.framesPerTurn, octets: Self.octetsPerTurn) { frame in
                 guard let interface = ports.interface(for: frame, at: position) else { return }
                 controller.receive(frame, on: interface, at: now, into: &outputs)
             }
@@ -259,7 +279,9 @@ final class EdgeLoop {
                 report(.channel(isOpen: true))
                 leaseFile?.isTwinSaidDead = false
                 controller.handle(.channelOpened, at: now, into: &outputs)
-            case .received(let bytes): controller.handle(.channelReceived(bytes), at: now, into: &outputs)
+            case .received(let bytes):
+                twinOctets += bytes.count
+                controller.handle(.channelReceived(bytes), at: now, into: &outputs)
             case .closed(let reason, let isProcessDead):
                 report(.channel(isOpen: false))
                 leaseFile?.isTwinSaidDead = isProcessDead
