@@ -39,6 +39,10 @@ final class EdgeLoop {
     private var slowTurnSaidAt = Instant.zero
     /// A third of the time in which the twin's patience ends by default.
     private static let slowTurn = Duration.milliseconds(15)
+    /// This thread or the whole machine stood still: `.time` waits until then, so that heartbeats of a twin that stood
+    /// still with us can come in before we judge it.
+    private var timeHeldUntil: Instant?
+    private static let stall = Duration.milliseconds(20), afterStall = Duration.milliseconds(5)
     private var bulkBegan: Instant?
     private var bulkOctets = 0
     private var lastBulkUpdate: Edge.BulkUpdate?
@@ -118,7 +122,9 @@ final class EdgeLoop {
             chost_stop_if_dying()
             let now = monotonicNow()
             for source in ready { take(source, &controller, &outputs, now) }
-            if let deadline = controller.nextDeadline, deadline <= now {
+            // What the twin has sent is heard before its silence is judged.
+            deliverHappenings(&controller, &outputs)
+            if let deadline = controller.nextDeadline, deadline <= now, isTimeDue(deadline, now) {
                 controller.handle(.time, at: now, into: &outputs)
             }
             channel?.tick(now: now.nanoseconds, into: &happenings)
@@ -129,6 +135,17 @@ final class EdgeLoop {
             finishTurn(&controller, &outputs)
             noteSlowTurn(since: now, worked)
         }
+    }
+
+    private func isTimeDue(_ deadline: Instant, _ now: Instant) -> Bool {
+        if let held = timeHeldUntil {
+            guard now >= held else { return false }
+            timeHeldUntil = nil
+            return true
+        }
+        guard now - deadline > Self.stall, channel?.isOpen ?? false else { return true }
+        timeHeldUntil = now + Self.afterStall
+        return false
     }
 
     /// Once a second at most: a turn in which neither heartbeats nor anything else could move.
@@ -145,6 +162,7 @@ final class EdgeLoop {
 
     private func armTimer(_ controller: borrowing Controller) {
         var next = controller.nextDeadline ?? .distantFuture
+        if let timeHeldUntil { next = max(next, timeHeldUntil) }
         if let deadline = channel?.deadline { next = min(next, Instant(nanoseconds: max(1, deadline))) }
         if let retry = ports.retryAt { next = min(next, retry) }
         timer.set(next == .distantFuture ? 0 : max(1, next.nanoseconds))
