@@ -1,5 +1,6 @@
 import Machine
 import Records
+import TCP
 import Wire
 
 /// Connections as the log knows them: identity, stream positions, and what was generated but not yet acknowledged
@@ -83,21 +84,14 @@ struct TransportTable: Sendable {
 
     // MARK: effects
 
-    /// A request to connect, with the sequence number of RFC 6528 §3: clock plus a keyed hash of the connection's
-    /// names. The clock ticks every 4 µs (RFC 9293 §3.4.1) of router time.
+    /// A request to connect, with the sequence number that RFC 6528 §3 asks for.
     mutating func connect(tuple: ConnectionTuple, options: TransportOptions, at now: Instant) -> ConnectRequest {
         let id = nextRequested
         nextRequested = ConnectionID(id.value &+ 2)
-        var name = SnapshotWriter()
-        tuple.local.write(to: &name)
-        tuple.remote.write(to: &name)
-        name.write(tuple.localPort)
-        name.write(tuple.remotePort)
-        let hash = seededHash(name.bytes.span.bytes, seed: sequenceSecret)
+        let start = InitialSequence(secret: sequenceSecret)
         let request = ConnectRequest(
-            connection: id, tuple: tuple,
-            initialSendSequence: UInt32(truncatingIfNeeded: now.nanoseconds / 4000) &+ UInt32(truncatingIfNeeded: hash),
-            timestampOffset: UInt32(truncatingIfNeeded: hash >> 32), options: options)
+            connection: id, tuple: tuple, initialSendSequence: start.number(for: tuple, at: now),
+            timestampOffset: start.timestampOffset(for: tuple), options: options)
         pendingConnects.append(request)
         return request
     }
