@@ -47,6 +47,8 @@ public final class Simulation {
     /// Findings of the checkers; the run stops at the first.
     public internal(set) var findings: [String] = []
     public internal(set) var steps = 0
+    private var stepsAtOnce = 0
+    private static let stepsAtOnceMaximum = 20_000
 
     static let routerAddress = IPv4Address(198, 18, 0, 1)
     static let routerMAC = MACAddress(raw: 0x0000_5e00_0101)
@@ -101,8 +103,13 @@ public final class Simulation {
     public func run(until end: Instant) {
         while findings.isEmpty, let next = queue.nextTime, next <= end {
             let (time, happening) = queue.pop()!
+            stepsAtOnce = time == now ? stepsAtOnce + 1 : 0
             now = time
             steps += 1
+            // A deadline that stays in the past when it is told the time would keep a real edge spinning.
+            if stepsAtOnce > Self.stepsAtOnceMaximum {
+                find("time stands still: \(stepsAtOnce) steps at once, the newest \(happening)")
+            }
             handle(happening)
             checkers.look(at: self)
         }
@@ -199,7 +206,10 @@ public final class Simulation {
     func give(_ input: ControllerInput, to node: ControllerNode) {
         switch node.life {
         case .dead: return
-        case .frozen: node.held.append(.input(input))
+        case .frozen:
+            // Timers do not pile up: there is one look at the time after the wake.
+            if case .time = input { return }
+            node.held.append(.input(input))
         case .running:
             var outputs: [ControllerOutput] = []
             node.controller.handle(input, at: node.clock(now), into: &outputs)

@@ -197,7 +197,8 @@ public struct Mastership: Sendable {
 
     public mutating func answered(_ answer: ArbiterAnswer, at now: Instant, into actions: inout [Action]) {
         guard !asked.isEmpty else { return }
-        let request = asked.removeFirst()
+        // `link` keeps the answer about eligibility back until the twin has understood, and answers others meanwhile.
+        let request = asked.remove(at: asked.firstIndex { Self.belongs(answer, to: $0) } ?? 0)
         switch answer {
         case .granted(let granted, let until, let mayResume):
             epoch = max(epoch, granted)
@@ -252,6 +253,16 @@ public struct Mastership: Sendable {
     }
     private var repeatAt: [(Instant, ArbiterRequest)] = []
 
+    private static func belongs(_ answer: ArbiterAnswer, to request: ArbiterRequest) -> Bool {
+        switch (answer, request) {
+        case (.granted, .acquire), (.denied, .acquire), (.renewed, .renew), (.released, .release),
+            (.twinEligibility, .setTwinEligible), (.lost, .renew), (.lost, .release), (.lost, .setTwinEligible),
+            (.unavailable, _):
+            true
+        default: false
+        }
+    }
+
     // MARK: time
 
     public mutating func tick(at now: Instant, into actions: inout [Action]) {
@@ -278,10 +289,12 @@ public struct Mastership: Sendable {
 
     /// Asks for a longer lease now, unless that is asked already.
     public mutating func renew(into actions: inout [Action]) {
-        guard stage == .holding, !isAsked({ if case .renew = $0 { true } else { false } }),
+        guard stage == .holding else { return }
+        // Not due any more, even if it is asked already: the answer sets the next time.
+        renewAt = nil
+        guard !isAsked({ if case .renew = $0 { true } else { false } }),
             !isAsked({ if case .release = $0 { true } else { false } })
         else { return }
-        renewAt = nil
         ask(.renew(epoch), into: &actions)
     }
 
