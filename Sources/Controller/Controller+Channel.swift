@@ -112,7 +112,7 @@ extension Controller {
             fatal = nil
             gaspUntil = nil
             monitor.start(at: now)
-            link?.channelOpened(at: now)
+            link?.channelOpened(twin, at: now)
             note(.notice, "srm", "the twin \(twin.controller) is connected, \(twin.state)", into: &outputs)
             // What is held from an earlier channel has a gap after it.
             if role == .standby, twin.state.isActive { receiver.invalidate() }

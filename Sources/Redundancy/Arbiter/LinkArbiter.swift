@@ -104,9 +104,11 @@ public struct LinkArbiter: Sendable {
         greatest = max(greatest, epoch)
     }
 
-    public mutating func channelOpened(at now: Instant) {
+    /// The twin introduced itself on a new channel.
+    public mutating func channelOpened(_ hello: Hello, at now: Instant) {
         twinDiedAt = nil
         answeredAt = now
+        heard(state: hello.state, epoch: hello.epoch, at: now)
     }
 
     /// The channel closed because the twin's process ended.

@@ -85,7 +85,12 @@ public struct Mastership: Sendable {
             } else {
                 stage = .following(patience: now + patience)
             }
-        case .acquiring, .holding, .released, .offline: break
+        case .holding:
+            // It took over while this controller was frozen or cut off, and says so before any heartbeat does.
+            if twin.state.isActive, twin.epoch > epoch, !isAsked({ if case .renew = $0 { true } else { false } }) {
+                ask(.renew(epoch), into: &actions)
+            }
+        case .acquiring, .released, .offline: break
         }
     }
 
