@@ -77,7 +77,8 @@ public struct LinkArbiter: Sendable {
         heard(state: heartbeat.state, epoch: heartbeat.epoch, at: now)
     }
 
-    /// False for one that is a repetition or from another start than the channel's.
+    /// False for one that is a repetition or from another start than the channel's. `twinNonce`: who is at the other end
+    /// of the channel, `nil` while it is closed.
     public mutating func heard(_ advertisement: Advertisement, twinNonce: UInt64?, at now: Instant) -> Bool {
         if let twinNonce, advertisement.bootNonce != twinNonce, advertisement.bootNonce != advertisedNonce { return false }
         if advertisement.bootNonce == advertisedNonce {
@@ -85,7 +86,9 @@ public struct LinkArbiter: Sendable {
         }
         advertisedNonce = advertisement.bootNonce
         advertisedSequence = advertisement.sequence
-        if advertisement.state.isActive, !advertisement.isTwinEligible, advertisement.epoch >= inForce {
+        // While the channel is open it has the word: an advertisement takes another way, and one that left before the
+        // channel said "in sync" may come after it.
+        if twinNonce == nil, advertisement.state.isActive, !advertisement.isTwinEligible, advertisement.epoch >= inForce {
             selfEligible = nil
         }
         heard(state: advertisement.state, epoch: advertisement.epoch, at: now)
