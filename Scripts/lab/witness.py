@@ -233,6 +233,10 @@ def _look_at_segment(told, flows, data, tcp, stop, at, source, target, from_rout
     text = carried + payload
     found = text.find(_MARKER)
     while 0 <= found and found + 19 <= len(text):
+        if text[found + 16] == 0xff:
+            # The octet before the marker was 255 as well (a prefix may end so): the marker begins one later.
+            found += 1
+            continue
         kind = text[found + 18]
         if found + 19 > len(carried):
             if kind == _BGP_OPEN:
