@@ -12,11 +12,11 @@ enum RandomWeather {
         case kill, killMidway, crash, freeze, stutter, switchover, switchoverKill
         case breakChannel, cutChannel, stallChannel
         case standbyKill, standbyKillMidway, standbyKillInBulk, standbyFreeze, standbySlow
-        case unplug, poison
+        case unplug, poison, trap, hang, memory, force, offline
     }
     /// What goes on beside a fault.
     enum Nuisance: CaseIterable {
-        case none, lan, snapshot, softClear, cutPeer, oneWay
+        case none, lan, snapshot, softClear, cutPeer, oneWay, commit
     }
 
     static let poison = (UInt64(203) << 24 | UInt64(113) << 8 | UInt64(66)) << 8 | 32
@@ -129,6 +129,7 @@ extension Simulation {
         case .softClear:
             let address = stations[station].speaker.address.description
             perform(.command(random.chance(1, in: 2) ? .softClearIn(address: address) : .softClearOut(address: address)))
+        case .commit: perform(.commit)
         case .cutPeer: perform(.cutPort(2 + station, inward: true, outward: true))
         case .oneWay:
             let inward = random.chance(1, in: 2)
@@ -173,6 +174,13 @@ extension Simulation {
         case .standbyFreeze: perform(.freeze(standby))
         case .standbySlow: perform(.slow(standby, random.number(in: 2...200)))
         case .unplug: perform(.unplug(active))
+        case .trap, .hang:
+            perform(.command(fault == .trap ? .testTrap : .testHang))
+            // Until the watchdog has seen it the pair looks well; a second fault meanwhile would be two at once.
+            waitUntil(.seconds(1)) { self.node(active).life == .dead }
+        case .memory: perform(.memory(active, random.chance(1, in: 2) ? .critical : .warning))
+        case .force: perform(.force(active))
+        case .offline: perform(.goOffline(standby))
         case .poison: poison(station: random.number(in: 0...(stations.count - 1)))
         }
     }
@@ -191,6 +199,8 @@ extension Simulation {
     func heal() {
         for id in ControllerID.allCases where !options.isSingle || id == .a {
             perform(.wake(id))
+            perform(.memory(id, .none))
+            perform(.goOnline(id))
             node(id).fuse = nil
             node(id).slowness = 1
             if node(id).life == .dead { perform(.start(id)) }

@@ -7,7 +7,7 @@ import Wire
 enum RouterPlan {
     static let routerAS: UInt32 = 65000
 
-    static func configuration(peerCount: Int) -> RouterConfiguration {
+    static func configuration(peerCount: Int, revision: UInt64 = 1) -> RouterConfiguration {
         var bgp = BGPConfiguration(routerAS: ASNumber(routerAS), routerID: RouterID(raw: Simulation.routerAddress.raw))
         bgp.policies = [PolicyConfiguration(name: "all", statements: [], otherwise: .accept)]
         for number in 0..<peerCount {
@@ -20,12 +20,18 @@ enum RouterPlan {
         let interface = InterfaceConfiguration(
             name: "lan", virtualMAC: Simulation.routerMAC,
             addresses: [.init(address: .v4(Simulation.routerAddress), prefixLength: 24)])
-        return RouterConfiguration(hostname: "simulated", interfaces: [interface], bgp: bgp)
+        // Something that differs from one revision to the next and that no peer hears of.
+        let routes = [
+            StaticRouteConfiguration(
+                prefix: .v4(IPv4Prefix(IPv4Address(raw: 0xc000_0200 + UInt32(truncatingIfNeeded: revision & 127)), 32)),
+                destination: .blackhole)
+        ]
+        return RouterConfiguration(hostname: "simulated", interfaces: [interface], staticRoutes: routes, bgp: bgp)
     }
 
-    static func encoded(peerCount: Int) -> [UInt8] {
+    static func encoded(peerCount: Int, revision: UInt64 = 1) -> [UInt8] {
         // The plan is ours and small: it can be encoded.
-        guard let bytes = try? configuration(peerCount: peerCount).encoded() else {
+        guard let bytes = try? configuration(peerCount: peerCount, revision: revision).encoded() else {
             preconditionFailure("the simulated router's configuration can be encoded")
         }
         return bytes

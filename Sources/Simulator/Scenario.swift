@@ -70,6 +70,30 @@ public struct Scenario: Sendable {
         once("standby-slow", "a slow standby is waited for, or left behind", .standbySlow),
         once("unplug", "the cable of the active is pulled", .unplug),
         once("poison", "a record that is fatal to an engine costs the session it belongs to, and no other", .poison),
+        once("trap", "a command that traps the engine ends one process and is quarantined by the other", .trap),
+        once("hang", "an engine that hangs is seen by the watchdog, and the record is quarantined", .hang),
+        once("memory", "a controller whose memory runs out hands over", .memory),
+        once("force", "a forced switchover costs no session", .force),
+        once("offline", "a standby that the operator takes out comes back", .offline),
+        Scenario("big-table", "a standby joins, dies and joins again while a large table is copied in many chunks") { s in
+            s.speak(0) { $0.announce((0..<20_000).map { (UInt64(0x3000_0000) + $0 * 256) << 8 | 24 }, tail: [88]) }
+            guard s.comeUp() else { return }
+            for _ in 0..<3 where s.findings.isEmpty {
+                guard let active = s.active else { return }
+                s.perform(.kill(active.other))
+                s.run(until: s.now + .milliseconds(20))
+                s.perform(.start(active.other))
+                RandomWeather.churn(s, steps: 100, within: .milliseconds(300))
+                s.run(until: s.now + .milliseconds(s.random.number(in: 5...60)))
+                guard s.becomeRedundant(), let active = s.active else { return }
+                RandomWeather.churn(s, steps: 30, within: .milliseconds(100))
+                s.run(until: s.now + .milliseconds(s.random.number(in: 1...100)))
+                s.perform(.kill(active))
+                s.run(until: s.now + .milliseconds(200))
+                guard s.becomeRedundant() else { return }
+            }
+            s.settle()
+        },
         Scenario("standby-then-active", "the active dies while the standby is away: sessions begin anew, never with old numbers") { s in
             guard s.comeUp(), let first = s.active else { return }
             s.perform(.kill(first.other))

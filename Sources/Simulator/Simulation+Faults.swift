@@ -22,6 +22,14 @@ public enum Act: Sendable, Equatable {
     case freeze(ControllerID)
     case wake(ControllerID)
     case switchover(ControllerID)
+    /// The operator forces it, takes a standby out of redundancy, takes it back.
+    case force(ControllerID)
+    case goOffline(ControllerID)
+    case goOnline(ControllerID)
+    /// Memory runs out on one controller, or is free again.
+    case memory(ControllerID, MemoryPressure)
+    /// The operator commits another configuration.
+    case commit
     /// The channel breaks and both ends learn it; it comes up again by itself.
     case breakChannel
     /// Nothing passes and nobody is told.
@@ -73,6 +81,17 @@ extension Simulation {
         case .wake(let id): wake(node(id))
         case .switchover(let id):
             give(.request(OperatorRequestID(UInt64(steps)), .switchover(reason: "scenario")), to: node(id))
+        case .force(let id):
+            give(.request(OperatorRequestID(UInt64(steps)), .forcedSwitchover(reason: "scenario")), to: node(id))
+        case .goOffline(let id):
+            give(.request(OperatorRequestID(UInt64(steps)), .goOffline(reason: "scenario")), to: node(id))
+        case .goOnline(let id): give(.request(OperatorRequestID(UInt64(steps)), .goOnline), to: node(id))
+        case .memory(let id, let pressure): give(.memory(pressure), to: node(id))
+        case .commit:
+            guard let active else { return }
+            revision += 1
+            let bytes = RouterPlan.encoded(peerCount: peerCount, revision: revision)
+            give(.request(OperatorRequestID(UInt64(steps)), .commit(revision: revision, bytes)), to: node(active))
         case .breakChannel: if wire.state == .up { closeChannel(by: nil, isProcessDead: false) }
         case .cutChannel: wire.isCut = true
         case .stallChannel(let id, let duration): wire.stall(towards: id, until: now + duration)

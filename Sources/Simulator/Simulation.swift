@@ -22,6 +22,7 @@ public final class Simulation {
         case gasp(to: ControllerID, [UInt8])
         case arbiterAnswer(to: ControllerID, incarnation: Int, ArbiterAnswer)
         case engineDone(ControllerID, incarnation: Int, EngineWork)
+        case engineStuck(ControllerID, incarnation: Int, LogIndex)
         case snapshotEncoded(ControllerID, incarnation: Int, LogIndex, [UInt8])
         case nodeTime(ControllerID, incarnation: Int, Instant)
         case stationTime(Int, Instant)
@@ -30,6 +31,9 @@ public final class Simulation {
 
     let seed: UInt64
     let options: SimulationOptions
+    let peerCount: Int
+    /// The newest configuration that was committed.
+    var revision: UInt64 = 1
     var now = Instant.zero
     var random: RandomNumbers
     var queue = EventQueue<Happening>()
@@ -56,8 +60,11 @@ public final class Simulation {
     public init(seed: UInt64, options: SimulationOptions) {
         self.seed = seed
         self.options = options
-        random = RandomNumbers(seed: mix64(seed))
-        bridge = Bridge(portCount: 2 + options.peerCount)
+        var first = RandomNumbers(seed: mix64(seed))
+        let peerCount = options.peerCount ?? first.number(in: 2...5)
+        self.peerCount = peerCount
+        random = first
+        bridge = Bridge(portCount: 2 + peerCount)
         checkers = Checkers(options: options)
         if let bug = options.plantedBug { saboteur = Saboteur(bug) }
         for id in ControllerID.allCases {
@@ -66,10 +73,11 @@ public final class Simulation {
                     id: id, configuration: controllerConfiguration(id), seed: random.next(),
                     clockOffset: .milliseconds(random.number(in: 0...100_000))))
         }
-        for number in 0..<options.peerCount {
+        for number in 0..<peerCount {
             stations.append(
                 SpeakerStation(
-                    number: number, routerAddress: Self.routerAddress, isActive: random.chance(1, in: 2), seed: random.next()))
+                    number: number, routerAddress: Self.routerAddress, isActive: random.chance(1, in: 2),
+                    holdSeconds: [9, 30, 90][random.number(in: 0...2)], seed: random.next()))
             stationWakeUps.append(nil)
         }
     }
@@ -84,7 +92,12 @@ public final class Simulation {
         configuration.segmentCount = 1
         configuration.bootWait = .milliseconds(300)
         configuration.isSingle = options.isSingle
-        configuration.initialConfiguration = (1, RouterPlan.encoded(peerCount: options.peerCount))
+        configuration.testing = true
+        if nodes.count > Int(id.rawValue) {
+            configuration.lastEpoch = node(id).storedEpoch
+            configuration.wasActive = node(id).wasActive
+        }
+        configuration.initialConfiguration = (1, RouterPlan.encoded(peerCount: peerCount))
         return configuration
     }
 
@@ -162,6 +175,8 @@ public final class Simulation {
                 return
             }
             finish(work, on: node)
+        case .engineStuck(let id, let incarnation, let index):
+            if node(id).incarnation == incarnation { give(.engineStuck(index), to: node(id)) }
         case .snapshotEncoded(let id, let incarnation, let index, let bytes):
             if node(id).incarnation == incarnation { give(.snapshotEncoded(index, bytes), to: node(id)) }
         case .nodeTime(let id, let incarnation, let time):
@@ -277,6 +292,8 @@ public final class Simulation {
                 events[Int(node.id.rawValue)].append(event)
             case .state(let state, let epoch):
                 note("\(node.id) is \(state) in epoch \(epoch)")
+                if epoch > node.storedEpoch { node.storedEpoch = epoch }
+                node.wasActive = state.isActive
                 checkers.state(state, epoch, of: node, in: self)
             case .interfaces, .configured, .mirrorEverything, .mirrorAnswered: break
             case .answer(_, let answer):
@@ -323,10 +340,17 @@ public final class Simulation {
     }
 
     private func finish(_ work: EngineWork, on node: ControllerNode) {
-        if let fatal = checkers.poison(in: work) {
-            note("\(node.id): record \(fatal) is poison")
-            crash(node, applying: fatal)
+        switch checkers.fatal(in: work) {
+        case .crash(let index):
+            note("\(node.id): record \(index) is poison")
+            return crash(node, applying: index)
+        case .hang(let index):
+            // The engine never comes back; the watchdog of its process sees it.
+            note("\(node.id): the engine hangs in record \(index)")
+            let time = now + .milliseconds(random.number(in: 50...200))
+            queue.schedule(.engineStuck(node.id, incarnation: node.incarnation, index), at: time)
             return
+        case nil: break
         }
         node.isEngineBusy = false
         var report = node.perform(work)

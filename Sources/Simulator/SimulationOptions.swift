@@ -2,7 +2,8 @@ import Redundancy
 
 /// How large the simulated world is and what is wrong with it.
 public struct SimulationOptions: Sendable {
-    public var peerCount = 3
+    /// `nil` lets the seed draw 2…5.
+    public var peerCount: Int?
     /// One controller without a twin: the reference that never fails.
     public var isSingle = false
     public var arbiter = ArbiterKind.leasefile

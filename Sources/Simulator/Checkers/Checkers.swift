@@ -45,18 +45,27 @@ struct Checkers {
         mastership.state(state, epoch, of: node, in: simulation)
     }
 
-    /// The first record of the work that would be fatal.
-    func poison(in work: EngineWork) -> LogIndex? {
+    enum Fatal {
+        case crash(LogIndex)
+        case hang(LogIndex)
+    }
+
+    /// The first record of the work that would be fatal, and how.
+    func fatal(in work: EngineWork) -> Fatal? {
         guard case .apply(let records) = work else { return nil }
         for record in records {
-            guard case .tcpReceived(let connection, let bytes, _) = record.body, bytes.count >= Self.poisonMark.count,
-                !quarantined.contains(connection)
-            else { continue }
-            for start in 0...(bytes.count - Self.poisonMark.count)
-            where bytes[start] == Self.poisonMark[0]
-                && bytes[start..<(start + Self.poisonMark.count)].elementsEqual(Self.poisonMark)
-            {
-                return record.index
+            switch record.body {
+            case .command(.testTrap): return .crash(record.index)
+            case .command(.testHang): return .hang(record.index)
+            case .tcpReceived(let connection, let bytes, _):
+                guard bytes.count >= Self.poisonMark.count, !quarantined.contains(connection) else { continue }
+                for start in 0...(bytes.count - Self.poisonMark.count)
+                where bytes[start] == Self.poisonMark[0]
+                    && bytes[start..<(start + Self.poisonMark.count)].elementsEqual(Self.poisonMark)
+                {
+                    return .crash(record.index)
+                }
+            default: continue
             }
         }
         return nil

@@ -35,12 +35,14 @@ struct BGPSpeaker {
     private(set) var hasMentioned = false
     private var nextKeepalive: Instant?
     private var lastHeard = Instant.zero
-    static let holdSeconds: Int64 = 90
+    /// What we propose, 3…255.
+    let holdSeconds: Int64
 
-    init(asNumber: UInt32, identifier: UInt32, address: IPv4Address) {
+    init(asNumber: UInt32, identifier: UInt32, address: IPv4Address, holdSeconds: Int64 = 90) {
         self.asNumber = asNumber
         self.identifier = identifier
         self.address = address
+        self.holdSeconds = holdSeconds
     }
 
     var nextDeadline: Instant? { nextKeepalive }
@@ -73,9 +75,9 @@ struct BGPSpeaker {
 
     mutating func time(at now: Instant) -> [UInt8] {
         guard let due = nextKeepalive, due <= now else { return [] }
-        nextKeepalive = now + .seconds(Self.holdSeconds / 3)
-        if state == .established, now - lastHeard > .seconds(Self.holdSeconds) {
-            complain("nothing was heard for \(Self.holdSeconds) seconds")
+        nextKeepalive = now + .seconds(holdSeconds / 3)
+        if state == .established, now - lastHeard > .seconds(holdSeconds) {
+            complain("nothing was heard for \(holdSeconds) seconds")
         }
         return message(4, [])
     }
@@ -105,7 +107,7 @@ struct BGPSpeaker {
                 state = .established
                 establishments += 1
                 mayBeLost = false
-                nextKeepalive = now + .seconds(Self.holdSeconds / 3)
+                nextKeepalive = now + .seconds(holdSeconds / 3)
                 send += fullTable()
             case (4, .established):
                 break
@@ -195,7 +197,7 @@ struct BGPSpeaker {
         let short = asNumber > 65535 ? 23456 : UInt16(asNumber)
         return message(
             1,
-            [4, UInt8(short >> 8), UInt8(short & 255), 0, UInt8(Self.holdSeconds)] + Self.word(identifier)
+            [4, UInt8(short >> 8), UInt8(short & 255), 0, UInt8(holdSeconds)] + Self.word(identifier)
                 + [UInt8(capabilities.count + 2), 2, UInt8(capabilities.count)] + capabilities)
     }
 

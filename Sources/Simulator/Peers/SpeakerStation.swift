@@ -17,10 +17,10 @@ struct SpeakerStation {
     private var attempts: UInt32 = 0
     private let interface = InterfaceID(0)
 
-    init(number: Int, routerAddress: IPv4Address, isActive: Bool, seed: UInt64) {
+    init(number: Int, routerAddress: IPv4Address, isActive: Bool, holdSeconds: Int64 = 90, seed: UInt64) {
         let address = IPv4Address(raw: routerAddress.raw + 10 + UInt32(number))
         lineCard = LineCard(seed: seed)
-        speaker = BGPSpeaker(asNumber: 65001 + UInt32(number), identifier: address.raw, address: address)
+        speaker = BGPSpeaker(asNumber: 65001 + UInt32(number), identifier: address.raw, address: address, holdSeconds: holdSeconds)
         self.routerAddress = routerAddress
         self.isActive = isActive
     }

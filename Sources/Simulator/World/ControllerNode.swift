@@ -29,6 +29,9 @@ final class ControllerNode {
     var slowness = 1
     /// The process ends after so many more outputs: a crash between any two things that it does.
     var fuse: Int?
+    /// What its datastore remembers of mastership when the process starts again.
+    var storedEpoch = Epoch.zero
+    var wasActive = false
     /// What the process's signal handler would send.
     var gasp: [UInt8]?
     /// Inputs that arrived while it was frozen.
