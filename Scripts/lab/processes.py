@@ -161,10 +161,16 @@ def fine_cpu_seconds(pid):
 
 
 def peak_memory(pid):
-    """Largest resident size so far, in octets, summed over a daemon's processes."""
+    """Largest resident size so far, in octets, summed over a daemon's processes.
+
+    A lockstep-keeper lives on the very memory of its lockstepd (clone with CLONE_VM), so it is not counted again.
+    """
     total = 0
     for one in descendants(pid):
         try:
+            with open(f"/proc/{one}/comm") as file:
+                if file.read().strip() == "lockstep-keeper":
+                    continue
             with open(f"/proc/{one}/status") as file:
                 for line in file:
                     if line.startswith("VmHWM:"):
