@@ -170,10 +170,11 @@ final class PacketPort {
         return waiting.count
     }
 
-    func readKernelDrops() -> UInt64 {
+    /// The counters with the kernel's own of this moment.
+    func readCounters() -> Counters {
         var statistics = pcap_stat()
         if pcap_stats(handle, &statistics) == 0 { counters.kernelDrops = UInt64(statistics.ps_drop) }
-        return counters.kernelDrops
+        return counters
     }
 
     var isUp: Bool {

@@ -155,6 +155,6 @@ final class PortTable {
     func flush() { for port in ports { port?.flush() } }
     func discard() -> Int { ports.reduce(0) { $0 + ($1?.discard() ?? 0) } }
     var counters: [(device: String, counters: PacketPort.Counters)] {
-        ports.compactMap { port in port.map { ($0.device, $0.counters) } }
+        ports.compactMap { port in port.map { ($0.device, $0.readCounters()) } }
     }
 }
