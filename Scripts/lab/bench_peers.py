@@ -34,6 +34,8 @@ def _router(name, lab, programs):
     if name in LOCKSTEP:
         return Pair(lab.controllers, folder, lab.router_neighbours, programs, alone=name == "lockstep")
     daemon = MAKES[name](lab.controllers["a"], folder, ROUTER_AS, ROUTER4, ROUTER6, lab.router_neighbours)
+    if name == "frr":
+        daemon.uses_zebra = False
     return StandIn(daemon, lab.controllers["a"])
 
 

@@ -102,6 +102,8 @@ class Daemon:
 class FRR(Daemon):
     make = "FRR"
     zebra = None
+    # As the router under test it does without: no next hop there is link-local, and with zebra it refused IPv6 sessions.
+    uses_zebra = True
 
     def start(self):
         if self.zebra:
@@ -138,6 +140,10 @@ class FRR(Daemon):
         shutil.chown(self.folder, "frr", "frr")
         for name in os.listdir(self.folder):
             shutil.chown(self.path(name), "frr", "frr")
+        if not self.uses_zebra:
+            return ["/usr/lib/frr/bgpd", "-f", config, "-n", "-Z", "-P", "0", "-i", self.path("bgpd.pid"),
+                    "--vty_socket", self.folder, "-l", self.address4, "-l", self.address6,
+                    "--log", "file:" + self.path("bgpd.log")]
         self.zebra = Process(["/usr/lib/frr/zebra", "-f", self.write("zebra.conf", "hostname frr\n"), "-P", "0",
                               "-i", self.path("zebra.pid"), "-z", self.path("zserv.sock"), "--vty_socket", self.folder],
                              namespace=self.namespace, log=self.path("zebra.log"))
