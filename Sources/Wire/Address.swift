@@ -58,7 +58,7 @@ public struct IPv6Address: Hashable, Comparable, Sendable, BitwiseCopyable, Cust
     /// ff00::/8
     public var isMulticast: Bool { high >> 56 == 0xff }
     public var isLoopback: Bool { high == 0 && low == 1 }
-    /// RFC 4291 §2.7.1: ff02::1:ffXX:XXXX with the last 24 bits of this address.
+    /// RFC 4291 §2.7.1: ff02::1:ff00:0/104 with the last 24 bits of this address.
     public var solicitedNode: IPv6Address {
         IPv6Address(high: 0xff02_0000_0000_0000, low: 0x0000_0001_ff00_0000 | low & 0xff_ffff)
     }

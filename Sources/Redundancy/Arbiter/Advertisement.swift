@@ -68,7 +68,7 @@ public struct Advertisement: Hashable, Sendable {
         writer.u64(bootNonce)
         writer.u64(sequence)
         writer.zeros(Self.size - 8 - writer.count)
-        let tag = SipHash.hash(writer.bytes.span.bytes.extracting(14..<(Self.size - 8)), key: key)
+        let tag = sipHash24(writer.bytes.span.bytes.extracting(14..<(Self.size - 8)), key: (key.low, key.high))
         writer.u64(tag)
         return writer.bytes
     }
@@ -76,7 +76,7 @@ public struct Advertisement: Hashable, Sendable {
     public init(decoding frame: RawSpan, key: Key) throws(DecodeError) {
         guard frame.byteCount >= Self.size else { throw DecodeError("advertisement", at: 0, .truncated) }
         var tagReader = ByteReader(frame.extracting((Self.size - 8)..<Self.size), base: Self.size - 8)
-        let tag = SipHash.hash(frame.extracting(14..<(Self.size - 8)), key: key)
+        let tag = sipHash24(frame.extracting(14..<(Self.size - 8)), key: (key.low, key.high))
         guard try tagReader.u64("advertisement tag") == tag else {
             throw DecodeError("advertisement tag", at: Self.size - 8, .badChecksum)
         }
@@ -91,48 +91,5 @@ public struct Advertisement: Hashable, Sendable {
         epoch = Epoch(try reader.u64("epoch"))
         bootNonce = try reader.u64("boot nonce")
         sequence = try reader.u64("sequence")
-    }
-}
-
-/// SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed hash that is safe to use on short messages from strangers.
-enum SipHash {
-    static func hash(_ bytes: RawSpan, key: Advertisement.Key) -> UInt64 {
-        var v0 = key.low ^ 0x736f_6d65_7073_6575
-        var v1 = key.high ^ 0x646f_7261_6e64_6f6d
-        var v2 = key.low ^ 0x6c79_6765_6e65_7261
-        var v3 = key.high ^ 0x7465_6462_7974_6573
-        func rotate(_ x: UInt64, _ by: UInt64) -> UInt64 { x << by | x >> (64 - by) }
-        func round() {
-            v0 &+= v1
-            v1 = rotate(v1, 13) ^ v0
-            v0 = rotate(v0, 32)
-            v2 &+= v3
-            v3 = rotate(v3, 16) ^ v2
-            v0 &+= v3
-            v3 = rotate(v3, 21) ^ v0
-            v2 &+= v1
-            v1 = rotate(v1, 17) ^ v2
-            v2 = rotate(v2, 32)
-        }
-        let count = bytes.byteCount
-        var word: UInt64 = 0
-        for i in 0..<count {
-            word |= UInt64(unsafe bytes.unsafeLoad(fromByteOffset: i, as: UInt8.self)) << UInt64(8 * (i & 7))
-            if i & 7 == 7 {
-                v3 ^= word
-                round()
-                round()
-                v0 ^= word
-                word = 0
-            }
-        }
-        word |= UInt64(count & 255) << 56
-        v3 ^= word
-        round()
-        round()
-        v0 ^= word
-        v2 ^= 255
-        for _ in 0..<4 { round() }
-        return v0 ^ v1 ^ v2 ^ v3
     }
 }
