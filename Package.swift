@@ -31,17 +31,25 @@ var targets: [Target] = [
     library("Records", ["Machine", "Wire"]),
     // shared by protocols
     library("Routing", floor),
+    library("Digests", floor),
+    library("SPF", floor),
     // protocols: none knows another
-    library("TCP", floor),
+    library("TCP", floor + ["Digests"]),
     library("BGP", floor + ["Routing"]),
+    library("OSPF", floor + ["Routing", "SPF", "Digests"]),
+    library("ISIS", floor + ["Routing", "SPF", "Digests"]),
+    library("RIP", floor + ["Routing", "Digests"]),
+    library("BFD", floor + ["Digests"]),
     // parts: none knows another
-    library("Engine", floor + ["Routing", "TCP", "BGP"]),
-    library("LineCard", floor + ["TCP"]),
+    library("Engine", floor + ["Routing", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD"]),
+    library("LineCard", floor + ["TCP", "BFD"]),
     library("Redundancy", floor),
     // one box
-    library("Controller", floor + ["Engine", "LineCard", "Redundancy"]),
+    library("Controller", floor + ["Engine", "LineCard", "Redundancy", "Routing"]),
     // a world: virtual time
-    library("Simulator", floor + ["Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "Routing"]),
+    library("Simulator", floor + [
+        "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing",
+    ]),
     program("simulate", ["Simulator", "Redundancy"]),
 
     tests("WireTests", ["Wire"]),
@@ -49,13 +57,21 @@ var targets: [Target] = [
     tests("RecordsTests", floor),
     tests("TCPTests", floor + ["TCP"]),
     tests("RoutingTests", floor + ["Routing"]),
-    tests("LineCardTests", floor + ["LineCard", "TCP"]),
-    tests("SimulatorTests", floor + ["Simulator", "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "Routing"]),
-    tests("EngineTests", floor + ["Engine", "BGP", "Routing"]),
+    tests("LineCardTests", floor + ["LineCard", "TCP", "BFD"]),
+    tests("SimulatorTests", floor + [
+        "Simulator", "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing",
+    ]),
+    tests("EngineTests", floor + ["Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing"]),
     tests("RedundancyTests", floor + ["Redundancy"]),
     tests("ControllerTests", floor + ["Controller", "Engine", "LineCard", "Redundancy"]),
     tests("HouseTests", []),
     tests("BGPTests", floor + ["BGP", "Routing"]),
+    tests("DigestsTests", floor + ["Digests"]),
+    tests("SPFTests", floor + ["SPF"]),
+    tests("OSPFTests", floor + ["OSPF", "Routing", "SPF", "Digests"]),
+    tests("ISISTests", floor + ["ISIS", "Routing", "SPF", "Digests"]),
+    tests("RIPTests", floor + ["RIP", "Routing", "Digests"]),
+    tests("BFDTests", floor + ["BFD", "Digests"]),
 ]
 
 var dependencies: [Package.Dependency] = []
@@ -74,7 +90,8 @@ if !coreOnly {
     ]
     targets += [
         // text
-        library("Configuration", floor + ["Engine", "BGP", "Routing", .product(name: "Yams", package: "Yams")]),
+        library("Configuration", floor + [
+            "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing", .product(name: "Yams", package: "Yams")]),
         library("Management", []),
         // a part with a disk
         library("Datastore", floor + [.product(name: "GRDB", package: "GRDB.swift")]),
@@ -83,7 +100,7 @@ if !coreOnly {
         .target(name: "CHost"),
         library("Host", floor + [
             "Controller", "Engine", "LineCard", "Redundancy", "Configuration", "Management", "Datastore", "CPcap", "CHost",
-            "BGP", "Routing", "TCP",
+            "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing", "TCP",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -102,10 +119,10 @@ if !coreOnly {
             "Management", "Configuration",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]),
-        program("bench", floor + ["BGP", "Engine", "TCP", "Routing", "Controller",
+        program("bench", floor + ["BGP", "OSPF", "ISIS", "Engine", "TCP", "Routing", "Controller",
             .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
-        tests("ConfigurationTests", floor + ["Configuration", "Engine", "BGP"]),
+        tests("ConfigurationTests", floor + ["Configuration", "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing"]),
         tests("DatastoreTests", floor + ["Datastore", .product(name: "GRDB", package: "GRDB.swift")]),
         tests("ManagementTests", ["Management"]),
     ]

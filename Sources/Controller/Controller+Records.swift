@@ -179,9 +179,9 @@ extension Controller {
         guard !works.isEmpty else { return }
         let work = works.removeFirst()
         switch (report, work) {
-        case (.applied(let index, let effects, let digest, let deadline), .apply):
+        case (.applied(let index, let effects, _, let digest, let deadline), .apply):
             applied(index, effects, ReplicaDigest(digest.parts.map(\.value)), deadline, at: now, into: &outputs)
-        case (.restored(let index, let digest, let deadline), .restore):
+        case (.restored(let index, _, let digest, let deadline), .restore):
             engineApplied = index
             engineIssued = index
             engineDeadline = deadline

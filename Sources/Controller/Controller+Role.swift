@@ -196,7 +196,13 @@ extension Controller {
         if quarantined.count == 64 { quarantined.removeFirst() }
         quarantined.append(record.index)
         var text = "record \(record.index) killed the twin and is quarantined"
-        if let connection = record.connection { text += "; connection \(connection) suffers a fault in its place" }
+        switch record.poison {
+        case .connection(let connection): text += "; connection \(connection) suffers a fault in its place"
+        case .packet(let packet):
+            text += "; \(packet.source) suffers a fault in its place. \(packet.packetProtocol) packet on "
+                + "\(packet.interface): " + Self.hexadecimal(packet.bytes)
+        case .other: break
+        }
         if case .tcpReceived(_, let octets, _) = record.body { text += ". Octets: " + Self.hexadecimal(octets) }
         if case .configure(let revision, _) = record.body { text += ". It was configuration revision \(revision)" }
         note(.alarm, "srm", text, into: &outputs)

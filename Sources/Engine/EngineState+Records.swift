@@ -49,12 +49,10 @@ extension EngineState {
                 "controller \(controller) speaks as the router under epoch \(epoch)"
                     + (isFresh ? "; its copy was stale, sessions begin anew" : ""), into: &effects)
             if isFresh { startAnew(wishes: &wishes) }
-        case .quarantined(let id):
-            note(
-                .alarm,
-                "record \(record.index) was fatal to the other controller and is replaced by a fault of "
-                    + (id.map { "connection \($0)" } ?? "no connection"), into: &effects)
-            bgp.handle(.fault(id), at: now, into: &wishes)
+        case .packetReceived:
+            break
+        case .quarantined(let poison):
+            quarantine(poison, of: record, wishes: &wishes, effects: &effects)
         }
         settle(&wishes, into: &effects)
     }
@@ -88,12 +86,32 @@ extension EngineState {
         note(.notice, "configuration revision \(revision) is in force", into: &effects)
     }
 
+    private mutating func quarantine(
+        _ poison: Poison, of record: Record, wishes: inout [BGPInstance.Effect], effects: inout [IndexedEffect]
+    ) {
+        let whose: String
+        var connection: ConnectionID?
+        switch poison {
+        case .connection(let id):
+            connection = id
+            whose = "connection \(id)"
+        case .packet(let packet): whose = "\(packet.packetProtocol) neighbor \(packet.source)"
+        case .other: whose = "no connection"
+        }
+        note(
+            .alarm, "record \(record.index) was fatal to the other controller and is replaced by a fault of \(whose)",
+            into: &effects)
+        bgp.handle(.fault(connection), at: now, into: &wishes)
+    }
+
     private mutating func run(
         _ command: EngineCommand, wishes: inout [BGPInstance.Effect], effects: inout [IndexedEffect]
     ) {
         switch command {
         case .clearNeighbor, .softClearIn, .softClearOut:
             bgp.handle(.command(command), at: now, into: &wishes)
+        case .clearAdjacency:
+            break
         case .testHang:
             guard configuration.testing.isEnabled else {
                 return note(.warning, "failure injection is refused: 'testing' is not enabled", into: &effects)

@@ -1,5 +1,6 @@
 import Machine
 import Records
+import Routing
 import Wire
 
 /// What the edge asks of the engine. Work is done in order; each piece answers with one `EngineReport`.
@@ -17,9 +18,11 @@ public enum EngineWork: Sendable {
 /// What the engine answers.
 public enum EngineReport: Sendable {
     /// All records up to `upTo` are applied. `digest` is that of the state at exactly that index.
-    case applied(upTo: LogIndex, effects: [IndexedEffect], digest: EngineDigest, nextDeadline: Instant?)
+    /// `fib`: what changed in the forwarding table, for the kernel of this host.
+    case applied(
+        upTo: LogIndex, effects: [IndexedEffect], fib: FIBUpdate, digest: EngineDigest, nextDeadline: Instant?)
     case snapshot(EngineSnapshot)
-    case restored(upTo: LogIndex, digest: EngineDigest, nextDeadline: Instant?)
+    case restored(upTo: LogIndex, fib: FIBUpdate, digest: EngineDigest, nextDeadline: Instant?)
     /// The bytes were no snapshot of this release; the state before is kept.
     case restoreFailed(DecodeError)
     case image(LineCardImage)

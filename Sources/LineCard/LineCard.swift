@@ -48,6 +48,8 @@ public struct LineCard: Sendable {
     /// Interfaces without carrier, by position. Survives `.standDown`: it is the host's state, not the router's.
     var isDown: [Bool] = []
     var gateways: [Gateway] = []
+    /// Which routing protocols' packets the engine wants, ascending.
+    var subscriptions: [PacketSubscription] = []
     var neighbors = NeighborCache()
     var reassembly = Reassembly()
     var tcp = TCPStack()
@@ -114,7 +116,9 @@ public struct LineCard: Sendable {
         case .tcpSend(let connection, let bytes): toTCP(.send(connection, bytes), at: now, into: &effects)
         case .tcpFinish(let connection): toTCP(.finish(connection), at: now, into: &effects)
         case .tcpAbort(let connection): toTCP(.abort(connection), at: now, into: &effects)
-        default: break  // Events and tables are not for the wire.
+        case .subscriptions(let list): subscriptions = list
+        case .send(let packet): send(packet, at: now, into: &effects)
+        case .event: break  // Not for the wire.
         }
     }
 
@@ -133,6 +137,7 @@ public struct LineCard: Sendable {
         standDown()
         mode = .speaking
         gateways = sorted(image.gateways)
+        subscriptions = image.subscriptions
         interfaces = []
         for i in image.interfaces.indices.prefix(Int(UInt16.max)) {
             interfaces.append(Interface(id: InterfaceID(UInt16(i)), image.interfaces[i]))
@@ -147,6 +152,7 @@ public struct LineCard: Sendable {
         mode = .silent
         interfaces = []
         gateways = []
+        subscriptions = []
         neighbors = NeighborCache()
         reassembly = Reassembly()
         tcp = TCPStack(configuration: tcp.configuration)

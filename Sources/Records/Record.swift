@@ -38,8 +38,19 @@ public enum RecordBody: Sendable, Equatable {
     case command(EngineCommand)
     /// This controller speaks as the router from here on. `isFresh`: sessions start anew (stale takeover, DESIGN §8).
     case mastership(ControllerID, Epoch, isFresh: Bool)
-    /// Stands where a poisonous record stood: `connection`, if it had one, suffers a fault in its place.
-    case quarantined(ConnectionID?)
+    /// Stands where a poisonous record stood: the connection or the sender of the packet, if it had one, suffers a fault
+    /// in its place, and the packet is not looked at when it comes again.
+    case quarantined(Poison)
+    /// A packet of a routing protocol that is wanted on the interface.
+    case packetReceived(ReceivedPacket)
+}
+
+/// What a record held that killed the engine that applied it.
+public enum Poison: Sendable, Equatable {
+    case connection(ConnectionID)
+    case packet(ReceivedPacket)
+    /// Something else, which no peer sent.
+    case other
 }
 
 /// What an operator can ask of the engine besides configuration. Neighbours are named by address.
@@ -49,6 +60,9 @@ public enum EngineCommand: Sendable, Equatable, Hashable, Codable {
     /// Ask for routes again (RFC 2918), or run them through policy again.
     case softClearIn(address: String)
     case softClearOut(address: String)
+    /// Ends the adjacencies of a protocol with the neighbour of this address or system identifier, or all of them when
+    /// it is empty; they form anew.
+    case clearAdjacency(PacketProtocol, neighbor: String)
     /// Failure injection: the engine never returns from this record. Only with `testing` enabled in the configuration.
     case testHang
     /// Failure injection: the engine traps on this record.
@@ -71,6 +85,9 @@ public enum EngineEffect: Sendable {
     case tcpFinish(ConnectionID)
     /// RST now; unsent octets are lost. Also withdraws a connect that is under way.
     case tcpAbort(ConnectionID)
+    case send(OutgoingPacket)
+    /// The complete list of protocols wanted on interfaces, ascending; replaces the one before.
+    case subscriptions([PacketSubscription])
     case event(Event)
 }
 
@@ -101,8 +118,16 @@ public struct InterfaceConfiguration: Hashable, Sendable, Codable {
     /// IP MTU in octets, 1280…9216.
     public var mtu: UInt16
     public var addresses: [Address]
+    /// Addresses of the router that belong to no network: no device carries it and it is always up. Absent means `false`.
+    public var loopback: Bool?
 
-    public init(name: String, virtualMAC: MACAddress, vlan: UInt16 = 0, mtu: UInt16 = 1500, addresses: [Address]) {
+    public var isLoopback: Bool { loopback == true }
+
+    public init(
+        name: String, virtualMAC: MACAddress, vlan: UInt16 = 0, mtu: UInt16 = 1500, addresses: [Address],
+        isLoopback: Bool = false
+    ) {
+        loopback = isLoopback ? true : nil
         self.name = name
         self.virtualMAC = virtualMAC
         self.vlan = vlan
@@ -151,6 +176,8 @@ public struct LineCardImage: Sendable {
     public var interfaces: [InterfaceConfiguration] = []
     public var listeners: [Listener] = []
     public var gateways: [Gateway] = []
+    /// Ascending.
+    public var subscriptions: [PacketSubscription] = []
     public var pendingConnects: [ConnectRequest] = []
     public var connections: [Connection] = []
     /// The next even ConnectionID for an accepted connection.

@@ -8,10 +8,33 @@ public enum NextHop: Hashable, Sendable {
     case connected(InterfaceID)
     /// A router; which interface leads to it is found by resolving the address.
     case gateway(IPAddress)
+    /// A router on this interface, as interior protocols name it: nothing is left to resolve.
+    case via(IPAddress, InterfaceID)
     /// Packets are dropped.
     case blackhole
 }
 
+
+extension NextHop: Comparable {
+    /// A total order: by kind, then address, then interface.
+    public static func < (a: NextHop, b: NextHop) -> Bool {
+        switch (a, b) {
+        case (.connected(let x), .connected(let y)): x < y
+        case (.gateway(let x), .gateway(let y)): x < y
+        case (.via(let x, let i), .via(let y, let j)): x != y ? x < y : i < j
+        default: a.rank < b.rank
+        }
+    }
+
+    private var rank: Int {
+        switch self {
+        case .connected: 0
+        case .gateway: 1
+        case .via: 2
+        case .blackhole: 3
+        }
+    }
+}
 
 /// Next hops with small numbers and counted uses, so that a route holds 32 bits.
 struct NextHopTable: Sendable {
@@ -76,6 +99,10 @@ extension NextHop {
             address.write(to: &writer)
         case .blackhole:
             writer.write(UInt8(2))
+        case .via(let address, let interface):
+            writer.write(UInt8(3))
+            address.write(to: &writer)
+            writer.write(interface.value)
         }
     }
 
@@ -84,6 +111,9 @@ extension NextHop {
         case 0: self = .connected(InterfaceID(try reader.read()))
         case 1: self = .gateway(try IPAddress(from: &reader))
         case 2: self = .blackhole
+        case 3:
+            let address = try IPAddress(from: &reader)
+            self = .via(address, InterfaceID(try reader.read()))
         default: throw DecodeError("next hop", at: reader.position, .badValue)
         }
     }

@@ -120,7 +120,7 @@ struct EngineBench {
             let start = cpuSeconds()
             let report = engine.perform(.apply([Record(index: index, time: now, body: body)]))
             longest = max(longest, cpuSeconds() - start)
-            guard case .applied(_, let effects, _, let next) = report else { return }
+            guard case .applied(_, let effects, _, _, let next) = report else { return }
             deadline = next
             for effect in effects {
                 guard case .tcpSend(let id, let slice) = effect.effect else { continue }

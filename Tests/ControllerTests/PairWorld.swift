@@ -364,9 +364,9 @@ final class PairWorld {
         let work = node.works.removeFirst()
         node.isBusy = false
         var report = node.engine.engine.perform(work)
-        if node.isDigestWrong, case .applied(let index, let effects, var digest, let deadline) = report {
+        if node.isDigestWrong, case .applied(let index, let effects, let fib, var digest, let deadline) = report {
             digest.routing ^= 1
-            report = .applied(upTo: index, effects: effects, digest: digest, nextDeadline: deadline)
+            report = .applied(upTo: index, effects: effects, fib: fib, digest: digest, nextDeadline: deadline)
         }
         if case .snapshot(let snapshot) = report {
             let bytes = snapshot.encoded()

@@ -41,7 +41,7 @@ import Wire
         var at = 0
         while at < fixture.records.count {
             let count = min(fixture.records.count - at, random.number(in: 1...17))
-            guard case .applied(_, let list, _, _) = twin.perform(.apply(Array(fixture.records[at..<(at + count)]))) else { return }
+            guard case .applied(_, let list, _, _, _) = twin.perform(.apply(Array(fixture.records[at..<(at + count)]))) else { return }
             effects += list.map(EngineFixture.text)
             at += count
         }
@@ -60,7 +60,7 @@ import Wire
         Self.churn(fixture, &random, steps: 150)
         let bytes = snapshot.encoded()
         var twin = Engine(seed: 99)
-        guard case .restored(let index, _, _) = twin.perform(.restore(bytes)) else {
+        guard case .restored(let index, _, _, _) = twin.perform(.restore(bytes)) else {
             Issue.record("the snapshot was refused: \(twin.perform(.restore(bytes)))")
             return
         }
@@ -68,7 +68,7 @@ import Wire
         #expect(twin.state.encoded() == bytes)
         var effects: [String] = []
         for record in fixture.records[firstRecord...] {
-            guard case .applied(_, let list, _, _) = twin.perform(.apply([record])) else { return }
+            guard case .applied(_, let list, _, _, _) = twin.perform(.apply([record])) else { return }
             effects += list.map(EngineFixture.text)
         }
         #expect(effects == Array(fixture.log[firstEffect...]))

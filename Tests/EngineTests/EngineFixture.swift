@@ -53,7 +53,7 @@ final class EngineFixture {
         now = now + .microseconds(100)
         let record = Record(index: index, time: now, body: body)
         records.append(record)
-        guard case .applied(_, let effects, _, _) = engine.perform(.apply([record])) else { return }
+        guard case .applied(_, let effects, _, _, _) = engine.perform(.apply([record])) else { return }
         for effect in effects {
             log.append(Self.text(effect))
             guard case .tcpSend(let id, let slice) = effect.effect else { continue }

@@ -104,7 +104,7 @@ import Wire
         try fixture.configure(EngineFixture.configuration(peers: 3))
         for n in 0..<3 { fixture.establish(n) }
         fixture.announce(1, ten)
-        fixture.apply(.quarantined(EngineFixture.id(0)))
+        fixture.apply(.quarantined(.connection(EngineFixture.id(0))))
         fixture.pass(.seconds(1))
         #expect(fixture.notifications(0).count == 1)
         #expect(fixture.notifications(1).isEmpty && fixture.notifications(2).isEmpty)
@@ -157,7 +157,7 @@ import Wire
         fixture.apply(.tcpAcknowledged(stranger, offset: 5))
         fixture.apply(.tcpPeerFinished(stranger))
         fixture.apply(.tcpClosed(stranger, .resetByPeer))
-        fixture.apply(.quarantined(stranger))
+        fixture.apply(.quarantined(.connection(stranger)))
         fixture.apply(.interfaceState(InterfaceID(77), isUp: false))
         fixture.establish(0)
         #expect(fixture.notifications(0).isEmpty)

@@ -123,7 +123,7 @@ import Testing
         #expect(log.record(at: LogIndex(4001))?.index == LogIndex(4001))
         #expect(log.records(after: LogIndex(0), upTo: LogIndex(4002)).map(\.index.value) == [4001, 4002])
         #expect(log.records(after: LogIndex(4998), upTo: LogIndex(9999)).map(\.index.value) == [4999, 5000])
-        log.replace(LogIndex(4500), with: .quarantined(nil))
+        log.replace(LogIndex(4500), with: .quarantined(.other))
         #expect(log.octets == 1000 * 74 - 10)
         log.truncate(upTo: LogIndex(9999))
         #expect(log.isEmpty)

@@ -19,6 +19,10 @@ import Wire
             options: options)
     }()
 
+    static let packet = ReceivedPacket(
+        interface: InterfaceID(4), packetProtocol: .isis, source: .station(MACAddress(raw: 0x0200_0000_0001)),
+        destination: .ip(IPAddress("ff02::5")!), sourcePort: 520, hopLimit: 255, bytes: [1, 2, 3])
+
     static let bodies: [RecordBody] = [
         .time, .tcpAccepted(ConnectionID(2), identity), .tcpConnected(ConnectionID(3), identity),
         .tcpReceived(ConnectionID(2), bytes: Array(0...255), peerTimestamp: 99),
@@ -27,8 +31,9 @@ import Wire
         .tcpClosed(ConnectionID(2), .timedOut), .interfaceState(InterfaceID(1), isUp: false),
         .configure(revision: 7, [9, 9, 9]), .command(.clearNeighbor(address: "192.0.2.1", reason: "höher")),
         .command(.softClearIn(address: "a")), .command(.softClearOut(address: "")), .command(.testHang),
-        .command(.testTrap), .mastership(.b, Epoch(9), isFresh: true), .quarantined(nil),
-        .quarantined(ConnectionID(5)),
+        .command(.testTrap), .mastership(.b, Epoch(9), isFresh: true), .quarantined(.other),
+        .quarantined(.connection(ConnectionID(5))), .quarantined(.packet(packet)), .packetReceived(packet),
+        .command(.clearAdjacency(.isis, neighbor: "0000.0000.0001")),
     ]
 
     static let records: [Record] = bodies.enumerated().map { i, body in

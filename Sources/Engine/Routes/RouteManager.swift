@@ -113,6 +113,7 @@ struct RouteManager: Sendable {
         switch route {
         case .connected(let id): return id
         case .gateway(let next): return interface(reaching: next)
+        case .via(_, let id): return id
         case .blackhole: return nil
         }
     }
@@ -236,6 +237,7 @@ struct RouteManager: Sendable {
         switch resolve(address) {
         case .connected: return .reachable(metric: 0)
         case .gateway(let next): return interface(reaching: next) != nil ? .reachable(metric: 1) : .unreachable
+        case .via: return .reachable(metric: 1)
         case .blackhole, nil: return .unreachable
         }
     }

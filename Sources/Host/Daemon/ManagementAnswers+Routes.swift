@@ -154,6 +154,9 @@ extension ManagementAnswers {
             switch offer.nextHop {
             case .connected(let id): path.interface = name(id, tables)
             case .gateway(let address): path.nextHop = address.description
+            case .via(let address, let interface):
+                path.nextHop = address.description
+                path.interface = interface.description
             case .blackhole: path.note = "blackhole"
             }
             return path

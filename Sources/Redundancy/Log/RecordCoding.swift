@@ -40,6 +40,7 @@ public enum RecordSchema {
         case command = 9
         case mastership = 10
         case quarantined = 11
+        case packetReceived = 12
     }
 }
 
@@ -95,10 +96,20 @@ extension ByteWriter {
             u8(controller.rawValue)
             u64(epoch.value)
             u8(isFresh ? 1 : 0)
-        case .quarantined(let connection):
+        case .quarantined(let poison):
             head(.quarantined, &self)
-            u8(connection == nil ? 0 : 1)
-            u32(connection?.value ?? 0)
+            switch poison {
+            case .other: u8(0)
+            case .connection(let connection):
+                u8(1)
+                u32(connection.value)
+            case .packet(let packet):
+                u8(2)
+                receivedPacket(packet)
+            }
+        case .packetReceived(let packet):
+            head(.packetReceived, &self)
+            receivedPacket(packet)
         }
     }
 
@@ -116,6 +127,30 @@ extension ByteWriter {
             text(address)
         case .testHang: u8(3)
         case .testTrap: u8(4)
+        case .clearAdjacency(let packetProtocol, let neighbor):
+            u8(5)
+            u8(packetProtocol.rawValue)
+            text(neighbor)
+        }
+    }
+
+    mutating func receivedPacket(_ packet: ReceivedPacket) {
+        u16(packet.interface.value)
+        u8(packet.packetProtocol.rawValue)
+        packetAddress(packet.source)
+        packetAddress(packet.destination)
+        u16(packet.sourcePort)
+        u8(packet.hopLimit)
+        u32(UInt32(packet.bytes.count))
+        append(packet.bytes)
+    }
+
+    mutating func packetAddress(_ address: PacketAddress) {
+        switch address {
+        case .ip(let address): self.address(address)
+        case .station(let address):
+            u8(48)
+            mac(address)
         }
     }
 
@@ -215,11 +250,15 @@ extension ByteReader {
             let epoch = Epoch(try u64("epoch"))
             return .mastership(controller, epoch, isFresh: try flag("fresh start"))
         case .quarantined:
-            let isNamed = try flag("quarantined connection")
             let at = offset
-            let connection = try connectionID()
-            guard isNamed || connection.value == 0 else { throw DecodeError("quarantined connection", at: at, .badValue) }
-            return .quarantined(isNamed ? connection : nil)
+            switch try u8("quarantined input") {
+            case 0: return .quarantined(.other)
+            case 1: return .quarantined(.connection(try connectionID()))
+            case 2: return .quarantined(.packet(try receivedPacket()))
+            default: throw DecodeError("quarantined input", at: at, .badValue)
+            }
+        case .packetReceived:
+            return .packetReceived(try receivedPacket())
         }
     }
 
@@ -271,6 +310,40 @@ extension ByteReader {
     }
 
     @_lifetime(self: copy self)
+    mutating func packetProtocol() throws(DecodeError) -> PacketProtocol {
+        let at = offset
+        guard let number = PacketProtocol(rawValue: try u8("packet protocol")) else {
+            throw DecodeError("packet protocol", at: at, .unsupported)
+        }
+        return number
+    }
+
+    @_lifetime(self: copy self)
+    mutating func packetAddress(_ field: StaticString) throws(DecodeError) -> PacketAddress {
+        let at = offset
+        switch try u8(field) {
+        case 4: return .ip(.v4(try ipv4(field)))
+        case 6: return .ip(.v6(try ipv6(field)))
+        case 48: return .station(try mac(field))
+        default: throw DecodeError(field, at: at, .badValue)
+        }
+    }
+
+    @_lifetime(self: copy self)
+    mutating func receivedPacket() throws(DecodeError) -> ReceivedPacket {
+        let interface = InterfaceID(try u16("interface"))
+        let packetProtocol = try packetProtocol()
+        let source = try packetAddress("packet source")
+        let destination = try packetAddress("packet destination")
+        let port = try u16("source port")
+        let hopLimit = try u8("hop limit")
+        let count = try length(RecordLimits.packetOctets, "packet")
+        return ReceivedPacket(
+            interface: interface, packetProtocol: packetProtocol, source: source, destination: destination,
+            sourcePort: port, hopLimit: hopLimit, bytes: try array(count, "packet"))
+    }
+
+    @_lifetime(self: copy self)
     mutating func engineCommand() throws(DecodeError) -> EngineCommand {
         let at = offset
         switch try u8("command") {
@@ -281,6 +354,9 @@ extension ByteReader {
         case 2: return .softClearOut(address: try text("neighbor"))
         case 3: return .testHang
         case 4: return .testTrap
+        case 5:
+            let packetProtocol = try packetProtocol()
+            return .clearAdjacency(packetProtocol, neighbor: try text("neighbor"))
         default: throw DecodeError("command", at: at, .unsupported)
         }
     }
@@ -331,18 +407,20 @@ extension Record {
         switch body {
         case .tcpReceived(_, let octets, _): 64 + octets.count
         case .configure(_, let octets): 64 + octets.count
+        case .packetReceived(let packet): 96 + packet.bytes.count
         default: 64
         }
     }
 
-    /// The connection whose fault this record is, if it poisons the engine.
-    public var connection: ConnectionID? {
+    /// Whose fault this record is, if it poisons the engine.
+    public var poison: Poison {
         switch body {
         case .tcpAccepted(let connection, _), .tcpConnected(let connection, _), .tcpReceived(let connection, _, _),
             .tcpAcknowledged(let connection, _), .tcpPeerFinished(let connection), .tcpClosed(let connection, _):
-            connection
-        case .quarantined(let connection): connection
-        case .time, .interfaceState, .configure, .command, .mastership: nil
+            .connection(connection)
+        case .packetReceived(let packet): .packet(packet)
+        case .quarantined(let poison): poison
+        case .time, .interfaceState, .configure, .command, .mastership: .other
         }
     }
 }

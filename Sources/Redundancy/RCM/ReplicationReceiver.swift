@@ -288,7 +288,7 @@ public struct ReplicationReceiver: Sendable {
         var quarantined: Record?
         if let fatal, fatal > issued, let record = log.record(at: fatal) {
             quarantined = record
-            log.replace(fatal, with: .quarantined(record.connection))
+            log.replace(fatal, with: .quarantined(record.poison))
         }
         let rest = Array(log.records(after: issued, upTo: log.last))
         issued = log.last

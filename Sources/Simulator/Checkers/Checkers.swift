@@ -32,9 +32,9 @@ struct Checkers {
     mutating func engine(_ work: EngineWork, _ report: EngineReport, of node: ControllerNode, in simulation: Simulation) {
         if case .apply(let records) = work {
             for record in records {
-                guard case .quarantined(let connection) = record.body else { continue }
+                guard case .quarantined(let poison) = record.body else { continue }
                 quarantines += 1
-                if let connection, !quarantined.contains(connection) { quarantined.append(connection) }
+                if case .connection(let connection) = poison, !quarantined.contains(connection) { quarantined.append(connection) }
             }
         }
         lockstep.engine(work, report, of: node, in: simulation)

@@ -30,7 +30,7 @@ struct LockstepChecker {
     mutating func engine(_ work: EngineWork, _ report: EngineReport, of node: ControllerNode, in simulation: Simulation) {
         let me = Int(node.id.rawValue)
         switch (work, report) {
-        case (.apply(let list), .applied(let upTo, let wishes, let digest, _)):
+        case (.apply(let list), .applied(let upTo, let wishes, _, let digest, _)):
             var at = wishes.startIndex
             for record in list {
                 if case .mastership(_, let epoch, _) = record.body { history[me] = epoch }
@@ -56,7 +56,7 @@ struct LockstepChecker {
             }
         case (.snapshot, .snapshot(let snapshot)):
             snapshots[snapshot.index] = history[me]
-        case (.restore, .restored(let upTo, let digest, _)):
+        case (.restore, .restored(let upTo, _, let digest, _)):
             guard let epoch = snapshots[upTo] else {
                 return simulation.find("\(node.id) restored a snapshot at \(upTo) that nobody took")
             }
@@ -100,7 +100,13 @@ struct LockstepChecker {
         case .command: return seededHash(time, 10, seed: 0)
         case .mastership(let id, let epoch, let fresh):
             return seededHash(time, epoch.value << 2 | UInt64(id.rawValue) << 1 | (fresh ? 1 : 0), seed: 11)
-        case .quarantined(let id): return seededHash(time, UInt64(id?.value ?? 0), seed: 12)
+        case .quarantined(let poison):
+            switch poison {
+            case .connection(let id): return seededHash(time, UInt64(id.value), seed: 12)
+            case .packet(let packet): return seededHash(time, packet.fingerprint, seed: 13)
+            case .other: return seededHash(time, 0, seed: 12)
+            }
+        case .packetReceived(let packet): return seededHash(time, packet.fingerprint, seed: 14)
         }
     }
 
@@ -115,6 +121,11 @@ struct LockstepChecker {
         case .interfaces(let list): return seededHash(UInt64(list.count), 0, seed: 7)
         case .listeners(let list): return seededHash(UInt64(list.count), 0, seed: 8)
         case .gateways(let list): return seededHash(UInt64(list.count), 0, seed: 9)
+        case .send(let packet):
+            return seededHash(
+                UInt64(packet.interface.value) << 8 | UInt64(packet.packetProtocol.rawValue),
+                seededHash(packet.bytes.span.bytes, seed: UInt64(packet.hopLimit)), seed: 11)
+        case .subscriptions(let list): return seededHash(UInt64(list.count), 0, seed: 12)
         case .event(let event): return seededHash(Array(event.message.utf8).span.bytes, seed: 10)
         }
     }

@@ -66,7 +66,7 @@ struct Saboteur {
 
     /// The effects of each record back to front, as a loop over a hashed collection might give them.
     static func reorder(_ report: EngineReport) -> EngineReport {
-        guard case .applied(let upTo, let effects, let digest, let deadline) = report else { return report }
+        guard case .applied(let upTo, let effects, let fib, let digest, let deadline) = report else { return report }
         var result: [IndexedEffect] = []
         var rest = effects[...]
         while let first = rest.first {
@@ -74,6 +74,6 @@ struct Saboteur {
             result += run.reversed()
             rest = rest.dropFirst(run.count)
         }
-        return .applied(upTo: upTo, effects: result, digest: digest, nextDeadline: deadline)
+        return .applied(upTo: upTo, effects: result, fib: fib, digest: digest, nextDeadline: deadline)
     }
 }

@@ -115,7 +115,7 @@ struct SoloRouter: ~Copyable {
         index = index.next
         let record = Record(index: index, time: now, body: body)
         if keepsLog { records.append(record) }
-        guard case .applied(_, let list, _, let deadline) = engine.perform(.apply([record])) else { return }
+        guard case .applied(_, let list, _, _, let deadline) = engine.perform(.apply([record])) else { return }
         engineDeadline = deadline
         for item in list {
             if case .event(let event) = item.effect { events.append(event) }

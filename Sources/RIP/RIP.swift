@@ -1,0 +1,1 @@
+// RIPv2 and RIPng.
