@@ -156,7 +156,7 @@ extension ManagementAnswers {
             case .gateway(let address): path.nextHop = address.description
             case .via(let address, let interface):
                 path.nextHop = address.description
-                path.interface = interface.description
+                path.interface = name(interface, tables)
             case .blackhole: path.note = "blackhole"
             }
             return path
