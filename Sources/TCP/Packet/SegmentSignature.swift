@@ -1,3 +1,4 @@
+import Digests
 import Wire
 
 /// A scheme that signs segments in an option. MD5 (RFC 2385) is the first; TCP-AO (RFC 5925) takes its place beside it.
@@ -50,9 +51,7 @@ struct MD5Signature: SegmentSignature, Equatable {
         let pseudo = PseudoHeader(source: source, destination: destination, length: segment.byteCount)
         let right = digest(
             of: segment, headerLength: header.headerLength, pseudoHeader: pseudo, sequenceExtension: 0)
-        // No early exit: how long it takes says nothing about how much was right.
-        var difference: UInt8 = 0
-        for i in 0..<16 { difference |= right[i] ^ segment.octet(header.md5Offset + i) }
-        return difference == 0
+        return equalInConstantTime(
+            right.span.bytes, segment.extracting(header.md5Offset..<(header.md5Offset + right.count)))
     }
 }

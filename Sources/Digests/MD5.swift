@@ -1,6 +1,6 @@
-/// RFC 1321. Broken as a hash for strangers, and exactly what RFC 2385 asks for.
-struct MD5: Sendable {
-    typealias Digest = InlineArray<16, UInt8>
+/// RFC 1321. Broken as a hash for strangers, and exactly what RFC 2385, RFC 2328 and RFC 5304 ask for.
+public struct MD5: Sendable {
+    public typealias Digest = InlineArray<16, UInt8>
 
     private var a: UInt32 = 0x6745_2301
     private var b: UInt32 = 0xefcd_ab89
@@ -10,9 +10,9 @@ struct MD5: Sendable {
     private var filled = 0
     private var total: UInt64 = 0
 
-    init() {}
+    public init() {}
 
-    mutating func update(_ bytes: RawSpan) {
+    public mutating func update(_ bytes: RawSpan) {
         total &+= UInt64(bytes.byteCount)
         var i = 0
         if filled > 0 {
@@ -37,7 +37,7 @@ struct MD5: Sendable {
     }
 
     /// RFC 1321 §3.1–3.2: a one bit, zeros up to 56 modulo 64, the length in bits.
-    consuming func finish() -> Digest {
+    public consuming func finish() -> Digest {
         let bits = total &* 8
         block[filled] = 0x80
         filled += 1
@@ -116,18 +116,4 @@ struct MD5: Sendable {
         0xf429_2244, 0x432a_ff97, 0xab94_23a7, 0xfc93_a039, 0x655b_59c3, 0x8f0c_cc92, 0xffef_f47d, 0x8584_5dd1,
         0x6fa8_7e4f, 0xfe2c_e6e0, 0xa301_4314, 0x4e08_11a1, 0xf753_7e82, 0xbd3a_f235, 0x2ad7_d2bb, 0xeb86_d391,
     ]
-}
-
-extension RawSpan {
-    /// One octet, checked.
-    @inline(__always)
-    func octet(_ index: Int) -> UInt8 {
-        precondition(index >= 0 && index < byteCount, "octet index within the view")
-        return unsafe unsafeLoadUnaligned(fromByteOffset: index, as: UInt8.self)
-    }
-    @inline(__always)
-    func littleEndianWord(_ index: Int) -> UInt32 {
-        precondition(index >= 0 && index &+ 4 <= byteCount, "word index within the view")
-        return UInt32(littleEndian: unsafe unsafeLoadUnaligned(fromByteOffset: index, as: UInt32.self))
-    }
 }

@@ -1,1 +1,0 @@
-// Digests that protocols authenticate with.
