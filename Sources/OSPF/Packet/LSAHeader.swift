@@ -66,7 +66,6 @@ public struct LSAHeader: Hashable, Sendable, BitwiseCopyable {
 
     /// Reads a header and no more; whether the length is that of anything is the caller's to see.
     @_lifetime(reader: copy reader)
-    @inlinable
     public init(from reader: inout ByteReader, version: OSPFVersion) throws(DecodeError) {
         age = try reader.u16("LS age")
         let word = try reader.u16("LS type")

@@ -1,11 +1,3 @@
-/// Which OSPF an instance speaks. The protocols share machines and database; codecs and a few rules differ.
-public enum OSPFVersion: UInt8, Hashable, Sendable, Codable, CaseIterable {
-    /// RFC 2328
-    case v2 = 2
-    /// RFC 5340
-    case v3 = 3
-}
-
 /// How far an LSA is flooded (RFC 5340 §4.4.1 and A.4.2.1; RFC 2328 §13.3 and RFC 5250 §3 say the same of OSPFv2's types).
 public enum FloodingScope: UInt8, Hashable, Comparable, Sendable, CaseIterable {
     case link = 0
