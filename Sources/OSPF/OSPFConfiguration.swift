@@ -64,7 +64,7 @@ public struct OSPFConfiguration: Hashable, Sendable, Codable {
     }
 }
 
-public enum OSPFVersion: UInt8, Hashable, Sendable, Codable, CustomStringConvertible {
+public enum OSPFVersion: UInt8, Hashable, Sendable, Codable, CaseIterable, CustomStringConvertible {
     /// RFC 2328
     case v2 = 2
     /// RFC 5340
