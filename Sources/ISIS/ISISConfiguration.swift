@@ -35,7 +35,8 @@ public struct ISISConfiguration: Hashable, Sendable, Codable {
     /// How own LSPs that change are held back.
     public var generation = ISISThrottle(initialDelay: 50, secondDelay: 200, maximumDelay: 5000)
     public var spf = ISISBackoff()
-    /// Milliseconds between two LSPs on one interface (minimumLSPTransmissionInterval, ISO 10589 §7.3.15.6), 1…1000.
+    /// Milliseconds between two bursts of at most ten LSPs on one interface, 1…1000 (the standard's
+    /// minimumLSPTransmissionInterval, ISO 10589 §7.3.15.6, is 33 ms for each one).
     public var lspPacing: UInt16 = 10
     /// Seconds until an LSP is sent again that a neighbour on a point-to-point circuit did not acknowledge
     /// (minimumLSPTransmissionInterval of §7.3.15.6), 1…600.
