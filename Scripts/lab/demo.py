@@ -8,7 +8,7 @@ import statistics
 import sys
 import time
 
-from . import failures, processes, table
+from . import failures, processes, routing, table
 from .daemons import BIRD
 from .lab import Lab
 from .lockstep import Pair, StandIn, build_products
@@ -38,6 +38,10 @@ def _arguments(program, words):
     parser.add_argument("--evidence", metavar="FOLDER", help="copy capture and logs of failed windows there")
     parser.add_argument("--router", choices=("lockstep", "bird"), default="lockstep",
                         help="bird: an ordinary router in place of the pair; only the control run makes sense")
+    parser.add_argument("--part", choices=("table", "routing", "all"), default="all",
+                        help="table: BGP with four makes of peer and a whole table; routing: OSPF, IS-IS, RIP, BFD and BGP"
+                             " with FRR and BIRD and packets through the pair (default: all)")
+    parser.add_argument("--bfd", type=int, default=300, metavar="MS", help="BFD interval of the routing part, times 3")
     parser.add_argument("--programs", metavar="FOLDER", help="lockstepd and lockstepctl are there; build nothing")
     return parser.parse_args(words)
 
@@ -205,6 +209,18 @@ class Session:
 
 def demo(words, program="demo"):
     options = _arguments(program, words)
+    status = 0
+    if options.part in ("table", "all"):
+        status |= _table_part(options, program)
+        processes.clean_up()
+    if options.part in ("routing", "all"):
+        if options.part == "all":
+            print("\n" + "=" * 100 + "\n")
+        status |= routing.demo(options, _kinds(options.kind), build_products(options.programs))
+    return status
+
+
+def _table_part(options, program):
     session = Session(options)
     try:
         session.prepare()

@@ -89,7 +89,7 @@ def _milliseconds(seconds):
     return None if seconds is None else round(seconds * 1000, 3)
 
 
-def _strike(kind, active, standby, lab):
+def strike(kind, active, standby, lab):
     """Makes the failure. Returns the wall time just before it."""
     if kind == "graceful":
         at = time.time()
@@ -133,7 +133,7 @@ def _strike(kind, active, standby, lab):
     raise LabError(f"unknown kind of failure {kind}")
 
 
-def _bring_back(kind, pair, active, lab):
+def bring_back(kind, pair, active, lab):
     """After the failure: whatever died is started again, whatever was frozen wakes."""
     if kind == "freeze":
         time.sleep(max(0, _FROZEN - _WATCH))
@@ -193,12 +193,12 @@ def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
         say(f"redundancy was lost before anything was done to the pair; active is {active.side} after {waited:.2f} s")
     standby = pair.other(active)
     outcome.from_side = active.side
-    struck = _strike(kind, active, standby, lab)
+    struck = strike(kind, active, standby, lab)
     say(f"{WHAT[kind]} (active is {active.side})")
     time.sleep(max(0, _WATCH - (time.time() - struck)))
     back = time.time()
     try:
-        _bring_back(kind, pair, active, lab)
+        bring_back(kind, pair, active, lab)
         new_active, took = pair.wait_redundant()
         outcome.to_side = new_active.side
         outcome.redundant_after_s = round(time.time() - struck, 3)

@@ -59,16 +59,16 @@ def router_configuration(neighbours, poison=False):
     return "\n".join(lines) + "\n"
 
 
-def controller_configuration(side, folder, alone=False, arbiter="leasefile"):
-    """One controller's own file."""
+def controller_configuration(side, folder, alone=False, arbiter="leasefile", ports=None, forwarding=None):
+    """One controller's own file. `ports`: {interface of the router: device}."""
     other = "b" if side == "a" else "a"
     lines = [f"controller: {side}",
              "pair: lab",
              f"datastore: {folder}/{side}.sqlite",
              f"management: {folder}/{side}.sock",
-             "interfaces:",
-             "  lan: svc0",
-             "guard: check"]
+             "interfaces:"]
+    lines += [f"  {name}: {device}" for name, device in (ports or {"lan": "svc0"}).items()]
+    lines.append("guard: check" if forwarding is None else f"forwarding: {forwarding}")
     if alone:
         lines.append("alone: true")
     else:
@@ -144,19 +144,22 @@ class Pair:
     name = "lockstep"
     redundant = True
 
-    def __init__(self, namespaces, folder, neighbours, programs, arbiter="leasefile", poison=False, alone=False):
+    def __init__(self, namespaces, folder, neighbours, programs, arbiter="leasefile", poison=False, alone=False,
+                 router=None, ports=None, forwarding=None):
+        """`router`: the text of the router's configuration in place of one with BGP neighbours only."""
         os.makedirs(folder, exist_ok=True)
         self.folder, self.alone = folder, alone
         self.controllers = {side: Controller(side, namespaces[side], folder, programs) for side in "ab"}
         self.arbiter = arbiter
         with open(os.path.join(folder, "router.yaml"), "w") as file:
-            file.write(router_configuration(neighbours, poison=poison))
+            file.write(router or router_configuration(neighbours, poison=poison))
         key = os.path.join(folder, "pair.key")
         with open(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(secrets.token_hex(32) + "\n")
         for side, controller in self.controllers.items():
             with open(controller.config, "w") as file:
-                file.write(controller_configuration(side, folder, alone=alone, arbiter=arbiter))
+                file.write(controller_configuration(side, folder, alone=alone, arbiter=arbiter, ports=ports,
+                                                    forwarding=forwarding))
 
     @property
     def sides(self):
