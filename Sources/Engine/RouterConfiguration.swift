@@ -1,5 +1,8 @@
+import BFD
 import BGP
+import ISIS
 import Machine
+import OSPF
 import Records
 import Wire
 
@@ -15,6 +18,15 @@ public struct RouterConfiguration: Hashable, Sendable, Codable {
     public var staticRoutes: [StaticRouteConfiguration]
     /// `nil` while the router speaks no BGP.
     public var bgp: BGPConfiguration?
+    /// OSPFv2; like the others below `nil` while the router does not speak it.
+    public var ospf: OSPFConfiguration?
+    /// OSPFv3 for IPv6.
+    public var ospfv3: OSPFConfiguration?
+    /// OSPFv3 for IPv4 (RFC 5838).
+    public var ospfv3ipv4: OSPFConfiguration?
+    public var isis: ISISConfiguration?
+    /// Profiles and parameters of the sessions that others ask for.
+    public var bfd: BFDConfiguration?
     /// Hidden keys for failure injection.
     public var testing: EngineTestingConfiguration
 
