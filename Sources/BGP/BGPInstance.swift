@@ -1,5 +1,6 @@
 import Machine
 import Records
+import Routing
 import Wire
 
 /// BGP-4 as one deterministic machine: sessions on one side, the RIB on the other, and this between them.
@@ -39,6 +40,8 @@ public struct BGPInstance: Machine, Sendable {
         /// The neighbour has our stream up to this offset.
         case acknowledged(ConnectionID, offset: UInt64)
         case nextHop(IPAddress, NextHopState)
+        /// News of the routes of other protocols that BGP announces, after policy.
+        case redistribute([RedistributionUpdate])
         case command(EngineCommand)
         /// Stands where a poisonous input stood (DESIGN §7).
         case fault(ConnectionID?)
@@ -130,6 +133,7 @@ public struct BGPInstance: Machine, Sendable {
             run(.tcpFails, owner.peer, owner.slot, reason: "the neighbor closed the connection", at: now, into: &effects)
         case .acknowledged(let connection, let offset): acknowledge(offset, on: connection, at: now)
         case .nextHop(let address, let state): setNextHop(address, state)
+        case .redistribute(let updates): rib.redistribute(updates)
         case .command(let command): perform(command, at: now, into: &effects)
         case .fault(let connection): fault(connection, at: now, into: &effects)
         case .time: break

@@ -36,13 +36,16 @@ public struct Engine: ~Copyable {
                 state.apply(record, into: &effects)
             }
             unsafe applying?.pointee = 0
-            return .applied(upTo: state.applied, effects: effects, fib: FIBUpdate(), digest: state.digest, nextDeadline: nextDeadline)
+            return .applied(
+                upTo: state.applied, effects: effects, fib: state.routes.takeFIBUpdate(), digest: state.digest,
+                nextDeadline: nextDeadline)
         case .snapshot:
             return .snapshot(EngineSnapshot(index: state.applied, state: state))
         case .restore(let bytes):
             do {
                 state = try EngineState(decoding: bytes)
-                return .restored(upTo: state.applied, fib: FIBUpdate(), digest: state.digest, nextDeadline: nextDeadline)
+                return .restored(
+                    upTo: state.applied, fib: state.routes.completeFIBUpdate, digest: state.digest, nextDeadline: nextDeadline)
             } catch {
                 return .restoreFailed(error)
             }

@@ -15,7 +15,21 @@ extension EngineState {
             if !ipv4.isEmpty { routes.apply(ipv4) }
             let ipv6 = bgp.rib.takeIPv6Changes()
             if !ipv6.isEmpty { routes.apply(ipv6) }
+            redistribute(&wishes)
+            if let gateways = routes.takeGateways() {
+                effects.append(IndexedEffect(index: applied, effect: .gateways(gateways)))
+            }
         } while !wishes.isEmpty
+    }
+
+    /// Tells protocols which routes of others they announce.
+    private mutating func redistribute(_ wishes: inout [BGPInstance.Effect]) {
+        for (target, updates) in routes.takeRedistribution() {
+            switch target {
+            case .bgp: bgp.handle(.redistribute(updates), at: now, into: &wishes)
+            default: break
+            }
+        }
     }
 
     /// Only connected and static routes resolve next hops, so this is needed after they changed, and only then.

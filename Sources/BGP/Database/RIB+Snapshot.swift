@@ -31,7 +31,7 @@ extension RIB: Snapshotting {
         let v4 = try FamilyRIB<IPv4Prefix>(from: &reader, .ipv4Unicast, sets: attributes.sets.count, sources: sources.count)
         let v6 = try FamilyRIB<IPv6Prefix>(from: &reader, .ipv6Unicast, sets: attributes.sets.count, sources: sources.count)
         let refused = DecodeError("RIB", at: reader.position, .badValue)
-        guard !sources.isEmpty, sessions.count == sources.count else { throw refused }
+        guard sources.count >= Source.firstSession, sessions.count == sources.count else { throw refused }
         guard defaultRoutes.count == RouteFamily.count else { throw refused }
         for handle in defaultRoutes where Int(handle) >= attributes.sets.count { throw refused }
         for number in current where Int(number) >= sources.count { throw refused }

@@ -27,7 +27,7 @@ public struct RIB: Sendable {
     var v4: FamilyRIB<IPv4Prefix>
     var v6: FamilyRIB<IPv6Prefix>
     private(set) var configuration: BGPConfiguration
-    /// Established sessions, by source; `nil` where there is none. Source 0 is the router itself.
+    /// Established sessions, by source; `nil` where there is none, as for the router's own sources.
     var sessions: [Session?]
     /// Source of each peer's session, by `PeerIndex`; 0 for none.
     var current: [UInt16] = []
@@ -42,14 +42,17 @@ public struct RIB: Sendable {
     public init(configuration: BGPConfiguration, seed: UInt64) {
         self.configuration = configuration
         shared = RIBShared(
-            attributes: AttributeTable(parameters: Self.parameters(configuration), seed: mix64(seed &+ 1)), sources: [Source()],
-            policies: PolicyTable(configuration), trapOnPrefix: configuration.testing.trapOnPrefix)
-        shared.sources[0].state = .up
-        shared.sources[0].identifier = configuration.routerID.raw
-        shared.sources[0].importChain = PolicyChain.acceptAll
+            attributes: AttributeTable(parameters: Self.parameters(configuration), seed: mix64(seed &+ 1)),
+            sources: [Source(), Source()], policies: PolicyTable(configuration),
+            trapOnPrefix: configuration.testing.trapOnPrefix)
+        for own in [Source.networks, Source.redistribution] {
+            shared.sources[own].state = .up
+            shared.sources[own].identifier = configuration.routerID.raw
+            shared.sources[own].importChain = PolicyChain.acceptAll
+        }
         v4 = FamilyRIB(seed: mix64(seed &+ 2), family: .ipv4Unicast)
         v6 = FamilyRIB(seed: mix64(seed &+ 3), family: .ipv6Unicast)
-        sessions = [nil]
+        sessions = [nil, nil]
         originate(from: [], to: configuration.networks)
     }
 
@@ -83,7 +86,8 @@ public struct RIB: Sendable {
         let parameters = Self.parameters(new)
         if parameters != shared.attributes.parameters {
             shared.attributes.reconfigure(parameters)
-            shared.sources[0].identifier = new.routerID.raw
+            shared.sources[Source.networks].identifier = new.routerID.raw
+            shared.sources[Source.redistribution].identifier = new.routerID.raw
             // Ranks and loops may have changed anywhere: as after a change of every next hop.
             let all = shared.attributes.nextHops.entries.indices
             for number in all {
@@ -109,8 +113,8 @@ public struct RIB: Sendable {
         for network in old where !new.contains(where: { $0.prefix == network.prefix }) {
             let nlri = Self.nlri(network.prefix)
             switch network.prefix {
-            case .v4: v4.withdraw(nlri.span.bytes, source: 0, &shared)
-            case .v6: v6.withdraw(nlri.span.bytes, source: 0, &shared)
+            case .v4: v4.withdraw(nlri.span.bytes, source: Source.networks, &shared)
+            case .v6: v6.withdraw(nlri.span.bytes, source: Source.networks, &shared)
             }
         }
         for network in new where !old.contains(network) {
@@ -126,8 +130,32 @@ public struct RIB: Sendable {
             let handle = shared.attributes.intern(octets.span.bytes, marks: .medIsOurs)
             let nlri = Self.nlri(network.prefix)
             switch network.prefix {
-            case .v4: v4.announce(nlri.span.bytes, source: 0, received: handle, &shared)
-            case .v6: v6.announce(nlri.span.bytes, source: 0, received: handle, &shared)
+            case .v4: v4.announce(nlri.span.bytes, source: Source.networks, received: handle, &shared)
+            case .v6: v6.announce(nlri.span.bytes, source: Source.networks, received: handle, &shared)
+            }
+        }
+    }
+
+    /// Routes of other protocols compete as networks of our own do, with ORIGIN incomplete and the metric as MED.
+    mutating func redistribute(_ updates: [RedistributionUpdate]) {
+        for update in updates {
+            let nlri = Self.nlri(update.prefix)
+            guard let redistributed = update.route else {
+                switch update.prefix {
+                case .v4: v4.withdraw(nlri.span.bytes, source: Source.redistribution, &shared)
+                case .v6: v6.withdraw(nlri.span.bytes, source: Source.redistribution, &shared)
+                }
+                continue
+            }
+            var route = RouteAttributes()
+            route.origin = .incomplete
+            route.nextHop = update.prefix.family == .ipv4 ? .v4(.any) : .v6(.any)
+            route.med = redistributed.metric
+            let octets = route.encoded()
+            let handle = shared.attributes.intern(octets.span.bytes, marks: .medIsOurs)
+            switch update.prefix {
+            case .v4: v4.announce(nlri.span.bytes, source: Source.redistribution, received: handle, &shared)
+            case .v6: v6.announce(nlri.span.bytes, source: Source.redistribution, received: handle, &shared)
             }
         }
     }
@@ -149,9 +177,9 @@ public struct RIB: Sendable {
     /// A session is up. What is to be sent to it follows from the next `advertise` on.
     public mutating func establish(_ peer: PeerIndex, neighbor: NeighborConfiguration, session: RIBSession) {
         close(peer)
-        var source = 1
+        var source = Source.firstSession
         while source < shared.sources.count, shared.sources[source].state != .free { source += 1 }
-        precondition(source < Int(UInt16.max), "at most 65,534 sessions at a time")
+        precondition(source < Int(UInt16.max), "at most 65,533 sessions at a time")
         if source == shared.sources.count {
             shared.sources.append(Source())
             sessions.append(nil)

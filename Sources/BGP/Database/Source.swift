@@ -1,10 +1,14 @@
 import Wire
 
-/// Where paths come from: one session from establishment to the removal of its last route, or, number 0, the router
-/// itself. A neighbour whose session comes back gets a new source while the old one is still being swept.
+/// Where paths come from: one session from establishment to the removal of its last route, or the router itself: number
+/// 0 its networks, number 1 what it announces for other protocols. A neighbour whose session comes back gets a new source while the old one is still being swept.
 ///
 /// 64 octets, no padding.
 struct Source: BitwiseCopyable, Sendable {
+    static let networks = 0
+    static let redistribution = 1
+    static let firstSession = 2
+
     /// The neighbour's address, as RFC 4271 §9.1.2.2 (g) compares it; IPv4 in `addressLow`.
     var addressHigh: UInt64 = 0
     var addressLow: UInt64 = 0
@@ -63,7 +67,7 @@ struct Source: BitwiseCopyable, Sendable {
 /// What both families work with.
 struct RIBShared: Sendable {
     var attributes: AttributeTable
-    /// By source number; 0 is the router itself.
+    /// By source number; the first two are the router itself.
     var sources: [Source]
     var policies: PolicyTable
     /// `testing.trapOnPrefix`

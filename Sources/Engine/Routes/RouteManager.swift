@@ -222,6 +222,42 @@ struct RouteManager: Sendable {
         }
     }
 
+    // MARK: interior protocols
+
+    /// News of a protocol's own routes; the way in for every protocol but BGP.
+    mutating func apply(_ updates: [RouteUpdate], from source: RouteProtocol) {
+        for update in updates {
+            guard let new = update.offer, let nextHop = new.nextHops.first else {
+                withdraw(update.prefix, from: source)
+                continue
+            }
+            offer(update.prefix, from: source, distance: new.distance, nextHop: nextHop)
+        }
+    }
+
+    /// What protocols are to announce for others and have not been told yet, ascending by protocol.
+    mutating func takeRedistribution() -> [(target: RouteProtocol, updates: [RedistributionUpdate])] { [] }
+
+    // MARK: forwarding table
+
+    /// What changed in the forwarding table since the last call.
+    mutating func takeFIBUpdate() -> FIBUpdate { FIBUpdate() }
+
+    /// The whole forwarding table.
+    var completeFIBUpdate: FIBUpdate {
+        var update = FIBUpdate()
+        update.isComplete = true
+        return update
+    }
+
+    // MARK: the router's own packets
+
+    /// Whom the router itself talks to, wherever it is: BGP neighbours, BFD's multihop peers. Complete, ascending.
+    mutating func setDestinations(_ addresses: [IPAddress]) {}
+
+    /// The line card's list of gateways if it changed since the last call.
+    mutating func takeGateways() -> [Gateway]? { nil }
+
     // MARK: next hops
 
     private func resolve(_ address: IPAddress) -> NextHop? {
