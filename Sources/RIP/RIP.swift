@@ -1,1 +1,0 @@
-// RIPv2 and RIPng.
