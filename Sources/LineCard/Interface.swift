@@ -20,10 +20,18 @@ struct Interface {
     var addresses: [OwnAddress]
     /// Which announcement comes next.
     var announcementRound = 0
+    /// Routing protocols whose packets the engine wants from here.
+    var wanted = PacketProtocolSet()
+    /// By `PacketProtocolSet.position`: what a flood of a protocol's packets may cost the log.
+    var floodGuards = [TokenBucket](
+        repeating: TokenBucket(perSecond: LineCard.packetsPerSecond, burst: LineCard.packetBurst),
+        count: PacketProtocol.allCases.count)
 
     var mac: MACAddress { configuration.virtualMAC }
     var vlan: UInt16 { configuration.vlan }
     var mtu: Int { Int(configuration.mtu) }
+    /// No device carries it: its addresses are answered for on the others, nothing is sent on it.
+    var isLoopback: Bool { configuration.isLoopback }
 
     init(id: InterfaceID, _ configuration: InterfaceConfiguration) {
         self.id = id
@@ -31,7 +39,7 @@ struct Interface {
         linkLocal = IPv6Address(linkLocalOf: configuration.virtualMAC)
         addresses = configuration.addresses.map { OwnAddress(address: $0.address, prefixLength: $0.prefixLength) }
         let derived = IPAddress.v6(linkLocal)
-        if !addresses.contains(where: { $0.address == derived }) {
+        if !configuration.isLoopback, !addresses.contains(where: { $0.address == derived }) {
             addresses.append(OwnAddress(address: derived, prefixLength: 64))
         }
     }
@@ -45,6 +53,7 @@ struct Interface {
     /// Length of the longest connected prefix that holds `address`, or -1.
     func connectedLength(_ address: IPAddress) -> Int {
         var best = -1
+        guard !isLoopback else { return best }
         for i in addresses.indices where Int(addresses[i].prefixLength) > best && addresses[i].covers(address) {
             best = Int(addresses[i].prefixLength)
         }
@@ -93,4 +102,13 @@ extension Interface.OwnAddress {
             return false
         }
     }
+}
+
+/// A set of routing protocols.
+struct PacketProtocolSet: OptionSet, BitwiseCopyable {
+    var rawValue: UInt16 = 0
+
+    static func position(_ number: PacketProtocol) -> Int { Int(number.rawValue) - 1 }
+    func contains(_ number: PacketProtocol) -> Bool { rawValue & 1 << UInt16(Self.position(number)) != 0 }
+    mutating func insert(_ number: PacketProtocol) { rawValue |= 1 << UInt16(Self.position(number)) }
 }

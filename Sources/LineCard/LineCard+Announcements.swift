@@ -16,7 +16,7 @@ extension LineCard {
     }
 
     mutating func announce(_ i: Int, at now: Instant, into effects: inout [LineCardEffect]) {
-        guard i < interfaces.count, isUp(interfaces[i].id) else { return }
+        guard i < interfaces.count, isUp(interfaces[i].id), !interfaces[i].isLoopback else { return }
         let round = interfaces[i].announcementRound
         interfaces[i].announcementRound += 1
         for own in interfaces[i].addresses { announce(own.address, on: i, into: &effects) }

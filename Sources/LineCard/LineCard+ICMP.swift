@@ -165,7 +165,9 @@ extension LineCard {
         else { return }
         var w = ByteWriter(capacity: 8 + min(quoted.byteCount, 1240))
         switch origin.destination {
-        case .v4:
+        case .v4(let destination):
+            // RFC 1122 §3.2.2: never about what went to many.
+            guard !destination.isMulticast, !interfaces[origin.captured].isBroadcast(destination) else { return }
             w.u8(ICMPv4.destinationUnreachable)
             w.u8(protocolNumber == UpperLayer.udp ? ICMPv4.codePort : ICMPv4.codeProtocol)
             w.u16(0)

@@ -48,7 +48,7 @@ extension LineCard {
         // The last round waits for the rest of the time.
         let wait = current.round + 1 == Probe.rounds ? Self.probeTime - Probe.gap * (Probe.rounds - 1) : Probe.gap
         timers.set(.probe, at: now + wait)
-        for i in interfaces.indices {
+        for i in interfaces.indices where !interfaces[i].isLoopback {
             for own in interfaces[i].configuration.addresses {
                 switch own.address {
                 case .v4(let a):

@@ -5,8 +5,10 @@ import Wire
 
 /// Where a packet came from, for the layers above.
 struct PacketOrigin {
-    /// Position of the interface that captured it.
+    /// Position of the interface that has the destination address; that which captured it for a group.
     var interface: Int
+    /// Position of the interface that captured it.
+    var captured: Int
     var sourceMAC: MACAddress
     var source: IPAddress
     var destination: IPAddress
@@ -36,7 +38,10 @@ extension LineCard {
             guard header.source != mac else { return drop(.ownSource) }
             guard !header.source.isGroup else { return drop(.malformedEthernet) }
             guard header.vlan == interfaces[i].vlan else { return drop(.wrongVLAN) }
-            guard header.type >= EtherType.minimum else { return drop(.llc) }
+            if header.type < EtherType.minimum || header.type == EtherType.longLLC {
+                guard mode == .speaking else { return drop(.silent) }
+                return receiveLLC(try r.span(r.remaining, "LLC frame"), header, on: i, at: now, into: &effects)
+            }
             let payload = try r.span(r.remaining, "Ethernet payload")
             if mode == .probing {
                 return probeReceive(payload, header, on: i)
@@ -81,12 +86,24 @@ extension LineCard {
                 conflict(.v4(source), ethernet.source, on: i, at: now, into: &effects)
                 return drop(.badSource)
             }
-            guard let home = home(of: .v4(header.destination), capturedOn: i) else { return drop(.otherDestination) }
-            guard !ethernet.destination.isGroup else { return drop(.groupFrame) }
+            let home: Int
+            if header.destination.isMulticast || interfaces[i].isBroadcast(header.destination) {
+                guard isMember(of: header.destination, protocolNumber: header.protocolNumber, on: i) else {
+                    return drop(.otherDestination)
+                }
+                home = i
+            } else {
+                guard let found = self.home(of: .v4(header.destination), capturedOn: i) else {
+                    return drop(.otherDestination)
+                }
+                guard !ethernet.destination.isGroup else { return drop(.groupFrame) }
+                home = found
+            }
             let headerLength = r.position
             let payload = try r.span(length, "IPv4 payload")
             var origin = PacketOrigin(
-                interface: home, sourceMAC: ethernet.source, source: .v4(source), destination: .v4(header.destination),
+                interface: home, captured: i, sourceMAC: ethernet.source, source: .v4(source),
+                destination: .v4(header.destination),
                 hopLimit: header.hopLimit)
             guard header.isFragment else {
                 let quoted = packet.extracting(0..<min(headerLength + 8, headerLength + length))
@@ -136,7 +153,8 @@ extension LineCard {
                 return drop(.badSource)
             }
             var origin = PacketOrigin(
-                interface: i, sourceMAC: ethernet.source, source: .v6(header.source), destination: .v6(header.destination),
+                interface: i, captured: i, sourceMAC: ethernet.source, source: .v6(header.source),
+                destination: .v6(header.destination),
                 hopLimit: header.hopLimit)
             if header.destination.isMulticast {
                 guard isMember(of: header.destination, on: i) else { return drop(.otherDestination) }
@@ -154,10 +172,12 @@ extension LineCard {
         }
     }
 
-    /// RFC 4291 §2.7.1: all nodes, and the solicited-node groups of our addresses. All-routers has nothing for us: we
-    /// send no router advertisements.
+    /// RFC 4291 §2.7.1: all nodes, the solicited-node groups of our addresses, and those of the routing protocols that are
+    /// wanted. All-routers has nothing for us: we send no router advertisements.
     private func isMember(of group: IPv6Address, on i: Int) -> Bool {
         if group == .allNodes { return true }
+        if group == .allSPFRouters || group == .allDRouters { return interfaces[i].wanted.contains(.ospfv3) }
+        if group == .allRIPngRouters { return interfaces[i].wanted.contains(.ripng) }
         for own in interfaces[i].addresses {
             if case .v6(let a) = own.address, a.solicitedNode == group { return true }
         }
@@ -245,6 +265,12 @@ extension LineCard {
             receiveICMPv4(payload, source, origin, at: now, into: &effects)
         case (ICMPv6.protocolNumber, .v6(let source)):
             receiveICMPv6(payload, source, origin, at: now, into: &effects)
+        case (UpperLayer.ospf, .v4):
+            receiveOSPF(.ospfv2, payload, quoted, origin, at: now, into: &effects)
+        case (UpperLayer.ospf, .v6):
+            receiveOSPF(.ospfv3, payload, quoted, origin, at: now, into: &effects)
+        case (UpperLayer.udp, _):
+            receiveUDP(payload, quoted, origin, at: now, into: &effects)
         default:
             drop(.unknownProtocol)
             sendUnreachable(protocolNumber, about: quoted, origin, at: now, into: &effects)

@@ -76,7 +76,7 @@ extension LineCard {
 
     /// A frame that is complete: counted and gone.
     mutating func put(_ frame: [UInt8], on i: Int, into effects: inout [LineCardEffect]) {
-        guard isUp(interfaces[i].id) else {
+        guard isUp(interfaces[i].id), !interfaces[i].isLoopback else {
             counters.linkDown += 1
             return
         }
@@ -85,8 +85,16 @@ extension LineCard {
         effects.append(.transmit(interfaces[i].id, frame))
     }
 
-    /// Sends an upper layer's octets from one of our addresses, in fragments when they are longer than the MTU.
-    /// Only for what we answer; TCP keeps below the MTU by itself.
+    /// Where the frames of a datagram go.
+    enum Delivery {
+        /// To a neighbour that ARP or ND finds.
+        case neighbor(IPAddress)
+        /// To a group, or to everybody.
+        case group(MACAddress)
+    }
+
+    /// Sends an upper layer's octets from one of our addresses by the best route. Only for what we answer; TCP keeps
+    /// below the MTU by itself.
     mutating func sendDatagram(
         _ payload: [UInt8], protocolNumber: UInt8, from local: IPAddress, to remote: IPAddress, home: Int,
         at now: Instant, into effects: inout [LineCardEffect]
@@ -95,46 +103,56 @@ extension LineCard {
             counters.unroutable += 1
             return
         }
-        let interface = interfaces[i]  // Rare: what we answer, not what we carry.
+        sendDatagram(
+            payload, protocolNumber: protocolNumber, from: local, to: remote, hopLimit: 64, on: i,
+            delivery: .neighbor(nextHop), at: now, into: &effects)
+    }
+
+    /// Sends an upper layer's octets on an interface, in fragments when they are longer than its MTU.
+    mutating func sendDatagram(
+        _ payload: [UInt8], protocolNumber: UInt8, from local: IPAddress, to remote: IPAddress, hopLimit: UInt8,
+        trafficClass: UInt8 = 0, on i: Int, delivery: Delivery, at now: Instant, into effects: inout [LineCardEffect]
+    ) {
+        let mac = interfaces[i].mac, vlan = interfaces[i].vlan, mtu = interfaces[i].mtu
+        var station = MACAddress(raw: 0)
+        if case .group(let group) = delivery { station = group }
         switch (local, remote) {
         case (.v4(let source), .v4(let destination)):
             var header = IPv4Header(
-                source: source, destination: destination, protocolNumber: protocolNumber, hopLimit: 64)
+                source: source, destination: destination, protocolNumber: protocolNumber, hopLimit: hopLimit,
+                trafficClass: trafficClass)
             header.mayFragment = true
             identification &+= 1
             header.identification = UInt16(truncatingIfNeeded: identification)
-            let room = (interface.mtu - IPv4Header.length) & ~7
+            let room = (mtu - IPv4Header.length) & ~7
             var offset = 0
             repeat {
-                let whole = offset == 0 && payload.count <= interface.mtu - IPv4Header.length
+                let whole = offset == 0 && payload.count <= mtu - IPv4Header.length
                 let count = whole ? payload.count : min(room, payload.count - offset)
                 header.fragmentOffset = offset
                 header.moreFragments = offset + count < payload.count
                 var w = ByteWriter(capacity: EthernetHeader.taggedLength + IPv4Header.length + count)
-                EthernetHeader(
-                    destination: MACAddress(raw: 0), source: interface.mac, vlan: interface.vlan, type: EtherType.ipv4
-                ).write(to: &w)
+                EthernetHeader(destination: station, source: mac, vlan: vlan, type: EtherType.ipv4).write(to: &w)
                 header.write(to: &w, payloadLength: count)
                 w.append(payload[offset..<(offset + count)])
-                send(w.bytes, on: i, to: nextHop, for: remote, owner: interface.id, at: now, into: &effects)
+                deliver(w.bytes, delivery, on: i, for: remote, at: now, into: &effects)
                 offset += count
             } while offset < payload.count
         case (.v6(let source), .v6(let destination)):
             var header = IPv6Header(
-                source: source, destination: destination, nextHeader: protocolNumber, hopLimit: 64)
-            let fits = payload.count <= interface.mtu - IPv6Header.length
+                source: source, destination: destination, nextHeader: protocolNumber, hopLimit: hopLimit,
+                trafficClass: trafficClass)
+            let fits = payload.count <= mtu - IPv6Header.length
             if !fits {
                 header.nextHeader = ExtensionHeader.fragment
                 identification &+= 1
             }
-            let room = (interface.mtu - IPv6Header.length - 8) & ~7
+            let room = (mtu - IPv6Header.length - 8) & ~7
             var offset = 0
             repeat {
                 let count = fits ? payload.count : min(room, payload.count - offset)
                 var w = ByteWriter(capacity: EthernetHeader.taggedLength + IPv6Header.length + 8 + count)
-                EthernetHeader(
-                    destination: MACAddress(raw: 0), source: interface.mac, vlan: interface.vlan, type: EtherType.ipv6
-                ).write(to: &w)
+                EthernetHeader(destination: station, source: mac, vlan: vlan, type: EtherType.ipv6).write(to: &w)
                 header.write(to: &w, payloadLength: count + (fits ? 0 : 8))
                 if !fits {
                     w.u8(protocolNumber)
@@ -143,11 +161,23 @@ extension LineCard {
                     w.u32(identification)
                 }
                 w.append(payload[offset..<(offset + count)])
-                send(w.bytes, on: i, to: nextHop, for: remote, owner: interface.id, at: now, into: &effects)
+                deliver(w.bytes, delivery, on: i, for: remote, at: now, into: &effects)
                 offset += count
             } while offset < payload.count
         default:
-            return
+            counters.unroutable += 1
+        }
+    }
+
+    private mutating func deliver(
+        _ frame: consuming [UInt8], _ delivery: Delivery, on i: Int, for remote: IPAddress, at now: Instant,
+        into effects: inout [LineCardEffect]
+    ) {
+        switch delivery {
+        case .neighbor(let nextHop):
+            send(frame, on: i, to: nextHop, for: remote, owner: interfaces[i].id, at: now, into: &effects)
+        case .group:
+            put(frame, on: i, into: &effects)
         }
     }
 }

@@ -14,7 +14,7 @@ import Wire
 /// and after `.standDown`.
 ///
 /// Files: `LineCard+Receive` (a frame's way in), `+IPv4`, `+IPv6`, `+ICMP`, `+ARP`, `+NeighborDiscovery`, `+Neighbors`
-/// (resolution), `+Transmit` (a segment's way out), `+Announcements` (take-over and conflicts), `+Probe` (start-up test).
+/// (resolution), `+Transmit` (a segment's way out), `+Packets` (those of routing protocols), `+Announcements` (take-over and conflicts), `+Probe` (start-up test).
 ///
 /// Choices where the RFCs leave one:
 /// - Weak host model (RFC 1122 §3.3.4.2): a packet to any of our addresses is taken on any interface, and its connection
@@ -42,6 +42,10 @@ public struct LineCard: Sendable {
     public static let errorsPerSecond = 100
     /// Frames of other people's ARP and ND that we answer in a second.
     public static let answersPerSecond = 2000
+    /// Packets of one routing protocol on one interface: a database of a thousand routers comes faster than it needs to,
+    /// and a flood does not fill the log.
+    public static let packetsPerSecond = 20_000
+    public static let packetBurst = 5_000
 
     var mode = Mode.silent
     var interfaces: [Interface] = []
@@ -116,7 +120,7 @@ public struct LineCard: Sendable {
         case .tcpSend(let connection, let bytes): toTCP(.send(connection, bytes), at: now, into: &effects)
         case .tcpFinish(let connection): toTCP(.finish(connection), at: now, into: &effects)
         case .tcpAbort(let connection): toTCP(.abort(connection), at: now, into: &effects)
-        case .subscriptions(let list): subscriptions = list
+        case .subscriptions(let list): subscribe(to: list, into: &effects)
         case .send(let packet): send(packet, at: now, into: &effects)
         case .event: break  // Not for the wire.
         }
@@ -142,6 +146,7 @@ public struct LineCard: Sendable {
         for i in image.interfaces.indices.prefix(Int(UInt16.max)) {
             interfaces.append(Interface(id: InterfaceID(UInt16(i)), image.interfaces[i]))
         }
+        noteSubscriptions()
         // Announce first: a switch that learns the port late loses the very segments that resume the sessions.
         for i in interfaces.indices { startAnnouncing(i, at: now, into: &effects) }
         toTCP(.restore(image), at: now, into: &effects)
@@ -176,6 +181,7 @@ public struct LineCard: Sendable {
                 changed.append(i)
             }
         }
+        noteSubscriptions()
         for i in changed { forgetNeighbors(of: InterfaceID(UInt16(i))) }
         for i in list.count..<max(list.count, before.count) {
             forgetNeighbors(of: InterfaceID(UInt16(i)))
@@ -187,14 +193,18 @@ public struct LineCard: Sendable {
 
     // MARK: link
 
-    func isUp(_ id: InterfaceID) -> Bool { Int(id.value) >= isDown.count || !isDown[Int(id.value)] }
+    /// A loopback is always up, whatever position it had before.
+    func isUp(_ id: InterfaceID) -> Bool {
+        let i = Int(id.value)
+        return i >= isDown.count || !isDown[i] || i < interfaces.count && interfaces[i].isLoopback
+    }
 
     private mutating func setLink(_ id: InterfaceID, _ up: Bool, at now: Instant, into effects: inout [LineCardEffect]) {
         let i = Int(id.value)
-        guard isUp(id) != up else { return }
         while isDown.count <= i { isDown.append(false) }
+        guard isDown[i] == up else { return }
         isDown[i] = !up
-        guard isSpeaking, i < interfaces.count else { return }
+        guard isSpeaking, i < interfaces.count, !interfaces[i].isLoopback else { return }
         // Whoever was behind the cable may be somebody else when it comes back.
         forgetNeighbors(of: id)
         if up {

@@ -14,7 +14,7 @@ public enum DropReason: Int, Sendable, Hashable, CaseIterable, Codable {
     case ownSource
     case malformedEthernet
     case wrongVLAN
-    /// IEEE 802.3 length instead of a type.
+    /// An LLC frame that is not for IS-IS, or that lies about its length.
     case llc
     case unknownType
     case malformedARP
@@ -33,6 +33,13 @@ public enum DropReason: Int, Sendable, Hashable, CaseIterable, Codable {
     case malformedICMP
     case unknownProtocol
     case rateLimited
+    case malformedUDP
+    /// A packet of a routing protocol that nobody wants on the interface.
+    case notSubscribed
+    /// More packets of a routing protocol on one interface than the log is to hold.
+    case flood
+    /// A packet of a routing protocol that is longer than any interface's MTU.
+    case packetTooLong
 }
 
 /// What the line card counted since it was made. Not replicated.
@@ -55,10 +62,22 @@ public struct LineCardCounters: Sendable, Equatable {
     public var unresolved: UInt64 = 0
     public var unroutable: UInt64 = 0
     public var linkDown: UInt64 = 0
+    /// Packets of routing protocols that became records, and those that were sent.
+    public var packetsIn = PerProtocol()
+    public var packetsOut = PerProtocol()
     /// Indexed by `DropReason`.
     private var dropped = [UInt64](repeating: 0, count: DropReason.allCases.count)
 
     public init() {}
+
+    public struct PerProtocol: Sendable, Equatable {
+        private var counts = [UInt64](repeating: 0, count: PacketProtocol.allCases.count)
+        public init() {}
+        public subscript(number: PacketProtocol) -> UInt64 {
+            get { counts[PacketProtocolSet.position(number)] }
+            set { counts[PacketProtocolSet.position(number)] = newValue }
+        }
+    }
 
     public subscript(reason: DropReason) -> UInt64 {
         get { dropped[reason.rawValue] }

@@ -100,7 +100,8 @@ public final class Daemon: Sendable {
             if let router = file.routerConfiguration {
                 let (loaded, warnings) = try RouterFile.read(router)
                 for warning in warnings { complain(warning) }
-                for interface in loaded.configuration.interfaces where file.device(for: interface.name) == nil {
+                for interface in loaded.configuration.interfaces
+                where !interface.isLoopback && file.device(for: interface.name) == nil {
                     complain("\(path): interfaces: the router's interface '\(interface.name)' has no device here")
                 }
             }

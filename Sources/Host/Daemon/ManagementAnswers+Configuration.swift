@@ -35,7 +35,7 @@ extension ManagementAnswers {
         var view = ConfigurationApplyView(
             revision: nil, isAccepted: result.value != nil, problems: Self.problems(result.problems), difference: [])
         guard let value = result.value else { return view }
-        for interface in value.interfaces where file.device(for: interface.name) == nil {
+        for interface in value.interfaces where !interface.isLoopback && file.device(for: interface.name) == nil {
             view.problems.append(ConfigurationProblemView(
                 isError: false, file: apply.configuration.file, line: 0, column: 0, path: "interfaces",
                 message: "'\(interface.name)' has no device in the file of controller \(file.controller.letter)"))

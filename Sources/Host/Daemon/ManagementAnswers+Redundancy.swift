@@ -166,7 +166,7 @@ extension ManagementAnswers {
             let id = InterfaceID(UInt16(position))
             let counters = survey?.devices.first { $0.device == device }?.counters
             let flags = device.map { chost_interface_flags($0) } ?? -1
-            let up = flags >= 0 && flags & Int32(IFF_RUNNING) != 0
+            let up = interface.isLoopback || flags >= 0 && flags & Int32(IFF_RUNNING) != 0
             var view = InterfacesView.Interface(
                 name: interface.name, device: device, isUp: up, mac: interface.virtualMAC.description, vlan: interface.vlan,
                 mtu: interface.mtu, addresses: interface.addresses.map { "\($0.address)/\($0.prefixLength)" },

@@ -95,7 +95,7 @@ struct SelfTest {
             facts.devices.append(device)
         }
         for interface in interfaces {
-            guard let device = file.device(for: interface.name) else { continue }
+            guard !interface.isLoopback, let device = file.device(for: interface.name) else { continue }
             facts.mtuWanted[device] = max(facts.mtuWanted[device] ?? 0, interface.mtu)
         }
         if let redundancy = file.redundancy { facts.redundancyFailure = bindFailure(redundancy.local) }
@@ -154,7 +154,8 @@ struct SelfTest {
         var card = LineCard(seed: UInt64.random(in: 1 ... .max))
         var ports: [(port: PacketPort, interface: InterfaceID)] = []
         for (i, interface) in interfaces.enumerated() {
-            guard let device = file.device(for: interface.name), let port = try? PacketPort(device: device, bufferSize: 1 << 20)
+            guard !interface.isLoopback, let device = file.device(for: interface.name),
+                let port = try? PacketPort(device: device, bufferSize: 1 << 20)
             else { continue }
             try? poller.add(port.fd, token: UInt64(ports.count))
             ports.append((port, InterfaceID(UInt16(i))))

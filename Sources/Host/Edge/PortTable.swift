@@ -62,7 +62,8 @@ final class PortTable {
             isUsed[position] = true
         }
         for interface in list {
-            let named = bindings.firstIndex { $0.name == interface.name }
+            // No device carries a loopback, even if the controller file should name one for it.
+            let named = interface.isLoopback ? nil : bindings.firstIndex { $0.name == interface.name }
             let position = named.flatMap { named in bindings.firstIndex { $0.device == bindings[named].device } }
             if let named { isUsed[named] = true }
             add(position, interface.vlan)
@@ -74,7 +75,7 @@ final class PortTable {
     func setInterfaces(_ list: [InterfaceConfiguration], _ events: inout [Event]) -> [InterfaceConfiguration] {
         assign(list)
         for position in bindings.indices { applyFilter(position, &events) }
-        return zip(list, carrier).filter { $0.1 == nil }.map(\.0)
+        return zip(list, carrier).filter { !$0.0.isLoopback && $0.1 == nil }.map(\.0)
     }
 
     private func applyFilter(_ position: Int, _ events: inout [Event]) {

@@ -8,6 +8,8 @@ enum EtherType {
     static let ipv6: UInt16 = 0x86dd
     /// Values below are a length (IEEE 802.3 §3.2.6): an LLC frame, which is how IS-IS comes.
     static let minimum: UInt16 = 0x0600
+    /// An LLC frame longer than a length field can say (IEEE 802.1AC Annex B): how long IS-IS PDUs travel.
+    static let longLLC: UInt16 = 0x8870
 }
 
 /// An Ethernet II header with at most one 802.1Q tag. What comes next is `EtherType`, or the length of an LLC frame.

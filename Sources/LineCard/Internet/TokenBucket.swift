@@ -7,9 +7,10 @@ struct TokenBucket: BitwiseCopyable {
     /// When the bucket is full again.
     private var fullAt: Int64 = 0
 
-    init(perSecond rate: Int) {
+    /// - Parameter burst: how many at once; as many as in a second unless it says otherwise.
+    init(perSecond rate: Int, burst: Int? = nil) {
         interval = 1_000_000_000 / Int64(max(1, rate))
-        burst = interval * Int64(max(1, rate))
+        self.burst = interval * Int64(max(1, burst ?? rate))
     }
 
     mutating func take(at now: Instant) -> Bool {
