@@ -52,7 +52,7 @@ import Wire
     }
 
     @Test func `an LSA is read as it was written, in both versions, and not when it is cut short`() throws {
-        for version in OSPFVersion.allCases {
+        for version in [OSPFVersion.v2, .v3] {
             let type: LSAType = version == .v2 ? .external : .externalV3
             let lsa = LSA(
                 version: version, key: LSAKey(type: type, linkStateID: 1, advertisingRouter: 2), options: version == .v2 ? 2 : 0,

@@ -1,1 +1,0 @@
-// Shortest paths over a link-state graph.
