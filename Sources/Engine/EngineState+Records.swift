@@ -49,6 +49,8 @@ extension EngineState {
                 "controller \(controller) speaks as the router under epoch \(epoch)"
                     + (isFresh ? "; its copy was stale, sessions begin anew" : ""), into: &effects)
             if isFresh { startAnew(wishes: &wishes) }
+        case .bfd:
+            break
         case .packetReceived:
             break
         case .quarantined(let poison):

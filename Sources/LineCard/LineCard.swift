@@ -121,6 +121,7 @@ public struct LineCard: Sendable {
         case .tcpFinish(let connection): toTCP(.finish(connection), at: now, into: &effects)
         case .tcpAbort(let connection): toTCP(.abort(connection), at: now, into: &effects)
         case .subscriptions(let list): subscribe(to: list, into: &effects)
+        case .bfdSessions: break
         case .send(let packet): send(packet, at: now, into: &effects)
         case .event: break  // Not for the wire.
         }

@@ -43,6 +43,8 @@ public enum RecordBody: Sendable, Equatable {
     case quarantined(Poison)
     /// A packet of a routing protocol that is wanted on the interface.
     case packetReceived(ReceivedPacket)
+    /// A BFD session changed on the line card: its state, or what was negotiated.
+    case bfd(BFDReport)
 }
 
 /// What a record held that killed the engine that applied it.
@@ -88,6 +90,8 @@ public enum EngineEffect: Sendable {
     case send(OutgoingPacket)
     /// The complete list of protocols wanted on interfaces, ascending; replaces the one before.
     case subscriptions([PacketSubscription])
+    /// Changes of the BFD sessions on the line card, in order.
+    case bfdSessions([BFDSessionChange])
     case event(Event)
 }
 
@@ -178,6 +182,8 @@ public struct LineCardImage: Sendable {
     public var gateways: [Gateway] = []
     /// Ascending.
     public var subscriptions: [PacketSubscription] = []
+    /// In ascending order of their discriminators, each with the status from which it goes on.
+    public var bfdSessions: [BFDSession] = []
     public var pendingConnects: [ConnectRequest] = []
     public var connections: [Connection] = []
     /// The next even ConnectionID for an accepted connection.

@@ -23,6 +23,25 @@ import Wire
         interface: InterfaceID(4), packetProtocol: .isis, source: .station(MACAddress(raw: 0x0200_0000_0001)),
         destination: .ip(IPAddress("ff02::5")!), sourcePort: 520, hopLimit: 255, bytes: [1, 2, 3])
 
+    static let bfdStatus: BFDStatus = {
+        var status = BFDStatus()
+        status.state = .up
+        status.diagnostic = .neighborSignaledDown
+        status.remoteDiscriminator = 0xdead_beef
+        status.remoteState = .initializing
+        status.remoteDiagnostic = .administrativelyDown
+        status.remoteMinRx = 50_000
+        status.remoteDesiredMinTx = 60_000
+        status.remoteMultiplier = 5
+        status.remoteDemand = true
+        status.transmitInUse = 300_000
+        status.receiveInUse = 200_000
+        status.isPolled = false
+        status.sequence = BFDSequenceClock(base: 77, since: Instant(nanoseconds: 5), quantum: 9)
+        status.receivedSequence = 0
+        return status
+    }()
+
     static let bodies: [RecordBody] = [
         .time, .tcpAccepted(ConnectionID(2), identity), .tcpConnected(ConnectionID(3), identity),
         .tcpReceived(ConnectionID(2), bytes: Array(0...255), peerTimestamp: 99),
@@ -33,6 +52,7 @@ import Wire
         .command(.softClearIn(address: "a")), .command(.softClearOut(address: "")), .command(.testHang),
         .command(.testTrap), .mastership(.b, Epoch(9), isFresh: true), .quarantined(.other),
         .quarantined(.connection(ConnectionID(5))), .quarantined(.packet(packet)), .packetReceived(packet),
+        .bfd(BFDReport(discriminator: 7, status: BFDStatus())), .bfd(BFDReport(discriminator: .max, status: bfdStatus)),
         .command(.clearAdjacency(.isis, neighbor: "0000.0000.0001")),
     ]
 

@@ -41,6 +41,7 @@ public enum RecordSchema {
         case mastership = 10
         case quarantined = 11
         case packetReceived = 12
+        case bfd = 13
     }
 }
 
@@ -110,7 +111,29 @@ extension ByteWriter {
         case .packetReceived(let packet):
             head(.packetReceived, &self)
             receivedPacket(packet)
+        case .bfd(let report):
+            head(.bfd, &self)
+            u32(report.discriminator)
+            bfdStatus(report.status)
         }
+    }
+
+    mutating func bfdStatus(_ status: BFDStatus) {
+        u8(status.state.rawValue)
+        u8(status.diagnostic.rawValue)
+        u32(status.remoteDiscriminator)
+        u8(status.remoteState.rawValue)
+        u8(status.remoteDiagnostic.rawValue)
+        u32(status.remoteMinRx)
+        u32(status.remoteDesiredMinTx)
+        u8(status.remoteMultiplier)
+        u8((status.remoteDemand ? 1 : 0) | (status.isPolled ? 2 : 0) | (status.receivedSequence != nil ? 4 : 0))
+        u32(status.transmitInUse)
+        u32(status.receiveInUse)
+        u32(status.sequence.base)
+        u64(UInt64(bitPattern: status.sequence.since.nanoseconds))
+        u64(UInt64(bitPattern: status.sequence.quantum))
+        u32(status.receivedSequence ?? 0)
     }
 
     mutating func engineCommand(_ command: EngineCommand) {
@@ -259,7 +282,45 @@ extension ByteReader {
             }
         case .packetReceived:
             return .packetReceived(try receivedPacket())
+        case .bfd:
+            let discriminator = try u32("BFD discriminator")
+            return .bfd(BFDReport(discriminator: discriminator, status: try bfdStatus()))
         }
+    }
+
+    @_lifetime(self: copy self)
+    mutating func bfdState() throws(DecodeError) -> BFDState {
+        let at = offset
+        guard let state = BFDState(rawValue: try u8("BFD state")) else { throw DecodeError("BFD state", at: at, .badValue) }
+        return state
+    }
+
+    @_lifetime(self: copy self)
+    mutating func bfdStatus() throws(DecodeError) -> BFDStatus {
+        var status = BFDStatus()
+        status.state = try bfdState()
+        status.diagnostic = BFDDiagnostic(rawValue: try u8("BFD diagnostic"))
+        status.remoteDiscriminator = try u32("BFD remote discriminator")
+        status.remoteState = try bfdState()
+        status.remoteDiagnostic = BFDDiagnostic(rawValue: try u8("BFD remote diagnostic"))
+        status.remoteMinRx = try u32("BFD remote receive interval")
+        status.remoteDesiredMinTx = try u32("BFD remote transmit interval")
+        status.remoteMultiplier = try u8("BFD remote multiplier")
+        let flags = try u8("BFD flags")
+        guard flags < 8 else { throw DecodeError("BFD flags", at: offset - 1, .badValue) }
+        status.remoteDemand = flags & 1 != 0
+        status.isPolled = flags & 2 != 0
+        status.transmitInUse = try u32("BFD transmit interval")
+        status.receiveInUse = try u32("BFD receive interval")
+        status.sequence.base = try u32("BFD sequence base")
+        status.sequence.since = Instant(nanoseconds: Int64(bitPattern: try u64("BFD sequence time")))
+        status.sequence.quantum = Int64(bitPattern: try u64("BFD sequence quantum"))
+        guard status.sequence.since >= .zero, status.sequence.quantum > 0 else {
+            throw DecodeError("BFD sequence clock", at: offset - 16, .badValue)
+        }
+        let received = try u32("BFD received sequence")
+        status.receivedSequence = flags & 4 != 0 ? received : nil
+        return status
     }
 
     @_lifetime(self: copy self)
@@ -408,6 +469,7 @@ extension Record {
         case .tcpReceived(_, let octets, _): 64 + octets.count
         case .configure(_, let octets): 64 + octets.count
         case .packetReceived(let packet): 96 + packet.bytes.count
+        case .bfd: 128
         default: 64
         }
     }
@@ -420,7 +482,7 @@ extension Record {
             .connection(connection)
         case .packetReceived(let packet): .packet(packet)
         case .quarantined(let poison): poison
-        case .time, .interfaceState, .configure, .command, .mastership: .other
+        case .time, .interfaceState, .configure, .command, .mastership, .bfd: .other
         }
     }
 }

@@ -107,6 +107,8 @@ struct LockstepChecker {
             case .other: return seededHash(time, 0, seed: 12)
             }
         case .packetReceived(let packet): return seededHash(time, packet.fingerprint, seed: 14)
+        case .bfd(let report):
+            return seededHash(time, UInt64(report.discriminator) << 8 | UInt64(report.status.state.rawValue), seed: 15)
         }
     }
 
@@ -126,6 +128,7 @@ struct LockstepChecker {
                 UInt64(packet.interface.value) << 8 | UInt64(packet.packetProtocol.rawValue),
                 seededHash(packet.bytes.span.bytes, seed: UInt64(packet.hopLimit)), seed: 11)
         case .subscriptions(let list): return seededHash(UInt64(list.count), 0, seed: 12)
+        case .bfdSessions(let list): return seededHash(UInt64(list.count), 0, seed: 13)
         case .event(let event): return seededHash(Array(event.message.utf8).span.bytes, seed: 10)
         }
     }
