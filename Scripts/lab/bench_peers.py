@@ -16,7 +16,7 @@ import statistics
 import sys
 import time
 
-from . import processes, table
+from . import bench_igp, processes, table
 from .daemons import MAKES
 from .lab import Lab
 from .lockstep import Pair, StandIn, build_products
@@ -202,6 +202,8 @@ def main():
     parser.add_argument("--timeout", type=float, default=300, help="seconds a router may take")
     parser.add_argument("--delay", type=float, default=3, metavar="SECONDS",
                         help="how long to measure the delay of single changes (default: 3; 0: not at all)")
+    parser.add_argument("--igp", action="store_true",
+                        help="OSPF and IS-IS instead: 1,000 routers and 5,000 links, then links that change")
     parser.add_argument("--json", metavar="FILE", help="write the results there")
     parser.add_argument("--programs", metavar="FOLDER", help="lockstepd and lockstepctl are there; build nothing")
     options = parser.parse_args()
@@ -222,6 +224,8 @@ def main():
     except LabError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
+    if options.igp:
+        return bench_igp.main(options, programs)
     runs = {}
     # Round by round, not router by router: whatever else the machine does then hits all of them alike.
     for _ in range(options.repeat):
