@@ -56,7 +56,12 @@ public struct Engine: ~Copyable {
 
     public var applied: LogIndex { state.applied }
     public var digest: EngineDigest { state.digest }
-    public var nextDeadline: Instant? { state.bgp.nextDeadline }
+    public var nextDeadline: Instant? {
+        switch (state.bgp.nextDeadline, state.interior.nextDeadline) {
+        case (let a?, let b?): min(a, b)
+        case (let a, let b): a ?? b
+        }
+    }
 
     private var image: LineCardImage {
         var image = LineCardImage()
@@ -64,6 +69,7 @@ public struct Engine: ~Copyable {
         image.interfaces = state.configuration.interfaces
         image.listeners = state.listeners
         image.gateways = state.routes.gateways
+        image.subscriptions = state.interior.subscriptions
         state.transport.fill(&image)
         return image
     }

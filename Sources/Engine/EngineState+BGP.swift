@@ -4,44 +4,7 @@ import Records
 import Wire
 
 extension EngineState {
-    /// Turns BGP's wishes into effects, and tells BGP what follows from them, until nothing follows any more.
-    mutating func settle(_ wishes: inout [BGPInstance.Effect], into effects: inout [IndexedEffect]) {
-        repeat {
-            let round = wishes
-            wishes.removeAll(keepingCapacity: true)
-            for wish in round { settle(wish, &wishes, into: &effects) }
-
-            let ipv4 = bgp.rib.takeIPv4Changes()
-            if !ipv4.isEmpty { routes.apply(ipv4) }
-            let ipv6 = bgp.rib.takeIPv6Changes()
-            if !ipv6.isEmpty { routes.apply(ipv6) }
-            redistribute(&wishes)
-            if let gateways = routes.takeGateways() {
-                effects.append(IndexedEffect(index: applied, effect: .gateways(gateways)))
-            }
-        } while !wishes.isEmpty
-    }
-
-    /// Tells protocols which routes of others they announce.
-    private mutating func redistribute(_ wishes: inout [BGPInstance.Effect]) {
-        for (target, updates) in routes.takeRedistribution() {
-            switch target {
-            case .bgp: bgp.handle(.redistribute(updates), at: now, into: &wishes)
-            default: break
-            }
-        }
-    }
-
-    /// Only connected and static routes resolve next hops, so this is needed after they changed, and only then.
-    mutating func tellNextHops(_ wishes: inout [BGPInstance.Effect]) {
-        for change in routes.takeNextHopChanges() {
-            bgp.handle(.nextHop(change.address, change.state), at: now, into: &wishes)
-        }
-    }
-
-    private mutating func settle(
-        _ wish: BGPInstance.Effect, _ wishes: inout [BGPInstance.Effect], into effects: inout [IndexedEffect]
-    ) {
+    mutating func settle(_ wish: BGPInstance.Effect, _ wishes: inout Wishes, into effects: inout [IndexedEffect]) {
         func emit(_ effect: EngineEffect) { effects.append(IndexedEffect(index: applied, effect: effect)) }
         switch wish {
         case .send(let id, let slice):
@@ -58,7 +21,7 @@ extension EngineState {
             guard let interface = routes.egress(to: endpoint.remote),
                 let local = endpoint.local ?? routes.localAddress(on: interface, towards: endpoint.remote)
             else {
-                bgp.handle(.cannotConnect(endpoint.peer), at: now, into: &wishes)
+                bgp.handle(.cannotConnect(endpoint.peer), at: now, into: &wishes.bgp)
                 return
             }
             let tuple = ConnectionTuple(
@@ -66,9 +29,9 @@ extension EngineState {
                 remotePort: endpoint.port)
             let request = transport.connect(tuple: tuple, options: endpoint.options, at: now)
             emit(.tcpConnect(request))
-            bgp.handle(.connecting(endpoint.peer, request.connection), at: now, into: &wishes)
+            bgp.handle(.connecting(endpoint.peer, request.connection), at: now, into: &wishes.bgp)
         case .trackNextHop(let address):
-            bgp.handle(.nextHop(address, routes.watch(address)), at: now, into: &wishes)
+            bgp.handle(.nextHop(address, routes.watch(address)), at: now, into: &wishes.bgp)
         case .untrackNextHop(let address):
             routes.unwatch(address)
         case .event(let event):

@@ -7,8 +7,9 @@ extension EngineState {
     mutating func apply(_ record: Record, into effects: inout [IndexedEffect]) {
         applied = record.index
         now = record.time
-        var wishes: [BGPInstance.Effect] = []
-        if let deadline = bgp.nextDeadline, deadline <= now { bgp.handle(.time, at: now, into: &wishes) }
+        var wishes = Wishes()
+        if let deadline = bgp.nextDeadline, deadline <= now { bgp.handle(.time, at: now, into: &wishes.bgp) }
+        interior.fireTimers(at: now, into: &wishes.interior)
 
         switch record.body {
         case .time:
@@ -16,26 +17,26 @@ extension EngineState {
         case .tcpAccepted(let id, let identity), .tcpConnected(let id, let identity):
             transport.establish(id, identity)
             let addresses = sessionAddresses(of: identity)
-            bgp.handle(.connectionOpened(id, identity, addresses, isOurs: id.value & 1 == 1), at: now, into: &wishes)
+            bgp.handle(.connectionOpened(id, identity, addresses, isOurs: id.value & 1 == 1), at: now, into: &wishes.bgp)
         case .tcpReceived(let id, let bytes, let peerTimestamp):
             transport.received(id, bytes, peerTimestamp: peerTimestamp)
-            bgp.handle(.received(id, bytes), at: now, into: &wishes)
+            bgp.handle(.received(id, bytes), at: now, into: &wishes.bgp)
         case .tcpAcknowledged(let id, let offset):
             transport.acknowledged(id, offset)
-            bgp.handle(.acknowledged(id, offset: offset), at: now, into: &wishes)
+            bgp.handle(.acknowledged(id, offset: offset), at: now, into: &wishes.bgp)
         case .tcpPeerFinished(let id):
             transport.peerFinished(id)
-            bgp.handle(.peerFinished(id), at: now, into: &wishes)
+            bgp.handle(.peerFinished(id), at: now, into: &wishes.bgp)
         case .tcpClosed(let id, let end):
             transport.close(id)
-            bgp.handle(.closed(id, end), at: now, into: &wishes)
+            bgp.handle(.closed(id, end), at: now, into: &wishes.bgp)
         case .interfaceState(let id, let isUp):
             if routes.setInterface(id, isUp: isUp) {
                 let name = Int(id.value) < configuration.interfaces.count ? configuration.interfaces[Int(id.value)].name : "\(id)"
                 note(.notice, "interface \(name) is \(isUp ? "up" : "down")", into: &effects)
                 effects.append(IndexedEffect(index: applied, effect: .gateways(routes.gateways)))
                 effects.append(IndexedEffect(index: applied, effect: .listeners(listeners)))
-                tellNextHops(&wishes)
+                interior.tellAll(.interface(id, isUp: isUp), at: now, into: &wishes.interior)
             }
         case .configure(let revision, let bytes):
             configure(revision, bytes, wishes: &wishes, effects: &effects)
@@ -51,8 +52,8 @@ extension EngineState {
             if isFresh { startAnew(wishes: &wishes) }
         case .bfd:
             break
-        case .packetReceived:
-            break
+        case .packetReceived(let packet):
+            receive(packet, &wishes)
         case .quarantined(let poison):
             quarantine(poison, of: record, wishes: &wishes, effects: &effects)
         }
@@ -66,7 +67,7 @@ extension EngineState {
     }
 
     private mutating func configure(
-        _ revision: UInt64, _ bytes: [UInt8], wishes: inout [BGPInstance.Effect], effects: inout [IndexedEffect]
+        _ revision: UInt64, _ bytes: [UInt8], wishes: inout Wishes, effects: inout [IndexedEffect]
     ) {
         systemDigest.mix(revision)
         systemDigest.mix(bytes.span.bytes)
@@ -83,13 +84,17 @@ extension EngineState {
         routes.configure(new, distances: new.bgp?.distances ?? DistanceConfiguration())
         effects.append(IndexedEffect(index: applied, effect: .interfaces(new.interfaces)))
         effects.append(IndexedEffect(index: applied, effect: .gateways(routes.gateways)))
-        bgp.handle(.configure(new.bgp ?? Self.withoutBGP), at: now, into: &wishes)
-        tellNextHops(&wishes)
+        bgp.handle(.configure(new.bgp ?? Self.withoutBGP), at: now, into: &wishes.bgp)
+        interior.configure(new, at: now, into: &wishes.interior)
+        for place in new.interfaces.indices {
+            let id = InterfaceID(UInt16(place))
+            interior.tellAll(.interface(id, isUp: routes.interfaceState(id)), at: now, into: &wishes.interior)
+        }
         note(.notice, "configuration revision \(revision) is in force", into: &effects)
     }
 
     private mutating func quarantine(
-        _ poison: Poison, of record: Record, wishes: inout [BGPInstance.Effect], effects: inout [IndexedEffect]
+        _ poison: Poison, of record: Record, wishes: inout Wishes, effects: inout [IndexedEffect]
     ) {
         let whose: String
         var connection: ConnectionID?
@@ -97,23 +102,27 @@ extension EngineState {
         case .connection(let id):
             connection = id
             whose = "connection \(id)"
-        case .packet(let packet): whose = "\(packet.packetProtocol) neighbor \(packet.source)"
+        case .packet(let packet):
+            quarantine(packet, &wishes)
+            whose = "\(packet.packetProtocol) neighbor \(packet.source)"
         case .other: whose = "no connection"
         }
         note(
             .alarm, "record \(record.index) was fatal to the other controller and is replaced by a fault of \(whose)",
             into: &effects)
-        bgp.handle(.fault(connection), at: now, into: &wishes)
+        if case .packet = poison { return }
+        bgp.handle(.fault(connection), at: now, into: &wishes.bgp)
     }
 
-    private mutating func run(
-        _ command: EngineCommand, wishes: inout [BGPInstance.Effect], effects: inout [IndexedEffect]
-    ) {
+    private mutating func run(_ command: EngineCommand, wishes: inout Wishes, effects: inout [IndexedEffect]) {
         switch command {
         case .clearNeighbor, .softClearIn, .softClearOut:
-            bgp.handle(.command(command), at: now, into: &wishes)
-        case .clearAdjacency:
-            break
+            bgp.handle(.command(command), at: now, into: &wishes.bgp)
+        case .clearAdjacency(let packetProtocol, let neighbor):
+            for id in InteriorGatewayID.receivers(of: packetProtocol) {
+                let whom = neighbor.isEmpty ? nil : neighbor
+                interior.handle(.clear(neighbor: whom), for: id, at: now, into: &wishes.interior)
+            }
         case .testHang:
             guard configuration.testing.isEnabled else {
                 return note(.warning, "failure injection is refused: 'testing' is not enabled", into: &effects)
@@ -135,9 +144,10 @@ extension EngineState {
     }
 
     /// DESIGN §8: a stale copy must not resume sessions with wrong sequence numbers.
-    private mutating func startAnew(wishes: inout [BGPInstance.Effect]) {
+    private mutating func startAnew(wishes: inout Wishes) {
         let ids = transport.connections.map(\.connection) + transport.pendingConnects.map(\.connection)
         transport.reset()
-        for id in ids { bgp.handle(.closed(id, .aborted), at: now, into: &wishes) }
+        for id in ids { bgp.handle(.closed(id, .aborted), at: now, into: &wishes.bgp) }
+        interior.tellAll(.clear(neighbor: nil), at: now, into: &wishes.interior)
     }
 }

@@ -17,6 +17,9 @@ struct EngineState: Sendable {
     var transport: TransportTable
     var routes: RouteManager
     var bgp: BGPInstance
+    var interior: InteriorGateways
+    /// Fingerprints of packets that killed a controller, the oldest first.
+    var fatalPackets: [UInt64] = []
     /// Both ends of the sessions that BGP wants, in ascending order of the neighbour's address.
     var endpoints: [SessionEndpoint] = []
     /// Configuration, revisions and masterships, in order.
@@ -28,6 +31,7 @@ struct EngineState: Sendable {
         transport = TransportTable(sequenceSecret: random.next())
         routes = RouteManager(seed: random.next())
         bgp = BGPInstance(seed: random.next())
+        interior = InteriorGateways(random: &random)
     }
 
     var digest: EngineDigest {
@@ -54,6 +58,8 @@ extension EngineState {
         transport.write(to: &writer)
         routes.write(to: &writer)
         bgp.write(to: &writer)
+        interior.write(to: &writer)
+        writer.writeBlock(fatalPackets)
         writer.writeList(endpoints) { endpoint, w in endpoint.write(to: &w) }
         return writer.bytes
     }
@@ -75,6 +81,8 @@ extension EngineState {
         transport = try TransportTable(from: &reader)
         routes = try RouteManager(from: &reader, configuration: configuration)
         bgp = try BGPInstance(from: &reader)
+        interior = try InteriorGateways(from: &reader)
+        fatalPackets = try reader.readBlock(of: UInt64.self)
         endpoints = try reader.readList { r throws(DecodeError) in try SessionEndpoint(from: &r) }
         try reader.expectEnd()
     }

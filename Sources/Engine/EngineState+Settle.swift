@@ -1,0 +1,60 @@
+import BGP
+import Machine
+import Records
+import Routing
+import Wire
+
+/// What the protocols asked for while a record is applied, in order, not yet carried out.
+struct Wishes {
+    var bgp: [BGPInstance.Effect] = []
+    var interior: [InteriorGatewayWish] = []
+
+    var isEmpty: Bool { bgp.isEmpty && interior.isEmpty }
+}
+
+extension EngineState {
+    /// Turns wishes into effects and routes, and tells each protocol what follows from them, until nothing follows any
+    /// more.
+    ///
+    /// It ends: only the route in force is redistributed, never into the protocol that it comes from, and no protocol
+    /// offers the routing table what it announces for another. `roundsMaximum` is the net under that reasoning: what is
+    /// left then is dropped, on both controllers alike, and said loudly.
+    mutating func settle(_ wishes: inout Wishes, into effects: inout [IndexedEffect]) {
+        var rounds = 0
+        repeat {
+            rounds += 1
+            let round = wishes
+            wishes = Wishes()
+            for wish in round.interior { settle(wish, &wishes, into: &effects) }
+            for wish in round.bgp { settle(wish, &wishes, into: &effects) }
+
+            let ipv4 = bgp.rib.takeIPv4Changes()
+            if !ipv4.isEmpty { routes.apply(ipv4) }
+            let ipv6 = bgp.rib.takeIPv6Changes()
+            if !ipv6.isEmpty { routes.apply(ipv6) }
+            tellRoutes(&wishes, into: &effects)
+        } while !wishes.isEmpty && rounds < Self.roundsMaximum
+        if !wishes.isEmpty {
+            note(.alarm, "protocols do not settle at record \(applied): a loop between them is cut", into: &effects)
+            wishes = Wishes()
+        }
+    }
+
+    static let roundsMaximum = 64
+
+    /// What the routing table manager has for others since it was asked last.
+    mutating func tellRoutes(_ wishes: inout Wishes, into effects: inout [IndexedEffect]) {
+        for change in routes.takeNextHopChanges() {
+            bgp.handle(.nextHop(change.address, change.state), at: now, into: &wishes.bgp)
+        }
+        for (target, updates) in routes.takeRedistribution() {
+            if target == .bgp { bgp.handle(.redistribute(updates), at: now, into: &wishes.bgp) }
+            for id in InteriorGatewayID.announcers(for: target) {
+                interior.handle(.redistribute(updates), for: id, at: now, into: &wishes.interior)
+            }
+        }
+        if let gateways = routes.takeGateways() {
+            effects.append(IndexedEffect(index: applied, effect: .gateways(gateways)))
+        }
+    }
+}
