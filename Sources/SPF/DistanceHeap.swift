@@ -1,5 +1,5 @@
-/// A binary heap of vertices by distance. A vertex whose distance shrinks is pushed again; the stale entry is met when the
-/// vertex is settled already.
+/// A binary heap of vertices by distance. A vertex whose distance shrinks is pushed again; the stale entry is met when
+/// the vertex is settled already.
 struct DistanceHeap: Sendable {
     struct Entry: Sendable, BitwiseCopyable {
         /// Distance, then networks before routers.

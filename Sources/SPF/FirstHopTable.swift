@@ -22,8 +22,8 @@ public struct FirstHop: Hashable, Comparable, Sendable, BitwiseCopyable {
     }
 }
 
-/// Sets of first hops, each kept once under a number, so that a vertex of the tree holds 32 bits and equal sets are told by
-/// equal numbers. Number 0 is the empty set.
+/// Sets of first hops, each kept once under a number, so that a vertex of the tree holds 32 bits and equal sets are
+/// told by equal numbers. Number 0 is the empty set.
 struct FirstHopTable: Sendable {
     /// Members of all sets, ascending within each.
     private var members: [FirstHop] = []
@@ -67,7 +67,8 @@ struct FirstHopTable: Sendable {
         return number
     }
 
-    /// The lowest `limit` members of both sets together. Since each set has its lowest, the order of unions does not show.
+    /// The lowest `limit` members of both sets together. Since each set has its lowest, the order of unions does not
+    /// show.
     mutating func union(_ a: UInt32, _ b: UInt32, limit: Int) -> UInt32 {
         if a == b || b == 0 { return a }
         if a == 0 { return b }

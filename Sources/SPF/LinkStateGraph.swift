@@ -2,9 +2,10 @@ import Machine
 
 /// The routers and networks of one area or level and the links between them, as link-state packets describe them.
 ///
-/// Vertices have small numbers, edges lie in one flat array, and a packet that changes replaces the edges of one vertex.
-/// What a change costs depends on the links of that vertex and of its neighbours, not on the size of the graph: whether a
-/// link is described from both ends (the two-way check) is kept current at each change and not asked at each calculation.
+/// Vertices have small numbers, edges lie in one flat array, and a packet that changes replaces the edges of one
+/// vertex. What a change costs depends on the links of that vertex and of its neighbours, not on the size of the graph:
+/// whether a link is described from both ends (the two-way check) is kept current at each change and not asked at each
+/// calculation.
 ///
 /// A vertex is *present* while its own packet is. One that others only name has a number, too, but nothing leads there.
 public struct LinkStateGraph: Sendable {

@@ -1,9 +1,9 @@
 /// Shortest paths from one root to everything in a graph, with all equal-cost first hops.
 ///
-/// Dijkstra's algorithm over flat arrays (RFC 2328 §16.1, ISO 10589 Annex C.2). Vertices settle in the order of distance,
-/// networks before routers (so that a router behind two equally near networks sees both), then identifier. That order is
-/// a function of the graph's content alone: two controllers that came to the same graph by different ways, one of them
-/// by a snapshot, get the same tree.
+/// Dijkstra's algorithm over flat arrays (RFC 2328 §16.1, ISO 10589 Annex C.2). Vertices settle in the order of
+/// distance, networks before routers (so that a router behind two equally near networks sees both), then identifier.
+/// That order is a function of the graph's content alone: two controllers that came to the same graph by different
+/// ways, one of them by a snapshot, get the same tree.
 ///
 /// A calculation remembers the one before and says which vertices changed, so that routes are worked out anew only for
 /// what lies on those.

@@ -8,7 +8,9 @@ struct SlowGraph {
     var transit: [LinkStateGraph.Key: Bool] = [:]
     var links: [LinkStateGraph.Key: [LinkStateGraph.Link]] = [:]
 
-    func hasLink(_ a: LinkStateGraph.Key, _ b: LinkStateGraph.Key) -> Bool { links[a]?.contains { $0.to == b } ?? false }
+    func hasLink(_ a: LinkStateGraph.Key, _ b: LinkStateGraph.Key) -> Bool {
+        links[a]?.contains { $0.to == b } ?? false
+    }
 
     struct Path: Equatable {
         var distance: UInt32
@@ -29,7 +31,8 @@ struct SlowGraph {
             }) else { return found }
             settled.insert(u)
             guard u == root || transit[u] == true else { continue }
-            for link in links[u] ?? [] where hasLink(link.to, u) && transit[link.to] != nil && !settled.contains(link.to) {
+            for link in links[u] ?? []
+            where hasLink(link.to, u) && transit[link.to] != nil && !settled.contains(link.to) {
                 let distance = found[u]!.distance + link.metric
                 let hops: Set<FirstHop>
                 if u == root {
@@ -106,7 +109,7 @@ private struct Pair {
     @Test func `a router that is not for transit is reached and leads nowhere`() {
         var graph = LinkStateGraph()
         graph.set(router(1), links: [.init(to: router(2), metric: 1)])
-        graph.set(router(2), isTransit: false, links: [.init(to: router(1), metric: 1), .init(to: router(3), metric: 1)])
+        graph.set(router(2), isTransit: false, links: [1, 3].map { .init(to: router($0), metric: 1) })
         graph.set(router(3), links: [.init(to: router(2), metric: 1)])
         var tree = ShortestPathTree()
         _ = tree.calculate(graph, from: router(1))
@@ -200,7 +203,8 @@ private struct Pair {
                     _ = pair.set(key, isTransit: key.isNetwork || !random.chance(1, in: 10), links)
                     for link in links where random.chance(3, in: 4) && !pair.slow.hasLink(link.to, key) {
                         var back = pair.slow.links[link.to] ?? []
-                        back.append(.init(to: key, metric: link.to.isNetwork ? 0 : UInt32(random.number(in: metrics)), tag: 5))
+                        let metric = link.to.isNetwork ? 0 : UInt32(random.number(in: metrics))
+                        back.append(.init(to: key, metric: metric, tag: 5))
                         _ = pair.set(link.to, isTransit: pair.slow.transit[link.to] ?? true, back)
                     }
                 }

@@ -1,5 +1,5 @@
-/// The checksum of an LSA: ISO 8473's, as RFC 905 Annex B defines it and RFC 2328 §12.1.7 applies it, over the whole LSA
-/// but its age.
+/// The checksum of an LSA: ISO 8473's, as RFC 905 Annex B defines it and RFC 2328 §12.1.7 applies it, over the whole
+/// LSA but its age.
 public enum FletcherChecksum {
     /// How many octets can be summed before the second sum must be brought below 255 again: C1 grows by at most
     /// 255 n (n + 1) / 2 + 254 (n + 1), which stays below 2^32 up to here.

@@ -8,8 +8,8 @@ public struct LSA: Hashable, Sendable {
 
     public var key: LSAKey { header.key }
 
-    /// Takes an LSA out of an update: as many octets as its header says. The checksum is not looked at (RFC 2328 §13 (1) is
-    /// the flooding's step, and its own reason to count).
+    /// Takes an LSA out of an update: as many octets as its header says. The checksum is not looked at (RFC 2328 §13
+    /// (1) is the flooding's step, and its own reason to count).
     @_lifetime(reader: copy reader)
     public init(from reader: inout ByteReader, version: OSPFVersion) throws(DecodeError) {
         var ahead = reader
@@ -21,8 +21,8 @@ public struct LSA: Hashable, Sendable {
     ///
     /// - Parameter body: what follows the header; at most 65,515 octets.
     public init(
-        version: OSPFVersion, key: LSAKey, options: UInt8 = 0, sequence: Int32 = LSAHeader.initialSequence, age: UInt16 = 0,
-        body: [UInt8]
+        version: OSPFVersion, key: LSAKey, options: UInt8 = 0, sequence: Int32 = LSAHeader.initialSequence,
+        age: UInt16 = 0, body: [UInt8]
     ) {
         precondition(body.count <= Int(UInt16.max) - LSAHeader.size, "an LSA has at most 65,535 octets")
         header = LSAHeader(

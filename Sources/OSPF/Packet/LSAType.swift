@@ -1,4 +1,5 @@
-/// How far an LSA is flooded (RFC 5340 §4.4.1 and A.4.2.1; RFC 2328 §13.3 and RFC 5250 §3 say the same of OSPFv2's types).
+/// How far an LSA is flooded (RFC 5340 §4.4.1 and A.4.2.1; RFC 2328 §13.3 and RFC 5250 §3 say the same of OSPFv2's
+/// types).
 public enum FloodingScope: UInt8, Hashable, Comparable, Sendable, CaseIterable {
     case link = 0
     case area = 1
@@ -56,16 +57,16 @@ public struct LSAType: RawRepresentable, Hashable, Comparable, Sendable, Bitwise
             }
         case .v3:
             switch self {
-            case .routerV3, .networkV3, .interAreaPrefix, .interAreaRouter, .externalV3, .nssaV3, .link, .intraAreaPrefix,
-                .grace, .routerInformationLink, .routerInformationArea, .routerInformationAS:
+            case .routerV3, .networkV3, .interAreaPrefix, .interAreaRouter, .externalV3, .nssaV3, .link,
+                .intraAreaPrefix, .grace, .routerInformationLink, .routerInformationArea, .routerInformationAS:
                 true
             default: false
             }
         }
     }
 
-    /// How far to flood; `nil` for an OSPFv2 type that is not to be stored (RFC 2328 §13 (2)) and for OSPFv3's reserved scope
-    /// (RFC 5340 §4.5.1 (3)).
+    /// How far to flood; `nil` for an OSPFv2 type that is not to be stored (RFC 2328 §13 (2)) and for OSPFv3's reserved
+    /// scope (RFC 5340 §4.5.1 (3)).
     ///
     /// RFC 5340 §4.5.1 (2): an OSPFv3 LSA of unknown function code whose U bit is clear stays on its link.
     public func scope(in version: OSPFVersion) -> FloodingScope? {
@@ -87,7 +88,9 @@ public struct LSAType: RawRepresentable, Hashable, Comparable, Sendable, Bitwise
     }
 
     /// Router and network LSAs of either version: what shortest paths are made of.
-    @inlinable public var isTopology: Bool { rawValue == 1 || rawValue == 2 || rawValue == 0x2001 || rawValue == 0x2002 }
+    @inlinable public var isTopology: Bool {
+        rawValue == 1 || rawValue == 2 || rawValue == 0x2001 || rawValue == 0x2002
+    }
 
     public var description: String {
         switch self {

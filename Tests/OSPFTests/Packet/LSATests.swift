@@ -5,6 +5,8 @@ import Wire
 @testable import OSPF
 
 @Suite struct LSATests {
+    private let one = LSAKey(type: .router, linkStateID: 1, advertisingRouter: 1)
+
     /// RFC 905 Annex B.2's two sums, octet by octet.
     private func slowSums(_ octets: some Collection<UInt8>) -> (Int, Int) {
         var c0 = 0
@@ -55,8 +57,8 @@ import Wire
         for version in [OSPFVersion.v2, .v3] {
             let type: LSAType = version == .v2 ? .external : .externalV3
             let lsa = LSA(
-                version: version, key: LSAKey(type: type, linkStateID: 1, advertisingRouter: 2), options: version == .v2 ? 2 : 0,
-                sequence: -7, age: 3600, body: [1, 2, 3, 4])
+                version: version, key: LSAKey(type: type, linkStateID: 1, advertisingRouter: 2),
+                options: version == .v2 ? 2 : 0, sequence: -7, age: 3600, body: [1, 2, 3, 4])
             var reader = ByteReader(lsa.octets.span.bytes)
             #expect(try LSA(from: &reader, version: version) == lsa)
             let rest = reader.remaining
@@ -70,14 +72,16 @@ import Wire
     }
 
     @Test func `a length below twenty is refused`() {
-        var octets = LSA(version: .v2, key: LSAKey(type: .router, linkStateID: 1, advertisingRouter: 1), body: []).octets
+        var octets = LSA(version: .v2, key: one, body: []).octets
         octets[19] = 19
         var reader = ByteReader(octets.span.bytes)
-        #expect(throws: DecodeError("LSA length", at: 18, .badLength)) { _ = try LSAHeader(from: &reader, version: .v2) }
+        #expect(throws: DecodeError("LSA length", at: 18, .badLength)) {
+            _ = try LSAHeader(from: &reader, version: .v2)
+        }
     }
 
     @Test func `setting the age changes the octets and keeps the checksum`() {
-        var lsa = LSA(version: .v2, key: LSAKey(type: .router, linkStateID: 1, advertisingRouter: 1), body: [1, 2, 3, 4])
+        var lsa = LSA(version: .v2, key: one, body: [1, 2, 3, 4])
         lsa.setAge(3600)
         #expect(lsa.octets[0] == 0x0e && lsa.octets[1] == 0x10)
         #expect(lsa.header.isMaxAge)

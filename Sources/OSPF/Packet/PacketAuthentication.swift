@@ -1,0 +1,349 @@
+import Digests
+import Wire
+
+/// Checksums and authentication of packets, both ways.
+///
+/// OSPFv2: RFC 2328 D.4 (none, simple password, keyed MD5), RFC 5709 (HMAC-SHA), RFC 7474 (64-bit sequence numbers, and
+/// the source address under the digest). OSPFv3: checksum with the pseudo-header of RFC 5340 A.3.1, or the trailer of
+/// RFC 7166.
+///
+/// Whether a sequence number may be accepted is asked elsewhere, since the answer is the neighbour's state.
+public enum PacketAuthentication {
+    /// Why a packet is not genuine.
+    public enum Failure: Error, Hashable, Sendable, CaseIterable, CustomStringConvertible {
+        /// RFC 2328 §8.2: the interface is configured with another AuType; OSPFv3: there is no trailer, or of another
+        /// type.
+        case typeMismatch
+        case badChecksum
+        case badPassword
+        case unknownKey
+        /// The digest is longer than what is left of the packet, or not as long as the key's algorithm makes it.
+        case badLength
+        case badDigest
+
+        public var description: String {
+            switch self {
+            case .typeMismatch: "authentication type mismatch"
+            case .badChecksum: "bad checksum"
+            case .badPassword: "bad password"
+            case .unknownKey: "unknown key"
+            case .badLength: "bad authentication length"
+            case .badDigest: "bad digest"
+            }
+        }
+    }
+
+    /// What a genuine packet says besides its body.
+    public struct Checked: Hashable, Sendable {
+        /// Where the body begins.
+        public var bodyStart: Int
+        /// The cryptographic sequence number; `nil` without a key.
+        public var sequence: UInt64?
+        /// The key or security association that it was made with; `nil` without.
+        public var keyID: UInt16?
+    }
+
+    /// RFC 7474 §3: octets that the header grows by when sequence numbers have 64 bits.
+    static let extendedHeaderSize = 4
+    /// RFC 7166 §4.1: octets of the trailer before its digest.
+    static let trailerSize = 16
+    /// RFC 7166 §4.1: HMAC Cryptographic Authentication.
+    static let trailerType: UInt16 = 1
+    /// RFC 2328 A.3.1, RFC 7474 §3: AuType.
+    enum Kind {
+        static let none: UInt16 = 0
+        static let simple: UInt16 = 1
+        static let cryptographic: UInt16 = 2
+        static let extended: UInt16 = 3
+    }
+
+    /// Octets that are appended to each packet beyond its length: what must be left free below the MTU.
+    public static func overhead(version: OSPFVersion, _ authentication: OSPFAuthentication) -> Int {
+        guard case .cryptographic(let keys) = authentication, let key = keys.first else { return 0 }
+        let digest = key.algorithm.digest.length
+        return version == .v2 ? digest + (key.isExtended ? extendedHeaderSize : 0) : trailerSize + digest
+    }
+
+    // MARK: sending
+
+    /// Makes room in the header where the way of authentication needs more than eight octets.
+    static func extendHeader(_ writer: inout ByteWriter, version: OSPFVersion, _ authentication: OSPFAuthentication) {
+        guard version == .v2, case .cryptographic(let keys) = authentication, keys.first?.isExtended == true else {
+            return
+        }
+        writer.zeros(extendedHeaderSize)
+    }
+
+    /// Closes a packet: length, checksum or digest.
+    public static func seal(
+        _ writer: inout ByteWriter, version: OSPFVersion, _ authentication: OSPFAuthentication, sequence: UInt64,
+        source: IPAddress, destination: IPAddress
+    ) {
+        let length = writer.count
+        writer.patch16(2, UInt16(truncatingIfNeeded: length))
+        switch (version, authentication) {
+        case (.v2, .cryptographic(let keys)):
+            guard let key = keys.first else { return sealPlain(&writer, version, source, destination) }
+            // RFC 2328 D.4.3 (1)…(3): the checksum stays zero; key, length of the digest and sequence number take the
+            // place of the authentication.
+            writer.patch16(
+                OSPFPacketHeader.authenticationTypeOffset, key.isExtended ? Kind.extended : Kind.cryptographic)
+            let at = OSPFPacketHeader.authenticationOffset
+            writer.patch8(at + 2, UInt8(truncatingIfNeeded: key.id))
+            writer.patch8(at + 3, UInt8(key.algorithm.digest.length))
+            if key.isExtended {
+                writer.patch32(at + 4, UInt32(truncatingIfNeeded: sequence >> 32))
+                writer.patch32(at + 8, UInt32(truncatingIfNeeded: sequence))
+            } else {
+                writer.patch32(at + 4, UInt32(truncatingIfNeeded: sequence))
+            }
+            let digest = digestV2(writer.bytes.span.bytes, key, source)
+            writer.append(digest.bytes)
+        case (.v3, .cryptographic(let keys)):
+            guard let key = keys.first else { return sealPlain(&writer, version, source, destination) }
+            // RFC 7166 §4.5: the checksum is not computed when a trailer follows.
+            writer.u16(trailerType)
+            writer.u16(UInt16(trailerSize + key.algorithm.digest.length))
+            writer.u16(0)
+            writer.u16(key.id)
+            writer.u64(sequence)
+            let digest = digestV3(writer.bytes.span.bytes, key, source)
+            writer.append(digest.bytes)
+        case (.v2, .simple(let password)):
+            writer.patch16(OSPFPacketHeader.authenticationTypeOffset, Kind.simple)
+            sealPlain(&writer, version, source, destination)
+            let octets = passwordOctets(password)
+            writer.patch32(OSPFPacketHeader.authenticationOffset, UInt32(truncatingIfNeeded: octets >> 32))
+            writer.patch32(OSPFPacketHeader.authenticationOffset + 4, UInt32(truncatingIfNeeded: octets))
+        default:
+            sealPlain(&writer, version, source, destination)
+        }
+    }
+
+    private static func sealPlain(
+        _ writer: inout ByteWriter, _ version: OSPFVersion, _ source: IPAddress, _ destination: IPAddress
+    ) {
+        let sum = checksum(writer.bytes.span.bytes, version, source, destination)
+        writer.patch16(OSPFPacketHeader.checksumOffset, sum)
+    }
+
+    // MARK: receiving
+
+    /// Checks that a packet is what was sent, and by one who has the key.
+    ///
+    /// - Parameters:
+    ///   - bytes: the whole IP payload; the header was read from it.
+    ///   - source: the IP source address.
+    ///   - destination: the IP destination address.
+    public static func check(
+        _ bytes: RawSpan, _ header: OSPFPacketHeader, version: OSPFVersion, _ authentication: OSPFAuthentication,
+        source: IPAddress, destination: IPAddress
+    ) throws(Failure) -> Checked {
+        let length = Int(header.length)
+        guard length <= bytes.byteCount, length >= OSPFPacketHeader.size(version) else { throw .badLength }
+        switch version {
+        case .v2: return try checkV2(bytes, header, authentication, source)
+        case .v3:
+            if case .cryptographic(let keys) = authentication { return try checkTrailer(bytes, header, keys, source) }
+            // A trailer that nobody here asked for does no harm (RFC 7166 §5: transition).
+            let packet = bytes.extracting(0..<length)
+            if header.checksum == 0, hasTrailer(bytes, header) { return Checked(bodyStart: 16) }
+            guard checksum(packet, version, source, destination) == 0 else { throw .badChecksum }
+            return Checked(bodyStart: OSPFPacketHeader.size(version))
+        }
+    }
+
+    private static func checkV2(
+        _ bytes: RawSpan, _ header: OSPFPacketHeader, _ authentication: OSPFAuthentication, _ source: IPAddress
+    ) throws(Failure) -> Checked {
+        let packet = bytes.extracting(0..<Int(header.length))
+        let size = OSPFPacketHeader.size(.v2)
+        switch authentication {
+        case .none:
+            guard header.authenticationType == Kind.none else { throw .typeMismatch }
+            guard checksum(packet, .v2, source, source) == 0 else { throw .badChecksum }
+            return Checked(bodyStart: size)
+        case .simple(let password):
+            guard header.authenticationType == Kind.simple else { throw .typeMismatch }
+            guard checksum(packet, .v2, source, source) == 0 else { throw .badChecksum }
+            guard header.authentication == passwordOctets(password) else { throw .badPassword }
+            return Checked(bodyStart: size)
+        case .cryptographic(let keys):
+            guard header.authenticationType == Kind.cryptographic || header.authenticationType == Kind.extended else {
+                throw .typeMismatch
+            }
+            let isExtended = header.authenticationType == Kind.extended
+            let id = UInt16(truncatingIfNeeded: header.authentication >> 40 & 0xff)
+            let digestLength = Int(truncatingIfNeeded: header.authentication >> 32 & 0xff)
+            guard let key = keys.first(where: { $0.id == id }) else { throw .unknownKey }
+            // RFC 7474 §3 and D.5 of RFC 2328: what the key is configured for is what must come.
+            guard key.isExtended == isExtended else { throw .typeMismatch }
+            var sequence = header.authentication & 0xffff_ffff
+            var bodyStart = size
+            if isExtended {
+                guard packet.byteCount >= size + extendedHeaderSize else { throw .badLength }
+                let low = UInt32(bigEndian: unsafe packet.unsafeLoadUnaligned(fromByteOffset: size, as: UInt32.self))
+                sequence = sequence << 32 | UInt64(low)
+                bodyStart += extendedHeaderSize
+            }
+            guard digestLength == key.algorithm.digest.length, bytes.byteCount - packet.byteCount >= digestLength else {
+                throw .badLength
+            }
+            let mine = digestV2(packet, key, source)
+            let its = bytes.extracting(packet.byteCount..<(packet.byteCount + digestLength))
+            guard equalInConstantTime(mine.bytes, its) else { throw .badDigest }
+            return Checked(bodyStart: bodyStart, sequence: sequence, keyID: id)
+        }
+    }
+
+    /// Where RFC 7166's trailer begins: after the packet and after the LLS block, if its options say that there is one.
+    private static func trailerStart(_ bytes: RawSpan, _ header: OSPFPacketHeader) -> Int? {
+        let length = Int(header.length)
+        // The options of Hello and Database Description, RFC 5340 A.3.2 and A.3.3.
+        let optionsAt: Int
+        switch header.type {
+        case .hello: optionsAt = 16 + 5
+        case .databaseDescription: optionsAt = 16 + 1
+        default: return length
+        }
+        guard optionsAt + 3 <= length else { return nil }
+        var reader = ByteReader(bytes.extracting(optionsAt..<length))
+        guard let raw = try? reader.u24("options") else { return nil }
+        guard OSPFOptions(rawValue: raw).contains(.linkLocalSignalingV3) else { return length }
+        // RFC 5613 §2.2: the block's length counts words of four octets.
+        guard length + 4 <= bytes.byteCount else { return nil }
+        var block = ByteReader(bytes.extracting(length..<bytes.byteCount))
+        guard (try? block.u16("LLS checksum")) != nil, let words = try? block.u16("LLS length") else { return nil }
+        let end = length + 4 * Int(words)
+        return words >= 1 && end <= bytes.byteCount ? end : nil
+    }
+
+    private static func hasTrailer(_ bytes: RawSpan, _ header: OSPFPacketHeader) -> Bool {
+        guard let start = trailerStart(bytes, header), start + trailerSize <= bytes.byteCount else { return false }
+        var reader = ByteReader(bytes.extracting(start..<bytes.byteCount))
+        guard let type = try? reader.u16("AT type"), let length = try? reader.u16("AT length") else { return false }
+        return type == trailerType && Int(length) > trailerSize && start + Int(length) <= bytes.byteCount
+    }
+
+    private static func checkTrailer(
+        _ bytes: RawSpan, _ header: OSPFPacketHeader, _ keys: [OSPFKey], _ source: IPAddress
+    ) throws(Failure) -> Checked {
+        guard let start = trailerStart(bytes, header), start + trailerSize <= bytes.byteCount else {
+            throw .typeMismatch
+        }
+        var reader = ByteReader(bytes.extracting(start..<bytes.byteCount))
+        guard let type = try? reader.u16("AT type"), let length = try? reader.u16("AT length"),
+            (try? reader.u16("reserved")) != nil, let id = try? reader.u16("SA ID"),
+            let sequence = try? reader.u64("sequence number")
+        else { throw .badLength }
+        guard type == trailerType else { throw .typeMismatch }
+        guard let key = keys.first(where: { $0.id == id }) else { throw .unknownKey }
+        let digestLength = key.algorithm.digest.length
+        guard Int(length) == trailerSize + digestLength, start + Int(length) <= bytes.byteCount else {
+            throw .badLength
+        }
+        let signed = bytes.extracting(0..<(start + trailerSize))
+        let mine = digestV3(signed, key, source)
+        let its = bytes.extracting((start + trailerSize)..<(start + Int(length)))
+        guard equalInConstantTime(mine.bytes, its) else { throw .badDigest }
+        return Checked(bodyStart: OSPFPacketHeader.size(.v3), sequence: sequence, keyID: id)
+    }
+
+    // MARK: sums
+
+    /// The checksum over a packet as it stands: what belongs into a field that is zero, and zero over a sound packet.
+    private static func checksum(
+        _ packet: RawSpan, _ version: OSPFVersion, _ source: IPAddress, _ destination: IPAddress
+    ) -> UInt16 {
+        var sum = InternetChecksum()
+        switch version {
+        case .v2:
+            // RFC 2328 A.3.1: without the authentication field.
+            sum.add(packet.extracting(0..<16))
+            sum.add(packet.extracting(24..<packet.byteCount))
+        case .v3:
+            if case .v6(let from) = source, case .v6(let to) = destination {
+                for half in [from.high, from.low, to.high, to.low] {
+                    sum.add32(UInt32(truncatingIfNeeded: half >> 32))
+                    sum.add32(UInt32(truncatingIfNeeded: half))
+                }
+                sum.add32(UInt32(packet.byteCount))
+                sum.add32(89)
+            }
+            sum.add(packet)
+        }
+        return sum.value
+    }
+
+    /// RFC 2328 D.3: the password, left-justified and padded with zeros.
+    private static func passwordOctets(_ password: String) -> UInt64 {
+        var value: UInt64 = 0
+        var shift: UInt64 = 64
+        for octet in password.utf8.prefix(8) {
+            shift -= 8
+            value |= UInt64(octet) << shift
+        }
+        return value
+    }
+
+    private static func digestV2(_ packet: RawSpan, _ key: OSPFKey, _ source: IPAddress) -> DigestValue {
+        let algorithm = key.algorithm.digest
+        var secret = Array(key.secret.utf8)
+        if key.algorithm == .md5 {
+            // RFC 2328 D.4.3 (6): the key, padded with zeros to 16 octets, follows the packet.
+            secret = Array(secret.prefix(16))
+            secret.append(contentsOf: repeatElement(0, count: 16 - secret.count))
+            var digest = MessageDigest(algorithm)
+            digest.update(packet)
+            digest.update(secret.span.bytes)
+            return digest.finish()
+        }
+        // RFC 5709 §3.3: the place of the digest counts as filled with Apad; RFC 7474 §5 puts the source address first.
+        var pad = ByteWriter(capacity: algorithm.length)
+        if key.isExtended {
+            // RFC 7474 §4: the key is bound to the protocol.
+            secret.append(contentsOf: [0, 3])
+            if case .v4(let address) = source { pad.ipv4(address) }
+        }
+        while pad.count < algorithm.length { pad.u32(apad) }
+        let prepared = prepare(secret, algorithm)
+        return hmac(algorithm, key: prepared.span.bytes, packet, pad.bytes.span.bytes)
+    }
+
+    /// - Parameter packet: everything before the digest: packet, LLS block, head of the trailer.
+    private static func digestV3(_ packet: RawSpan, _ key: OSPFKey, _ source: IPAddress) -> DigestValue {
+        let algorithm = key.algorithm.digest
+        // RFC 7166 §4.5: the key is bound to the protocol; Apad begins with the source address.
+        let prepared = prepare(Array(key.secret.utf8) + [0, 1], algorithm)
+        var pad = ByteWriter(capacity: algorithm.length)
+        if case .v6(let address) = source { pad.ipv6(address) }
+        while pad.count < algorithm.length { pad.u32(apad) }
+        return hmac(algorithm, key: prepared.span.bytes, packet, pad.bytes.span.bytes)
+    }
+
+    /// RFC 5709 §3.3, RFC 7166 §4.5
+    private static let apad: UInt32 = 0x878f_e1f3
+
+    /// RFC 5709 §3.3 (1): a key longer than the digest is hashed; a shorter one is padded with zeros, as HMAC does
+    /// anyway.
+    private static func prepare(_ secret: [UInt8], _ algorithm: DigestAlgorithm) -> [UInt8] {
+        secret.count > algorithm.length ? algorithm.digest(secret.span.bytes).array : secret
+    }
+}
+
+extension OSPFKey.Algorithm {
+    var digest: DigestAlgorithm {
+        switch self {
+        case .md5: .md5
+        case .hmacSHA1: .sha1
+        case .hmacSHA256: .sha256
+        case .hmacSHA384: .sha384
+        case .hmacSHA512: .sha512
+        }
+    }
+}
+
+extension OSPFKey {
+    /// RFC 7474 knows HMAC-SHA only.
+    var isExtended: Bool { extendedSequence && algorithm != .md5 }
+}
