@@ -1,0 +1,88 @@
+import Machine
+import Records
+import Routing
+import Wire
+
+/// The bulk update: everything that `digest` stands for, and the timers.
+extension ISISInstance: Snapshotting {
+    public func write(to writer: inout SnapshotWriter) {
+        let encoder = BinaryEncoder()
+        // Both are plain values of ours, which the encoder never refuses.
+        writer.write(configuration != nil)
+        if let configuration { writer.writeBlock((try? encoder.encode(configuration)) ?? []) }
+        writer.writeBlock((try? encoder.encode(interfaces)) ?? [])
+        writer.writeBlock(downInterfaces.map { $0 ? UInt8(1) : 0 })
+        writer.write(UInt64(circuits.count))
+        for circuit in circuits {
+            writer.write(circuit != nil)
+            circuit?.writeState(to: &writer)
+        }
+        for database in databases { database.write(to: &writer) }
+        for originator in originators { originator.write(to: &writer) }
+        for backoff in backoffs { backoff.write(to: &writer) }
+        calculation.write(to: &writer)
+        timers.write(to: &writer) { timer, w in timer.write(to: &w) }
+        writer.write(random.state)
+        writer.write(overloadReasons)
+    }
+
+    public init(from reader: inout SnapshotReader) throws(DecodeError) {
+        self.init(seed: 0)
+        if try reader.readBool() {
+            let wanted: ISISConfiguration = try Self.decode("IS-IS configuration", &reader)
+            configuration = wanted
+        }
+        interfaces = try Self.decode("interfaces", &reader)
+        downInterfaces = try reader.readBlock(of: UInt8.self).map { $0 != 0 }
+        let count = try reader.readCount()
+        guard count <= interfaces.count else { throw DecodeError("circuits", at: reader.position, .badLength) }
+        for number in 0..<count {
+            guard try reader.readBool() else {
+                circuits.append(nil)
+                continue
+            }
+            guard let configuration, let wanted = plannedCircuit(number, configuration) else {
+                throw DecodeError("circuit", at: reader.position, .badValue)
+            }
+            var circuit = Circuit(
+                interface: InterfaceID(UInt16(number)), configuration: wanted.configuration, levels: wanted.levels,
+                circuitID: 0, on: interfaces[number])
+            try circuit.readState(from: &reader)
+            circuits.append(circuit)
+        }
+        databases = [try LSPDatabase(from: &reader), try LSPDatabase(from: &reader)]
+        guard databases[0].level == .one, databases[1].level == .two else {
+            throw DecodeError("databases", at: reader.position, .badValue)
+        }
+        originators = [try Originator(from: &reader), try Originator(from: &reader)]
+        backoffs = [try SPFBackoff(from: &reader), try SPFBackoff(from: &reader)]
+        calculation = try Calculation(from: &reader)
+        timers = try TimerTable(from: &reader) { r throws(DecodeError) in try ISISTimer(from: &r) }
+        random = RandomNumbers(seed: try reader.read())
+        overloadReasons = try reader.read()
+    }
+
+    private static func decode<T: Decodable>(_ what: StaticString, _ reader: inout SnapshotReader) throws(DecodeError) -> T {
+        let at = reader.position
+        let bytes = try reader.readBlock(of: UInt8.self)
+        do {
+            return try BinaryDecoder().decode(T.self, from: bytes)
+        } catch {
+            throw DecodeError(what, at: at, .badValue)
+        }
+    }
+}
+
+extension Calculation: Snapshotting {
+    func write(to writer: inout SnapshotWriter) {
+        for level in fragments { writer.writeList(level) { fragments, w in fragments.write(to: &w) } }
+        redistributed.write(to: &writer)
+    }
+    init(from reader: inout SnapshotReader) throws(DecodeError) {
+        self.init()
+        for level in 0..<2 {
+            fragments[level] = try reader.readList { r throws(DecodeError) in try OwnLSPFragments(from: &r) }
+        }
+        redistributed = try RedistributedRoutes(from: &reader)
+    }
+}
