@@ -1,3 +1,4 @@
+import BFD
 import Machine
 import Records
 import Wire
@@ -73,6 +74,8 @@ extension LineCard {
             switch (header.destinationPort, origin.source.family) {
             case (PacketProtocol.ripPort, .ipv4): number = .rip
             case (PacketProtocol.ripngPort, .ipv6): number = .ripng
+            case (BFDPort.singleHop, _) where bfd.isInUse, (BFDPort.multihop, _) where bfd.isInUse:
+                return receiveBFD(whole, header, origin, at: now, into: &effects)
             default:
                 drop(.unknownProtocol)
                 return sendUnreachable(UpperLayer.udp, about: quoted, origin, at: now, into: &effects)

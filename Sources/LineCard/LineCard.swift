@@ -1,3 +1,4 @@
+import BFD
 import Machine
 import Records
 import TCP
@@ -14,7 +15,8 @@ import Wire
 /// and after `.standDown`.
 ///
 /// Files: `LineCard+Receive` (a frame's way in), `+IPv4`, `+IPv6`, `+ICMP`, `+ARP`, `+NeighborDiscovery`, `+Neighbors`
-/// (resolution), `+Transmit` (a segment's way out), `+Packets` (those of routing protocols), `+Announcements` (take-over and conflicts), `+Probe` (start-up test).
+/// (resolution), `+Transmit` (a segment's way out), `+Packets` (those of routing protocols), `+BFD`, `+Announcements`
+/// (take-over and conflicts), `+Probe` (start-up test).
 ///
 /// Choices where the RFCs leave one:
 /// - Weak host model (RFC 1122 §3.3.4.2): a packet to any of our addresses is taken on any interface, and its connection
@@ -57,6 +59,8 @@ public struct LineCard: Sendable {
     var neighbors = NeighborCache()
     var reassembly = Reassembly()
     var tcp = TCPStack()
+    var bfd: BFDInstance
+    var bfdEffects: [BFDEffect] = []
     var timers = TimerTable<Timer>()
     var probe: Probe?
     var random: RandomNumbers
@@ -74,6 +78,7 @@ public struct LineCard: Sendable {
     public init(seed: UInt64) {
         random = RandomNumbers(seed: seed)
         identification = UInt32(truncatingIfNeeded: random.next())
+        bfd = BFDInstance(seed: random.next())
     }
 
     public var isSpeaking: Bool { mode == .speaking }
@@ -81,10 +86,10 @@ public struct LineCard: Sendable {
     /// When the line card next wants `.time`.
     public var nextDeadline: Instant? {
         guard mode != .silent else { return nil }
-        switch (timers.next, tcp.nextDeadline) {
-        case (let a?, let b?): return min(a, b)
-        case (let a, let b): return a ?? b
-        }
+        var next = timers.next
+        if let other = tcp.nextDeadline { next = min(next ?? other, other) }
+        if let other = bfd.nextDeadline { next = min(next ?? other, other) }
+        return next
     }
 
     public mutating func handle(_ input: LineCardInput, at now: Instant, into effects: inout [LineCardEffect]) {
@@ -95,6 +100,8 @@ public struct LineCard: Sendable {
         case .probeAddresses(let list): startProbe(list, at: now, into: &effects)
         case .time:
             guard mode != .silent else { return }
+            // First what others wait for with milliseconds.
+            if isSpeaking { fireBFD(at: now, into: &effects) }
             fireTimers(at: now, into: &effects)
             if isSpeaking { toTCP(.time, at: now, into: &effects) }
         default:
@@ -121,7 +128,7 @@ public struct LineCard: Sendable {
         case .tcpFinish(let connection): toTCP(.finish(connection), at: now, into: &effects)
         case .tcpAbort(let connection): toTCP(.abort(connection), at: now, into: &effects)
         case .subscriptions(let list): subscribe(to: list, into: &effects)
-        case .bfdSessions: break
+        case .bfdSessions(let list): changeBFD(list, at: now, into: &effects)
         case .send(let packet): send(packet, at: now, into: &effects)
         case .event: break  // Not for the wire.
         }
@@ -150,6 +157,8 @@ public struct LineCard: Sendable {
         noteSubscriptions()
         // Announce first: a switch that learns the port late loses the very segments that resume the sessions.
         for i in interfaces.indices { startAnnouncing(i, at: now, into: &effects) }
+        bfd.restore(image.bfdSessions, at: now, into: &bfdEffects)
+        fireBFD(at: now, into: &effects)
         toTCP(.restore(image), at: now, into: &effects)
         toTCP(.endOfBatch, at: now, into: &effects)
     }
@@ -163,6 +172,8 @@ public struct LineCard: Sendable {
         reassembly = Reassembly()
         tcp = TCPStack(configuration: tcp.configuration)
         tcpEffects = []
+        bfd = BFDInstance(seed: random.next())
+        bfdEffects = []
         timers.removeAll()
         probe = nil
     }

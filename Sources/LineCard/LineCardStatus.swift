@@ -1,3 +1,4 @@
+import BFD
 import Machine
 import Records
 import TCP
@@ -111,6 +112,9 @@ public struct LineCardStatus: Sendable, Equatable {
     public var counters: LineCardCounters
     public var tcp: TCPCounters
     public var connections: [TCPConnectionStatus]
+    public var bfd: BFDCounters
+    /// In order of the peers.
+    public var bfdSessions: [BFDSessionView]
 }
 
 extension LineCard {
@@ -135,6 +139,7 @@ extension LineCard {
             interfaces: interfaces.map {
                 .init(id: $0.id, configuration: $0.configuration, linkLocal: $0.linkLocal, isUp: isUp($0.id))
             },
-            neighbors: known, counters: counters, tcp: tcp.counters, connections: tcp.connectionStatuses())
+            neighbors: known, counters: counters, tcp: tcp.counters, connections: tcp.connectionStatuses(),
+            bfd: bfd.counters, bfdSessions: bfd.views)
     }
 }

@@ -1,1 +1,0 @@
-// Bidirectional Forwarding Detection.
