@@ -1,18 +1,18 @@
 /// An open-addressing index from hashes to small numbers of things that lie elsewhere: linear probing, no tombstones.
-/// It is looked up and never walked, so that the order of its slots shows nowhere.
-struct NumberIndex: Sendable {
+/// It is looked up and never walked, so that the order of its slots shows nowhere. Whoever hashes does so under a seed.
+public struct NumberIndex: Sendable {
     /// A number plus one, or 0.
     private var slots = [UInt32](repeating: 0, count: 16)
     /// 64 less log2 of the number of slots.
     private var shift: UInt64 = 60
     private var count = 0
 
-    init() {}
+    public init() {}
 
     private var mask: Int { slots.count - 1 }
 
-    @inline(__always)
-    func find(_ hash: UInt64, where matches: (UInt32) -> Bool) -> UInt32? {
+    /// The number with this hash that `matches`.
+    public func find(_ hash: UInt64, where matches: (UInt32) -> Bool) -> UInt32? {
         var position = Int(truncatingIfNeeded: hash >> shift)
         while slots[position] != 0 {
             let number = slots[position] - 1
@@ -23,7 +23,7 @@ struct NumberIndex: Sendable {
     }
 
     /// Adds a number that is not in it.
-    mutating func insert(_ number: UInt32, hash: UInt64, rehash: (UInt32) -> UInt64) {
+    public mutating func insert(_ number: UInt32, hash: UInt64, rehash: (UInt32) -> UInt64) {
         if (count + 1) * 4 > slots.count * 3 {
             let old = slots
             slots = [UInt32](repeating: 0, count: old.count * 2)
@@ -40,7 +40,8 @@ struct NumberIndex: Sendable {
         slots[position] = slot
     }
 
-    mutating func remove(_ number: UInt32, hash: UInt64, rehash: (UInt32) -> UInt64) {
+    /// Removes a number, given the hash that it was added with.
+    public mutating func remove(_ number: UInt32, hash: UInt64, rehash: (UInt32) -> UInt64) {
         var hole = Int(truncatingIfNeeded: hash >> shift)
         while slots[hole] != number + 1 {
             if slots[hole] == 0 { return }
@@ -60,5 +61,6 @@ struct NumberIndex: Sendable {
         count -= 1
     }
 
-    mutating func removeAll() { self = NumberIndex() }
+    /// Empties the index.
+    public mutating func removeAll() { self = NumberIndex() }
 }
