@@ -20,6 +20,12 @@ public struct LSDB: Sendable {
         var retransmissions: UInt32 = 0
         /// Whether `changes` names it already.
         var isNoted = false
+        /// Whether it is at MaxAge, or was a moment ago, and on the list of what is to be removed.
+        var isFlushing = false
+        /// What an LSA of ours is to say next, once MinLSInterval or the flush of this instance is over.
+        var pending: Pending?
+        /// RFC 2328 §13 (8): when this instance was last sent in answer to an older one.
+        var answered = Instant.zero
 
         /// RFC 2328 §12.1.1 at a time; without the bit DoNotAge, at most MaxAge.
         public func age(at now: Instant) -> UInt16 {
@@ -35,6 +41,17 @@ public struct LSDB: Sendable {
             var header = lsa.header
             header.age = age(at: now) | (header.age & LSAHeader.doNotAge)
             return header
+        }
+    }
+
+    /// Contents of an LSA of ours.
+    struct Pending: Hashable, Sendable {
+        var options: UInt8
+        var body: [UInt8]
+
+        func matches(_ lsa: LSA) -> Bool {
+            lsa.header.options == options && lsa.octets.count == LSAHeader.size + body.count
+                && lsa.octets[LSAHeader.size...].elementsEqual(body)
         }
     }
 
@@ -201,6 +218,29 @@ public struct LSDB: Sendable {
         if self[handle] != nil { wheel.set(handle, at: due) }
     }
 
+    mutating func stopAgeing(_ handle: LSAHandle) { wheel.remove(handle) }
+
+    mutating func setPending(_ handle: LSAHandle, _ content: Pending?) {
+        guard let entry = self[handle], entry.pending != content else { return }
+        digest.remove(Self.hash(entry))
+        slots[Int(handle.raw)]?.pending = content
+        if let entry = self[handle] { digest.add(Self.hash(entry)) }
+    }
+
+    mutating func noteAnswer(_ handle: LSAHandle, at now: Instant) {
+        if self[handle] != nil { slots[Int(handle.raw)]?.answered = now }
+    }
+
+    /// - Returns: whether the LSA was not being flushed already.
+    mutating func beginFlush(_ handle: LSAHandle) -> Bool {
+        guard let entry = self[handle], !entry.isFlushing else { return false }
+        slots[Int(handle.raw)]?.isFlushing = true
+        return true
+    }
+    mutating func endFlush(_ handle: LSAHandle) {
+        if self[handle] != nil { slots[Int(handle.raw)]?.isFlushing = false }
+    }
+
     mutating func retain(_ handle: LSAHandle) { slots[Int(handle.raw)]?.retransmissions += 1 }
     mutating func release(_ handle: LSAHandle) {
         if let entry = self[handle], entry.retransmissions > 0 { slots[Int(handle.raw)]?.retransmissions -= 1 }
@@ -225,7 +265,8 @@ public struct LSDB: Sendable {
     private static func hash(_ entry: Entry) -> UInt64 {
         let place = UInt64(entry.database.scope.rawValue) << 40 | UInt64(entry.database.number) << 1 | (entry.isOwn ? 1 : 0)
         let content = seededHash(entry.lsa.octets.span.bytes, seed: place)
-        return seededHash(content, UInt64(bitPattern: entry.installed.nanoseconds), seed: 0x15db)
+        let next = entry.pending.map { seededHash($0.body.span.bytes, seed: UInt64($0.options) + 1) } ?? 0
+        return seededHash(content ^ next, UInt64(bitPattern: entry.installed.nanoseconds), seed: 0x15db)
     }
 }
 
@@ -240,6 +281,12 @@ extension LSDB {
             w.writeBlock(entry.lsa.octets)
             w.write(entry.installed)
             w.write(entry.isOwn)
+            w.write(entry.answered)
+            w.write(entry.pending != nil)
+            if let pending = entry.pending {
+                w.write(pending.options)
+                w.writeBlock(pending.body)
+            }
         }
         // The next handle given is state.
         writer.writeBlock(free)
@@ -263,7 +310,13 @@ extension LSDB {
             let lsa = try LSA(from: &cursor, version: version)
             try cursor.expectEnd("LSA")
             let installed = try r.readInstant()
-            return Entry(database: id, lsa: lsa, installed: installed, isOwn: try r.readBool())
+            var entry = Entry(database: id, lsa: lsa, installed: installed, isOwn: try r.readBool())
+            entry.answered = try r.readInstant()
+            if try r.readBool() {
+                let options: UInt8 = try r.read()
+                entry.pending = Pending(options: options, body: try r.readBlock(of: UInt8.self))
+            }
+            return entry
         }
         free = try reader.readBlock(of: UInt32.self)
         var isFree = [Bool](repeating: false, count: slots.count)

@@ -1,0 +1,85 @@
+import Machine
+import Records
+import Routing
+import Wire
+
+/// RFC 2328 §14 and §12.4's refresh: LSAs grow old, ours are made anew, and what is at MaxAge leaves the database.
+extension OSPFInstance {
+    /// What the wheel says is due: refreshes of our own LSAs, and the end of others'.
+    mutating func fireAges(at now: Instant, into effects: inout [Effect]) {
+        while let handle = database.wheel.popDue(at: now) {
+            guard let entry = database[handle] else { continue }
+            if entry.isOwn, !entry.lsa.header.isMaxAge {
+                refresh(handle, at: now, into: &effects)
+                continue
+            }
+            if entry.lsa.header.isMaxAge {
+                // A successor of an own LSA waits for the flush; `removeFlushed` makes it.
+                continue
+            }
+            if entry.lsa.header.age & LSAHeader.doNotAge != 0 {
+                database.setDue(handle, at: now + .seconds(Int(LSAHeader.maxAge)))
+                continue
+            }
+            let age = entry.age(at: now)
+            guard age >= LSAHeader.maxAge else {
+                database.setDue(handle, at: now + .seconds(Int(LSAHeader.maxAge - age)))
+                continue
+            }
+            // §14: it is flooded again when it reaches MaxAge, so that all drop it together.
+            flushNow(handle, at: now, into: &effects)
+        }
+    }
+
+    /// §14.1: sets the age to MaxAge and floods, our own or one whose time is over.
+    mutating func flushNow(_ handle: LSAHandle, at now: Instant, into effects: inout [Effect]) {
+        guard let entry = database[handle], !entry.lsa.header.isMaxAge else { return }
+        takeOffRetransmissionLists(handle)
+        database.setMaxAge(handle, at: now)
+        flood(handle, from: nil, on: nil, isTopologyChange: true, at: now, into: &effects)
+        beginFlush(handle)
+    }
+
+    /// An LSA is at MaxAge now and goes when §14 lets it.
+    mutating func beginFlush(_ handle: LSAHandle) {
+        guard database.beginFlush(handle) else { return }
+        flushing.append(handle)
+        mayRemove = true
+    }
+
+    /// §14: an LSA of MaxAge goes when it is on no retransmission list and no neighbour is in Exchange or Loading.
+    mutating func removeFlushed(at now: Instant, into effects: inout [Effect]) {
+        mayRemove = false
+        guard exchanging == 0, !flushing.isEmpty else { return }
+        var kept: [LSAHandle] = []
+        var successors: [WantedLSA] = []
+        for handle in flushing {
+            guard let entry = database[handle], entry.isFlushing else { continue }
+            guard entry.lsa.header.isMaxAge else {
+                database.endFlush(handle)
+                continue
+            }
+            guard entry.retransmissions == 0 else {
+                kept.append(handle)
+                continue
+            }
+            if let pending = entry.pending {
+                successors.append(
+                    WantedLSA(database: entry.database, key: entry.lsa.key, options: pending.options, body: pending.body))
+            }
+            database.remove(handle)
+        }
+        flushing = kept
+        guard !successors.isEmpty else { return }
+        // §12.1.6: the old instance with MaxSequenceNumber is gone everywhere, so the sequence begins anew.
+        for wanted in successors { want(wanted, at: now, into: &effects) }
+        sendFloodQueues(at: now, into: &effects)
+    }
+
+    /// Removes an LSA without telling anybody: its link or area is no longer ours.
+    mutating func forget(_ handle: LSAHandle) {
+        takeOffRetransmissionLists(handle)
+        if database[handle]?.isFlushing == true { flushing.removeAll { $0 == handle } }
+        database.remove(handle)
+    }
+}

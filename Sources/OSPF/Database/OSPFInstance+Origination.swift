@@ -1,0 +1,106 @@
+import Machine
+import Records
+import Routing
+import Wire
+
+/// RFC 2328 §12.4: our own LSAs. What they say is the decision's; when they are made is here.
+extension OSPFInstance {
+    /// §12.4 and §13.4: whether this router is (or was) the originator.
+    func isSelfOriginated(_ key: LSAKey) -> Bool {
+        if key.advertisingRouter == routerID { return true }
+        // §13.4: an OSPFv2 network LSA is ours by the address that it is about, too: our Router ID may have changed.
+        guard version == .v2, key.type == .network else { return false }
+        return interfaces.contains { $0?.primary?.address.raw == key.linkStateID }
+    }
+
+    private var minimumInterval: Duration { .milliseconds(Int(configuration?.lsaTimers.minimumInterval ?? 5000)) }
+
+    /// When an LSA that is made now is refreshed: before LSRefreshTime by up to a tenth of it, so that what was made together
+    /// is not refreshed together.
+    private mutating func refreshTime(at now: Instant) -> Instant {
+        now + jittered(.seconds(Int(configuration?.lsaTimers.refreshInterval ?? 1800)))
+    }
+
+    /// Makes an LSA, or changes it, as soon as its timers allow. What says the same already is left alone.
+    mutating func want(_ wanted: WantedLSA, at now: Instant, into effects: inout [Effect]) {
+        guard let handle = database.handle(of: wanted.key, in: wanted.database), let entry = database[handle] else {
+            return originate(wanted, sequence: LSAHeader.initialSequence, at: now, into: &effects)
+        }
+        let content = LSDB.Pending(options: wanted.options, body: wanted.body)
+        if entry.isOwn, !entry.lsa.header.isMaxAge, content.matches(entry.lsa) {
+            // §12.4: nothing changed; a change that waited and was taken back goes.
+            database.setPending(handle, nil)
+            return
+        }
+        if !entry.isOwn || now >= entry.installed + minimumInterval {
+            succeed(handle, content, at: now, into: &effects)
+        } else {
+            // §12.4: not within MinLSInterval of the instance before.
+            database.setPending(handle, content)
+            if !entry.lsa.header.isMaxAge || entry.lsa.header.sequence < LSAHeader.maxSequence {
+                database.setDue(handle, at: entry.installed + minimumInterval)
+            }
+        }
+    }
+
+    /// Ends an LSA of ours (§14.1).
+    mutating func unwant(_ key: LSAKey, in id: DatabaseID, at now: Instant, into effects: inout [Effect]) {
+        guard let handle = database.handle(of: key, in: id), database[handle]?.isOwn == true else { return }
+        database.setPending(handle, nil)
+        flushNow(handle, at: now, into: &effects)
+    }
+
+    /// The instance after the one in the database.
+    private mutating func succeed(
+        _ handle: LSAHandle, _ content: LSDB.Pending, at now: Instant, into effects: inout [Effect]
+    ) {
+        guard let entry = database[handle] else { return }
+        let sequence = entry.lsa.header.sequence
+        guard sequence < LSAHeader.maxSequence else {
+            // §12.1.6: the last sequence number there is. The LSA is flushed first, and begins anew once all have seen that.
+            database.setPending(handle, content)
+            flushNow(handle, at: now, into: &effects)
+            return
+        }
+        let wanted = WantedLSA(
+            database: entry.database, key: entry.lsa.key, options: content.options, body: content.body)
+        originate(wanted, sequence: sequence + 1, at: now, into: &effects)
+    }
+
+    private mutating func originate(
+        _ wanted: WantedLSA, sequence: Int32, at now: Instant, into effects: inout [Effect]
+    ) {
+        guard wanted.body.count <= Int(UInt16.max) - LSAHeader.size else { return }
+        let lsa = LSA(
+            version: version, key: wanted.key, options: wanted.options, sequence: sequence, age: 0, body: wanted.body)
+        if let handle = database.handle(of: wanted.key, in: wanted.database) { takeOffRetransmissionLists(handle) }
+        let due = refreshTime(at: now)
+        let result = database.install(lsa, in: wanted.database, isOwn: true, at: now, due: due)
+        database.setPending(result.handle, nil)
+        flood(result.handle, from: nil, on: nil, isTopologyChange: result.isChange, at: now, into: &effects)
+    }
+
+    /// An own LSA's time has come: a change that waited, or the refresh of §12.4 (1).
+    mutating func refresh(_ handle: LSAHandle, at now: Instant, into effects: inout [Effect]) {
+        guard let entry = database[handle] else { return }
+        let same = LSDB.Pending(options: entry.lsa.header.options, body: Array(entry.lsa.octets[LSAHeader.size...]))
+        succeed(handle, entry.pending ?? same, at: now, into: &effects)
+    }
+
+    /// §13.4: an instance of an own LSA came that we did not make: from a former life, or forged.
+    ///
+    /// - Parameter old: what it took the place of.
+    mutating func defend(_ handle: LSAHandle, _ old: LSDB.Entry?, at now: Instant, into effects: inout [Effect]) {
+        guard let entry = database[handle] else { return }
+        var wanted = old?.pending
+        if wanted == nil, let old, old.isOwn, !old.lsa.header.isMaxAge {
+            wanted = LSDB.Pending(options: old.lsa.header.options, body: Array(old.lsa.octets[LSAHeader.size...]))
+        }
+        guard let wanted else { return flushNow(handle, at: now, into: &effects) }
+        if entry.lsa.header.isMaxAge, entry.lsa.header.sequence == LSAHeader.maxSequence {
+            database.setPending(handle, wanted)
+        } else {
+            succeed(handle, wanted, at: now, into: &effects)
+        }
+    }
+}

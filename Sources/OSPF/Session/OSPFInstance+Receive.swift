@@ -1,0 +1,117 @@
+import Machine
+import Records
+import Routing
+import Wire
+
+/// RFC 2328 §8.2, RFC 5340 §4.2.2: receiving packets.
+extension OSPFInstance {
+    mutating func receive(_ packet: ReceivedPacket, at now: Instant, into effects: inout [Effect]) {
+        let id = packet.interface
+        guard packet.packetProtocol == packetProtocol, let interface = interface(id), interface.speaks,
+            let source = packet.source.ip, let destination = packet.destination.ip
+        else { return }
+        let bytes = packet.bytes
+        let header: OSPFPacketHeader
+        do { header = try OSPFPacketHeader(bytes.span.bytes, version: version) } catch {
+            return drop(.malformed, on: id)
+        }
+        // RFC 5340 §4.2.2: other instances on the link are none of our business.
+        if version == .v3, header.instanceID != configuration?.instanceID { return drop(.instanceMismatch, on: id) }
+        guard header.areaID == interface.areaID else { return drop(.areaMismatch, on: id) }
+        guard isSourceOnLink(source, interface) else { return drop(.badSource, on: id) }
+        guard isForUs(destination, interface) else { return drop(.badDestination, on: id) }
+        guard header.routerID != routerID else {
+            drop(.duplicateRouterID, on: id)
+            return
+        }
+        guard header.routerID != 0 else { return drop(.malformed, on: id) }
+
+        let checked: PacketAuthentication.Checked
+        do {
+            checked = try PacketAuthentication.check(
+                bytes.span.bytes, header, version: version, interface.configuration.authentication, source: source,
+                destination: destination)
+        } catch {
+            return drop(error == .badChecksum || error == .badLength ? .malformed : .authentication, on: id)
+        }
+        let index = neighborIndex(routerID: header.routerID, source: source, on: interface)
+        if let index, let sequence = checked.sequence, !isFresh(sequence, header.type, of: index, interface) {
+            return drop(.replay, on: id)
+        }
+        let body: OSPFPacket.Body
+        do {
+            body = try OSPFPacket(bytes.span.bytes, header: header, bodyStart: checked.bodyStart, version: version).body
+        } catch { return drop(.malformed, on: id) }
+        interfaces[Int(id.value)]?.counters.received[Int(header.type.rawValue)] &+= 1
+
+        if case .hello(let hello) = body {
+            return receive(
+                hello, routerID: header.routerID, source: source, on: id, sequence: checked.sequence, at: now,
+                into: &effects)
+        }
+        // §8.2: everything but a Hello must come from a neighbour.
+        guard let index, neighbor(index)?.routerID == header.routerID else { return drop(.unknownNeighbor, on: id) }
+        if let sequence = checked.sequence {
+            neighbors[Int(index.value)]?.sequences[Int(header.type.rawValue)] = sequence
+        }
+        switch body {
+        case .hello: break
+        case .databaseDescription(let packet): receive(packet, from: index, on: id, at: now, into: &effects)
+        case .linkStateRequest(let packet): receiveRequest(packet.keys, from: index, on: id, at: now, into: &effects)
+        case .linkStateUpdate(let packet): receiveUpdate(packet.lsas, from: index, on: id, at: now, into: &effects)
+        case .linkStateAcknowledgment(let packet):
+            receiveAcknowledgement(packet.headers, from: index, on: id, at: now, into: &effects)
+        }
+    }
+
+    /// §8.2: from the network of a broadcast link; any address at the other end of a point-to-point link. OSPFv3 speaks from
+    /// link-local addresses (RFC 5340 §2.5).
+    private func isSourceOnLink(_ source: IPAddress, _ interface: OSPFInterface) -> Bool {
+        switch (version, source) {
+        case (.v2, .v4(let address)):
+            guard let primary = interface.primary, address != primary.address, !address.isMulticast, address != .any else {
+                return false
+            }
+            return !interface.isBroadcast || IPv4Prefix(primary.address, min(primary.prefixLength, 32)).contains(address)
+        case (.v3, .v6(let address)): return address.isLinkLocal && address != interface.linkLocal
+        default: return false
+        }
+    }
+
+    /// §8.2: to our address or AllSPFRouters; to AllDRouters only as DR or Backup.
+    private func isForUs(_ destination: IPAddress, _ interface: OSPFInterface) -> Bool {
+        if destination == (version == .v2 ? Self.allSPFRouters : Self.allSPFRoutersV6) { return true }
+        if destination == (version == .v2 ? Self.allDRouters : Self.allDRoutersV6) {
+            return interface.state == .dr || interface.state == .backup
+        }
+        return interface.device.addresses.contains { $0.address == destination } || destination == source(on: interface)
+    }
+
+    /// RFC 2328 §D.4.3: not less than the last one. RFC 7474 §3 and RFC 7166 §4.1 want it greater, for each type of packet.
+    private func isFresh(
+        _ sequence: UInt64, _ type: OSPFPacketType, of index: NeighborIndex, _ interface: OSPFInterface
+    ) -> Bool {
+        guard let neighbor = neighbor(index) else { return true }
+        var isStrict = version == .v3
+        if case .cryptographic(let keys) = interface.configuration.authentication, keys.contains(where: \.isExtended) {
+            // A packet under an old key of 32 bits, while keys change, counts as the low ones do.
+            isStrict = isStrict || sequence > UInt64(UInt32.max)
+        }
+        let last = neighbor.sequences[Int(type.rawValue)]
+        if isStrict { return sequence > last }
+        // One counter for all types.
+        return sequence >= (neighbor.sequences.max() ?? 0)
+    }
+
+    mutating func receiveUpdate(
+        _ lsas: [LSA], from index: NeighborIndex, on id: InterfaceID, at now: Instant, into effects: inout [Effect]
+    ) {
+        guard let neighbor = neighbor(index), neighbor.state >= .exchange else { return drop(.neighborState, on: id) }
+        for lsa in lsas {
+            // Any of them may end the exchange by an error, and then the rest is not looked at.
+            guard let state = self.neighbor(index)?.state, state >= .exchange else { return }
+            receive(lsa, from: index, on: id, at: now, into: &effects)
+        }
+        requestsMoved(index, at: now, into: &effects)
+    }
+}
