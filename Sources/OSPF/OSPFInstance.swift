@@ -58,8 +58,6 @@ public struct OSPFInstance: InteriorGateway {
     var exchanging = 0
     /// LSAs at MaxAge that are on their way out, in the order in which they got there.
     var flushing: [LSAHandle] = []
-    /// Routes of others that this router announces, ascending by prefix.
-    var redistributed = RedistributionTable()
     /// What own LSAs are to be made again.
     var dirty = OriginationWork()
     /// RFC 8405's machine.

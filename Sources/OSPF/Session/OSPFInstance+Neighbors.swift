@@ -96,9 +96,6 @@ extension OSPFInstance {
             severity, "neighbor \(IPv4Address(raw: neighbor.routerID)) on \(interface.device.name): "
                 + "\(before.state) to \(state) (\(cause))", into: &effects)
 
-        if state == .full, neighbor.graceDeadline != nil {
-            endGrace(index, reason: "the neighbor is back", at: now, into: &effects)
-        }
         if (before.state == .full) != (state == .full), before.isAdjacent != neighbor.isAdjacent {
             dirty.link(neighbor.interface, area: interface.areaID)
         }
@@ -174,7 +171,7 @@ extension OSPFInstance {
 
     // MARK: BFD (RFC 5882)
 
-    private mutating func wantBFD(_ index: NeighborIndex, _ isWanted: Bool, into effects: inout [Effect]) {
+    mutating func wantBFD(_ index: NeighborIndex, _ isWanted: Bool, into effects: inout [Effect]) {
         guard let neighbor = neighbor(index), let peer = bfdPeer(neighbor) else { return }
         neighbors[Int(index.value)]?.isBFDWanted = isWanted
         neighbors[Int(index.value)]?.isBFDUp = false

@@ -35,7 +35,7 @@ extension OSPFInstance {
             return drop(error == .badChecksum || error == .badLength ? .malformed : .authentication, on: id)
         }
         let index = neighborIndex(routerID: header.routerID, source: source, on: interface)
-        if let index, let sequence = checked.sequence, !isFresh(sequence, header.type, of: index, interface) {
+        if let index, !isFresh(checked, header.type, of: index, interface) {
             return drop(.replay, on: id)
         }
         let body: OSPFPacket.Body
@@ -89,16 +89,14 @@ extension OSPFInstance {
 
     /// RFC 2328 §D.4.3: not less than the last one. RFC 7474 §3 and RFC 7166 §4.1 want it greater, for each type of packet.
     private func isFresh(
-        _ sequence: UInt64, _ type: OSPFPacketType, of index: NeighborIndex, _ interface: OSPFInterface
+        _ checked: PacketAuthentication.Checked, _ type: OSPFPacketType, of index: NeighborIndex, _ interface: OSPFInterface
     ) -> Bool {
-        guard let neighbor = neighbor(index) else { return true }
+        guard let neighbor = neighbor(index), let sequence = checked.sequence else { return true }
         var isStrict = version == .v3
-        if case .cryptographic(let keys) = interface.configuration.authentication, keys.contains(where: \.isExtended) {
-            // A packet under an old key of 32 bits, while keys change, counts as the low ones do.
-            isStrict = isStrict || sequence > UInt64(UInt32.max)
+        if case .cryptographic(let keys) = interface.configuration.authentication {
+            isStrict = isStrict || keys.first { $0.id == checked.keyID }?.isExtended == true
         }
-        let last = neighbor.sequences[Int(type.rawValue)]
-        if isStrict { return sequence > last }
+        if isStrict { return sequence > neighbor.sequences[Int(type.rawValue)] }
         // One counter for all types.
         return sequence >= (neighbor.sequences.max() ?? 0)
     }

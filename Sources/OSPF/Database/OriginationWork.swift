@@ -1,0 +1,48 @@
+import Machine
+import Records
+import Routing
+import Wire
+
+/// What of our own LSAs has to be looked at again. Small lists, sorted, so that the work follows what changed and its order
+/// is the same on both controllers.
+struct OriginationWork: Hashable, Sendable {
+    /// Area IDs, ascending: router LSAs and what else is the area's.
+    private(set) var areas: [UInt32] = []
+    /// Interfaces, ascending: network, link and intra-area prefix LSAs.
+    private(set) var links: [InterfaceID] = []
+    /// The configuration changed, or the state of something that touches everything.
+    private(set) var isEverything = false
+    /// Waiting for `OSPFLSATimers.initialDelay`.
+    var isDelayed = false
+
+    var isEmpty: Bool { areas.isEmpty && links.isEmpty && !isEverything }
+
+    mutating func link(_ id: InterfaceID, area: UInt32) {
+        let at = links.firstIndex { $0 >= id } ?? links.count
+        if at == links.count || links[at] != id { links.insert(id, at: at) }
+        let place = areas.firstIndex { $0 >= area } ?? areas.count
+        if place == areas.count || areas[place] != area { areas.insert(area, at: place) }
+    }
+
+    mutating func everything() { isEverything = true }
+
+    mutating func take() -> OriginationWork {
+        let taken = self
+        self = OriginationWork()
+        return taken
+    }
+
+    func write(to writer: inout SnapshotWriter) {
+        writer.writeBlock(areas)
+        writer.writeBlock(links.map(\.value))
+        writer.write(isEverything)
+        writer.write(isDelayed)
+    }
+    init() {}
+    init(from reader: inout SnapshotReader) throws(DecodeError) {
+        areas = try reader.readBlock(of: UInt32.self)
+        links = try reader.readBlock(of: UInt16.self).map { InterfaceID($0) }
+        isEverything = try reader.readBool()
+        isDelayed = try reader.readBool()
+    }
+}

@@ -1,1 +1,0 @@
-// OSPFv2 and OSPFv3.
