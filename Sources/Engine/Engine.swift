@@ -1,5 +1,7 @@
 import BGP
+import ISIS
 import Machine
+import OSPF
 import Records
 import Routing
 import Wire
@@ -80,6 +82,10 @@ public struct Engine: ~Copyable {
     public var revision: UInt64 { state.revision }
     public var now: Instant { state.now }
     public var bgp: BGPInstance { state.bgp }
+    public var ospf: OSPFInstance { state.interior.ospf }
+    public var ospfv3: OSPFInstance { state.interior.ospfv3 }
+    public var ospfv3IPv4: OSPFInstance { state.interior.ospfv3IPv4 }
+    public var isis: ISISInstance { state.interior.isis }
     public var ipv4Routes: RoutingTable<IPv4Prefix> { state.routes.ipv4 }
     public var ipv6Routes: RoutingTable<IPv6Prefix> { state.routes.ipv6 }
     public func isInterfaceUp(_ id: InterfaceID) -> Bool { state.routes.interfaceState(id) }

@@ -37,13 +37,14 @@ struct EngineState: Sendable {
     var digest: EngineDigest {
         EngineDigest(
             bgp: bgp.digest.value, transport: transport.digest.value, routing: routes.digest.value,
-            system: systemDigest.value)
+            system: systemDigest.value, ospf: interior.ospfDigest.value, isis: interior.isis.digest.value,
+            rip: interior.ripDigest.value)
     }
 }
 
 extension EngineState {
     /// Grows with every change of the encoding; another number is refused, never guessed at.
-    static let schema: UInt32 = 1
+    static let schema: UInt32 = 2
 
     func encoded() -> [UInt8] {
         var writer = SnapshotWriter()

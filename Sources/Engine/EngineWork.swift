@@ -39,16 +39,31 @@ public struct EngineDigest: Hashable, Sendable {
     /// Configuration in force, counters of identifiers, random numbers.
     public var system: UInt64
 
-    public init(bgp: UInt64 = 0, transport: UInt64 = 0, routing: UInt64 = 0, system: UInt64 = 0) {
+    /// OSPFv2 and OSPFv3: link state databases, neighbours, routes.
+    public var ospf: UInt64
+    public var isis: UInt64
+    /// RIP and RIPng.
+    public var rip: UInt64
+
+    public init(
+        bgp: UInt64 = 0, transport: UInt64 = 0, routing: UInt64 = 0, system: UInt64 = 0, ospf: UInt64 = 0, isis: UInt64 = 0,
+        rip: UInt64 = 0
+    ) {
         self.bgp = bgp
         self.transport = transport
         self.routing = routing
         self.system = system
+        self.ospf = ospf
+        self.isis = isis
+        self.rip = rip
     }
 
     /// The parts in a fixed order with their names: "protocols declare redundancy one by one" (DESIGN §6).
     public var parts: [(name: String, value: UInt64)] {
-        [("bgp", bgp), ("transport", transport), ("routing", routing), ("system", system)]
+        [
+            ("bgp", bgp), ("transport", transport), ("routing", routing), ("system", system), ("ospf", ospf),
+            ("isis", isis), ("rip", rip),
+        ]
     }
 }
 

@@ -1,4 +1,6 @@
+import ISIS
 import Machine
+import OSPF
 import Records
 import Routing
 import Wire
@@ -62,21 +64,36 @@ struct InteriorGatewayWish {
 /// The interior gateway protocols of the router, side by side. None knows another: what one has for another goes through
 /// the routing table manager.
 struct InteriorGateways: Sendable {
+    var ospf: OSPFInstance
+    var ospfv3: OSPFInstance
+    var ospfv3IPv4: OSPFInstance
+    var isis: ISISInstance
     /// What each protocol subscribed to, by its number.
     private var subscribed: [[PacketSubscription]] = InteriorGatewayID.allCases.map { _ in [] }
     /// By number, whether it was ever configured; one that was not has nothing to end.
     private var isConfigured: [Bool] = InteriorGatewayID.allCases.map { _ in false }
 
-    init(random: inout RandomNumbers) {}
+    init(random: inout RandomNumbers) {
+        ospf = OSPFInstance(seed: random.next())
+        ospfv3 = OSPFInstance(seed: random.next())
+        ospfv3IPv4 = OSPFInstance(seed: random.next())
+        isis = ISISInstance(seed: random.next())
+    }
 
     // MARK: inputs
 
     mutating func configure(_ configuration: RouterConfiguration, at now: Instant, into wishes: inout [InteriorGatewayWish]) {
+        let interfaces = configuration.interfaces
+        Self.configure(.ospf, &ospf, configuration.ospf, interfaces, &isConfigured, at: now, into: &wishes)
+        Self.configure(.ospfv3, &ospfv3, configuration.ospfv3, interfaces, &isConfigured, at: now, into: &wishes)
+        Self.configure(.ospfv3IPv4, &ospfv3IPv4, configuration.ospfv3ipv4, interfaces, &isConfigured, at: now, into: &wishes)
+        Self.configure(.isis, &isis, configuration.isis, interfaces, &isConfigured, at: now, into: &wishes)
     }
 
-    private mutating func configure<Gateway: InteriorGateway>(
+    private static func configure<Gateway: InteriorGateway>(
         _ id: InteriorGatewayID, _ gateway: inout Gateway, _ configuration: Gateway.Configuration?,
-        _ interfaces: [InterfaceConfiguration], at now: Instant, into wishes: inout [InteriorGatewayWish]
+        _ interfaces: [InterfaceConfiguration], _ isConfigured: inout [Bool], at now: Instant,
+        into wishes: inout [InteriorGatewayWish]
     ) {
         guard configuration != nil || isConfigured[Int(id.rawValue)] else { return }
         isConfigured[Int(id.rawValue)] = configuration != nil
@@ -89,6 +106,13 @@ struct InteriorGateways: Sendable {
         _ news: InteriorGatewayNews, for id: InteriorGatewayID, at now: Instant, into wishes: inout [InteriorGatewayWish]
     ) {
         guard isConfigured[Int(id.rawValue)] else { return }
+        switch id {
+        case .ospf: Self.tell(&ospf, news, id, at: now, into: &wishes)
+        case .ospfv3: Self.tell(&ospfv3, news, id, at: now, into: &wishes)
+        case .ospfv3IPv4: Self.tell(&ospfv3IPv4, news, id, at: now, into: &wishes)
+        case .isis: Self.tell(&isis, news, id, at: now, into: &wishes)
+        case .rip, .ripng: break
+        }
     }
 
     private static func tell<Gateway: InteriorGateway>(
@@ -122,7 +146,13 @@ struct InteriorGateways: Sendable {
 
     private func nextDeadline(of id: InteriorGatewayID) -> Instant? {
         guard isConfigured[Int(id.rawValue)] else { return nil }
-        return nil
+        return switch id {
+        case .ospf: ospf.nextDeadline
+        case .ospfv3: ospfv3.nextDeadline
+        case .ospfv3IPv4: ospfv3IPv4.nextDeadline
+        case .isis: isis.nextDeadline
+        case .rip, .ripng: nil
+        }
     }
 
     var nextDeadline: Instant? {
@@ -133,6 +163,19 @@ struct InteriorGateways: Sendable {
         }
         return next
     }
+
+    // MARK: digests
+
+    /// Of both versions.
+    var ospfDigest: StateDigest {
+        var digest = ospf.digest
+        digest.mix(ospfv3.digest.value)
+        digest.mix(ospfv3IPv4.digest.value)
+        return digest
+    }
+
+    /// Of both protocols.
+    var ripDigest: StateDigest { StateDigest() }
 
     // MARK: subscriptions
 
@@ -158,6 +201,10 @@ extension InteriorGateways {
                 w.write(subscription.packetProtocol.rawValue)
             }
         }
+        ospf.write(to: &writer)
+        ospfv3.write(to: &writer)
+        ospfv3IPv4.write(to: &writer)
+        isis.write(to: &writer)
     }
 
     init(from reader: inout SnapshotReader) throws(DecodeError) {
@@ -175,5 +222,9 @@ extension InteriorGateways {
         guard isConfigured.count == count, subscribed.count == count else {
             throw DecodeError("interior gateway protocols", at: reader.position, .badLength)
         }
+        ospf = try OSPFInstance(from: &reader)
+        ospfv3 = try OSPFInstance(from: &reader)
+        ospfv3IPv4 = try OSPFInstance(from: &reader)
+        isis = try ISISInstance(from: &reader)
     }
 }
