@@ -1,0 +1,114 @@
+import Machine
+import Records
+import Wire
+
+/// Everything a neighbour would notice if it were lost.
+extension RIPInstance {
+    public var digest: StateDigest {
+        var result = table.digest
+        result.mix(random.state)
+        result.mix(UInt64(sequence) << 2 | (isTableLimitReported ? 1 : 0) | (isForeignLimitReported ? 2 : 0))
+        result.mix(UInt64(bitPattern: triggeredNotBefore.nanoseconds))
+        result.mix(UInt64(bitPattern: timers.next?.nanoseconds ?? -1))
+        result.mix(UInt64(changed.count))
+        result.mix(configuration == nil ? 0 : UInt64(version.rawValue))
+        for interface in interfaces { interface.digest(into: &result) }
+        for (index, neighbor) in neighbors.enumerated() {
+            guard let neighbor else { continue }
+            result.mix(UInt64(index))
+            neighbor.digest(into: &result)
+        }
+        return result
+    }
+
+    public func write(to writer: inout SnapshotWriter) {
+        writer.write(configuration != nil)
+        if let configuration { writer.writeCold(configuration) }
+        writer.write(random.state)
+        writer.write(sequence)
+        writer.write(triggeredNotBefore)
+        writer.write(isTableLimitReported)
+        writer.write(isForeignLimitReported)
+        writer.write(redistributedDefault != nil)
+        if let redistributedDefault {
+            writer.write(redistributedDefault.metric ?? 0)
+            writer.write(redistributedDefault.tag)
+            writer.write(redistributedDefault.nextHop)
+        }
+        writer.writeList(interfaces) { $0.write(to: &$1) }
+        writer.writeList(neighbors) { neighbor, w in
+            w.write(neighbor != nil)
+            neighbor?.write(to: &w)
+        }
+        table.write(to: &writer)
+        writer.writeBlock(changed)
+        timers.write(to: &writer) { $0.write(to: &$1) }
+    }
+
+    public init(from reader: inout SnapshotReader) throws(DecodeError) {
+        self.init(seed: 0)
+        if try reader.readBool() { configuration = try reader.readCold(RIPConfiguration.self) }
+        random.state = try reader.read()
+        sequence = try reader.read()
+        triggeredNotBefore = try reader.readInstant()
+        isTableLimitReported = try reader.readBool()
+        isForeignLimitReported = try reader.readBool()
+        if try reader.readBool() {
+            let metric: UInt8 = try reader.read()
+            let tag: UInt16 = try reader.read()
+            redistributedDefault = ForeignRoute(
+                metric: metric == 0 ? nil : metric, tag: tag, nextHop: try reader.readOptionalAddress())
+        }
+        let version = configuration?.version ?? .v2
+        interfaces = try reader.readList { r throws(DecodeError) in try RIPInterface(from: &r, version: version) }
+        neighbors = try reader.readList { r throws(DecodeError) -> RIPNeighbor? in
+            try r.readBool() ? try RIPNeighbor(from: &r) : nil
+        }
+        let refused = DecodeError("RIP instance", at: reader.position, .badValue)
+        guard interfaces.count <= Int(UInt16.max) else { throw refused }
+        for neighbor in neighbors where neighbor.map({ Int($0.interface.value) >= interfaces.count }) ?? false {
+            throw refused
+        }
+        table = try RouteTable(from: &reader)
+        guard table.pathsHold({ neighbor($0) != nil }) else { throw refused }
+        changed = try reader.readBlock(of: UInt32.self)
+        for number in changed where Int(number) >= table.capacity { throw refused }
+        timers = try TimerTable(from: &reader) { r throws(DecodeError) in try RIPTimer(from: &r) }
+        orderNeighbors()
+    }
+}
+
+extension RIPTimer {
+    func write(to writer: inout SnapshotWriter) {
+        switch self {
+        case .regular(let id):
+            writer.write(UInt8(0))
+            writer.write(id.value)
+        case .triggered:
+            writer.write(UInt8(1))
+        case .path(let number, let neighbor):
+            writer.write(UInt8(2))
+            writer.write(number)
+            writer.write(neighbor)
+        case .garbage(let number):
+            writer.write(UInt8(3))
+            writer.write(number)
+        case .neighbor(let index):
+            writer.write(UInt8(4))
+            writer.write(index)
+        }
+    }
+
+    init(from reader: inout SnapshotReader) throws(DecodeError) {
+        switch try reader.read(UInt8.self) {
+        case 0: self = .regular(InterfaceID(try reader.read()))
+        case 1: self = .triggered
+        case 2:
+            let number: UInt32 = try reader.read()
+            self = .path(number, neighbor: try reader.read())
+        case 3: self = .garbage(try reader.read())
+        case 4: self = .neighbor(try reader.read())
+        default: throw DecodeError("RIP timer", at: reader.position, .badValue)
+        }
+    }
+}

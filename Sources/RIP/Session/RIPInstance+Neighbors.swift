@@ -1,0 +1,145 @@
+import Machine
+import Records
+import Wire
+
+/// Who is heard, who is lost, and what BFD, an operator or a fatal packet say of it.
+extension RIPInstance {
+    /// Where the neighbour stands in the order, or would stand.
+    private func place(_ interface: InterfaceID, _ address: IPAddress) -> (position: Int, isFound: Bool) {
+        var low = 0
+        var high = neighborOrder.count
+        while low < high {
+            let middle = (low + high) / 2
+            guard let other = neighbor(neighborOrder[middle]) else { return (low, false) }
+            if other.interface == interface, other.address == address { return (middle, true) }
+            if (other.interface, other.address) < (interface, address) { low = middle + 1 } else { high = middle }
+        }
+        return (low, false)
+    }
+
+    func findNeighbor(_ interface: InterfaceID, _ address: IPAddress) -> UInt32? {
+        let (position, isFound) = place(interface, address)
+        return isFound ? neighborOrder[position] : nil
+    }
+
+    /// Sorts all neighbours anew, after their interfaces got other numbers or a snapshot was read.
+    mutating func orderNeighbors() {
+        let present = neighbors.indices.compactMap { position in neighbors[position].map { (UInt32(position), $0) } }
+        neighborOrder = present.sorted { ($0.1.interface, $0.1.address) < ($1.1.interface, $1.1.address) }.map(\.0)
+    }
+
+    /// `nil` when the interface has as many neighbours as it may have.
+    mutating func findOrAddNeighbor(
+        _ id: InterfaceID, _ address: IPAddress, _ messageVersion: UInt8, at now: Instant, into effects: inout [Effect]
+    ) -> UInt32? {
+        let (position, isFound) = place(id, address)
+        if isFound { return neighborOrder[position] }
+        guard let configuration, let interface = interface(id) else { return nil }
+        var count = 0
+        for index in neighborOrder where neighbor(index)?.interface == id { count += 1 }
+        guard count < Int(configuration.limits.neighborsPerInterface) else { return nil }
+        var fresh = RIPNeighbor(interface: id, address: address, version: messageVersion, at: now)
+        if interface.rip?.bfd == true { fresh.bfdLocal = interface.source(for: address) }
+        let index: Int
+        if let free = neighbors.firstIndex(where: { $0 == nil }) {
+            index = free
+            neighbors[free] = fresh
+        } else {
+            index = neighbors.count
+            neighbors.append(fresh)
+        }
+        neighborOrder.insert(UInt32(index), at: position)
+        timers.set(.neighbor(UInt32(index)), at: now + .seconds(Int(configuration.timers.timeout)))
+        effects.append(event(.notice, "neighbor \(address) on \(interface.settings.name) is heard"))
+        if let peer = fresh.bfdPeer { effects.append(.bfd(peer, isWanted: true)) }
+        return UInt32(index)
+    }
+
+    /// Nothing was heard for the timeout: the neighbour is forgotten with what is left of its routes.
+    mutating func neighborTimerFired(_ index: UInt32, at now: Instant, into effects: inout [Effect]) {
+        guard let neighbor = neighbor(index), let configuration else { return }
+        let end = neighbor.lastHeard + .seconds(Int(configuration.timers.timeout))
+        guard end <= now else {
+            timers.set(.neighbor(index), at: end)
+            return
+        }
+        removeNeighbor(index, reason: "it was not heard for \(configuration.timers.timeout) s", at: now, into: &effects)
+    }
+
+    /// Takes all routes of a neighbour away. One pass over the table.
+    mutating func dropRoutes(of index: UInt32, at now: Instant) {
+        guard (neighbor(index)?.routeCount ?? 0) > 0 else { return }
+        for number in 0..<UInt32(table.capacity) where table.isPresent(number) {
+            guard let path = table.path(of: number, from: index) else { continue }
+            let before = announcement(number)
+            removePath(number, path)
+            settle(number, before, at: now)
+        }
+    }
+
+    mutating func removeNeighbor(_ index: UInt32, reason: String, at now: Instant, into effects: inout [Effect]) {
+        guard let neighbor = neighbor(index) else { return }
+        dropRoutes(of: index, at: now)
+        timers.cancel(.neighbor(index))
+        if let peer = neighbor.bfdPeer { effects.append(.bfd(peer, isWanted: false)) }
+        effects.append(
+            event(.notice, "neighbor \(neighbor.address) on \(name(neighbor.interface)) is gone: \(reason)"))
+        let (position, isFound) = place(neighbor.interface, neighbor.address)
+        if isFound { neighborOrder.remove(at: position) }
+        neighbors[Int(index)] = nil
+        while let last = neighbors.last, last == nil { neighbors.removeLast() }
+    }
+
+    mutating func removeNeighbors(
+        on id: InterfaceID, reason: String, at now: Instant, into effects: inout [Effect]
+    ) {
+        for index in neighborOrder where neighbor(index)?.interface == id {
+            removeNeighbor(index, reason: reason, at: now, into: &effects)
+        }
+    }
+
+    /// RFC 5882 §4.2: only a change from up to down means anything.
+    mutating func setBFD(_ peer: BFDPeer, isUp: Bool, at now: Instant, into effects: inout [Effect]) {
+        guard let id = peer.interface, let configuration, let index = findNeighbor(id, peer.remote),
+            let neighbor = neighbor(index), neighbor.bfdPeer == peer
+        else { return }
+        if isUp {
+            neighbors[Int(index)]?.bfdWasUp = true
+            neighbors[Int(index)]?.ignoredUntil = nil
+            return
+        }
+        guard neighbor.bfdWasUp else { return }
+        neighbors[Int(index)]?.bfdWasUp = false
+        neighbors[Int(index)]?.ignoredUntil = now + .seconds(Int(configuration.timers.timeout))
+        effects.append(event(.notice, "neighbor \(peer.remote) on \(name(id)) is down: BFD lost it"))
+        dropRoutes(of: index, at: now)
+    }
+
+    /// This packet killed the other controller: its sender's routes go, and it may begin anew.
+    mutating func fault(_ packet: ReceivedPacket, at now: Instant, into effects: inout [Effect]) {
+        guard configuration != nil, packet.packetProtocol == version.packetProtocol else { return }
+        let position = Int(packet.interface.value)
+        if position < interfaces.count { interfaces[position].counters.count(.fault) }
+        guard let source = packet.source.ip, let index = findNeighbor(packet.interface, source) else { return }
+        neighbors[Int(index)]?.badPackets &+= 1
+        effects.append(
+            event(.alarm, "a packet of neighbor \(source) on \(name(packet.interface)) was fatal; its routes are dropped"))
+        dropRoutes(of: index, at: now)
+        requestTable(on: packet.interface, at: now, into: &effects)
+    }
+
+    /// The operator's reset: routes go and are asked for again.
+    /// - Parameter address: of the neighbour; `nil` or empty is all of them.
+    mutating func clear(_ address: String?, at now: Instant, into effects: inout [Effect]) {
+        guard configuration != nil else { return }
+        let isAll = address == nil || address == ""
+        let wanted = address.flatMap { IPAddress($0) }
+        var asked: [InterfaceID] = []
+        for index in neighborOrder {
+            guard let neighbor = neighbor(index), isAll || neighbor.address == wanted else { continue }
+            if !asked.contains(neighbor.interface) { asked.append(neighbor.interface) }
+            removeNeighbor(index, reason: "cleared by the operator", at: now, into: &effects)
+        }
+        for id in asked { requestTable(on: id, at: now, into: &effects) }
+    }
+}

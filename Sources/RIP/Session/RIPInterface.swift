@@ -1,0 +1,159 @@
+import Machine
+import Records
+import Wire
+
+/// An interface of the router as RIP sees it, whether RIP runs on it or not: its position in the array is its
+/// `InterfaceID`.
+struct RIPInterface: Sendable {
+    /// One of our addresses, and the network that it is on.
+    struct Source: Equatable, Sendable {
+        var address: IPAddress
+        var prefixLength: UInt8
+    }
+
+    var settings: InterfaceConfiguration
+    /// `nil`: RIP does not run here.
+    var rip: RIPInterfaceConfiguration?
+    var isUp = true
+    /// RFC 2453 §3.8: when the next regular update is due.
+    var regularAt: Instant?
+    /// When an event may tell of refused packets again.
+    var nextRefusalEvent: Instant = .zero
+    /// The second in which requests are being counted, and how many there were.
+    var requestSecond: Int64 = 0
+    var requests: UInt32 = 0
+    /// Not state.
+    var counters = RIPCounters()
+
+    // Derived from the settings.
+
+    /// Addresses to send from: one for each network (RFC 2453 §3.10.2), for RIPng the link-local one.
+    private(set) var sources: [Source] = []
+    /// Networks to announce, ascending.
+    private(set) var networks: [Destination] = []
+    /// All our addresses of the family.
+    private(set) var addresses: [IPAddress] = []
+    private(set) var ipv4Addresses: [IPv4Address] = []
+
+    init(settings: InterfaceConfiguration, rip: RIPInterfaceConfiguration?, version: RIPVersion) {
+        self.settings = settings
+        self.rip = rip
+        derive(version)
+    }
+
+    mutating func derive(_ version: RIPVersion) {
+        sources = []
+        networks = []
+        addresses = []
+        ipv4Addresses = []
+        for entry in settings.addresses where entry.address.family == version.family {
+            addresses.append(entry.address)
+            switch entry.address {
+            case .v4(let address):
+                ipv4Addresses.append(address)
+                let prefix = IPv4Prefix(address, min(entry.prefixLength, 32))
+                let network = Destination(mapping: prefix)
+                guard !networks.contains(network) else { continue }
+                networks.append(network)
+                sources.append(Source(address: entry.address, prefixLength: prefix.length))
+            case .v6(let address):
+                if address.isLinkLocal {
+                    // RFC 2080 §2.5: one is enough, and neighbours know us by it.
+                    if sources.isEmpty { sources.append(Source(address: entry.address, prefixLength: 64)) }
+                    continue
+                }
+                let network = IPv6Prefix(address, min(entry.prefixLength, 128))
+                if !networks.contains(network) { networks.append(network) }
+            }
+        }
+        networks.sort()
+    }
+
+    /// RIP runs here now.
+    var isRunning: Bool { rip != nil && isUp }
+    /// Updates go to the group or by broadcast.
+    var sendsUpdates: Bool {
+        guard isRunning, let rip else { return false }
+        return !rip.isPassive && !settings.isLoopback && rip.send != .none
+    }
+    var isSilent: Bool { rip?.isPassive == true || settings.isLoopback }
+
+    /// Our address on the network of another, and that network; RIPv2.
+    func network(of address: IPv4Address) -> (source: IPv4Address, prefix: IPv4Prefix)? {
+        for source in sources {
+            guard case .v4(let own) = source.address else { continue }
+            let prefix = IPv4Prefix(own, source.prefixLength)
+            if prefix.contains(address) { return (own, prefix) }
+        }
+        return nil
+    }
+
+    /// Our address from which another on the link is spoken to.
+    func source(for address: IPAddress) -> IPAddress? {
+        switch address {
+        case .v4(let a): network(of: a).map { .v4($0.source) }
+        case .v6: sources.first?.address
+        }
+    }
+
+    /// Counts a request; `false` when there were too many in this second.
+    mutating func admitsRequest(at now: Instant, limit: UInt16) -> Bool {
+        let second = now.nanoseconds / 1_000_000_000
+        if second != requestSecond {
+            requestSecond = second
+            requests = 0
+        }
+        guard requests < UInt32(limit) else { return false }
+        requests += 1
+        return true
+    }
+}
+
+extension RIPInterface {
+    func digest(into digest: inout StateDigest) {
+        digest.mix((isUp ? 1 : 0) | (rip != nil ? 2 : 0) | UInt64(requests) << 8)
+        digest.mix(UInt64(bitPattern: regularAt?.nanoseconds ?? -1))
+        digest.mix(UInt64(bitPattern: nextRefusalEvent.nanoseconds))
+        digest.mix(UInt64(bitPattern: requestSecond))
+    }
+
+    func write(to writer: inout SnapshotWriter) {
+        writer.writeCold(settings)
+        writer.write(rip != nil)
+        if let rip { writer.writeCold(rip) }
+        writer.write(isUp)
+        writer.write(regularAt)
+        writer.write(nextRefusalEvent)
+        writer.write(requestSecond)
+        writer.write(requests)
+    }
+
+    init(from reader: inout SnapshotReader, version: RIPVersion) throws(DecodeError) {
+        let settings = try reader.readCold(InterfaceConfiguration.self)
+        let rip = try reader.readBool() ? try reader.readCold(RIPInterfaceConfiguration.self) : nil
+        self.init(settings: settings, rip: rip, version: version)
+        isUp = try reader.readBool()
+        regularAt = try reader.readOptionalInstant()
+        nextRefusalEvent = try reader.readInstant()
+        requestSecond = try reader.read()
+        requests = try reader.read()
+    }
+}
+
+extension SnapshotWriter {
+    mutating func writeCold(_ value: some Encodable) {
+        // Only a value that cannot be coded at all throws here, and configuration is not of that kind.
+        guard let bytes = try? BinaryEncoder().encode(value) else { preconditionFailure("a cold value encodes") }
+        writeBlock(bytes)
+    }
+}
+extension SnapshotReader {
+    mutating func readCold<T: Decodable>(_: T.Type) throws(DecodeError) -> T {
+        let at = position
+        let bytes = try readBlock(of: UInt8.self)
+        guard let value = try? BinaryDecoder().decode(T.self, from: bytes) else {
+            throw DecodeError("snapshot value", at: at, .badValue)
+        }
+        return value
+    }
+}
