@@ -16,6 +16,8 @@ public struct LSDB: Sendable {
         public internal(set) var installed: Instant
         /// Whether we made this instance.
         public internal(set) var isOwn: Bool
+        /// Whether it came by flooding, not in answer to a request: RFC 2328 §13 (5) (a) asks.
+        var wasFlooded = false
         /// On how many retransmission lists it is: RFC 2328 §14 keeps a MaxAge LSA until that is none.
         var retransmissions: UInt32 = 0
         /// Whether `changes` names it already.
@@ -227,6 +229,10 @@ public struct LSDB: Sendable {
         if let entry = self[handle] { digest.add(Self.hash(entry)) }
     }
 
+    mutating func setFlooded(_ handle: LSAHandle, _ wasFlooded: Bool) {
+        if self[handle] != nil { slots[Int(handle.raw)]?.wasFlooded = wasFlooded }
+    }
+
     mutating func noteAnswer(_ handle: LSAHandle, at now: Instant) {
         if self[handle] != nil { slots[Int(handle.raw)]?.answered = now }
     }
@@ -281,6 +287,7 @@ extension LSDB {
             w.writeBlock(entry.lsa.octets)
             w.write(entry.installed)
             w.write(entry.isOwn)
+            w.write(entry.wasFlooded)
             w.write(entry.answered)
             w.write(entry.pending != nil)
             if let pending = entry.pending {
@@ -311,6 +318,7 @@ extension LSDB {
             try cursor.expectEnd("LSA")
             let installed = try r.readInstant()
             var entry = Entry(database: id, lsa: lsa, installed: installed, isOwn: try r.readBool())
+            entry.wasFlooded = try r.readBool()
             entry.answered = try r.readInstant()
             if try r.readBool() {
                 let options: UInt8 = try r.read()

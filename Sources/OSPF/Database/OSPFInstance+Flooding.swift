@@ -67,8 +67,9 @@ extension OSPFInstance {
         let recency: LSAHeader.Recency = old.map { lsa.header.recency(against: $0.header(at: now)) } ?? .newer
         switch recency {
         case .newer:
-            // (5) (a): a flooded instance is not taken sooner than MinLSArrival after the last one.
-            if let old, !old.isOwn, !old.lsa.header.isMaxAge,
+            // (5) (a): an instance is not taken sooner than MinLSArrival after one that was flooded. One that was asked for in
+            // the exchange may be followed at once by what its originator says of the new adjacency.
+            if let old, old.wasFlooded, !old.lsa.header.isMaxAge,
                 now < old.installed + .milliseconds(Int(configuration?.lsaTimers.minimumArrival ?? 1000))
             {
                 return drop(.lsaTooSoon, on: id)
@@ -82,6 +83,7 @@ extension OSPFInstance {
             // retransmission lists; handles stay, so both happen to one handle.
             if let handle { takeOffRetransmissionLists(handle) }
             let installed = install(lsa, in: database, isOwn: isOwn, at: now)
+            self.database.setFlooded(installed.handle, neighbor.requests.header(of: lsa.key) == nil)
             let isFloodedBack = flood(
                 installed.handle, from: index, on: id, isTopologyChange: installed.isChange, at: now, into: &effects)
             // (5) (e), §13.5

@@ -77,6 +77,7 @@ extension OSPFInstance {
         let due = refreshTime(at: now)
         let result = database.install(lsa, in: wanted.database, isOwn: true, at: now, due: due)
         database.setPending(result.handle, nil)
+        database.setFlooded(result.handle, false)
         flood(result.handle, from: nil, on: nil, isTopologyChange: result.isChange, at: now, into: &effects)
     }
 
@@ -101,6 +102,9 @@ extension OSPFInstance {
             database.setPending(handle, wanted)
         } else {
             succeed(handle, wanted, at: now, into: &effects)
+            // What claims to be the next one is heard no sooner than MinLSArrival from here (§13 (5) (a)): a forger cannot have
+            // us answer faster than that.
+            database.setFlooded(handle, true)
         }
     }
 }
