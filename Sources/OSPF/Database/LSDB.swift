@@ -156,7 +156,6 @@ public struct LSDB: Sendable {
         _ lsa: LSA, in id: DatabaseID, isOwn: Bool, at now: Instant, due: Instant
     ) -> (handle: LSAHandle, isChange: Bool) {
         let entry = Entry(database: id, lsa: lsa, installed: now, isOwn: isOwn)
-        digest.add(Self.hash(entry))
         var at = position(of: id)
         if at == databases.count || databases[at].id != id { databases.insert(Database(id: id), at: at) }
         if let handle = databases[at].index.find(lsa.key), let old = slots[Int(handle.raw)] {
@@ -167,10 +166,12 @@ public struct LSDB: Sendable {
             slots[Int(handle.raw)]?.lsa = lsa
             slots[Int(handle.raw)]?.installed = now
             slots[Int(handle.raw)]?.isOwn = isOwn
+            if let entry = self[handle] { digest.add(Self.hash(entry)) }
             if isChange { note(handle) }
             wheel.set(handle, at: due)
             return (handle, isChange)
         }
+        digest.add(Self.hash(entry))
         let handle: LSAHandle
         if let reused = free.popLast() {
             handle = LSAHandle(reused)
