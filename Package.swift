@@ -110,7 +110,7 @@ if !coreOnly {
             .product(name: "X509", package: "swift-certificates"),
             .product(name: "Logging", package: "swift-log"),
         ]),
-        tests("HostTests", floor + ["Host", "CHost", "Redundancy", "Configuration", "Management",
+        tests("HostTests", floor + ["Host", "CHost", "Redundancy", "Configuration", "Management", "Routing",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),

@@ -82,6 +82,18 @@ int chost_interface_mac(const char *name, uint8_t mac[6]);
 /// A socket that becomes readable whenever a network device of this namespace changes, or -errno.
 int chost_link_monitor(void);
 
+// MARK: netlink
+
+/// A bound netlink socket of the given protocol (NETLINK_ROUTE 0, NETLINK_NETFILTER 12) with buffers of so many octets,
+/// extended acknowledgements and strict checking of dumps where the kernel knows them. Or -errno.
+int chost_netlink_open(int protocol, int send_buffer, int receive_buffer);
+/// The kernel's name for this socket, the source of what is sent through it.
+uint32_t chost_netlink_port(int fd);
+/// Joins a multicast group (RTNLGRP_*). Returns 0 or the errno.
+int chost_netlink_join(int fd, int group);
+/// Keeps notifications of what `port` itself did away from this socket. Returns 0 or the errno.
+int chost_netlink_ignore(int fd, uint32_t port);
+
 // MARK: the dying gasp
 
 /// Prepares the message that the signal handler sends when this process crashes (DESIGN §7).
@@ -110,6 +122,10 @@ int chost_gasp_thread_stack(void);
 void chost_crash_by_null(void);
 /// fork, for tests that need a process to die.
 int chost_fork(void);
+/// Puts the calling thread alone into a network namespace of its own. Returns a descriptor of the one before, or -errno.
+int chost_network_enter_new(void);
+/// Back into the namespace of that descriptor, which is closed. Returns 0 or the errno.
+int chost_network_return(int fd);
 
 /// Frees this process's sockets at once when it is killed, however large its memory (see CHost.c). 0 or the errno.
 int chost_keep_memory(void);
