@@ -87,6 +87,9 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     /// Names of policies, tried in order until one decides; empty is "no policy" in the sense of RFC 8212.
     public var importPolicies: [String] = []
     public var exportPolicies: [String] = []
+    /// BFD watches the neighbour, and the session ends when it says that the path is down (RFC 5882 §10.2): the name of a
+    /// profile, or empty for none in particular. `nil`: BFD has no part in it.
+    public var bfd: String?
 
     public init(address: IPAddress, remoteAS: ASNumber) {
         self.address = address

@@ -42,6 +42,8 @@ public struct BGPInstance: Machine, Sendable {
         case nextHop(IPAddress, NextHopState)
         /// News of the routes of other protocols that BGP announces, after policy.
         case redistribute([RedistributionUpdate])
+        /// BFD says that the path to the neighbour of this address works, or no longer does.
+        case bfd(IPAddress, isUp: Bool)
         case command(EngineCommand)
         /// Stands where a poisonous input stood (DESIGN §7).
         case fault(ConnectionID?)
@@ -134,6 +136,7 @@ public struct BGPInstance: Machine, Sendable {
         case .acknowledged(let connection, let offset): acknowledge(offset, on: connection, at: now)
         case .nextHop(let address, let state): setNextHop(address, state)
         case .redistribute(let updates): rib.redistribute(updates)
+        case .bfd(let address, let isUp): if !isUp { pathDown(address, at: now, into: &effects) }
         case .command(let command): perform(command, at: now, into: &effects)
         case .fault(let connection): fault(connection, at: now, into: &effects)
         case .time: break

@@ -72,6 +72,7 @@ public struct Engine: ~Copyable {
         image.listeners = state.listeners
         image.gateways = state.routes.gateways
         image.subscriptions = state.interior.subscriptions
+        image.bfdSessions = state.bfd.sessions
         state.transport.fill(&image)
         return image
     }

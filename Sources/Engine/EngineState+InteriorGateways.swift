@@ -16,7 +16,7 @@ extension EngineState {
         case .routes(let updates):
             routes.apply(updates, from: wish.id.routeProtocol)
         case .bfd(let peer, let isWanted):
-            _ = (peer, isWanted)
+            watch(peer, isWanted: isWanted, for: wish.id, &wishes)
         case .event(let event):
             effects.append(IndexedEffect(index: applied, effect: .event(event)))
         }

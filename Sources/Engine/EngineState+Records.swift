@@ -1,3 +1,4 @@
+import BFD
 import BGP
 import Machine
 import Records
@@ -18,6 +19,7 @@ extension EngineState {
             transport.establish(id, identity)
             let addresses = sessionAddresses(of: identity)
             bgp.handle(.connectionOpened(id, identity, addresses, isOurs: id.value & 1 == 1), at: now, into: &wishes.bgp)
+            watchNeighbor(identity.tuple)
         case .tcpReceived(let id, let bytes, let peerTimestamp):
             transport.received(id, bytes, peerTimestamp: peerTimestamp)
             bgp.handle(.received(id, bytes), at: now, into: &wishes.bgp)
@@ -37,6 +39,7 @@ extension EngineState {
                 effects.append(IndexedEffect(index: applied, effect: .gateways(routes.gateways)))
                 effects.append(IndexedEffect(index: applied, effect: .listeners(listeners)))
                 interior.tellAll(.interface(id, isUp: isUp), at: now, into: &wishes.interior)
+                updateBFDClients()
             }
         case .configure(let revision, let bytes):
             configure(revision, bytes, wishes: &wishes, effects: &effects)
@@ -50,14 +53,15 @@ extension EngineState {
                 "controller \(controller) speaks as the router under epoch \(epoch)"
                     + (isFresh ? "; its copy was stale, sessions begin anew" : ""), into: &effects)
             if isFresh { startAnew(wishes: &wishes) }
-        case .bfd:
-            break
+        case .bfd(let report):
+            apply(report, &wishes, into: &effects)
         case .packetReceived(let packet):
             receive(packet, &wishes)
         case .quarantined(let poison):
             quarantine(poison, of: record, wishes: &wishes, effects: &effects)
         }
         settle(&wishes, into: &effects)
+        tellBFD(into: &effects)
     }
 
     private static let withoutBGP = BGPConfiguration(routerAS: ASNumber(0), routerID: RouterID(raw: 0))
@@ -84,6 +88,8 @@ extension EngineState {
         routes.configure(new, distances: new.bgp?.distances ?? DistanceConfiguration())
         effects.append(IndexedEffect(index: applied, effect: .interfaces(new.interfaces)))
         effects.append(IndexedEffect(index: applied, effect: .gateways(routes.gateways)))
+        bfd.configure(new.bfd ?? BFDConfiguration(), interfaces: new.interfaces)
+        updateBFDClients()
         bgp.handle(.configure(new.bgp ?? Self.withoutBGP), at: now, into: &wishes.bgp)
         interior.configure(new, at: now, into: &wishes.interior)
         for place in new.interfaces.indices {
@@ -149,5 +155,6 @@ extension EngineState {
         transport.reset()
         for id in ids { bgp.handle(.closed(id, .aborted), at: now, into: &wishes.bgp) }
         interior.tellAll(.clear(neighbor: nil), at: now, into: &wishes.interior)
+        bfd.startAnew()
     }
 }

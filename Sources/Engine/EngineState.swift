@@ -18,6 +18,7 @@ struct EngineState: Sendable {
     var routes: RouteManager
     var bgp: BGPInstance
     var interior: InteriorGateways
+    var bfd: BFDRegistry
     /// Fingerprints of packets that killed a controller, the oldest first.
     var fatalPackets: [UInt64] = []
     /// Both ends of the sessions that BGP wants, in ascending order of the neighbour's address.
@@ -32,13 +33,14 @@ struct EngineState: Sendable {
         routes = RouteManager(seed: random.next())
         bgp = BGPInstance(seed: random.next())
         interior = InteriorGateways(random: &random)
+        bfd = BFDRegistry(seed: random.next())
     }
 
     var digest: EngineDigest {
         EngineDigest(
             bgp: bgp.digest.value, transport: transport.digest.value, routing: routes.digest.value,
             system: systemDigest.value, ospf: interior.ospfDigest.value, isis: interior.isis.digest.value,
-            rip: interior.ripDigest.value)
+            rip: interior.ripDigest.value, bfd: bfd.digest.value)
     }
 }
 
@@ -60,6 +62,7 @@ extension EngineState {
         routes.write(to: &writer)
         bgp.write(to: &writer)
         interior.write(to: &writer)
+        bfd.write(to: &writer)
         writer.writeBlock(fatalPackets)
         writer.writeList(endpoints) { endpoint, w in endpoint.write(to: &w) }
         return writer.bytes
@@ -83,6 +86,7 @@ extension EngineState {
         routes = try RouteManager(from: &reader, configuration: configuration)
         bgp = try BGPInstance(from: &reader)
         interior = try InteriorGateways(from: &reader)
+        bfd = try BFDRegistry(from: &reader, configuration: configuration)
         fatalPackets = try reader.readBlock(of: UInt64.self)
         endpoints = try reader.readList { r throws(DecodeError) in try SessionEndpoint(from: &r) }
         try reader.expectEnd()

@@ -44,10 +44,12 @@ public struct EngineDigest: Hashable, Sendable {
     public var isis: UInt64
     /// RIP and RIPng.
     public var rip: UInt64
+    /// BFD sessions: numbers, clients, status.
+    public var bfd: UInt64
 
     public init(
         bgp: UInt64 = 0, transport: UInt64 = 0, routing: UInt64 = 0, system: UInt64 = 0, ospf: UInt64 = 0, isis: UInt64 = 0,
-        rip: UInt64 = 0
+        rip: UInt64 = 0, bfd: UInt64 = 0
     ) {
         self.bgp = bgp
         self.transport = transport
@@ -56,13 +58,14 @@ public struct EngineDigest: Hashable, Sendable {
         self.ospf = ospf
         self.isis = isis
         self.rip = rip
+        self.bfd = bfd
     }
 
     /// The parts in a fixed order with their names: "protocols declare redundancy one by one" (DESIGN §6).
     public var parts: [(name: String, value: UInt64)] {
         [
             ("bgp", bgp), ("transport", transport), ("routing", routing), ("system", system), ("ospf", ospf),
-            ("isis", isis), ("rip", rip),
+            ("isis", isis), ("rip", rip), ("bfd", bfd),
         ]
     }
 }

@@ -64,8 +64,12 @@ public struct StaticRouteConfiguration: Hashable, Sendable, Codable {
     public var distance: UInt8
     /// For policies; 0 is none.
     public var tag: UInt32
+    /// BFD watches the next hop, and the route is in the table only while that session is up (or was shut down on
+    /// purpose): the name of a profile, or empty for none in particular. `nil`: BFD has no part in it.
+    public var bfd: String?
 
-    public init(prefix: IPPrefix, destination: Destination, distance: UInt8 = 1, tag: UInt32 = 0) {
+    public init(prefix: IPPrefix, destination: Destination, distance: UInt8 = 1, tag: UInt32 = 0, bfd: String? = nil) {
+        self.bfd = bfd
         self.prefix = prefix
         self.destination = destination
         self.distance = distance

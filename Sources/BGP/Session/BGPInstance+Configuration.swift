@@ -138,6 +138,17 @@ extension BGPInstance {
         return nil
     }
 
+    // MARK: BFD
+
+    /// RFC 9384: the NOTIFICATION says why, and may not get through; RFC 5882 §4.2: the session ends at once, whatever its
+    /// hold timer. It may come up again without BFD, which a neighbour is free to switch off.
+    mutating func pathDown(_ address: IPAddress, at now: Instant, into effects: inout [Effect]) {
+        guard let peer = peerIndex(address) else { return }
+        for slot in [SessionSlot.incoming, .own] {
+            run(.automaticStop(.cease(.bfdDown)), peer, slot, reason: "BFD down", at: now, into: &effects)
+        }
+    }
+
     // MARK: quarantine
 
     /// A record of this connection would have killed the router: its session ends in place of the process.

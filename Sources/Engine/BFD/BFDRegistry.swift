@@ -1,0 +1,386 @@
+import BFD
+import Machine
+import Records
+import Wire
+
+/// Who asks for BFD sessions and hears of them (RFC 5882).
+enum BFDClient: Hashable, Comparable, Sendable {
+    case bgp
+    case staticRoutes
+    case interior(InteriorGatewayID)
+
+    /// The order in which clients are told.
+    var number: UInt8 {
+        switch self {
+        case .bgp: 0
+        case .staticRoutes: 1
+        case .interior(let id): 16 + id.rawValue
+        }
+    }
+    init?(number: UInt8) {
+        switch number {
+        case 0: self = .bgp
+        case 1: self = .staticRoutes
+        default:
+            guard number >= 16, let id = InteriorGatewayID(rawValue: number - 16) else { return nil }
+            self = .interior(id)
+        }
+    }
+    static func < (a: Self, b: Self) -> Bool { a.number < b.number }
+
+    var name: String {
+        switch self {
+        case .bgp: "BGP"
+        case .staticRoutes: "static"
+        case .interior(let id):
+            switch id {
+            case .ospf: "OSPF"
+            case .ospfv3: "OSPFv3"
+            case .ospfv3IPv4: "OSPFv3 IPv4"
+            case .isis: "IS-IS"
+            case .rip: "RIP"
+            case .ripng: "RIPng"
+            }
+        }
+    }
+}
+
+/// What a client is told: the session of this peer came up, or went down after it had been up.
+struct BFDNews: Hashable, Sendable {
+    var client: BFDClient
+    var peer: BFDPeer
+    var isUp: Bool
+}
+
+/// The BFD sessions of the router, as both controllers know them: who wants them, their numbers, and what the line card
+/// reported last. The machine that runs them is `BFDInstance`, on the line card of the active.
+struct BFDRegistry: Sendable {
+    struct Interest: Hashable, Sendable {
+        var client: BFDClient
+        /// The profile that the client names.
+        var profile: String?
+    }
+    struct Entry: Hashable, Sendable {
+        var peer: BFDPeer
+        var discriminator: UInt32
+        var sourcePort: UInt16
+        var parameters: BFDSessionParameters
+        var status: BFDStatus
+        /// Ascending by client; never empty.
+        var interests: [Interest]
+        /// What clients may rely on: the session is up, or went down after it had been up. `nil`: BFD has nothing to say,
+        /// because it never came up or because either end shut it down (RFC 5882 §3.2, §4.2).
+        var isUp: Bool?
+        /// It was up some time.
+        var wasUp = false
+
+        /// A static route follows its session: in the table once it came up, and out of it while it is down. One that was
+        /// shut down says nothing about the path.
+        var isUsable: Bool { isUp ?? wasUp }
+    }
+
+    /// Ascending by peer.
+    private(set) var entries: [Entry] = []
+    /// Looked up, never iterated.
+    private var peers: [UInt32: BFDPeer] = [:]
+    private var random: RandomNumbers
+    private var configuration = BFDConfiguration()
+    private var interfaceNames: [String] = []
+    /// For the line card, not yet taken.
+    private var changes: [BFDSessionChange] = []
+    private var entriesDigest = StateDigest()
+
+    init(seed: UInt64) { random = RandomNumbers(seed: seed) }
+
+    var digest: StateDigest {
+        var digest = entriesDigest
+        digest.mix(random.state)
+        return digest
+    }
+
+    // MARK: clients
+
+    /// A client wants a peer watched; asking again changes the profile it names.
+    /// - Returns: whether the session is up already; `nil` when nothing is known yet.
+    @discardableResult
+    mutating func want(_ peer: BFDPeer, _ client: BFDClient, profile: String? = nil) -> Bool? {
+        let place = place(of: peer)
+        let interest = Interest(client: client, profile: profile)
+        guard place < entries.count, entries[place].peer == peer else {
+            guard entries.count < BFDInstance.sessionsMaximum else { return nil }
+            insert(peer, interest, at: place)
+            return nil
+        }
+        let at = entries[place].interests.firstIndex { $0.client >= client } ?? entries[place].interests.count
+        if at < entries[place].interests.count, entries[place].interests[at].client == client {
+            guard entries[place].interests[at] != interest else { return entries[place].isUp }
+            change(place) { $0.interests[at] = interest }
+        } else {
+            change(place) { $0.interests.insert(interest, at: at) }
+        }
+        adoptParameters(place)
+        return entries[place].isUp
+    }
+
+    mutating func unwant(_ peer: BFDPeer, _ client: BFDClient) {
+        let place = place(of: peer)
+        guard place < entries.count, entries[place].peer == peer,
+            let at = entries[place].interests.firstIndex(where: { $0.client == client })
+        else { return }
+        if entries[place].interests.count == 1 {
+            entriesDigest.remove(Self.hash(entries[place]))
+            peers[entries[place].discriminator] = nil
+            changes.append(.remove(entries[place].discriminator))
+            entries.remove(at: place)
+        } else {
+            change(place) { $0.interests.remove(at: at) }
+            adoptParameters(place)
+        }
+    }
+
+    /// What a client asked for, ascending by peer.
+    func peers(of client: BFDClient) -> [BFDPeer] {
+        entries.filter { $0.interests.contains { $0.client == client } }.map(\.peer)
+    }
+
+    subscript(peer: BFDPeer) -> Entry? {
+        let place = place(of: peer)
+        return place < entries.count && entries[place].peer == peer ? entries[place] : nil
+    }
+
+    // MARK: configuration
+
+    mutating func configure(_ configuration: BFDConfiguration, interfaces: [InterfaceConfiguration]) {
+        self.configuration = configuration
+        interfaceNames = interfaces.map(\.name)
+        for place in entries.indices { adoptParameters(place) }
+    }
+
+    private func parameters(_ peer: BFDPeer, _ interests: [Interest]) -> BFDSessionParameters {
+        let name = peer.interface.flatMap { Int($0.value) < interfaceNames.count ? interfaceNames[Int($0.value)] : nil }
+        return configuration.parameters(
+            for: peer, interface: name, requested: interests.first { $0.profile != nil }?.profile)
+    }
+
+    private mutating func adoptParameters(_ place: Int) {
+        let wanted = parameters(entries[place].peer, entries[place].interests)
+        guard wanted != entries[place].parameters else { return }
+        change(place) { $0.parameters = wanted }
+        changes.append(.set(session(entries[place])))
+    }
+
+    // MARK: the line card
+
+    /// Takes a report and says what clients are told of it.
+    mutating func apply(_ report: BFDReport) -> [BFDNews] {
+        guard let peer = peers[report.discriminator] else { return [] }
+        let place = place(of: peer)
+        guard place < entries.count, entries[place].peer == peer else { return [] }
+        let before = entries[place].isUp
+        change(place) { entry in
+            entry.status = report.status
+            switch report.status.state {
+            case .up: (entry.isUp, entry.wasUp) = (true, true)
+            case .adminDown: entry.isUp = nil
+            case .down, .initializing:
+                // RFC 5882 §3.2: a neighbour in AdminDown has withdrawn BFD, which is no failure of the path.
+                if report.status.remoteState == .adminDown {
+                    entry.isUp = nil
+                } else if entry.isUp == true {
+                    entry.isUp = false
+                }
+            }
+        }
+        guard let isUp = entries[place].isUp, isUp != before else { return [] }
+        return entries[place].interests.map { BFDNews(client: $0.client, peer: peer, isUp: isUp) }
+    }
+
+    /// What the line card is to change, since the last call.
+    mutating func takeChanges() -> [BFDSessionChange] {
+        defer { changes = [] }
+        return changes
+    }
+
+    /// For a line card that begins: ascending by discriminator.
+    var sessions: [BFDSession] { entries.map(session).sorted { $0.discriminator < $1.discriminator } }
+
+    private func session(_ entry: Entry) -> BFDSession {
+        BFDSession(
+            peer: entry.peer, discriminator: entry.discriminator, sourcePort: entry.sourcePort,
+            parameters: entry.parameters, status: entry.status)
+    }
+
+    /// DESIGN §8: a stale copy resumes nothing. Every session begins under a new discriminator.
+    mutating func startAnew() {
+        let before = entries
+        for entry in before {
+            let place = place(of: entry.peer)
+            changes.append(.remove(entry.discriminator))
+            peers[entry.discriminator] = nil
+            entriesDigest.remove(Self.hash(entry))
+            entries.remove(at: place)
+            for (n, interest) in entry.interests.enumerated() {
+                if n == 0 { insert(entry.peer, interest, at: place) } else { want(entry.peer, interest.client, profile: interest.profile) }
+            }
+        }
+    }
+
+    // MARK: the table
+
+    /// Where the peer is or would be.
+    private func place(of peer: BFDPeer) -> Int {
+        var low = 0, high = entries.count
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].peer < peer { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    private mutating func insert(_ peer: BFDPeer, _ interest: Interest, at place: Int) {
+        // RFC 5880 §6.8.1: not zero, unique, and better hard to guess.
+        var discriminator: UInt32 = 0
+        while discriminator == 0 || peers[discriminator] != nil {
+            discriminator = UInt32(truncatingIfNeeded: random.next() >> 32)
+        }
+        // RFC 5881 §4: "SHOULD be unique among all BFD sessions on the system."
+        var port = UInt16(truncatingIfNeeded: random.next()) & 0x3fff | BFDPort.sources.lowerBound
+        while entries.contains(where: { $0.sourcePort == port }) {
+            port = port == BFDPort.sources.upperBound ? BFDPort.sources.lowerBound : port + 1
+        }
+        let parameters = parameters(peer, [interest])
+        var status = BFDStatus()
+        status.transmitInUse = max(1_000_000, parameters.desiredMinTx)
+        status.receiveInUse = parameters.requiredMinRx
+        let entry = Entry(
+            peer: peer, discriminator: discriminator, sourcePort: port, parameters: parameters, status: status,
+            interests: [interest])
+        entries.insert(entry, at: place)
+        peers[discriminator] = peer
+        entriesDigest.add(Self.hash(entry))
+        changes.append(.set(session(entry)))
+    }
+
+    private mutating func change(_ place: Int, _ body: (inout Entry) -> Void) {
+        entriesDigest.remove(Self.hash(entries[place]))
+        body(&entries[place])
+        entriesDigest.add(Self.hash(entries[place]))
+    }
+
+    private static func hash(_ entry: Entry) -> UInt64 {
+        var writer = SnapshotWriter()
+        entry.write(to: &writer)
+        return seededHash(writer.bytes.span.bytes, seed: 0xbfd)
+    }
+}
+
+extension BFDRegistry {
+    /// Parameters follow from the configuration, which the engine's snapshot holds anyway.
+    func write(to writer: inout SnapshotWriter) {
+        writer.write(random.state)
+        writer.writeList(entries) { entry, w in entry.write(to: &w) }
+    }
+
+    init(from reader: inout SnapshotReader, configuration: RouterConfiguration) throws(DecodeError) {
+        self.init(seed: try reader.read())
+        self.configuration = configuration.bfd ?? BFDConfiguration()
+        interfaceNames = configuration.interfaces.map(\.name)
+        entries = try reader.readList { r throws(DecodeError) in try Entry(from: &r) }
+        for place in entries.indices {
+            guard place == 0 || entries[place - 1].peer < entries[place].peer, !entries[place].interests.isEmpty,
+                peers.updateValue(entries[place].peer, forKey: entries[place].discriminator) == nil
+            else { throw DecodeError("BFD sessions", at: reader.position, .badValue) }
+            entries[place].parameters = parameters(entries[place].peer, entries[place].interests)
+            entriesDigest.add(Self.hash(entries[place]))
+        }
+    }
+}
+
+extension BFDRegistry.Entry {
+    func write(to w: inout SnapshotWriter) {
+        w.write(peer.interface?.value ?? .max)
+        peer.local.write(to: &w)
+        peer.remote.write(to: &w)
+        w.write(discriminator)
+        w.write(sourcePort)
+        w.writeList(interests) { interest, w in
+            w.write(interest.client.number)
+            w.write(interest.profile != nil)
+            if let profile = interest.profile { w.write(profile) }
+        }
+        w.write(isUp.map { $0 ? UInt8(1) : 0 } ?? 2)
+        w.write(wasUp)
+        status.write(to: &w)
+    }
+
+    init(from r: inout SnapshotReader) throws(DecodeError) {
+        let interface: UInt16 = try r.read()
+        let local = try IPAddress(from: &r)
+        peer = BFDPeer(
+            interface: interface == .max ? nil : InterfaceID(interface), local: local, remote: try IPAddress(from: &r))
+        discriminator = try r.read()
+        sourcePort = try r.read()
+        interests = try r.readList { r throws(DecodeError) in
+            guard let client = BFDClient(number: try r.read()) else {
+                throw DecodeError("BFD client", at: r.position, .badValue)
+            }
+            return BFDRegistry.Interest(client: client, profile: try r.readBool() ? try r.readString() : nil)
+        }
+        let opinion: UInt8 = try r.read()
+        isUp = opinion == 2 ? nil : opinion == 1
+        wasUp = try r.readBool()
+        status = try BFDStatus(from: &r)
+        parameters = BFDSessionParameters()
+    }
+}
+
+extension BFDStatus {
+    func write(to w: inout SnapshotWriter) {
+        w.write(state.rawValue)
+        w.write(diagnostic.rawValue)
+        w.write(remoteDiscriminator)
+        w.write(remoteState.rawValue)
+        w.write(remoteDiagnostic.rawValue)
+        w.write(remoteMinRx)
+        w.write(remoteDesiredMinTx)
+        w.write(remoteMultiplier)
+        w.write(remoteDemand)
+        w.write(transmitInUse)
+        w.write(receiveInUse)
+        w.write(isPolled)
+        w.write(sequence.base)
+        w.write(sequence.since)
+        w.write(sequence.quantum)
+        w.write(receivedSequence != nil)
+        w.write(receivedSequence ?? 0)
+    }
+
+    init(from r: inout SnapshotReader) throws(DecodeError) {
+        self.init()
+        state = try Self.state(&r)
+        diagnostic = BFDDiagnostic(rawValue: try r.read())
+        remoteDiscriminator = try r.read()
+        remoteState = try Self.state(&r)
+        remoteDiagnostic = BFDDiagnostic(rawValue: try r.read())
+        remoteMinRx = try r.read()
+        remoteDesiredMinTx = try r.read()
+        remoteMultiplier = try r.read()
+        remoteDemand = try r.readBool()
+        transmitInUse = try r.read()
+        receiveInUse = try r.read()
+        isPolled = try r.readBool()
+        sequence.base = try r.read()
+        sequence.since = try r.readInstant()
+        sequence.quantum = try r.read()
+        let isKnown = try r.readBool()
+        let number: UInt32 = try r.read()
+        receivedSequence = isKnown ? number : nil
+    }
+
+    private static func state(_ r: inout SnapshotReader) throws(DecodeError) -> BFDState {
+        guard let state = BFDState(rawValue: try r.read()) else {
+            throw DecodeError("BFD state", at: r.position, .badValue)
+        }
+        return state
+    }
+}
