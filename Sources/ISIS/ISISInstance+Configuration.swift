@@ -47,9 +47,9 @@ extension ISISInstance {
             }
             if old != wanted || oldInterfaces != interfaces {
                 scheduleGeneration(level, at: now)
-                calculationConfigured(level, at: now)
             }
         }
+        if old != wanted || oldInterfaces != interfaces { calculationConfigured(at: now) }
     }
 
     // MARK: circuits
@@ -187,13 +187,12 @@ extension ISISInstance {
     private mutating func end(_ level: Level, at now: Instant, into effects: inout [Effect]) {
         withdrawAll(level, at: now)
         flushAll(level, at: now, into: &effects)
-        for kind in [ISISTimer.Kind.generate, .spf, .learn, .holdDown, .overload] { timers.cancel(ISISTimer(kind, level)) }
+        for kind in [ISISTimer.Kind.generate, .overload] { timers.cancel(ISISTimer(kind, level)) }
         // An overload that the full database of this level caused ends with it.
         overloadReasons &= ~(level.rawValue << 1)
+        endCalculation(level, databases[level.index], at: now)
         databases[level.index] = LSPDatabase(level: level, seed: random.next())
         originators[level.index] = Originator()
-        backoffs[level.index] = SPFBackoff()
-        endCalculation(level, at: now, into: &effects)
     }
 
     /// Purges leave at once, and not at the pace of floods: there is no later.
@@ -218,6 +217,8 @@ extension ISISInstance {
             circuits[number] = nil
         }
         for level in Level.allCases { end(level, at: now, into: &effects) }
+        endCalculation(at: now, into: &effects)
+        backoff = SPFBackoff()
         timers.removeAll()
         overloadReasons = 0
         circuits = []

@@ -19,7 +19,7 @@ extension ISISInstance: Snapshotting {
         }
         for database in databases { database.write(to: &writer) }
         for originator in originators { originator.write(to: &writer) }
-        for backoff in backoffs { backoff.write(to: &writer) }
+        backoff.write(to: &writer)
         calculation.write(to: &writer)
         timers.write(to: &writer) { timer, w in timer.write(to: &w) }
         writer.write(random.state)
@@ -55,11 +55,31 @@ extension ISISInstance: Snapshotting {
             throw DecodeError("databases", at: reader.position, .badValue)
         }
         originators = [try Originator(from: &reader), try Originator(from: &reader)]
-        backoffs = [try SPFBackoff(from: &reader), try SPFBackoff(from: &reader)]
+        backoff = try SPFBackoff(from: &reader)
         calculation = try Calculation(from: &reader)
         timers = try TimerTable(from: &reader) { r throws(DecodeError) in try ISISTimer(from: &r) }
         random = RandomNumbers(seed: try reader.read())
         overloadReasons = try reader.read()
+        restoreCalculation()
+    }
+
+    /// The decision process keeps what it published; the rest it makes again from what is restored above.
+    private mutating func restoreCalculation() {
+        calculation.routes.configure(configuration)
+        for level in Level.allCases {
+            calculation.routes.setLocal(level, links: localLinks(level), adjacencies: localAdjacencies(level))
+        }
+        calculation.routes.setDiscards(Self.union(calculation.summaries))
+        for level in Level.allCases {
+            let database = databases[level.index]
+            for position in 0..<database.count {
+                let slot = database.slot(at: position)
+                let entry = database.entries[slot]
+                if entry.isPurged || entry.isRequested { continue }
+                calculation.routes.update(level, entry.id, pdu: database.bytes(slot))
+            }
+        }
+        calculation.routes.finishRestore()
     }
 
     private static func decode<T: Decodable>(_ what: StaticString, _ reader: inout SnapshotReader) throws(DecodeError) -> T {
@@ -77,12 +97,23 @@ extension Calculation: Snapshotting {
     func write(to writer: inout SnapshotWriter) {
         for level in fragments { writer.writeList(level) { fragments, w in fragments.write(to: &w) } }
         redistributed.write(to: &writer)
+        for level in summaries { writer.writeList(level) { prefix, w in w.write(prefix.description) } }
+        routes.write(to: &writer)
     }
     init(from reader: inout SnapshotReader) throws(DecodeError) {
-        self.init()
+        self.init(seed: 0)
         for level in 0..<2 {
             fragments[level] = try reader.readList { r throws(DecodeError) in try OwnLSPFragments(from: &r) }
         }
         redistributed = try RedistributedRoutes(from: &reader)
+        for level in 0..<2 {
+            summaries[level] = try reader.readList { r throws(DecodeError) in
+                guard let prefix = IPPrefix(try r.readString()) else {
+                    throw DecodeError("summary", at: r.position, .badValue)
+                }
+                return prefix
+            }
+        }
+        routes = try RouteCalculation(from: &reader)
     }
 }

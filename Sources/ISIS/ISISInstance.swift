@@ -52,20 +52,22 @@ public struct ISISInstance: InteriorGateway {
     public internal(set) var databases: [LSPDatabase]
     /// By level: making own LSPs.
     var originators = [Originator(), Originator()]
-    /// By level: RFC 8405.
-    var backoffs = [SPFBackoff(), SPFBackoff()]
+    /// RFC 8405; one for both levels, whose routes depend on each other.
+    var backoff = SPFBackoff()
     var calculation: Calculation
     var timers = TimerTable<ISISTimer>()
     var random: RandomNumbers
     /// The overload bit that an event set: bit 0 the start, bits 1 and 2 a full database of the level.
     var overloadReasons: UInt8 = 0
     public internal(set) var counters = ISISCounters()
+    /// The newest last.
+    public internal(set) var spfLog: [SPFRun] = []
 
     public init(seed: UInt64) {
         var random = RandomNumbers(seed: seed)
         databases = Level.allCases.map { LSPDatabase(level: $0, seed: random.next()) }
+        calculation = Calculation(seed: random.next())
         self.random = random
-        calculation = Calculation()
     }
 
     public mutating func handle(_ input: Input, at now: Instant, into effects: inout [Effect]) {
@@ -81,6 +83,7 @@ public struct ISISInstance: InteriorGateway {
         case .clear(let neighbor): clear(neighbor: neighbor, at: now, into: &effects)
         case .time: break
         }
+        updateLocal(at: now)
         flush(at: now, into: &effects)
     }
 
@@ -119,11 +122,11 @@ public struct ISISInstance: InteriorGateway {
         case .generate: generate(level, at: now, into: &effects)
         case .refresh: refresh(level, LSPID(raw: timer.name), at: now, into: &effects)
         case .exhausted: generate(level, at: now, into: &effects)
-        case .spf: calculate(level, at: now, into: &effects)
-        case .learn: backoffs[level.index].learned()
+        case .spf: calculate(at: now, into: &effects)
+        case .learn: backoff.learned()
         case .holdDown:
-            backoffs[level.index].becameQuiet()
-            timers.cancel(ISISTimer(.learn, level))
+            backoff.becameQuiet()
+            timers.cancel(ISISTimer(.learn))
         case .overload: endOverload(timer.level, at: now)
         }
     }
@@ -159,7 +162,7 @@ public struct ISISInstance: InteriorGateway {
         for circuit in circuits { circuit?.mix(into: &digest) }
         for database in databases { digest.mix(database.digest.value) }
         for originator in originators { digest.mix(originator.digest) }
-        for backoff in backoffs { digest.mix(backoff.digest) }
+        digest.mix(backoff.digest)
         digest.mix(calculation.digest)
         digest.mix(random.state)
         digest.mix(UInt64(overloadReasons))

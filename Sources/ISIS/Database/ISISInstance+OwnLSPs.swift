@@ -17,7 +17,7 @@ extension ISISInstance {
     mutating func generate(_ level: Level, at now: Instant, into effects: inout [Effect]) {
         guard let configuration, configuration.levels.contains(level) else { return }
         originators[level.index].ran(at: now)
-        let fragments = ownFragments(level, into: &effects)
+        let fragments = ownFragments(level, at: now, into: &effects)
         for fragment in fragments {
             let at = originators[level.index].obtain(fragment.id)
             let own = originators[level.index][at]
@@ -133,9 +133,7 @@ extension ISISInstance {
     mutating func expire(_ slot: Int, _ level: Level, at now: Instant, into effects: inout [Effect]) {
         let entry = databases[level.index].entries[slot]
         if entry.isPurged || entry.isRequested {
-            databases[level.index].remove(slot)
-            if !entry.isRequested { lspRemoved(slot, entry.id, level, at: now) }
-            return
+            return databases[level.index].remove(slot)
         }
         if originators[level.index].owns(entry.id) { return refresh(level, entry.id, at: now, into: &effects) }
         event(.info, "\(level) LSP \(entry.id) expired", into: &effects)

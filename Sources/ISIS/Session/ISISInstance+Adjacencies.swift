@@ -110,7 +110,6 @@ extension ISISInstance {
         for level in levels(usage) {
             scheduleGeneration(level, at: now)
             adjacencySetChanged(level)
-            scheduleCalculation(level, at: now)
         }
     }
 

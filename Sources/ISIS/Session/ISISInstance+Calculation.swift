@@ -3,23 +3,51 @@ import Records
 import Routing
 import Wire
 
-/// What the decision process is told, and when it runs.
+/// The decision process with what it is told besides LSPs.
 struct Calculation: Sendable {
-    /// By level: own nodes, this router first, then pseudonodes; how what they say is cut into LSPs.
+    /// By level: own nodes, this router and its pseudonodes; how what they say is cut into LSPs.
     var fragments: [[OwnLSPFragments]] = [[], []]
     var redistributed = RedistributedRoutes()
-    var digest: UInt64 { redistributed.digest.value }
+    /// By level: summaries that stand for something.
+    var summaries: [[IPPrefix]] = [[], []]
+    var routes: RouteCalculation
+    /// Levels whose links or neighbours changed since `routes` heard of them; empty between records.
+    var staleLevels: RouteCalculation.Set1And2 = []
+
+    init(seed: UInt64) { routes = RouteCalculation(seed: seed) }
+
+    var digest: UInt64 {
+        var digest = routes.digest
+        digest.mix(redistributed.digest.value)
+        return digest.value
+    }
+}
+
+/// One run of the decision process, for display; each controller remembers its own.
+public struct SPFRun: Sendable, Hashable {
+    public var at: Instant
+    /// Levels whose paths were calculated; empty when only prefixes were looked at.
+    public var paths: RouteCalculation.Set1And2
+    /// Routes that changed.
+    public var updates: Int
+    public static let remembered = 32
 }
 
 extension ISISInstance {
     // MARK: what own LSPs say
 
     /// All LSPs that this router should have at a level, ascending.
-    mutating func ownFragments(_ level: Level, into effects: inout [Effect]) -> [OwnFragment] {
+    mutating func ownFragments(_ level: Level, at now: Instant, into effects: inout [Effect]) -> [OwnFragment] {
         guard let configuration else { return [] }
         let room = max(256, LSPBuilder.bodyMaximum(size: Int(configuration.lspMTU), authentication: lspKeys(level)))
         var nodes: [(node: NodeID, contents: OwnLSPContents)] = []
-        nodes.append((NodeID(ownID), sources(level).contents(configuration).contents))
+        let own = sources(level).contents(configuration)
+        nodes.append((NodeID(ownID), own.contents))
+        if calculation.summaries[level.index] != own.summaries {
+            calculation.summaries[level.index] = own.summaries
+            calculation.routes.setDiscards(Self.union(calculation.summaries))
+            scheduleCalculation(at: now)
+        }
         for case let circuit? in circuits where circuit.isActive && circuit.isDesignated(level, by: ownID) {
             var members = [ownID]
             for adjacency in circuit.adjacencies where adjacency.isUp(level) && !adjacency.isSuppressed {
@@ -55,6 +83,8 @@ extension ISISInstance {
         sources.links = localLinks(level)
         sources.redistributed = calculation.redistributed.entries
         sources.isOverloaded = isOverloaded(level)
+        sources.isAttached = configuration?.attachedBit.isSent == true && calculation.routes.isAttached
+        (sources.leakedIPv4, sources.leakedIPv6) = calculation.routes.leaks(into: level)
         for case let circuit? in circuits where circuit.isUp && circuit.levels.contains(level) {
             let metrics = circuit.configuration[level]
             guard let device = interfaces[safe: circuit.number] else { continue }
@@ -135,33 +165,79 @@ extension ISISInstance {
 
     /// The decision process sees another content of an LSP, ours or a neighbour's.
     mutating func lspChanged(_ slot: Int, _ id: LSPID, _ level: Level, at now: Instant) {
-        scheduleCalculation(level, at: now)
+        let isAlive = !databases[level.index].entries[slot].isPurged
+        calculation.routes.update(level, id, pdu: isAlive ? databases[level.index].bytes(slot) : nil)
+        scheduleCalculation(at: now)
     }
 
-    /// The end of an LSP was forgotten; it had no part in routes since it came.
-    mutating func lspRemoved(_ slot: Int, _ id: LSPID, _ level: Level, at now: Instant) {}
+    mutating func adjacencySetChanged(_ level: Level) {
+        calculation.staleLevels.insert(RouteCalculation.Set1And2(level))
+    }
 
-    mutating func adjacencySetChanged(_ level: Level) {}
+    /// At the end of a record: links and neighbours as they are now.
+    mutating func updateLocal(at now: Instant) {
+        guard !calculation.staleLevels.isEmpty else { return }
+        for level in Level.allCases where calculation.staleLevels.contains(level) {
+            calculation.routes.setLocal(level, links: localLinks(level), adjacencies: localAdjacencies(level))
+        }
+        calculation.staleLevels = []
+        scheduleCalculation(at: now)
+    }
 
-    mutating func calculationConfigured(_ level: Level, at now: Instant) {}
+    mutating func calculationConfigured(at now: Instant) {
+        calculation.routes.configure(configuration)
+        for level in Level.allCases { adjacencySetChanged(level) }
+        scheduleCalculation(at: now)
+    }
 
-    mutating func endCalculation(_ level: Level, at now: Instant, into effects: inout [Effect]) {
+    /// A level ends: nothing of it counts any more.
+    mutating func endCalculation(_ level: Level, _ database: LSPDatabase, at now: Instant) {
         calculation.fragments[level.index] = []
+        calculation.summaries[level.index] = []
+        for position in 0..<database.count {
+            calculation.routes.update(level, database.entries[database.slot(at: position)].id, nil)
+        }
+        calculation.routes.setLocal(level, links: [], adjacencies: [])
+        calculation.routes.setDiscards(Self.union(calculation.summaries))
+        scheduleCalculation(at: now)
+    }
+
+    /// The protocol ends: all routes go at once.
+    mutating func endCalculation(at now: Instant, into effects: inout [Effect]) {
+        calculation.routes.configure(nil)
+        let result = calculation.routes.run()
+        if !result.updates.isEmpty { effects.append(.routes(result.updates)) }
+        calculation.routes = RouteCalculation(seed: random.next())
+        calculation.staleLevels = []
+    }
+
+    static func union(_ lists: [[IPPrefix]]) -> [IPPrefix] {
+        var all: [IPPrefix] = []
+        for list in lists { for prefix in list where !all.contains(prefix) { all.append(prefix) } }
+        return all.sorted()
     }
 
     // MARK: back-off (RFC 8405)
 
-    mutating func scheduleCalculation(_ level: Level, at now: Instant) {
-        guard let configuration, configuration.levels.contains(level) else { return }
-        let start = backoffs[level.index].event(configuration.spf)
-        let timer = ISISTimer(.spf, level)
-        if !timers.isRunning(timer) { timers.set(timer, at: now + start.delay) }
-        if let learn = start.learn { timers.set(ISISTimer(.learn, level), at: now + learn) }
-        timers.set(ISISTimer(.holdDown, level), at: now + start.holdDown)
+    /// An IGP event, if there is anything to calculate.
+    mutating func scheduleCalculation(at now: Instant) {
+        guard let configuration, calculation.routes.pending != .nothing else { return }
+        let start = backoff.event(configuration.spf)
+        if !timers.isRunning(ISISTimer(.spf)) { timers.set(ISISTimer(.spf), at: now + start.delay) }
+        if let learn = start.learn { timers.set(ISISTimer(.learn), at: now + learn) }
+        timers.set(ISISTimer(.holdDown), at: now + start.holdDown)
     }
 
-    mutating func calculate(_ level: Level, at now: Instant, into effects: inout [Effect]) {
+    mutating func calculate(at now: Instant, into effects: inout [Effect]) {
+        let result = calculation.routes.run()
         counters.spfRuns &+= 1
+        if spfLog.count == SPFRun.remembered { spfLog.removeFirst() }
+        spfLog.append(SPFRun(at: now, paths: result.calculated, updates: result.updates.count))
+        if !result.updates.isEmpty { effects.append(.routes(result.updates)) }
+        for level in Level.allCases
+        where result.leaksChanged.contains(level) || result.attachedChanged && level == .one {
+            scheduleGeneration(level, at: now)
+        }
     }
 
     /// RFC 5301: the name that a system gave itself.

@@ -23,7 +23,7 @@ struct ISISTimer: Hashable, Sendable {
         case refresh = 9
         /// ISO 10589 §7.3.16.1: all sequence numbers of an own LSP are used up and the last one is dying out.
         case exhausted = 10
-        /// RFC 8405 §5 (level).
+        /// RFC 8405 §5.
         case spf = 11
         case learn = 12
         case holdDown = 13
