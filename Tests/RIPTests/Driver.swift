@@ -20,7 +20,8 @@ final class Driver {
     init(_ version: RIPVersion = .v2, seed: UInt64 = 1, _ change: (inout RIPConfiguration) -> Void = { _ in }) {
         instance = RIPInstance(seed: seed)
         configuration = RIPConfiguration(
-            version: version, interfaces: [RIPInterfaceConfiguration(name: "eth0"), RIPInterfaceConfiguration(name: "eth1")])
+            version: version,
+            interfaces: [RIPInterfaceConfiguration(name: "eth0"), RIPInterfaceConfiguration(name: "eth1")])
         change(&configuration)
         list = (0..<2).map { i in
             InterfaceConfiguration(

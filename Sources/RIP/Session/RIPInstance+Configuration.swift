@@ -85,7 +85,8 @@ extension RIPInstance {
             guard let neighbor = neighbor(index), Int(neighbor.interface.value) < before.count else { continue }
             let name = before[Int(neighbor.interface.value)].settings.name
             let position = interfaces.firstIndex { $0.settings.name == name }
-            guard let position, interfaces[position].isRunning, let local = interfaces[position].source(for: neighbor.address)
+            guard let position, interfaces[position].isRunning,
+                let local = interfaces[position].source(for: neighbor.address)
             else {
                 removeNeighbor(index, reason: "its interface is not configured", at: now, into: &effects)
                 continue

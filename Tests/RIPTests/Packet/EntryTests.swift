@@ -106,7 +106,9 @@ import Wire
     @Test func `RFC 2080 §2.1: a message fills the MTU and no more`() {
         var writer = RIPPacketWriter(
             version: .ng, messageVersion: 1, command: RIPFormat.response, authentication: .none, mtu: 1500, sequence: 0)
-        for i in 0..<100 { writer.add(RIPngEntry(address: IPv6Address(high: UInt64(i), low: 0), tag: 0, length: 64, metric: 1)) }
+        for i in 0..<100 {
+            writer.add(RIPngEntry(address: IPv6Address(high: UInt64(i), low: 0), tag: 0, length: 64, metric: 1))
+        }
         // (1500 - 40 - 8 - 4) / 20 = 72.
         #expect(writer.finish().map(\.count) == [4 + 72 * 20, 4 + 28 * 20])
     }

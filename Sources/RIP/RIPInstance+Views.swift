@@ -1,0 +1,175 @@
+import Machine
+import Records
+import Wire
+
+/// One line of `show rip interfaces`.
+public struct RIPInterfaceView: Hashable, Sendable, Codable {
+    public struct Drop: Hashable, Sendable, Codable {
+        public var reason: String
+        public var count: UInt64
+    }
+    public var name: String
+    public var isUp: Bool
+    public var isPassive: Bool
+    public var splitHorizon: String
+    public var metric: UInt8
+    public var metricOffset: UInt8
+    /// RIPv2; empty for RIPng.
+    public var sendVersion: String
+    public var receiveVersion: String
+    /// `none`, `simple`, or the algorithm of the key that signs.
+    public var authentication: String
+    public var neighborCount: Int
+    /// Router time in nanoseconds of the next regular update.
+    public var nextUpdateAt: Int64?
+    public var requestsReceived: UInt64
+    public var responsesReceived: UInt64
+    public var packetsSent: UInt64
+    public var regularUpdates: UInt64
+    public var triggeredUpdates: UInt64
+    /// Reasons that occurred.
+    public var dropped: [Drop]
+}
+
+/// One line of `show rip neighbors`.
+public struct RIPNeighborView: Hashable, Sendable, Codable {
+    public var address: IPAddress
+    public var interface: String
+    /// Of its last response.
+    public var version: UInt8
+    /// Router time in nanoseconds.
+    public var firstHeardAt: Int64
+    public var lastHeardAt: Int64
+    public var routeCount: UInt32
+    public var responses: UInt64
+    public var badPackets: UInt64
+    public var badRoutes: UInt64
+    /// `nil`: BFD does not watch it.
+    public var isBFDUp: Bool?
+    /// BFD lost it and it is not believed.
+    public var isIgnored: Bool
+}
+
+/// One destination of `show rip routes`.
+public struct RIPRouteView: Hashable, Sendable, Codable {
+    public enum Kind: String, Hashable, Sendable, Codable {
+        case connected
+        case redistributed
+        case learned
+        /// Unreachable, and announced as such for a while.
+        case garbage
+    }
+    public struct Gateway: Hashable, Sendable, Codable {
+        public var address: IPAddress
+        public var interface: String
+        /// Who announced it.
+        public var neighbor: IPAddress
+        /// Router time in nanoseconds at which it times out.
+        public var expiresAt: Int64
+    }
+    public var prefix: IPPrefix
+    /// What is announced of it.
+    public var kind: Kind
+    public var metric: UInt8
+    public var tag: UInt16
+    /// Learned, whatever is announced.
+    public var gateways: [Gateway]
+    /// Router time in nanoseconds at which it is forgotten.
+    public var forgottenAt: Int64?
+}
+
+extension RIPInstance {
+    /// Interfaces that RIP runs on, in order of their numbers.
+    public var interfaceViews: [RIPInterfaceView] {
+        interfaces.enumerated().compactMap { position, interface in
+            guard let rip = interface.rip else { return nil }
+            let id = InterfaceID(UInt16(truncatingIfNeeded: position))
+            let counters = interface.counters
+            return RIPInterfaceView(
+                name: interface.settings.name, isUp: interface.isUp, isPassive: interface.isSilent,
+                splitHorizon: rip.splitHorizon.description, metric: rip.metric, metricOffset: rip.metricOffset,
+                sendVersion: version == .v2 ? rip.send.description : "",
+                receiveVersion: version == .v2 ? rip.receive.description : "",
+                authentication: version == .v2 ? rip.authentication.description : "none",
+                neighborCount: neighborOrder.count { neighbor($0)?.interface == id },
+                nextUpdateAt: interface.regularAt?.nanoseconds, requestsReceived: counters.requestsReceived,
+                responsesReceived: counters.responsesReceived, packetsSent: counters.packetsSent,
+                regularUpdates: counters.regularUpdates, triggeredUpdates: counters.triggeredUpdates,
+                dropped: RIPDropReason.allCases.filter { counters[$0] > 0 }.map {
+                    RIPInterfaceView.Drop(reason: $0.description, count: counters[$0])
+                })
+        }
+    }
+
+    /// Neighbours in order of interface and address.
+    public var neighborViews: [RIPNeighborView] {
+        neighborOrder.compactMap { index in
+            guard let neighbor = neighbor(index) else { return nil }
+            return RIPNeighborView(
+                address: neighbor.address, interface: name(neighbor.interface), version: neighbor.version,
+                firstHeardAt: neighbor.firstHeard.nanoseconds, lastHeardAt: neighbor.lastHeard.nanoseconds,
+                routeCount: neighbor.routeCount, responses: neighbor.responses, badPackets: neighbor.badPackets,
+                badRoutes: neighbor.badRoutes, isBFDUp: neighbor.bfdLocal == nil ? nil : neighbor.bfdWasUp,
+                isIgnored: neighbor.ignoredUntil != nil)
+        }
+    }
+
+    /// Destinations in order of prefixes.
+    /// - Parameters:
+    ///   - prefix: those after it; `nil` from the first.
+    ///   - limit: at most so many.
+    public func routeViews(after prefix: IPPrefix? = nil, limit: Int) -> [RIPRouteView] {
+        let after = prefix.flatMap { Destination($0, version: version) }
+        return table.ordered(after: after, limit: limit).compactMap { view($0) }
+    }
+
+    /// The destination with this prefix.
+    public func routeView(_ prefix: IPPrefix) -> RIPRouteView? {
+        Destination(prefix, version: version).flatMap { table.find($0) }.flatMap { view($0) }
+    }
+
+    /// Destinations in the table, and of them those with learned routes.
+    public var routeCounts: (all: Int, learned: Int) { (table.count, table.learnedCount) }
+
+    private func view(_ number: UInt32) -> RIPRouteView? {
+        guard let announced = announcement(number) else { return nil }
+        let route = table[number]
+        var gateways: [RIPRouteView.Gateway] = []
+        table.forEachPath(of: number) { _, path in
+            guard let neighbor = neighbor(path.neighbor) else { return }
+            gateways.append(
+                RIPRouteView.Gateway(
+                    address: path.nextHop, interface: name(neighbor.interface), neighbor: neighbor.address,
+                    expiresAt: path.deadline.nanoseconds))
+        }
+        let kind: RIPRouteView.Kind =
+            route.connected != nil
+            ? .connected : route.foreign != nil ? .redistributed : route.pathCount > 0 ? .learned : .garbage
+        return RIPRouteView(
+            prefix: table.destination(number).prefix(version: version), kind: kind, metric: announced.metric,
+            tag: announced.tag, gateways: gateways, forgottenAt: route.garbageAt?.nanoseconds)
+    }
+}
+
+extension RIPAuthentication: CustomStringConvertible {
+    /// Without secrets.
+    public var description: String {
+        switch self {
+        case .none: "none"
+        case .simple: "simple"
+        case .cryptographic(let keys): keys.first.map { "\($0.algorithm) (key \($0.id))" } ?? "none"
+        }
+    }
+}
+
+extension RIPKey.Algorithm: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .md5: "keyed MD5"
+        case .hmacSHA1: "HMAC-SHA-1"
+        case .hmacSHA256: "HMAC-SHA-256"
+        case .hmacSHA384: "HMAC-SHA-384"
+        case .hmacSHA512: "HMAC-SHA-512"
+        }
+    }
+}
