@@ -296,13 +296,21 @@ extension ByteReader {
     }
 
     @_lifetime(self: copy self)
+    mutating func bfdDiagnostic() throws(DecodeError) -> BFDDiagnostic {
+        let at = offset
+        let value = try u8("BFD diagnostic")
+        guard value < 32 else { throw DecodeError("BFD diagnostic", at: at, .badValue) }
+        return BFDDiagnostic(rawValue: value)
+    }
+
+    @_lifetime(self: copy self)
     mutating func bfdStatus() throws(DecodeError) -> BFDStatus {
         var status = BFDStatus()
         status.state = try bfdState()
-        status.diagnostic = BFDDiagnostic(rawValue: try u8("BFD diagnostic"))
+        status.diagnostic = try bfdDiagnostic()
         status.remoteDiscriminator = try u32("BFD remote discriminator")
         status.remoteState = try bfdState()
-        status.remoteDiagnostic = BFDDiagnostic(rawValue: try u8("BFD remote diagnostic"))
+        status.remoteDiagnostic = try bfdDiagnostic()
         status.remoteMinRx = try u32("BFD remote receive interval")
         status.remoteDesiredMinTx = try u32("BFD remote transmit interval")
         status.remoteMultiplier = try u8("BFD remote multiplier")
@@ -319,6 +327,7 @@ extension ByteReader {
             throw DecodeError("BFD sequence clock", at: offset - 16, .badValue)
         }
         let received = try u32("BFD received sequence")
+        guard flags & 4 != 0 || received == 0 else { throw DecodeError("BFD received sequence", at: offset - 4, .badValue) }
         status.receivedSequence = flags & 4 != 0 ? received : nil
         return status
     }
