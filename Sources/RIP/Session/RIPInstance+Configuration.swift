@@ -147,8 +147,7 @@ extension RIPInstance {
     private mutating func start(_ id: InterfaceID, at now: Instant, into effects: inout [Effect]) {
         guard let interface = interface(id), interface.isRunning, !interface.settings.isLoopback else { return }
         if interface.sources.isEmpty {
-            let what = version == .ng ? "link-local address" : "IPv4 address"
-            effects.append(event(.warning, "\(interface.settings.name) has no \(what); nothing is sent there"))
+            effects.append(event(.warning, "\(interface.settings.name) has no IPv4 address; nothing is sent there"))
         }
         requestTable(on: id, at: now, into: &effects)
         setRegularUpdate(id, now + .milliseconds(random.number(in: Self.firstUpdateDelay)))

@@ -67,6 +67,18 @@ struct RIPInterface: Sendable {
             }
         }
         networks.sort()
+        if version == .ng, !settings.isLoopback {
+            // RFC 2080 §2.5 wants a link-local address. Where none is configured, the one of the station's address
+            // (RFC 4291 appendix A) is answered for, and it is ours in any case.
+            let derived = IPAddress.v6(Self.linkLocal(of: settings.virtualMAC))
+            if !addresses.contains(derived) { addresses.append(derived) }
+            if sources.isEmpty { sources.append(Source(address: derived, prefixLength: 64)) }
+        }
+    }
+
+    private static func linkLocal(of mac: MACAddress) -> IPv6Address {
+        let high = (mac.raw >> 24 ^ 0x02_0000) << 40
+        return IPv6Address(high: 0xfe80 << 48, low: high | 0xff_fe00_0000 | mac.raw & 0xff_ffff)
     }
 
     /// RIP runs here now.

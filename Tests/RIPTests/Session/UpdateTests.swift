@@ -152,6 +152,16 @@ import Wire
             d.packets(on: 0).map(\.source) == [.ip(.v4(IPv4Address(10, 0, 0, 1))), .ip(.v4(IPv4Address(10, 0, 5, 1)))])
     }
 
+    @Test func `RFC 2080 §2.5: without a configured link-local address the one of the station is used`() {
+        let d = Driver(.ng)
+        d.list[0].addresses.removeFirst()
+        d.list[0].virtualMAC = MACAddress("00:00:5e:00:01:07")!
+        d.input(.configure(d.configuration, d.list))
+        #expect(d.packets(on: 0).map(\.source) == [.ip(IPAddress("fe80::200:5eff:fe00:107")!)])
+        d.receive(message6([.wholeTable], command: RIPFormat.request), from: IPAddress("fe80::200:5eff:fe00:107")!)
+        #expect(d.counter(.ownPacket) == 1)
+    }
+
     @Test func `the end of the protocol is told to neighbours and to the routing table manager`() {
         let d = Driver().begin()
         d.learn([("172.16.0.0/16", 3)])
