@@ -92,6 +92,10 @@ extension OSPFInstance {
         if let sequence { neighbors[i]?.sequences[Int(OSPFPacketType.hello.rawValue)] = sequence }
 
         let isHelped = before.graceDeadline != nil
+        if before.interfaceNumber != hello.interfaceID || before.address != source {
+            // Our router and network LSAs name the one, next hops the other.
+            dirty.link(id, area: interface.areaID)
+        }
         neighbors[i]?.interfaceNumber = hello.interfaceID
         if before.address != source {
             // On a point-to-point link and in OSPFv3 the source is what Hellos say last.
@@ -112,6 +116,8 @@ extension OSPFInstance {
         let timer = OSPFTimer(.inactivity, index.value)
         if !timers.isRunning(timer) { timers.set(timer, at: deadline) }
         neighborEvent(.helloReceived, index, at: now, into: &effects)
+        // Whoever is new hears at once that it is heard: the adjacency need not wait for our next Hello.
+        if before.state == .down { sendHello(id, at: now, into: &effects) }
 
         guard hello.neighbors.contains(routerID) else {
             return neighborEvent(.oneWayReceived, index, at: now, into: &effects)
