@@ -2,6 +2,7 @@ import BGP
 import ISIS
 import Machine
 import OSPF
+import RIP
 import Records
 import Routing
 import Wire
@@ -87,6 +88,8 @@ public struct Engine: ~Copyable {
     public var ospfv3: OSPFInstance { state.interior.ospfv3 }
     public var ospfv3IPv4: OSPFInstance { state.interior.ospfv3IPv4 }
     public var isis: ISISInstance { state.interior.isis }
+    public var rip: RIPInstance { state.interior.rip }
+    public var ripng: RIPInstance { state.interior.ripng }
     public var ipv4Routes: RoutingTable<IPv4Prefix> { state.routes.ipv4 }
     public var ipv6Routes: RoutingTable<IPv6Prefix> { state.routes.ipv6 }
     public func isInterfaceUp(_ id: InterfaceID) -> Bool { state.routes.interfaceState(id) }

@@ -3,6 +3,7 @@ import BGP
 import ISIS
 import Machine
 import OSPF
+import RIP
 import Records
 import Wire
 
@@ -25,6 +26,8 @@ public struct RouterConfiguration: Hashable, Sendable, Codable {
     /// OSPFv3 for IPv4 (RFC 5838).
     public var ospfv3ipv4: OSPFConfiguration?
     public var isis: ISISConfiguration?
+    public var rip: RIPConfiguration?
+    public var ripng: RIPConfiguration?
     /// Profiles and parameters of the sessions that others ask for.
     public var bfd: BFDConfiguration?
     /// Hidden keys for failure injection.

@@ -1,6 +1,7 @@
 import ISIS
 import Machine
 import OSPF
+import RIP
 import Records
 import Routing
 import Wire
@@ -68,6 +69,8 @@ struct InteriorGateways: Sendable {
     var ospfv3: OSPFInstance
     var ospfv3IPv4: OSPFInstance
     var isis: ISISInstance
+    var rip: RIPInstance
+    var ripng: RIPInstance
     /// What each protocol subscribed to, by its number.
     private var subscribed: [[PacketSubscription]] = InteriorGatewayID.allCases.map { _ in [] }
     /// By number, whether it was ever configured; one that was not has nothing to end.
@@ -78,6 +81,8 @@ struct InteriorGateways: Sendable {
         ospfv3 = OSPFInstance(seed: random.next())
         ospfv3IPv4 = OSPFInstance(seed: random.next())
         isis = ISISInstance(seed: random.next())
+        rip = RIPInstance(seed: random.next())
+        ripng = RIPInstance(seed: random.next())
     }
 
     // MARK: inputs
@@ -88,6 +93,8 @@ struct InteriorGateways: Sendable {
         Self.configure(.ospfv3, &ospfv3, configuration.ospfv3, interfaces, &isConfigured, at: now, into: &wishes)
         Self.configure(.ospfv3IPv4, &ospfv3IPv4, configuration.ospfv3ipv4, interfaces, &isConfigured, at: now, into: &wishes)
         Self.configure(.isis, &isis, configuration.isis, interfaces, &isConfigured, at: now, into: &wishes)
+        Self.configure(.rip, &rip, configuration.rip, interfaces, &isConfigured, at: now, into: &wishes)
+        Self.configure(.ripng, &ripng, configuration.ripng, interfaces, &isConfigured, at: now, into: &wishes)
     }
 
     private static func configure<Gateway: InteriorGateway>(
@@ -111,7 +118,8 @@ struct InteriorGateways: Sendable {
         case .ospfv3: Self.tell(&ospfv3, news, id, at: now, into: &wishes)
         case .ospfv3IPv4: Self.tell(&ospfv3IPv4, news, id, at: now, into: &wishes)
         case .isis: Self.tell(&isis, news, id, at: now, into: &wishes)
-        case .rip, .ripng: break
+        case .rip: Self.tell(&rip, news, id, at: now, into: &wishes)
+        case .ripng: Self.tell(&ripng, news, id, at: now, into: &wishes)
         }
     }
 
@@ -151,7 +159,8 @@ struct InteriorGateways: Sendable {
         case .ospfv3: ospfv3.nextDeadline
         case .ospfv3IPv4: ospfv3IPv4.nextDeadline
         case .isis: isis.nextDeadline
-        case .rip, .ripng: nil
+        case .rip: rip.nextDeadline
+        case .ripng: ripng.nextDeadline
         }
     }
 
@@ -175,7 +184,11 @@ struct InteriorGateways: Sendable {
     }
 
     /// Of both protocols.
-    var ripDigest: StateDigest { StateDigest() }
+    var ripDigest: StateDigest {
+        var digest = rip.digest
+        digest.mix(ripng.digest.value)
+        return digest
+    }
 
     // MARK: subscriptions
 
@@ -205,6 +218,8 @@ extension InteriorGateways {
         ospfv3.write(to: &writer)
         ospfv3IPv4.write(to: &writer)
         isis.write(to: &writer)
+        rip.write(to: &writer)
+        ripng.write(to: &writer)
     }
 
     init(from reader: inout SnapshotReader) throws(DecodeError) {
@@ -226,5 +241,7 @@ extension InteriorGateways {
         ospfv3 = try OSPFInstance(from: &reader)
         ospfv3IPv4 = try OSPFInstance(from: &reader)
         isis = try ISISInstance(from: &reader)
+        rip = try RIPInstance(from: &reader)
+        ripng = try RIPInstance(from: &reader)
     }
 }
