@@ -19,6 +19,12 @@ extension RouterText {
                 for route in configuration.staticRoutes { writer.element { write(route, &$0) } }
             }
         }
+        if let ospf = configuration.ospf { write(ospf, as: "ospf", &writer) }
+        if let ospf = configuration.ospfv3 { write(ospf, as: "ospfv3", &writer) }
+        if let ospf = configuration.ospfv3ipv4 { write(ospf, as: "ospfv3-ipv4", &writer) }
+        if let isis = configuration.isis {
+            write(isis, configuration.interfaces, hostname: configuration.hostname, &writer)
+        }
         if let bgp = configuration.bgp { write(bgp, &writer) }
         if configuration.testing.isEnabled {
             writer.section("testing") {
@@ -36,7 +42,9 @@ extension RouterText {
 
     private static func write(_ interface: InterfaceConfiguration, _ writer: inout YAMLWriter) {
         writer.line("name", scalar(interface.name))
-        if (0x0000_5e00_0101...0x0000_5e00_01ff).contains(interface.virtualMAC.raw) {
+        if interface.isLoopback {
+            writer.line("loopback", "true")
+        } else if (0x0000_5e00_0101...0x0000_5e00_01ff).contains(interface.virtualMAC.raw) {
             writer.line("virtual-router-id", "\(interface.virtualMAC.raw & 0xff)")
         } else {
             writer.line("mac", scalar(interface.virtualMAC))

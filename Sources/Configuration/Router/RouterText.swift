@@ -17,7 +17,8 @@ public enum RouterText {
     }
 
     static let keys = [
-        "hostname", "interfaces", "static-routes", "prefix-sets", "community-sets", "policies", "bgp", "testing",
+        "hostname", "interfaces", "static-routes", "prefix-sets", "community-sets", "policies", "ospf", "ospfv3",
+        "ospfv3-ipv4", "isis", "bgp", "testing",
     ]
     static let interfacesMaximum = 256
     static let addressesMaximum = 64
@@ -63,8 +64,25 @@ struct RouterTextReader {
         } else if let policies = top["policies"] ?? top["prefix-sets"] ?? top["community-sets"] {
             policies.warn("nothing uses this without a 'bgp' section")
         }
+        readInteriorGateways()
         readTesting()
         return configuration
+    }
+
+    private mutating func readInteriorGateways() {
+        let interfaces = configuration.interfaces
+        configuration.ospf = top["ospf"].flatMap {
+            OSPFTextReader.read($0, version: .v2, family: .ipv4, interfaces: interfaces)
+        }
+        configuration.ospfv3 = top["ospfv3"].flatMap {
+            OSPFTextReader.read($0, version: .v3, family: .ipv6, interfaces: interfaces)
+        }
+        configuration.ospfv3ipv4 = top["ospfv3-ipv4"].flatMap {
+            OSPFTextReader.read($0, version: .v3, family: .ipv4, interfaces: interfaces)
+        }
+        configuration.isis = top["isis"].flatMap {
+            ISISTextReader.read($0, interfaces: interfaces, hostname: configuration.hostname)
+        }
     }
 
     // MARK: interfaces
@@ -74,7 +92,7 @@ struct RouterTextReader {
         var names: Set<String> = []
         for field in list {
             guard let mapping = MappingReader(
-                field, keys: ["name", "virtual-router-id", "mac", "vlan", "mtu", "addresses"],
+                field, keys: ["name", "loopback", "virtual-router-id", "mac", "vlan", "mtu", "addresses"],
                 foreign: ["address": "addresses", "vrid": "virtual-router-id", "device": "it in the controller's own file"])
             else { continue }
             let name = mapping.required("name").flatMap { field in
@@ -82,7 +100,8 @@ struct RouterTextReader {
                     names.insert(name).inserted ? name : field.wrong("there is another interface '\(name)'")
                 }
             }
-            let mac = mac(mapping)
+            let isLoopback = mapping["loopback"]?.flag() ?? false
+            let mac = isLoopback ? loopbackMAC(mapping) : mac(mapping)
             let vlan = mapping["vlan"].map { $0.number(1...4094 as ClosedRange<UInt16>, "a VLAN") } ?? 0
             let mtu = mapping["mtu"].map { $0.number(1280...9216 as ClosedRange<UInt16>, "an MTU") } ?? 1500
             var addresses: [InterfaceConfiguration.Address] = []
@@ -96,8 +115,14 @@ struct RouterTextReader {
             }
             configuration.interfaces.append(InterfaceConfiguration(
                 name: name ?? "", virtualMAC: mac ?? MACAddress(raw: 0), vlan: vlan ?? 0, mtu: mtu ?? 1500,
-                addresses: addresses))
+                addresses: addresses, isLoopback: isLoopback))
         }
+    }
+
+    /// No device carries it, so it has no station address.
+    private func loopbackMAC(_ mapping: MappingReader) -> MACAddress? {
+        for key in ["mac", "virtual-router-id", "vlan"] { mapping[key]?.error("a loopback interface has none") }
+        return MACAddress(raw: 0)
     }
 
     /// RFC 5798 §7.3: 00:00:5e:00:01 and the virtual router's number. (Its IPv6 block, 02, is not used: one MAC serves both.)
