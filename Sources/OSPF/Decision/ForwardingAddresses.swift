@@ -1,0 +1,83 @@
+import Wire
+
+/// Sources with a forwarding address, in the order of the addresses, so that those whose way changes with an internal
+/// route lie together. What is gone is found out late: an entry is only a hint.
+struct ForwardingAddresses: Sendable {
+    struct Entry: Sendable {
+        var address: IPAddress
+        var source: UInt32
+
+        static func isBefore(_ a: Entry, _ b: Entry) -> Bool {
+            a.address != b.address ? a.address < b.address : a.source < b.source
+        }
+    }
+    private var sorted: [Entry] = []
+    private var added: [Entry] = []
+    private var removals = 0
+
+    init() {}
+
+    mutating func add(_ address: IPAddress, _ source: UInt32) { added.append(Entry(address: address, source: source)) }
+    mutating func noteRemoval() { removals += 1 }
+
+    /// Brings the order up to date. `isLive` says whether a source still has the address.
+    mutating func settle(_ isLive: (Entry) -> Bool) {
+        guard !added.isEmpty || removals > sorted.count / 2 else { return }
+        added.sort(by: Entry.isBefore)
+        var merged: [Entry] = []
+        merged.reserveCapacity(sorted.count + added.count)
+        var i = 0, j = 0
+        while i < sorted.count || j < added.count {
+            let takesOld = j == added.count || i < sorted.count && Entry.isBefore(sorted[i], added[j])
+            let entry = takesOld ? sorted[i] : added[j]
+            if takesOld { i += 1 } else { j += 1 }
+            if isLive(entry), merged.last.map({ Entry.isBefore($0, entry) }) ?? true { merged.append(entry) }
+        }
+        sorted = merged
+        added.removeAll(keepingCapacity: true)
+        removals = 0
+    }
+
+    /// Sources whose address the prefix covers, after `settle`.
+    func within(_ prefix: IPPrefix, _ body: (Entry) -> Void) {
+        let first: IPAddress
+        switch prefix {
+        case .v4(let prefix): first = .v4(prefix.address)
+        case .v6(let prefix): first = .v6(prefix.address)
+        }
+        var low = 0, high = sorted.count
+        while low < high {
+            let middle = (low + high) / 2
+            if sorted[middle].address < first { low = middle + 1 } else { high = middle }
+        }
+        while low < sorted.count, prefix.contains(sorted[low].address) {
+            body(sorted[low])
+            low += 1
+        }
+    }
+}
+
+extension IPPrefix {
+    func contains(_ address: IPAddress) -> Bool {
+        switch (self, address) {
+        case (.v4(let prefix), .v4(let address)): prefix.contains(address)
+        case (.v6(let prefix), .v6(let address)): prefix.contains(address)
+        default: false
+        }
+    }
+
+    /// The prefix of an address.
+    init(_ address: IPAddress, _ length: UInt8) {
+        switch address {
+        case .v4(let address): self = .v4(IPv4Prefix(address, min(length, 32)))
+        case .v6(let address): self = .v6(IPv6Prefix(address, min(length, 128)))
+        }
+    }
+    var address: IPAddress {
+        switch self {
+        case .v4(let prefix): .v4(prefix.address)
+        case .v6(let prefix): .v6(prefix.address)
+        }
+    }
+    var isDefault: Bool { length == 0 }
+}

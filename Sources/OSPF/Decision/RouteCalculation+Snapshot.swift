@@ -1,0 +1,42 @@
+import Machine
+import Wire
+
+/// What the last calculation left: routes, and what the routing table manager was told. Graphs and sources follow from
+/// the databases; the calculation after a restart builds them anew and tells the same differences as it would have
+/// without.
+extension RouteCalculation {
+    public func write(to writer: inout SnapshotWriter) {
+        writer.write(isBorderRouter)
+        let kept = prefixes.filter { $0.isUsed && ($0.route != nil || $0.offered != nil) }
+            .sorted { $0.prefix < $1.prefix }
+        writer.writeList(kept) { record, w in
+            record.prefix.writeState(to: &w)
+            w.write(record.route != nil)
+            record.route?.write(to: &w)
+            w.write(record.offered != nil)
+            record.offered?.writeState(to: &w)
+        }
+        writer.writeList(boundaryRouters) { router, w in router.write(to: &w) }
+    }
+
+    public init(from reader: inout SnapshotReader, seed: UInt64) throws(DecodeError) {
+        self.init(seed: seed)
+        isBorderRouter = try reader.readBool()
+        let records = try reader.readList { r throws(DecodeError) -> PrefixRecord in
+            var record = PrefixRecord(prefix: try IPPrefix(stateFrom: &r))
+            if try r.readBool() { record.route = try CalculatedRoute(from: &r) }
+            if try r.readBool() { record.offered = try .init(stateFrom: &r) }
+            return record
+        }
+        for record in records {
+            let number = prefixOrNew(record.prefix)
+            prefixes[Int(number)].route = record.route
+            prefixes[Int(number)].offered = record.offered
+        }
+        let known = try reader.readList { r throws(DecodeError) in try CalculatedRouter(from: &r) }
+        for route in known {
+            let number = routerOrNew(route.routerID)
+            routers[Int(number)].route = route
+        }
+    }
+}
