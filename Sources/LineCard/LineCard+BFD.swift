@@ -43,7 +43,9 @@ extension LineCard {
         for effect in list {
             switch effect {
             case .transmit(let transmission): transmit(transmission, at: now, into: &effects)
-            case .report(let report): effects.append(.record(.bfd(report)))
+            case .report(let report):
+                unlogged.append(isTCP: false)
+                effects.append(.record(.bfd(report)))
             }
         }
         // Kept for its capacity.

@@ -126,6 +126,7 @@ extension LineCard {
         guard payload.byteCount <= RecordLimits.packetOctets else { return drop(.packetTooLong) }
         guard interfaces[i].floodGuards[PacketProtocolSet.position(number)].take(at: now) else { return drop(.flood) }
         counters.packetsIn[number] += 1
+        unlogged.append(isTCP: false)
         effects.append(
             .record(
                 .packetReceived(

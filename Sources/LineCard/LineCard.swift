@@ -70,6 +70,8 @@ public struct LineCard: Sendable {
     /// RFC 791 identification and RFC 8200 §4.5 fragment identification of what we send in fragments.
     var identification: UInt32
     var tcpEffects: [TCPEffect] = []
+    /// Records given out and not yet logged.
+    var unlogged = UnloggedRecords()
     /// Where headers are written before they are laid over a segment's headroom; kept for its capacity.
     var headerScratch: [UInt8] = []
     public internal(set) var counters = LineCardCounters()
@@ -108,7 +110,9 @@ public struct LineCard: Sendable {
             guard isSpeaking else { return }
             switch input {
             case .engine(let effect): apply(effect, at: now, into: &effects)
-            case .logged(let index): toTCP(.logged(index), at: now, into: &effects)
+            case .logged(let index):
+                // TCP counts its own records only: the number of another's would let it acknowledge too early.
+                if unlogged.takeFirst() { toTCP(.logged(index), at: now, into: &effects) }
             case .committed(let index): toTCP(.committed(index), at: now, into: &effects)
             case .applied(let index): toTCP(.applied(index), at: now, into: &effects)
             case .endOfBatch: toTCP(.endOfBatch, at: now, into: &effects)
@@ -172,6 +176,7 @@ public struct LineCard: Sendable {
         reassembly = Reassembly()
         tcp = TCPStack(configuration: tcp.configuration)
         tcpEffects = []
+        unlogged = UnloggedRecords()
         bfd = BFDInstance(seed: random.next())
         bfdEffects = []
         timers.removeAll()
@@ -261,7 +266,9 @@ public struct LineCard: Sendable {
                 var bytes: [UInt8] = []
                 swap(&bytes, &transmission.bytes)
                 transmit(transmission, consume bytes, at: now, into: &effects)
-            case .record(let body): effects.append(.record(body))
+            case .record(let body):
+                unlogged.append(isTCP: true)
+                effects.append(.record(body))
             case .event(let event): effects.append(.event(event))
             }
         }
@@ -271,3 +278,30 @@ public struct LineCard: Sendable {
 }
 
 extension LineCard: Machine {}
+
+/// Whose the records are that wait for their index: those of TCP and others, in order. They come in runs.
+struct UnloggedRecords {
+    private var runs: [(isTCP: Bool, count: Int)] = []
+    private var first = 0
+
+    mutating func append(isTCP: Bool) {
+        if first < runs.count, runs[runs.count - 1].isTCP == isTCP {
+            runs[runs.count - 1].count += 1
+        } else {
+            runs.append((isTCP, 1))
+        }
+    }
+
+    /// Whether the oldest is one of TCP's.
+    mutating func takeFirst() -> Bool {
+        guard first < runs.count else { return false }
+        let isTCP = runs[first].isTCP
+        runs[first].count -= 1
+        if runs[first].count == 0 { first += 1 }
+        if first == runs.count {
+            runs.removeAll(keepingCapacity: true)
+            first = 0
+        }
+        return isTCP
+    }
+}

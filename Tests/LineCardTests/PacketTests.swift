@@ -410,6 +410,54 @@ import Wire
         #expect(Self.packets(bench.take()).count == 20_000)
     }
 
+    @Test func `TCP acknowledges when its own record is committed, whatever other records are beside it`() throws {
+        var wire = Wire2()
+        let start = wire.now
+        wire.router.card.handle(
+            .engine(.subscriptions([PacketSubscription(interface: InterfaceID(0), packetProtocol: .ospfv2)])), at: start,
+            into: &wire.router.discarded)
+        let data = try #require(wire.peer.send([1, 2, 3, 4, 5], at: start).first)
+        func acknowledged(_ effects: [LineCardEffect]) -> UInt32 {
+            effects.reduce(0) { highest, effect in
+                guard case .transmit(_, let frame) = effect, frame[12] == 8, frame[13] == 0, frame[23] == 6 else { return highest }
+                return max(highest, frame[42..<46].reduce(0) { $0 << 8 | UInt32($1) })
+            }
+        }
+        let sequence = data[38..<42].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        var card = wire.router.card
+        var effects: [LineCardEffect] = []
+        card.receive(Bench.ipv4(89, [2, 1]).span.bytes, on: InterfaceID(0), at: start, into: &effects)
+        card.receive(data.span.bytes, on: InterfaceID(0), at: start, into: &effects)
+        card.receive(Bench.ipv4(89, [2, 1]).span.bytes, on: InterfaceID(0), at: start, into: &effects)
+        card.handle(.endOfBatch, at: start, into: &effects)
+        var index = wire.router.index, records: [RecordBody] = []
+        for effect in effects {
+            guard case .record(let body) = effect else { continue }
+            records.append(body)
+            index = index.next
+            card.handle(.logged(index), at: start, into: &effects)
+        }
+        #expect(records.count == 3)
+        let own = try #require(records.firstIndex { if case .tcpReceived = $0 { true } else { false } })
+        // Everything before TCP's record is stored, it is not: a second long nothing is acknowledged.
+        let first = wire.router.index.value
+        card.handle(.committed(LogIndex(first + UInt64(own))), at: start, into: &effects)
+        card.handle(.endOfBatch, at: start, into: &effects)
+        var now = start
+        while let next = card.nextDeadline, next <= start + .seconds(1) {
+            now = max(now, next)
+            card.handle(.time, at: now, into: &effects)
+        }
+        #expect(acknowledged(effects) <= sequence)
+        card.handle(.committed(LogIndex(first + UInt64(own) + 1)), at: now, into: &effects)
+        card.handle(.endOfBatch, at: now, into: &effects)
+        while let next = card.nextDeadline, next <= start + .seconds(2) {
+            now = max(now, next)
+            card.handle(.time, at: now, into: &effects)
+        }
+        #expect(acknowledged(effects) == sequence + 5)
+    }
+
     @Test func `a take-over subscribes from the image`() {
         var bench = Bench()
         var image = LineCardImage()

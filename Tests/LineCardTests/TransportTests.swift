@@ -16,6 +16,8 @@ struct MiniEngine {
     var events: [Event] = []
     /// Records are logged, but not yet stored on the twin.
     var holdsCommit = false
+    /// What nobody looks at.
+    var discarded: [LineCardEffect] = []
 
     var connection: ConnectionID? { image.connections.first?.connection }
 
