@@ -49,7 +49,8 @@ extension RouterText {
             writer.section("keys") { writer in
                 for key in chain.keys {
                     writer.element { writer in
-                        if key.id != 0 { writer.line("id", "\(key.id)") }
+                        let hasNumber = key.algorithm != .clearText && key.algorithm != .hmacMD5
+                        if hasNumber { writer.line("id", "\(key.id)") }
                         writer.line("algorithm", ISISTextReader.algorithms.first { $0.algorithm == key.algorithm }!.name)
                         writer.line("secret", YAMLWriter.scalar(String(decoding: key.secret, as: UTF8.self)))
                     }
@@ -174,6 +175,9 @@ extension RouterText {
             if value.level2 != usual.level2 { writer.section("level-2") { write(value.level2, usual.level2, &$0) } }
         }
         if value.csnpInterval != usual.csnpInterval { writer.line("csnp-interval", "\(value.csnpInterval)s") }
+        if value.pointToPointCSNPInterval != usual.pointToPointCSNPInterval {
+            writer.line("point-to-point-csnp-interval", "\(value.pointToPointCSNPInterval)s")
+        }
         if value.bfd { writer.line("bfd", "true") }
         if let chain = value.authentication { write(chain, as: "authentication", &writer) }
         if value.tag != 0 { writer.line("tag", "\(value.tag)") }

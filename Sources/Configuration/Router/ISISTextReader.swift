@@ -26,7 +26,7 @@ struct ISISTextReader {
         if let field = mapping.required("net", "write it like 49.0001.0000.0000.0001.00") {
             for field in field.list(atMost: 3) ?? [] {
                 guard let text = field.text(1...60, "a network entity title") else { continue }
-                guard let title = NetworkEntityTitle(text) else {
+                guard let title = NetworkEntityTitle(text), title.system != .zero else {
                     field.error("'\(text)' is no network entity title; write it like 49.0001.0000.0000.0001.00")
                     continue
                 }
@@ -65,6 +65,7 @@ struct ISISTextReader {
         }
         if let field = mapping["families"] {
             let words = (field.list(atMost: 2) ?? []).compactMap { $0.choice(["ipv4", "ipv6"]) }
+            if words.isEmpty { field.error("at least one family is needed: ipv4 or ipv6") }
             configuration.isIPv4Enabled = words.contains("ipv4")
             configuration.isIPv6Enabled = words.contains("ipv6")
         }
@@ -97,7 +98,7 @@ struct ISISTextReader {
             if let number = lsp["mtu"]?.number(512...9000 as ClosedRange<UInt16>) { configuration.lspMTU = number }
             if let time = lsp["lifetime"]?.seconds(350...65_535) { configuration.lspLifetime = time }
             if let time = lsp["refresh"]?.seconds(1...65_235) { configuration.lspRefresh = time }
-            if configuration.lspRefresh > configuration.lspLifetime - 300 {
+            if Int(configuration.lspRefresh) + 300 > Int(configuration.lspLifetime) {
                 field.error("refresh must be at least 300 s less than lifetime")
             }
             if let time = lsp["pacing"]?.milliseconds(.milliseconds(1) ... .seconds(1)) { configuration.lspPacing = UInt16(time) }
@@ -119,6 +120,9 @@ struct ISISTextReader {
             if let time = timers["long-delay"]?.milliseconds(range) { configuration.spf.longDelay = time }
             if let time = timers["time-to-learn"]?.milliseconds(range) { configuration.spf.timeToLearn = time }
             if let time = timers["hold-down"]?.milliseconds(range) { configuration.spf.holdDown = time }
+            if configuration.spf.holdDown <= configuration.spf.timeToLearn {
+                field.error("hold-down must be above time-to-learn (RFC 8405 §5)")
+            }
         }
     }
 
@@ -201,7 +205,8 @@ struct ISISTextReader {
 
     static let interfaceKeys = [
         "name", "levels", "network", "passive", "padding", "metric", "ipv6-metric", "hello", "multiplier", "priority",
-        "level-1", "level-2", "csnp-interval", "bfd", "authentication", "tag", "multi-topology",
+        "level-1", "level-2", "csnp-interval", "point-to-point-csnp-interval", "bfd", "authentication", "tag",
+        "multi-topology",
     ]
     static let paddings: [(name: String, padding: ISISHelloPadding)] = [
         ("always", .always), ("until-adjacency", .untilAdjacency), ("never", .never),
@@ -215,7 +220,10 @@ struct ISISTextReader {
         ]), let place = mapping.required("name").flatMap({ self.place($0) })
         else { return nil }
         var value = usual(place)
-        if let levels = mapping["levels"].flatMap({ levels($0) }) { value.levels = levels }
+        if let field = mapping["levels"], let levels = levels(field) {
+            value.levels = levels
+            if levels.intersection(configuration.levels) == nil { field.error("the router does not run this level") }
+        }
         if let word = mapping["network"]?.choice(["broadcast", "point-to-point"]) {
             value.networkType = word == "broadcast" ? .broadcast : .pointToPoint
         }
@@ -232,6 +240,7 @@ struct ISISTextReader {
             readLevel(own, &value[level])
         }
         if let time = mapping["csnp-interval"]?.seconds(1...600) { value.csnpInterval = time }
+        if let time = mapping["point-to-point-csnp-interval"]?.seconds(0...600) { value.pointToPointCSNPInterval = time }
         if let flag = mapping["bfd"]?.flag() { value.bfd = flag }
         value.authentication = mapping["authentication"].flatMap { Self.keyChain($0) }
         value.tag = mapping["tag"]?.number(0...UInt32.max) ?? 0
@@ -280,6 +289,12 @@ struct ISISTextReader {
             let word = key["algorithm"]?.choice(algorithms.map(\.name)) ?? "hmac-sha-256"
             let algorithm = algorithms.first { $0.name == word }!.algorithm
             let id = key["id"]?.number(0...UInt16.max) ?? 0
+            // RFC 5310 §3.1: what both sides call the key is part of every packet.
+            if algorithm != .clearText, algorithm != .hmacMD5 {
+                _ = key.required("id", "keys of RFC 5310 have a number")
+            } else if let field = key["id"] {
+                field.error("only keys of RFC 5310 (hmac-sha-…) have a number")
+            }
             guard let secret = key.required("secret").flatMap({ $0.text(1...254, "a secret") }) else { continue }
             keys.append(ISISKey(id: id, algorithm: algorithm, secret: Array(secret.utf8)))
         }
