@@ -40,6 +40,8 @@ public struct BGPInstance: Machine, Sendable {
         /// The neighbour has our stream up to this offset.
         case acknowledged(ConnectionID, offset: UInt64)
         case nextHop(IPAddress, NextHopState)
+        /// The states of next hops that changed together. Routes behind them are decided again afterwards, in slices.
+        case nextHops([(address: IPAddress, state: NextHopState)])
         /// News of the routes of other protocols that BGP announces, after policy.
         case redistribute([RedistributionUpdate])
         /// BFD says that the path to the neighbour of this address works, or no longer does.
@@ -135,6 +137,10 @@ public struct BGPInstance: Machine, Sendable {
             run(.tcpFails, owner.peer, owner.slot, reason: "the neighbor closed the connection", at: now, into: &effects)
         case .acknowledged(let connection, let offset): acknowledge(offset, on: connection, at: now)
         case .nextHop(let address, let state): setNextHop(address, state)
+        case .nextHops(let changes):
+            for change in changes { setNextHop(change.address, change.state) }
+            // The forwarding table has its backups in place already: its news must not wait for a slice of ours.
+            return flush(at: now, defersTasks: true, into: &effects)
         case .redistribute(let updates): rib.redistribute(updates)
         case .bfd(let address, let isUp): if !isUp { pathDown(address, at: now, into: &effects) }
         case .command(let command): perform(command, at: now, into: &effects)
@@ -153,12 +159,12 @@ public struct BGPInstance: Machine, Sendable {
     // MARK: flush
 
     /// Decides and encodes what the input changed, then fills the streams that have room.
-    private mutating func flush(at now: Instant, into effects: inout [Effect]) {
+    private mutating func flush(at now: Instant, defersTasks: Bool = false, into effects: inout [Effect]) {
         if needsHousekeeping {
             needsHousekeeping = false
             timers.set(SessionTimer(kind: .housekeeping, number: 0), at: now + Self.housekeepingTime)
         }
-        rib.advertise(at: now)
+        rib.advertise(at: now, defersTasks: defersTasks)
         // Policy that was run again in there may have set next hops that nobody asked about.
         if rib.hasNewNextHops { resolveNextHops(into: &effects) }
         for i in outlets.indices { fill(outlets[i], at: now, into: &effects) }

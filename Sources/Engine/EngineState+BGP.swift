@@ -16,6 +16,7 @@ extension EngineState {
             emit(.tcpAbort(id))
         case .listeners(let endpoints):
             self.endpoints = endpoints
+            routes.setDestinations(endpoints.map(\.remote), for: .bgp)
             emit(.listeners(listeners))
         case .connect(let endpoint):
             guard let interface = routes.egress(to: endpoint.remote),

@@ -33,8 +33,8 @@ extension EngineState {
             let ipv6 = bgp.rib.takeIPv6Changes()
             if !ipv6.isEmpty { routes.apply(ipv6) }
             tellRoutes(&wishes, into: &effects)
-        } while !wishes.isEmpty && rounds < Self.roundsMaximum
-        if !wishes.isEmpty {
+        } while (!wishes.isEmpty || bgp.rib.hasRouteChanges) && rounds < Self.roundsMaximum
+        if rounds == Self.roundsMaximum, !wishes.isEmpty {
             note(.alarm, "protocols do not settle at record \(applied): a loop between them is cut", into: &effects)
             wishes = Wishes()
         }
@@ -44,9 +44,8 @@ extension EngineState {
 
     /// What the routing table manager has for others since it was asked last.
     mutating func tellRoutes(_ wishes: inout Wishes, into effects: inout [IndexedEffect]) {
-        for change in routes.takeNextHopChanges() {
-            bgp.handle(.nextHop(change.address, change.state), at: now, into: &wishes.bgp)
-        }
+        let changes = routes.takeNextHopChanges()
+        if !changes.isEmpty { bgp.handle(.nextHops(changes), at: now, into: &wishes.bgp) }
         for (target, updates) in routes.takeRedistribution() {
             if target == .bgp { bgp.handle(.redistribute(updates), at: now, into: &wishes.bgp) }
             for id in InteriorGatewayID.announcers(for: target) {
@@ -55,6 +54,8 @@ extension EngineState {
         }
         if let gateways = routes.takeGateways() {
             effects.append(IndexedEffect(index: applied, effect: .gateways(gateways)))
+            // The way to a neighbour decides which of our addresses it is to find us at.
+            effects.append(IndexedEffect(index: applied, effect: .listeners(listeners)))
         }
     }
 }

@@ -30,6 +30,10 @@ public struct RouterConfiguration: Hashable, Sendable, Codable {
     public var ripng: RIPConfiguration?
     /// Profiles and parameters of the sessions that others ask for.
     public var bfd: BFDConfiguration?
+    /// Which protocols announce routes of which others; at most one for each pair.
+    public var redistribution: [RedistributionConfiguration]?
+    /// At most 1,024; prefixes are unique.
+    public var aggregates: [AggregateConfiguration]?
     /// Hidden keys for failure injection.
     public var testing: EngineTestingConfiguration
 

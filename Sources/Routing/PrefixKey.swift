@@ -25,6 +25,8 @@ public protocol PrefixKey: Hashable, Comparable, Sendable, BitwiseCopyable, Cust
     /// `nil` when the prefix is of the other family.
     init?(_ prefix: IPPrefix)
     static func address(_ address: Address) -> IPAddress
+    /// `nil` when the address is of the other family.
+    static func own(_ address: IPAddress) -> Address?
     static func hash(_ packed: Packed, seed: UInt64) -> UInt64
     static func length(of packed: Packed) -> UInt8
 }
@@ -46,6 +48,10 @@ extension IPv4Prefix: PrefixKey {
         self = p
     }
     public static func address(_ address: IPv4Address) -> IPAddress { .v4(address) }
+    public static func own(_ address: IPAddress) -> IPv4Address? {
+        if case .v4(let own) = address { return own }
+        return nil
+    }
     @inlinable @inline(__always)
     public static func hash(_ packed: UInt64, seed: UInt64) -> UInt64 {
         seededHash(packed, 0x9e37_79b9_7f4a_7c15, seed: seed)
@@ -85,6 +91,10 @@ extension IPv6Prefix: PrefixKey {
         self = p
     }
     public static func address(_ address: IPv6Address) -> IPAddress { .v6(address) }
+    public static func own(_ address: IPAddress) -> IPv6Address? {
+        if case .v6(let own) = address { return own }
+        return nil
+    }
     @inlinable @inline(__always)
     public static func hash(_ packed: PackedIPv6Prefix, seed: UInt64) -> UInt64 {
         seededHash(packed.high, packed.low ^ packed.length << 56 ^ packed.length, seed: seed)

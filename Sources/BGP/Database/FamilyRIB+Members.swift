@@ -160,8 +160,8 @@ extension FamilyRIB {
     // MARK: working off
 
     /// Hands out changes, encodes what members have room for, and says when there is more to do by itself.
-    mutating func advertise(at now: Instant, _ shared: inout RIBShared) -> Instant? {
-        runTasks(&shared)
+    mutating func advertise(at now: Instant, defersTasks: Bool, _ shared: inout RIBShared) -> Instant? {
+        if !defersTasks { runTasks(&shared) }
         var deadline: Instant? = hasTasks ? now + Self.slice : nil
         func wake(_ at: Instant) { deadline = deadline.map { min($0, at) } ?? at }
         if !changed.isEmpty {

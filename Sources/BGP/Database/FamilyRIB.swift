@@ -131,7 +131,10 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
         if entry.best != 0 {
             // A new path that already loses by rank changes nothing: it is not among those that MED could compare.
             let best = store.paths[Int(entry.best)].accepted
-            if accepted == 0 || shared.attributes[accepted].rank > shared.attributes[best].rank { return }
+            if accepted == 0 || shared.attributes[accepted].rank > shared.attributes[best].rank {
+                if accepted != 0, backupPath(number, shared) == path { tellRoute(number, shared) }
+                return
+            }
             redecide(number, oldBest: entry.best, oldAccepted: best, oldOwner: store.owner(entry.best), &shared)
         } else if Decision.ineligibility(accepted, shared.sources[source], shared.attributes) == nil {
             // The others, if any, are not eligible: nothing else could have made this prefix one without a best path.
@@ -179,7 +182,7 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
             store.paths[Int(before)].next = old.next
         }
         store.free(path)
-        redecide(number, oldBest: best, oldAccepted: bestAccepted, oldOwner: bestOwner, &shared)
+        redecide(number, oldBest: best, oldAccepted: bestAccepted, oldOwner: bestOwner, hadOthers: true, &shared)
         letGo(old.received, old.accepted, &shared)
         if entries[Int(number)].head == 0 { releasable.append(number) }
     }
@@ -200,11 +203,19 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
 
     // MARK: Loc-RIB
 
-    /// Runs the decision process for a prefix. `old…` say what the best path was before anything was touched.
-    mutating func redecide(_ number: UInt32, oldBest: UInt32, oldAccepted: UInt32, oldOwner: UInt16, _ shared: inout RIBShared) {
+    /// Runs the decision process for a prefix. `old…` say what the best path was before anything was touched, and
+    /// `hadOthers` that there was at least one more.
+    mutating func redecide(
+        _ number: UInt32, oldBest: UInt32, oldAccepted: UInt32, oldOwner: UInt16, hadOthers: Bool = false,
+        _ shared: inout RIBShared
+    ) {
         let best = decide(number, shared).best
         let accepted = best == 0 ? 0 : store.paths[Int(best)].accepted
-        if best == oldBest, accepted == oldAccepted, best == 0 || store.owner(best) == oldOwner { return }
+        if best == oldBest, accepted == oldAccepted, best == 0 || store.owner(best) == oldOwner {
+            // What would take its place may be another.
+            if best != 0, hadOthers || !isOnlyPath(best, number) { tellRoute(number, shared) }
+            return
+        }
         setBest(number, best, oldBest: oldBest, oldAccepted: oldAccepted, oldOwner: oldOwner, &shared)
     }
 
@@ -224,7 +235,7 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
         entries[Int(number)].best = best
         changed.insert(number)
         if best == 0 {
-            changes.append(BestRouteChange(address: key.address, length: key.length, source: nil, nextHop: Key.zeroAddress))
+            tellNoRoute(key)
             return
         }
         bestCount &+= 1
@@ -232,12 +243,71 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
         let set = shared.attributes[store.paths[Int(best)].accepted]
         digest.add(seededHash(keyHash, set.hash, seed: UInt64(owner)))
         let kind = shared.sources[Int(owner)].kind
-        if let old, old.nextHop == set.nextHop, shared.sources[Int(oldOwner)].kind == kind { return }
-        let nextHop = shared.attributes.nextHops.entries[Int(set.nextHop)]
+        if let old, old.nextHop == set.nextHop, shared.sources[Int(oldOwner)].kind == kind, isOnlyPath(best, number),
+            owner == oldOwner || kind != .local
+        {
+            return
+        }
+        tellRoute(number, shared)
+    }
+
+    @inline(__always)
+    private func isOnlyPath(_ path: UInt32, _ number: UInt32) -> Bool {
+        entries[Int(number)].head == path && store.paths[Int(path)].next == 0
+    }
+
+    /// The routing table manager has no route of BGP's for the prefix any more.
+    private mutating func tellNoRoute(_ key: Key) {
         changes.append(
             BestRouteChange(
-                address: key.address, length: key.length, source: kind,
-                nextHop: Key.address(high: nextHop.high, low: nextHop.low)))
+                address: key.address, length: key.length, source: nil, nextHop: Key.zeroAddress, backup: Key.zeroAddress))
+    }
+
+    /// Tells the routing table manager the best route, and what is to take its place when its next hop is lost: so that
+    /// packets need not wait until every prefix behind that next hop was decided again. There may be no news in it.
+    @inline(__always)
+    private mutating func tellRoute(_ number: UInt32, _ shared: borrowing RIBShared) {
+        let key = Key(packed: prefixes.keys[Int(number)])
+        let best = entries[Int(number)].best
+        let owner = store.owner(best)
+        // A route of another protocol is in the routing table already.
+        if owner == UInt16(Source.redistribution) { return tellNoRoute(key) }
+        func address(_ path: UInt32) -> Key.Address {
+            let nextHop = shared.attributes.nextHops.entries[Int(shared.attributes[store.paths[Int(path)].accepted].nextHop)]
+            return Key.address(high: nextHop.high, low: nextHop.low)
+        }
+        let nextHop = address(best)
+        let backup = isOnlyPath(best, number) ? 0 : backupPath(number, shared)
+        changes.append(
+            BestRouteChange(
+                address: key.address, length: key.length, source: shared.sources[Int(owner)].kind, nextHop: nextHop,
+                backup: backup == 0 ? nextHop : address(backup)))
+    }
+
+    /// The best path with another next hop than the best path's, as far as steps 1 to 3 tell, then by the number of the
+    /// source: every eligible path is free of loops, and which of them carries packets for a moment matters little. 0
+    /// for none.
+    private func backupPath(_ number: UInt32, _ shared: borrowing RIBShared) -> UInt32 {
+        let best = entries[Int(number)].best
+        if best == 0 { return 0 }
+        let nextHop = shared.attributes[store.paths[Int(best)].accepted].nextHop
+        var found: UInt32 = 0
+        var rank = UInt64.max
+        var path = entries[Int(number)].head
+        while path != 0 {
+            defer { path = store.paths[Int(path)].next }
+            let p = store.paths[Int(path)]
+            if path == best || p.accepted == 0 { continue }
+            let set = shared.attributes[p.accepted]
+            // The router itself (0) leads nowhere.
+            if set.nextHop == nextHop || set.nextHop == 0 || set.rank > rank { continue }
+            if set.rank == rank, store.owner(path) > store.owner(found) { continue }
+            guard Decision.ineligibility(p.accepted, shared.sources[Int(store.owner(path))], shared.attributes) == nil
+            else { continue }
+            found = path
+            rank = set.rank
+        }
+        return found
     }
 
     /// RFC 4271 §9.1.2: the best path, and the step that told it from the runner-up it met last.

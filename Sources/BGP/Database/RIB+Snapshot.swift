@@ -82,7 +82,7 @@ extension FamilyRIB {
             let packed = Key(change.address, change.length).packed
             w.writeBlock([packed])
             w.write(change.source?.rawValue ?? .max)
-            w.writeBlock([Key(change.nextHop, Key.lengthMaximum).packed])
+            w.writeBlock([Key(change.nextHop, Key.lengthMaximum).packed, Key(change.backup, Key.lengthMaximum).packed])
         }
         writer.write(digest.value)
         writer.writeBlock(releasable)
@@ -111,13 +111,13 @@ extension FamilyRIB {
             let key = try r.readBlock(of: Key.Packed.self)
             let kind: UInt8 = try r.read()
             let nextHop = try r.readBlock(of: Key.Packed.self)
-            guard key.count == 1, nextHop.count == 1, Key.length(of: key[0]) <= Key.lengthMaximum,
-                Key.length(of: nextHop[0]) == Key.lengthMaximum
+            guard key.count == 1, nextHop.count == 2, Key.length(of: key[0]) <= Key.lengthMaximum,
+                Key.length(of: nextHop[0]) == Key.lengthMaximum, Key.length(of: nextHop[1]) == Key.lengthMaximum
             else { throw DecodeError("route change", at: at, .badValue) }
             let prefix = Key(packed: key[0])
             return BestRouteChange(
                 address: prefix.address, length: prefix.length, source: RouteSource(rawValue: kind),
-                nextHop: Key(packed: nextHop[0]).address)
+                nextHop: Key(packed: nextHop[0]).address, backup: Key(packed: nextHop[1]).address)
         }
         digest = StateDigest(try reader.read())
         releasable = try reader.readBlock(of: UInt32.self)

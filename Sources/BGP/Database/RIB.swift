@@ -369,9 +369,10 @@ public struct RIB: Sendable {
         }
     }
     /// Does the work that is due: removal of closed sessions' routes, re-evaluation, export and encoding. Bounded per call.
-    public mutating func advertise(at now: Instant) {
-        let a = v4.advertise(at: now, &shared)
-        let b = v6.advertise(at: now, &shared)
+    /// - Parameter defersTasks: removal and re-evaluation wait for the next call.
+    public mutating func advertise(at now: Instant, defersTasks: Bool = false) {
+        let a = v4.advertise(at: now, defersTasks: defersTasks, &shared)
+        let b = v6.advertise(at: now, defersTasks: defersTasks, &shared)
         nextDeadline = [a, b].compactMap { $0 }.min()
         for source in shared.sources.indices where shared.sources[source].state == .sweeping {
             if v4.store.count(source) == 0, v6.store.count(source) == 0, !v4.isBusy(source), !v6.isBusy(source) {
@@ -393,6 +394,7 @@ public struct RIB: Sendable {
 
     // MARK: Loc-RIB
 
+    public var hasRouteChanges: Bool { !v4.changes.isEmpty || !v6.changes.isEmpty }
     /// Changes of best routes since the last call, in the order in which they happened. A prefix can occur more than once.
     public mutating func takeIPv4Changes() -> [BestRouteChange<IPv4Address>] {
         var taken: [BestRouteChange<IPv4Address>] = []

@@ -63,11 +63,14 @@ public struct BestRouteChange<Address: Hashable & Sendable & BitwiseCopyable>: H
     /// Where the best route came from; `nil`: there is none any more.
     public var source: RouteSource?
     public var nextHop: Address
+    /// The next hop of the second-best route that has another one; equal to `nextHop` for none.
+    public var backup: Address
 
-    public init(address: Address, length: UInt8, source: RouteSource?, nextHop: Address) {
+    public init(address: Address, length: UInt8, source: RouteSource?, nextHop: Address, backup: Address) {
         self.address = address
         self.length = length
         self.source = source
         self.nextHop = nextHop
+        self.backup = backup
     }
 }
