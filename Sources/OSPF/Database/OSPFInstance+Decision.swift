@@ -32,26 +32,27 @@ extension OSPFInstance {
         _ = dirty.take()
         var areas: [UInt32] = []
         for interface in local.interfaces where !areas.contains(interface.areaID) { areas.append(interface.areaID) }
+        let topology = OwnTopology(local: local, isBorder: false, isBoundary: false, database: database)
         for area in areas.sorted() {
-            var writer = ByteWriter()
-            writer.u16(0)
-            let count = writer.reserve16()
-            var links: UInt16 = 0
-            for interface in local.interfaces where interface.areaID == area {
-                for neighbor in interface.neighbors where neighbor.isAdjacent {
-                    writer.u32(neighbor.routerID)
-                    writer.u32(interface.interfaceNumber)
-                    writer.u32(1 << 24 | UInt32(interface.configuration.cost))
-                    links += 1
-                }
+            let wanted = topology.lsas(of: area)
+            for lsa in wanted { want(lsa, at: now, into: &effects) }
+            // What is not wanted any more: the network of a link whose DR we were, and what went with it.
+            var kept: [LSAKey] = wanted.map(\.key)
+            kept.sort()
+            unwantOthers(in: .area(area), kept, at: now, into: &effects)
+        }
+    }
+
+    /// Ends own topology LSAs of a database that are not in the sorted list.
+    private mutating func unwantOthers(
+        in id: DatabaseID, _ kept: [LSAKey], at now: Instant, into effects: inout [Effect]
+    ) {
+        let types: [LSAType] = version == .v2 ? [.router, .network] : [.routerV3, .networkV3, .intraAreaPrefix]
+        for type in types {
+            for entry in database.entries(of: type, in: id)
+            where entry.isOwn && !entry.lsa.header.isMaxAge && !kept.contains(entry.lsa.key) {
+                unwant(entry.lsa.key, in: id, at: now, into: &effects)
             }
-            writer.patch16(count, links)
-            let key = LSAKey(
-                type: version == .v2 ? .router : .routerV3, linkStateID: version == .v2 ? routerID : 0,
-                advertisingRouter: routerID)
-            want(
-                WantedLSA(database: .area(area), key: key, options: version == .v2 ? 2 : 0, body: writer.bytes), at: now,
-                into: &effects)
         }
     }
 
