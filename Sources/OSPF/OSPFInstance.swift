@@ -64,7 +64,7 @@ public struct OSPFInstance: InteriorGateway {
     var backOff = SPFBackOff()
     /// Whether the databases changed in a way that routes may depend on since they were last calculated.
     var needsCalculation = false
-    var decision = DecisionState()
+    var decision: DecisionState
 
     // Scratch of one input; without meaning between inputs.
     /// Direct acknowledgements, by the neighbour that gets them (§13.5).
@@ -80,6 +80,7 @@ public struct OSPFInstance: InteriorGateway {
     /// - Parameter seed: random per pair; jitter and Database Description sequence numbers come from it.
     public init(seed: UInt64) {
         random = RandomNumbers(seed: seed)
+        decision = DecisionState(seed: random.next())
     }
 
     public var version: OSPFVersion { configuration?.version ?? .v2 }
@@ -135,7 +136,7 @@ public struct OSPFInstance: InteriorGateway {
             case .spf: calculate(at: now, into: &effects)
             case .spfHoldDown: backOff.holdDownExpires()
             case .spfLearn: backOff.learnExpires()
-            case .origination: dirty.isDelayed = false
+            case .origination: dirty.endWait()
             case .stubRouter: dirty.everything()
             case .overflow: break
             }

@@ -36,6 +36,10 @@ extension OSPFInstance {
         guard let entry = database[handle], !entry.lsa.header.isMaxAge else { return }
         takeOffRetransmissionLists(handle)
         database.setMaxAge(handle, at: now)
+        let link = InterfaceID(UInt16(truncatingIfNeeded: entry.database.number))
+        if !entry.isOwn, entry.lsa.key.type == .link, let interface = interface(link) {
+            dirty.link(link, area: interface.areaID)
+        }
         flood(handle, from: nil, on: nil, isTopologyChange: true, at: now, into: &effects)
         beginFlush(handle)
     }

@@ -84,6 +84,8 @@ extension OSPFInstance {
             if let handle { takeOffRetransmissionLists(handle) }
             let installed = install(lsa, in: database, isOwn: isOwn, at: now)
             self.database.setFlooded(installed.handle, neighbor.requests.header(of: lsa.key) == nil)
+            // RFC 5340 §4.4.3.9: the DR tells the prefixes of the link, from the link LSAs.
+            if installed.isChange, type == .link { dirty.link(id, area: interface.areaID) }
             let isFloodedBack = flood(
                 installed.handle, from: index, on: id, isTopologyChange: installed.isChange, at: now, into: &effects)
             // (5) (e), §13.5

@@ -14,6 +14,13 @@ struct OriginationWork: Hashable, Sendable {
     private(set) var isEverything = false
     /// Waiting for `OSPFLSATimers.initialDelay`.
     var isDelayed = false
+    /// That wait is over.
+    private(set) var isWaitOver = false
+
+    mutating func endWait() {
+        isDelayed = false
+        isWaitOver = true
+    }
 
     var isEmpty: Bool { areas.isEmpty && links.isEmpty && !isEverything }
 
@@ -37,6 +44,7 @@ struct OriginationWork: Hashable, Sendable {
         writer.writeBlock(links.map(\.value))
         writer.write(isEverything)
         writer.write(isDelayed)
+        writer.write(isWaitOver)
     }
     init() {}
     init(from reader: inout SnapshotReader) throws(DecodeError) {
@@ -44,5 +52,6 @@ struct OriginationWork: Hashable, Sendable {
         links = try reader.readBlock(of: UInt16.self).map { InterfaceID($0) }
         isEverything = try reader.readBool()
         isDelayed = try reader.readBool()
+        isWaitOver = try reader.readBool()
     }
 }

@@ -150,6 +150,7 @@ extension OSPFInstance {
         let spent = self
         self = OSPFInstance(seed: 0)
         random = spent.random
+        decision = DecisionState(seed: random.next())
         devices = spent.devices
         carrierLost = spent.carrierLost
         lastSequence = spent.lastSequence
