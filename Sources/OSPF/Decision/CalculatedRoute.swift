@@ -65,6 +65,12 @@ public struct CalculatedRouter: Hashable, Sendable {
 // MARK: snapshot
 
 extension CalculatedRoute {
+    var digestWord: UInt64 {
+        var writer = SnapshotWriter()
+        write(to: &writer)
+        return seededHash(writer.bytes.span.bytes, seed: 0x0597)
+    }
+
     func write(to writer: inout SnapshotWriter) {
         prefix.writeState(to: &writer)
         writer.write(type.rawValue)

@@ -353,6 +353,8 @@ extension RouteCalculation {
         // §16.4 (6) (a): paths within the AS come before all others.
         let new = prefixes[Int(number)].internalRoute ?? externalRoute(number, database)
         if new != prefixes[Int(number)].route {
+            if let old = prefixes[Int(number)].route { digest.remove(old.digestWord) }
+            if let new { digest.add(new.digestWord) }
             prefixes[Int(number)].route = new
             outcome.changedPrefixes.append(prefixes[Int(number)].prefix)
         }

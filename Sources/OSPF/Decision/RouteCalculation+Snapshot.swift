@@ -32,6 +32,7 @@ extension RouteCalculation {
             let number = prefixOrNew(record.prefix)
             prefixes[Int(number)].route = record.route
             prefixes[Int(number)].offered = record.offered
+            if let route = record.route { digest.add(route.digestWord) }
         }
         let known = try reader.readList { r throws(DecodeError) in try CalculatedRouter(from: &r) }
         for route in known {

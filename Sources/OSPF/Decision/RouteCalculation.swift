@@ -69,6 +69,8 @@ public struct RouteCalculation: Sendable {
     /// Whether addresses of neighbours may have changed.
     var areNeighborsDirty = false
 
+    /// Rolling, over the routes: equal on two controllers that came to the same table.
+    public internal(set) var digest = StateDigest()
     /// As of the last calculation.
     var local: LocalState?
     /// Whether everything is to be built from the databases: at the start, after a snapshot, with a new configuration.
@@ -210,6 +212,7 @@ public struct RouteCalculation: Sendable {
         fresh.local = local
         fresh.isBorderRouter = isBorderRouter
         fresh.shortestPathRuns = shortestPathRuns
+        fresh.digest = digest
         fresh.needsRebuild = false
         let configured = local.configuration.areas.map(\.areaID.raw) + local.interfaces.map(\.areaID)
         for id in configured.sorted() where fresh.areas.last?.id != id {
