@@ -28,6 +28,8 @@ import Wire
 ///   went is not described.
 /// - A received instance of an own LSA is outbid at once, not after MinLSInterval (§13.4 does not say which): old instances
 ///   of a former life are then gone in one round trip. Each such instance had to pass MinLSArrival.
+/// - MinLSInterval (§12.4) is where the wait between two originations of an LSA ends up when changes keep coming; after a
+///   quiet time it begins at MinLSArrival, the least that receivers accept, and doubles.
 /// - Cryptographic sequence numbers come from the router's time, which never goes back whoever is active, so that they
 ///   need no store. Both controllers work out the same ones.
 /// - Virtual links, NBMA and point-to-multipoint networks and demand circuits are not done; DoNotAge is tolerated.
@@ -139,6 +141,7 @@ public struct OSPFInstance: InteriorGateway {
             case .origination: dirty.endWait()
             case .stubRouter: dirty.everything()
             case .overflow: break
+            case .successor: successorTimer(LSAHandle(due.number), at: now, into: &effects)
             }
         }
         fireAges(at: now, into: &effects)

@@ -26,6 +26,8 @@ public struct LSDB: Sendable {
         var isFlushing = false
         /// What an LSA of ours is to say next, once MinLSInterval or the flush of this instance is over.
         var pending: Pending?
+        /// How many changes of an LSA of ours came in a row, without a quiet time between.
+        var haste: UInt8 = 0
         /// RFC 2328 §13 (8): when this instance was last sent in answer to an older one.
         var answered = Instant.zero
 
@@ -234,6 +236,10 @@ public struct LSDB: Sendable {
         if self[handle] != nil { slots[Int(handle.raw)]?.wasFlooded = wasFlooded }
     }
 
+    mutating func setHaste(_ handle: LSAHandle, _ haste: UInt8) {
+        if self[handle] != nil { slots[Int(handle.raw)]?.haste = haste }
+    }
+
     mutating func noteAnswer(_ handle: LSAHandle, at now: Instant) {
         if self[handle] != nil { slots[Int(handle.raw)]?.answered = now }
     }
@@ -289,6 +295,7 @@ extension LSDB {
             w.write(entry.installed)
             w.write(entry.isOwn)
             w.write(entry.wasFlooded)
+            w.write(entry.haste)
             w.write(entry.answered)
             w.write(entry.pending != nil)
             if let pending = entry.pending {
@@ -320,6 +327,7 @@ extension LSDB {
             let installed = try r.readInstant()
             var entry = Entry(database: id, lsa: lsa, installed: installed, isOwn: try r.readBool())
             entry.wasFlooded = try r.readBool()
+            entry.haste = try r.read()
             entry.answered = try r.readInstant()
             if try r.readBool() {
                 let options: UInt8 = try r.read()

@@ -71,6 +71,7 @@ extension OSPFInstance {
                 successors.append(
                     WantedLSA(database: entry.database, key: entry.lsa.key, options: pending.options, body: pending.body))
             }
+            timers.cancel(OSPFTimer(.successor, handle.raw))
             database.remove(handle)
         }
         flushing = kept
@@ -84,6 +85,7 @@ extension OSPFInstance {
     mutating func forget(_ handle: LSAHandle) {
         takeOffRetransmissionLists(handle)
         if database[handle]?.isFlushing == true { flushing.removeAll { $0 == handle } }
+        timers.cancel(OSPFTimer(.successor, handle.raw))
         database.remove(handle)
     }
 }

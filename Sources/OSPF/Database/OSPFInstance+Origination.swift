@@ -13,7 +13,19 @@ extension OSPFInstance {
         return interfaces.contains { $0?.primary?.address.raw == key.linkStateID }
     }
 
-    private var minimumInterval: Duration { .milliseconds(Int(configuration?.lsaTimers.minimumInterval ?? 5000)) }
+    /// How long after an instance of ours the next one may follow: MinLSArrival and a little for what the way takes, doubled
+    /// by each change that follows another, up to MinLSInterval.
+    private func wait(after entry: LSDB.Entry) -> Duration {
+        guard let settings = configuration?.lsaTimers else { return .zero }
+        let first = Int(settings.minimumArrival) + 50
+        return .milliseconds(min(first << Int(min(entry.haste, 8)), Int(settings.minimumInterval)))
+    }
+
+    /// Notes that a new instance says something else than the one before.
+    private mutating func noteChange(_ handle: LSAHandle, _ old: LSDB.Entry, at now: Instant) {
+        let quiet = Duration.milliseconds(2 * Int(configuration?.lsaTimers.minimumInterval ?? 5000))
+        database.setHaste(handle, now - old.installed >= quiet ? 0 : min(old.haste + 1, 8))
+    }
 
     /// When an LSA that is made now is refreshed: before LSRefreshTime by up to a tenth of it, so that what was made together
     /// is not refreshed together.
@@ -29,24 +41,38 @@ extension OSPFInstance {
         let content = LSDB.Pending(options: wanted.options, body: wanted.body)
         if entry.isOwn, !entry.lsa.header.isMaxAge, content.matches(entry.lsa) {
             // §12.4: nothing changed; a change that waited and was taken back goes.
-            database.setPending(handle, nil)
+            forgetSuccessor(handle)
             return
         }
-        if !entry.isOwn || now >= entry.installed + minimumInterval {
+        let due = entry.installed + wait(after: entry)
+        if !entry.isOwn || now >= due {
             succeed(handle, content, at: now, into: &effects)
+            if entry.isOwn { noteChange(handle, entry, at: now) }
         } else {
             // §12.4: not within MinLSInterval of the instance before.
             database.setPending(handle, content)
             if !entry.lsa.header.isMaxAge || entry.lsa.header.sequence < LSAHeader.maxSequence {
-                database.setDue(handle, at: entry.installed + minimumInterval)
+                timers.set(OSPFTimer(.successor, handle.raw), at: due)
             }
         }
+    }
+
+    /// A change that waited is not wanted any more, or was made.
+    mutating func forgetSuccessor(_ handle: LSAHandle) {
+        database.setPending(handle, nil)
+        timers.cancel(OSPFTimer(.successor, handle.raw))
+    }
+
+    mutating func successorTimer(_ handle: LSAHandle, at now: Instant, into effects: inout [Effect]) {
+        guard let entry = database[handle], entry.isOwn, let content = entry.pending else { return }
+        succeed(handle, content, at: now, into: &effects)
+        noteChange(handle, entry, at: now)
     }
 
     /// Ends an LSA of ours (§14.1).
     mutating func unwant(_ key: LSAKey, in id: DatabaseID, at now: Instant, into effects: inout [Effect]) {
         guard let handle = database.handle(of: key, in: id), database[handle]?.isOwn == true else { return }
-        database.setPending(handle, nil)
+        forgetSuccessor(handle)
         flushNow(handle, at: now, into: &effects)
     }
 
@@ -76,7 +102,7 @@ extension OSPFInstance {
         if let handle = database.handle(of: wanted.key, in: wanted.database) { takeOffRetransmissionLists(handle) }
         let due = refreshTime(at: now)
         let result = database.install(lsa, in: wanted.database, isOwn: true, at: now, due: due)
-        database.setPending(result.handle, nil)
+        forgetSuccessor(result.handle)
         database.setFlooded(result.handle, false)
         flood(result.handle, from: nil, on: nil, isTopologyChange: result.isChange, at: now, into: &effects)
     }

@@ -134,7 +134,7 @@ extension OSPFInstance {
         for raw in 0..<database.handleEnd {
             let handle = LSAHandle(raw)
             if let entry = database[handle], entry.isOwn {
-                database.setPending(handle, nil)
+                forgetSuccessor(handle)
                 flushNow(handle, at: now, into: &effects)
             }
         }

@@ -25,6 +25,8 @@ struct OSPFTimer: Hashable, Sendable {
         case stubRouter = 12
         /// The next time that the database being full may be told.
         case overflow = 13
+        /// Of an LSA of ours, by its handle: what it is to say next waits for MinLSInterval (RFC 2328 §12.4).
+        case successor = 14
     }
     var kind: Kind
     var number: UInt32
