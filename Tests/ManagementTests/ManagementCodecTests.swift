@@ -7,7 +7,7 @@ import Testing
     static let commands: [ManagementCommand] = [
         .showVersion, .showRedundancy, .showBGPSummary, .showBGPNeighbors(address: nil),
         .showBGPNeighbors(address: "198.18.0.11"), .showRoutes(RouteQuery(prefix: "10.0.0.0/8", match: .within, detail: true)),
-        .showTCP, .showInterfaces, .showEvents(EventQuery(after: 7, follow: true)),
+        .showTCP, .showInterfaces, .showKernelFIB, .showEvents(EventQuery(after: 7, follow: true)),
         .configurationShow(ConfigurationQuery(revision: 3, canonical: true)),
         .configurationCheck(ConfigurationText(file: "r.yaml", text: "hostname: \"ä\"\n")),
         .configurationApply(ConfigurationApply(configuration: ConfigurationText(file: "r", text: ""), comment: "c", dryRun: true)),
@@ -24,7 +24,7 @@ import Testing
             #expect(!line.contains(UInt8(ascii: "\n")))
             #expect(try ManagementCodec.request(line).get() == request)
         }
-        #expect(Set(Self.commands.map(\.name)).count == 20)
+        #expect(Set(Self.commands.map(\.name)).count == 21)
     }
 
     static let step = StepView(name: "announce", elapsed: TimeSpan(.microseconds(1500)), detail: "d")
@@ -40,6 +40,7 @@ import Testing
         .bgpSummary(BGPSummaryView(routerID: "1.1.1.1", routerAS: 65000, neighbors: [])),
         .bgpNeighbors(BGPNeighborsView(neighbors: [])), .routes(RoutesView(routes: [], total: 0)),
         .tcp(TCPView(connections: [])), .interfaces(InterfacesView(interfaces: [])),
+        .kernelFIB(KernelFIBView(mode: "kernel", families: [.init(family: "ipv4", wanted: 2, installed: 1, failed: 1)])),
         .events(EventsView(events: [], last: 4)), .configuration(ConfigurationView(revision: 1, text: "a\nb")),
         .configurationCheck(ConfigurationCheckView(isAccepted: true, problems: [])),
         .configurationApply(ConfigurationApplyView(revision: nil, isAccepted: false, problems: [], difference: ["+ a"])),

@@ -47,6 +47,7 @@ public struct ControllerFile: Hashable, Sendable {
     public var watchdog = Duration.milliseconds(500)
     public var `guard` = Guard.check
     public var logLevel = LogLevel.info
+    public var forwarding = ForwardingConfiguration()
     /// Octets of the process at which an event warns, and at which it hands over.
     public var memoryWarning: UInt64?
     public var memoryLimit: UInt64?
@@ -66,6 +67,34 @@ public struct ControllerFile: Hashable, Sendable {
     public var isAlone: Bool { redundancy == nil }
 
     public func device(for interface: String) -> String? { interfaces.first { $0.name == interface }?.device }
+}
+
+/// What the kernel of this host does for the router.
+public struct ForwardingConfiguration: Hashable, Sendable {
+    public enum Mode: String, Hashable, Sendable, CaseIterable {
+        /// The kernel forwards: devices with the virtual MAC, routes, the gate.
+        case kernel
+        /// The table is kept and shown, and the kernel left alone.
+        case memory
+        /// No table: a route server.
+        case none
+    }
+    public var mode = Mode.memory
+    /// The kernel's routing table, 1…4,294,967,295; 254 is main, where FRR and BIRD put their routes as well.
+    public var table: UInt32 = 254
+    /// What `ip route` shows as `proto`, 4…255.
+    public var routeProtocol: UInt8 = 76
+    /// Of every route, 1…; where another route has the same prefix the lower metric wins.
+    public var metric: UInt32 = 20
+    /// How long the kernel goes on forwarding when the daemon is dead, 500 ms…1 h. `nil`: 2 seconds with a twin, alone
+    /// until a daemon is started again.
+    public var hold: Duration?
+    /// How long routes of a life before are kept that nobody wants so far. 1 s…1 h
+    public var staleTime = Duration.seconds(120)
+    /// Leave devices and routes in the kernel when told to end.
+    public var staysOnExit = false
+
+    public init() {}
 }
 
 /// The channel to the twin.

@@ -17,7 +17,7 @@ public enum ControllerText {
 
     static let keys = [
         "controller", "name", "pair", "priority", "alone", "interfaces", "redundancy", "arbiter", "datastore", "management",
-        "router", "watchdog", "guard", "log-level", "memory",
+        "router", "watchdog", "guard", "log-level", "memory", "forwarding",
     ]
 }
 
@@ -72,6 +72,7 @@ private struct ControllerTextReader {
         if let word = top["log-level"]?.choice(ControllerFile.LogLevel.allCases.map(\.rawValue)) {
             configuration.logLevel = ControllerFile.LogLevel(rawValue: word) ?? .info
         }
+        if let field = top["forwarding"], let forwarding = forwarding(field) { configuration.forwarding = forwarding }
         if let field = top["memory"], let memory = MappingReader(field, keys: ["warning", "limit"]) {
             configuration.memoryWarning = memory["warning"]?.size()
             configuration.memoryLimit = memory["limit"]?.size()
@@ -110,6 +111,35 @@ private struct ControllerTextReader {
         else { return nil }
         let lease = mapping["lease"].map { $0.duration(.milliseconds(10)...(.seconds(10))) } ?? .milliseconds(50)
         return lease.map { .leaseFile(path: file, lease: $0) }
+    }
+
+    /// A word, or a mapping whose `mode` it is.
+    private func forwarding(_ field: Field) -> ForwardingConfiguration? {
+        var result = ForwardingConfiguration()
+        let words = ForwardingConfiguration.Mode.allCases.map(\.rawValue)
+        guard field.isMapping else {
+            guard let word = field.choice(words) else { return nil }
+            result.mode = ForwardingConfiguration.Mode(rawValue: word) ?? .memory
+            return result
+        }
+        guard let mapping = MappingReader(
+            field, keys: ["mode", "table", "protocol", "metric", "hold", "stale-time", "keep-on-exit"],
+            foreign: ["proto": "protocol", "priority": "metric"])
+        else { return nil }
+        if let word = mapping.required("mode", "write kernel, memory or none").flatMap({ $0.choice(words) }) {
+            result.mode = ForwardingConfiguration.Mode(rawValue: word) ?? .memory
+        }
+        if let table: UInt32 = mapping["table"]?.number(1...UInt32.max) {
+            // 253 and 255 belong to the kernel.
+            if table == 255 || table == 253 { mapping["table"]?.error("table \(table) belongs to the kernel") }
+            result.table = table
+        }
+        if let number: UInt8 = mapping["protocol"]?.number(4...255) { result.routeProtocol = number }
+        if let metric: UInt32 = mapping["metric"]?.number(1...UInt32.max) { result.metric = metric }
+        if let hold = mapping["hold"]?.duration(.milliseconds(500)...(.seconds(3600))) { result.hold = hold }
+        if let time = mapping["stale-time"]?.duration(.seconds(1)...(.seconds(3600))) { result.staleTime = time }
+        if let stays = mapping["keep-on-exit"]?.flag() { result.staysOnExit = stays }
+        return result
     }
 
     private func redundancy(_ field: Field) -> RedundancyConfiguration? {

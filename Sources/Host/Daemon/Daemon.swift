@@ -36,6 +36,7 @@ public final class Daemon: Sendable {
     private let file: ControllerFile
     private let engine: EngineThread
     private let edge: Edge
+    private let forwarding: Forwarding
     private let clerk: Clerk
     private let datastore: Datastore
     private let server: ManagementServer
@@ -193,7 +194,8 @@ public final class Daemon: Sendable {
             )
             if case .leaseFile(let path, let lease) = file.arbiter { edgeSettings.leaseFile = (path, lease) }
         }
-        let daemon = try Daemon(file, options, datastore, settings, edgeSettings, level, early)
+        let daemon = try Daemon(
+            file, options, datastore, settings, edgeSettings, level, early, interfaces: router?.interfaces)
         let clerk = daemon.clerk
         mirror.begin { clerk.mirror($0) }
         return daemon
@@ -204,7 +206,7 @@ public final class Daemon: Sendable {
     ) throws {
         let interfaces = router?.interfaces ?? []
         let addresses = interfaces.flatMap { $0.addresses.map(\.address) }
-        if file.guard == .install, !addresses.isEmpty, let reason = GuardRule.install(for: addresses) {
+        if file.guard == .install, file.forwarding.mode != .kernel, !addresses.isEmpty, let reason = GuardRule.install(for: addresses) {
             say(.warning, "guard: \(reason)")
         }
         let findings = SelfTest.findings(SelfTest.survey(file, interfaces: interfaces), guard: file.guard)
@@ -217,16 +219,18 @@ public final class Daemon: Sendable {
 
     private init(
         _ file: ControllerFile, _ options: Options, _ datastore: Datastore, _ settings: ControllerSettings,
-        _ edgeSettings: Edge.Settings, _ level: Logger.Level, _ early: EarlyEvents
+        _ edgeSettings: Edge.Settings, _ level: Logger.Level, _ early: EarlyEvents, interfaces: [InterfaceConfiguration]?
     ) throws {
         self.file = file
         self.options = options
         self.datastore = datastore
-        engine = try EngineThread()
-        edge = try Edge(engine: engine)
+        let forwarding = try Forwarding(Forwarding.Settings(file)) { early.note($0) }
+        self.forwarding = forwarding
+        engine = try EngineThread { forwarding.put($0) }
+        edge = try Edge(engine: engine, forwarding: forwarding)
         clerk = try Clerk(
             edge: edge, datastore: datastore, controller: file.controller, logLevel: level,
-            installsGuard: file.guard == .install
+            installsGuard: file.guard == .install && file.forwarding.mode != .kernel
         ) { reason in
             StandardErrorLog.write(level: .error, component: "host", message: "the process ends: \(reason)")
             // Not exit(3): a thread may hang, and nothing of ours must run any more.
@@ -234,9 +238,12 @@ public final class Daemon: Sendable {
         }
         let clerk = clerk
         early.forward { clerk.note($0) }
+        // First of all: a gate that a life before left open closes.
+        try forwarding.start(interfaces: interfaces)
         server = try ManagementServer(
             path: file.managementSocket,
-            handler: ManagementAnswers(file: file, edge: edge, engine: engine, clerk: clerk, datastore: datastore))
+            handler: ManagementAnswers(file: file, edge: edge, engine: engine, clerk: clerk, datastore: datastore,
+                forwarding: forwarding))
         try engine.start(seed: settings.randomSeed, urgency: .raised) { clerk.note($0) }
         let made = UncheckedBox(settings)
         try edge.start(edgeSettings, urgency: .realtime(10)) { Controller(configuration: made.value) }
@@ -297,6 +304,7 @@ public final class Daemon: Sendable {
         server.stop()
         watchdog.stop()
         edge.stop()
+        forwarding.stop()
         _ = clerk.isStopped.wait(timeout: .now() + 1)
         Self.waitFor { [datastore] in await datastore.close() }
         StandardErrorLog.write(level: .notice, component: "host", message: "ended")

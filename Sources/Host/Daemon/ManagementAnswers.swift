@@ -15,9 +15,13 @@ final class ManagementAnswers: ManagementHandler {
     let engine: EngineThread
     let clerk: Clerk
     let datastore: Datastore
+    let forwarding: Forwarding
     let started = Date()
 
-    init(file: ControllerFile, edge: Edge, engine: EngineThread, clerk: Clerk, datastore: Datastore) {
+    init(
+        file: ControllerFile, edge: Edge, engine: EngineThread, clerk: Clerk, datastore: Datastore, forwarding: Forwarding
+    ) {
+        self.forwarding = forwarding
         self.file = file
         self.edge = edge
         self.engine = engine
@@ -52,6 +56,7 @@ final class ManagementAnswers: ManagementHandler {
         case .showRoutes(let query): .routes(try await routes(query))
         case .showTCP: .tcp(try await tcp())
         case .showInterfaces: .interfaces(try await interfaces())
+        case .showKernelFIB: .kernelFIB(try await kernelFIB())
         case .showEvents(let query): .events(try await events(query, progress))
         case .configurationShow(let query): .configuration(try await configuration(query))
         case .configurationCheck(let text): .configurationCheck(check(text))

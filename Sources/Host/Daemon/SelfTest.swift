@@ -33,6 +33,8 @@ struct SelfTest {
         /// The guard rule is there, or what is missing.
         var guardFailure: String?
         var datastoreFailure: String?
+        /// What the kernel lacks to forward for the router.
+        var forwardingFailures: [String] = []
         /// Seconds since 1970.
         var timeOfDay: Double = 2e9
         /// The largest IP MTU that an interface of the router has on each device.
@@ -72,6 +74,7 @@ struct SelfTest {
             fatal("ip_forward is 1 and \(reason). Without a rule this host forwards packets for the router's own addresses "
                 + "back to the LAN. Say 'guard: install' in the controller file, or 'guard: ignore' if something else drops them")
         }
+        for reason in facts.forwardingFailures where facts.hasAdminCapability { fatal(reason) }
         if let reason = facts.datastoreFailure { doubtful(reason) }
         if facts.timeOfDay < 1_700_000_000 {
             doubtful("the clock says \(Date(timeIntervalSince1970: facts.timeOfDay)): events will carry wrong times")
@@ -101,9 +104,11 @@ struct SelfTest {
         if let redundancy = file.redundancy { facts.redundancyFailure = bindFailure(redundancy.local) }
         facts.isForwarding = isForwarding
         let own = interfaces.flatMap { $0.addresses.map(\.address) }
-        if facts.isForwarding, file.guard != .ignore, !own.isEmpty {
+        // Where the kernel forwards for the router, the gate's tables are the guard.
+        if facts.isForwarding, file.guard != .ignore, file.forwarding.mode != .kernel, !own.isEmpty {
             facts.guardFailure = GuardRule.missing(for: own)
         }
+        if file.forwarding.mode == .kernel { facts.forwardingFailures = ForwardingProbe.failures() }
         facts.datastoreFailure = datastoreFailure(file.datastore)
         facts.timeOfDay = Date().timeIntervalSince1970
         return facts

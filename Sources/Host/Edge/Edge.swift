@@ -62,12 +62,14 @@ final class Edge: Sendable {
     let commands: Mailbox<Command>
     let reports: Mailbox<Report>
     private let engine: EngineThread
+    let forwarding: Forwarding?
     /// Turns, for the watchdog: odd while one is going on.
     let progress = Atomic<UInt64>(0)
     private let thread = Mutex<HostThread?>(nil)
 
-    init(engine: EngineThread) throws {
+    init(engine: EngineThread, forwarding: Forwarding? = nil) throws {
         self.engine = engine
+        self.forwarding = forwarding
         commands = try Mailbox()
         reports = try Mailbox()
     }

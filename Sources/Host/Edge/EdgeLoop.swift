@@ -342,6 +342,8 @@ final class EdgeLoop {
             engine.perform(work)
         case .event(let event): report(.event(event))
         case .state(let state, let epoch):
+            // In this turn, before the announcements of the line card leave at its end.
+            edge.forwarding?.set(isActive: state.isActive)
             if state == .active, let began = bulkBegan {
                 let now = monotonicNow()
                 lastBulkUpdate = Edge.BulkUpdate(
@@ -357,6 +359,7 @@ final class EdgeLoop {
                     + "controller: add it under 'interfaces' of the controller file"))
             }
             tell(events)
+            edge.forwarding?.set(interfaces: list)
             report(.interfaces(list))
             refreshLinks(&controller, &outputs, monotonicNow(), everything: true)
             return true

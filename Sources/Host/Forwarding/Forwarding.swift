@@ -1,4 +1,5 @@
 import CHost
+import Dispatch
 import Glibc
 import Machine
 import Records
@@ -161,6 +162,7 @@ public final class Forwarding: Sendable {
         var orders: [GateOrder] = []
         // A third of the lease, and twice a second to see whether the tables are there.
         let interval = min(500, (settings.openFor ?? .seconds(2)).inMilliseconds / 3)
+        gate.closeLeftBehind()
         while true {
             var poll = pollfd(fd: gateOrders.bell, events: Int16(POLLIN), revents: 0)
             let isRinging = Glibc.poll(&poll, 1, Int32(max(10, interval))) > 0
@@ -220,10 +222,10 @@ public final class Forwarding: Sendable {
     /// Puts the gate before these devices and waits for it. Returns why that could not be.
     private func installGate(_ contents: PacketGate.Contents) -> String? {
         let done = Handed<String?>(nil)
-        let semaphore = Doorbell()
+        let semaphore = DispatchSemaphore(value: 0)
         gateOrders.put(.install(contents.devices, contents.addresses) { failure in
             done.value = failure
-            semaphore.ring()
+            semaphore.signal()
         })
         semaphore.wait()
         return done.value
@@ -368,13 +370,4 @@ public final class Forwarding: Sendable {
 private final class Handed<Value>: @unchecked Sendable {
     var value: Value
     init(_ value: Value) { self.value = value }
-}
-
-/// Rung once.
-private final class Doorbell: @unchecked Sendable {
-    private var semaphore = sem_t()
-    init() { sem_init(&semaphore, 0, 0) }
-    deinit { sem_destroy(&semaphore) }
-    func ring() { sem_post(&semaphore) }
-    func wait() { while sem_wait(&semaphore) != 0 {} }
 }

@@ -2,6 +2,7 @@ import CHost
 import Engine
 import Glibc
 import Records
+import Routing
 import Synchronization
 
 /// The thread that owns the engine: it takes work in order, answers each piece with a report, and between two pieces
@@ -38,7 +39,11 @@ final class EngineThread: Sendable {
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 
-    init() throws {
+    /// Takes what changed in the forwarding table as soon as it is applied, on both controllers.
+    private let forward: @Sendable (FIBUpdate) -> Void
+
+    init(forward: @escaping @Sendable (FIBUpdate) -> Void = { _ in }) throws {
+        self.forward = forward
         queue = try Mailbox()
         reports = try Mailbox()
     }
@@ -92,6 +97,10 @@ final class EngineThread: Sendable {
                     let report = engine.perform(work)
                     let took = chost_now() - began
                     if took > longestPause.load(ordering: .relaxed) { longestPause.store(took, ordering: .relaxed) }
+                    switch report {
+                    case .applied(_, _, let fib, _, _), .restored(_, let fib, _, _): forward(fib)
+                    default: break
+                    }
                     reports.put(report)
                     progress.add(1, ordering: .relaxed)
                 case .look(let body):

@@ -12,6 +12,8 @@ public enum ManagementCommand: Hashable, Sendable {
     case showRoutes(RouteQuery)
     case showTCP
     case showInterfaces
+    /// The kernel's forwarding table, the devices and the gate.
+    case showKernelFIB
     case showEvents(EventQuery)
     /// The text of a revision, or of the configuration in force.
     case configurationShow(ConfigurationQuery)
@@ -33,6 +35,7 @@ public enum ManagementCommand: Hashable, Sendable {
     public var isChange: Bool {
         switch self {
         case .showVersion, .showRedundancy, .showBGPSummary, .showBGPNeighbors, .showRoutes, .showTCP, .showInterfaces,
+            .showKernelFIB,
             .showEvents, .configurationShow, .configurationCheck, .configurationHistory, .configurationDiff:
             false
         case .configurationApply(let apply): !apply.dryRun

@@ -20,6 +20,7 @@ extension ManagementCommand {
         case .showRoutes: "show route"
         case .showTCP: "show tcp"
         case .showInterfaces: "show interfaces"
+        case .showKernelFIB: "show fib kernel"
         case .showEvents: "show events"
         case .configurationShow: "config show"
         case .configurationCheck: "config check"
@@ -55,6 +56,7 @@ extension ManagementRequest: Codable {
         case "show route": command = .showRoutes(try arguments(RouteQuery.self))
         case "show tcp": command = .showTCP
         case "show interfaces": command = .showInterfaces
+        case "show fib kernel": command = .showKernelFIB
         case "show events": command = .showEvents(try arguments(EventQuery.self))
         case "config show": command = .configurationShow(try arguments(ConfigurationQuery.self))
         case "config check": command = .configurationCheck(try arguments(ConfigurationText.self))
@@ -81,7 +83,7 @@ extension ManagementRequest: Codable {
         try container.encode(author, forKey: .author)
         try container.encode(command.name, forKey: .command)
         switch command {
-        case .showVersion, .showRedundancy, .showBGPSummary, .showTCP, .showInterfaces, .online, .testHangEngine,
+        case .showVersion, .showRedundancy, .showBGPSummary, .showTCP, .showInterfaces, .showKernelFIB, .online, .testHangEngine,
             .testTrapEngine:
             break
         case .showBGPNeighbors(let address): try container.encode(AddressArgument(address: address), forKey: .arguments)
@@ -116,6 +118,7 @@ extension ManagementResponse: Codable {
         case "routes": result = .routes(try value(RoutesView.self))
         case "tcp": result = .tcp(try value(TCPView.self))
         case "interfaces": result = .interfaces(try value(InterfacesView.self))
+        case "kernel-fib": result = .kernelFIB(try value(KernelFIBView.self))
         case "events": result = .events(try value(EventsView.self))
         case "configuration": result = .configuration(try value(ConfigurationView.self))
         case "configuration-check": result = .configurationCheck(try value(ConfigurationCheckView.self))
@@ -149,6 +152,7 @@ extension ManagementResponse: Codable {
         case .routes(let view): try value("routes", view)
         case .tcp(let view): try value("tcp", view)
         case .interfaces(let view): try value("interfaces", view)
+        case .kernelFIB(let view): try value("kernel-fib", view)
         case .events(let view): try value("events", view)
         case .configuration(let view): try value("configuration", view)
         case .configurationCheck(let view): try value("configuration-check", view)

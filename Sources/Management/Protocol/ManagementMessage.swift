@@ -57,6 +57,7 @@ public enum ManagementResult: Hashable, Sendable {
     case routes(RoutesView)
     case tcp(TCPView)
     case interfaces(InterfacesView)
+    case kernelFIB(KernelFIBView)
     case events(EventsView)
     case configuration(ConfigurationView)
     case configurationCheck(ConfigurationCheckView)

@@ -6,7 +6,7 @@ struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what the controller knows.",
         subcommands: [
-            ShowRedundancy.self, ShowBGP.self, ShowRoute.self, ShowTCP.self, ShowInterfaces.self, ShowEvents.self,
+            ShowRedundancy.self, ShowBGP.self, ShowRoute.self, ShowTCP.self, ShowInterfaces.self, ShowEvents.self, ShowFIB.self,
             ShowVersion.self,
         ])
 }
@@ -144,6 +144,23 @@ struct ShowInterfaces: ParsableCommand {
 
     func run() throws {
         guard case .interfaces(let view) = try Connection.ask(.showInterfaces) else { throw unexpected() }
+        try form.show(view, view.lines)
+    }
+}
+
+struct ShowFIB: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fib", abstract: "The forwarding table.", subcommands: [ShowKernelFIB.self],
+        defaultSubcommand: ShowKernelFIB.self)
+}
+
+struct ShowKernelFIB: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "kernel", abstract: "What the kernel of this host has of it, its devices and its gate.")
+    @OptionGroup var form: JSONFlag
+
+    func run() throws {
+        guard case .kernelFIB(let view) = try Connection.ask(.showKernelFIB) else { throw unexpected() }
         try form.show(view, view.lines)
     }
 }

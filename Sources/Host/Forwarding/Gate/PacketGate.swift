@@ -65,6 +65,13 @@ final class PacketGate {
         try transaction.commit()
     }
 
+    /// Closes what a life before left open; nothing happens where there is nothing.
+    func closeLeftBehind() {
+        let transaction = FilterTransaction(socket, table: table)
+        transaction.empty("open", .netdev)
+        try? transaction.commit()
+    }
+
     func set(open: Bool) throws(NetlinkSocket.Failure) {
         isOpen = open
         guard !contents.devices.isEmpty else { return }
