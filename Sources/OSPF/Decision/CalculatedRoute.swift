@@ -46,6 +46,9 @@ public struct CalculatedRoute: Hashable, Sendable {
         nextHops.allSatisfy { if case .connected = $0 { true } else { false } }
     }
 
+    /// Whether packets are dropped: the route of one of our own ranges.
+    public var isDiscard: Bool { nextHops == [.blackhole] }
+
     /// What a summary or a forwarding address makes of it: type 2 counts beyond any cost within the AS.
     var metric: UInt32 { type == .externalType2 ? type2Cost : cost }
 }

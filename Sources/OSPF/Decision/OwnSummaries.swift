@@ -85,7 +85,7 @@ public struct OwnSummaries {
         let hasDefault = configuration.kind.isStub || configuration.kind == .nssaNoSummary
         if configuration.kind.importsSummaries {
             var ranges: [(prefix: IPPrefix, cost: UInt32)] = []
-            for route in calculation.routes where !route.type.isExternal && !route.nextHops.contains(.blackhole) {
+            for route in calculation.routes where !route.type.isExternal && !route.isDiscard {
                 if route.area == area || leads(into: area, route.nextHops) { continue }
                 if route.cost >= InterAreaPrefixLSABody.infinity { continue }
                 switch route.type {

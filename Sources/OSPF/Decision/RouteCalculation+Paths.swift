@@ -29,7 +29,8 @@ extension RouteCalculation {
         if isBorderRouter, !changedInternal.isEmpty {
             for area in local?.configuration.areas ?? [] {
                 for range in area.ranges {
-                    guard let number = prefixNumber(range.prefix), !late.contains(number) else { continue }
+                    let number = prefixOrNew(range.prefix)
+                    if late.contains(number) { continue }
                     markPrefix(number, isInternal: true)
                     late.append(number)
                 }
@@ -59,7 +60,12 @@ extension RouteCalculation {
     private mutating func chooseInternal(_ number: UInt32, _ database: LSDB) {
         prefixes[Int(number)].isInternalDirty = false
         let old = prefixes[Int(number)].internalRoute
-        let new = internalRoute(number, database)
+        var new = internalRoute(number, database)
+        if new?.type != .intraArea, isRange(prefixes[Int(number)].prefix),
+            let discard = discardRoute(prefixes[Int(number)].prefix)
+        {
+            new = discard
+        }
         guard old != new else { return }
         prefixes[Int(number)].internalRoute = new
         let length = Int(prefixes[Int(number)].prefix.length)
@@ -124,20 +130,33 @@ extension RouteCalculation {
         return flags.contains(.border) || flags.contains(.boundary)
     }
 
-    /// Whether one of our ranges has an intra-area route within. One for just the range itself would be preferred
-    /// anyway, and is what is being chosen.
-    private func isActiveRange(_ prefix: IPPrefix) -> Bool {
-        guard let local else { return false }
-        for area in local.configuration.areas where area.ranges.contains(where: { $0.prefix == prefix }) {
+    /// Whether one of our ranges has an intra-area route within.
+    private func isActiveRange(_ prefix: IPPrefix) -> Bool { activeRange(prefix) { _ in true } != nil }
+
+    /// The area (the one with the largest ID) that has an active range with this prefix. An intra-area route for just
+    /// the range itself does not count: it is preferred to all else anyway, and is what is being chosen.
+    private func activeRange(_ prefix: IPPrefix, where isMeant: (OSPFAreaRange) -> Bool) -> UInt32? {
+        guard let local else { return nil }
+        for area in local.configuration.areas.reversed() {
+            guard area.ranges.contains(where: { $0.prefix == prefix && isMeant($0) }) else { continue }
             for record in prefixes where record.isUsed {
                 if let route = record.internalRoute, route.type == .intraArea, route.area == area.areaID.raw,
-                    prefix.covers(record.prefix), record.prefix != prefix
+                    prefix.covers(record.prefix), record.prefix != prefix, !route.isDiscard
                 {
-                    return true
+                    return area.areaID.raw
                 }
             }
         }
-        return false
+        return nil
+    }
+
+    /// RFC 2328 §12.4.3's ranges invite packets for all that is in them: what nobody has is dropped here, and does not
+    /// go back to where a shorter prefix leads.
+    private func discardRoute(_ prefix: IPPrefix) -> CalculatedRoute? {
+        guard let local, let area = activeRange(prefix, where: { $0.isAdvertised }) else { return nil }
+        return CalculatedRoute(
+            prefix: prefix, type: .intraArea, area: area, cost: 0, type2Cost: 0, tag: 0,
+            advertisingRouter: local.routerID, isNSSA: false, nextHops: [.blackhole])
     }
 
     // MARK: AS boundary routers
@@ -239,7 +258,7 @@ extension RouteCalculation {
         var length = address.family == .ipv4 ? 32 : 128
         while length >= 0 {
             if internalCounts[length] > 0, let number = prefixNumber(IPPrefix(address, UInt8(length))),
-                let route = prefixes[Int(number)].internalRoute
+                let route = prefixes[Int(number)].internalRoute, !route.isDiscard
             {
                 return route
             }

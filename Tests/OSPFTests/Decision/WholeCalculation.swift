@@ -44,6 +44,7 @@ struct WholeCalculation {
         for i in areas.indices { shortestPaths(i) }
         intraArea()
         interArea()
+        discards()
         externals()
     }
 
@@ -252,6 +253,24 @@ struct WholeCalculation {
         }
     }
 
+    // MARK: ranges
+
+    private mutating func discards() {
+        guard isBorder else { return }
+        let within = routes.values.filter { $0.type == .intraArea }
+        for area in local.configuration.areas {
+            for range in area.ranges where range.isAdvertised && routes[range.prefix]?.type != .intraArea
+                || range.isAdvertised && routes[range.prefix]?.nextHops == [.blackhole] {
+                guard within.contains(where: { range.prefix.covers($0.prefix) && $0.area == area.areaID.raw }) else {
+                    continue
+                }
+                routes[range.prefix] = CalculatedRoute(
+                    prefix: range.prefix, type: .intraArea, area: area.areaID.raw, cost: 0, type2Cost: 0, tag: 0,
+                    advertisingRouter: local.routerID, isNSSA: false, nextHops: [.blackhole])
+            }
+        }
+    }
+
     // MARK: 16.4
 
     private func preference(_ type: OSPFPathType, _ area: UInt32) -> UInt8 {
@@ -311,7 +330,7 @@ struct WholeCalculation {
         let within = routes
         var candidates: [IPPrefix: [Candidate]] = [:]
         func path(to address: IPAddress) -> CalculatedRoute? {
-            within.values.filter { $0.prefix.contains(address) }.max { $0.prefix.length < $1.prefix.length }
+            within.values.filter { $0.prefix.contains(address) && !$0.isDiscard }.max { $0.prefix.length < $1.prefix.length }
         }
         func add(_ lsa: LSA, _ nssa: Area?) {
             var reader = lsa.body
