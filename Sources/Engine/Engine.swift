@@ -92,5 +92,7 @@ public struct Engine: ~Copyable {
     public var ripng: RIPInstance { state.interior.ripng }
     public var ipv4Routes: RoutingTable<IPv4Prefix> { state.routes.ipv4 }
     public var ipv6Routes: RoutingTable<IPv6Prefix> { state.routes.ipv6 }
+    /// BFD sessions with their clients, ascending by peer, as the line card reported them last.
+    public var bfdSessions: [BFDClientSession] { state.bfd.clientSessions }
     public func isInterfaceUp(_ id: InterfaceID) -> Bool { state.routes.interfaceState(id) }
 }

@@ -156,5 +156,6 @@ extension EngineState {
         for id in ids { bgp.handle(.closed(id, .aborted), at: now, into: &wishes.bgp) }
         interior.tellAll(.clear(neighbor: nil), at: now, into: &wishes.interior)
         bfd.startAnew()
+        updateStaticRoutes()
     }
 }

@@ -226,6 +226,40 @@ import Wire
         #expect(twin.state.bfd.sessions == fixture.engine.state.bfd.sessions)
     }
 
+    @Test func `a static route with bfd is in the table while its session is up, and through an administrative shutdown`() throws {
+        let prefix = IPv4Prefix(IPv4Address(10, 0, 0, 0), 8), other = IPv4Prefix(IPv4Address(11, 0, 0, 0), 8)
+        let fixture = try Self.fixture { configuration in
+            configuration.bgp = nil
+            configuration.staticRoutes = [
+                StaticRouteConfiguration(prefix: .v4(prefix), destination: .nextHop(Self.peer.remote), bfd: ""),
+                StaticRouteConfiguration(prefix: .v4(other), destination: .nextHop(Self.peer.remote)),
+            ]
+        }
+        func isPresent(_ prefix: IPv4Prefix) -> Bool {
+            guard case .image(let image) = fixture.engine.perform(.image) else { return false }
+            return image.gateways.contains { $0.prefix == .v4(prefix) }
+        }
+        #expect(Self.sessions(fixture).map(\.peer) == [Self.peer])
+        #expect(!isPresent(prefix) && isPresent(other))
+        Self.report(fixture, .up)
+        #expect(isPresent(prefix))
+        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot) else { return }
+        var twin = Engine(seed: 1)
+        guard case .restored = twin.perform(.restore(snapshot.encoded())), case .image(let image) = twin.perform(.image) else {
+            Issue.record("refused")
+            return
+        }
+        #expect(image.gateways.contains { $0.prefix == .v4(prefix) })
+        #expect(twin.digest == fixture.engine.digest)
+        Self.report(fixture, .down, remote: .adminDown, .neighborSignaledDown)
+        #expect(isPresent(prefix))
+        Self.report(fixture, .up)
+        Self.report(fixture, .down, remote: .down, .detectionTimeExpired)
+        #expect(!isPresent(prefix) && isPresent(other))
+        Self.report(fixture, .up)
+        #expect(isPresent(prefix))
+    }
+
     @Test func `DESIGN §8: a stale copy begins every session under a new discriminator`() throws {
         let fixture = try Self.fixture()
         Self.report(fixture, .up)

@@ -7,7 +7,7 @@ import Testing
     static let commands: [ManagementCommand] = [
         .showVersion, .showRedundancy, .showBGPSummary, .showBGPNeighbors(address: nil),
         .showBGPNeighbors(address: "198.18.0.11"), .showRoutes(RouteQuery(prefix: "10.0.0.0/8", match: .within, detail: true)),
-        .showTCP, .showInterfaces, .showKernelFIB, .showEvents(EventQuery(after: 7, follow: true)),
+        .showBFD, .showTCP, .showInterfaces, .showKernelFIB, .showEvents(EventQuery(after: 7, follow: true)),
         .configurationShow(ConfigurationQuery(revision: 3, canonical: true)),
         .configurationCheck(ConfigurationText(file: "r.yaml", text: "hostname: \"ä\"\n")),
         .configurationApply(ConfigurationApply(configuration: ConfigurationText(file: "r", text: ""), comment: "c", dryRun: true)),
@@ -24,13 +24,21 @@ import Testing
             #expect(!line.contains(UInt8(ascii: "\n")))
             #expect(try ManagementCodec.request(line).get() == request)
         }
-        #expect(Set(Self.commands.map(\.name)).count == 21)
+        #expect(Set(Self.commands.map(\.name)).count == 22)
     }
 
     static let step = StepView(name: "announce", elapsed: TimeSpan(.microseconds(1500)), detail: "d")
     static let switchover = SwitchoverView(
         started: Date(timeIntervalSince1970: 1_795_220_000.25), kind: "graceful", reason: "r", from: "a", to: "b", epoch: 4,
         duration: TimeSpan(.milliseconds(7)), outcome: "done", steps: [step])
+    static let bfdSession: BFDView.Session = {
+        var session = BFDView.Session(remote: "192.0.2.2", local: "192.0.2.1", interface: "lan", state: "Up")
+        session.clients = ["BGP", "OSPF"]
+        session.remoteDiscriminator = .max
+        session.detectionTime = 150_000
+        session.counters = BFDView.Counters(packetsReceived: 1, packetsSent: 2, packetsDropped: 3, timesUp: 4, timesDown: 5)
+        return session
+    }()
     static let results: [ManagementResult] = [
         .version(VersionView(
             release: "1", channel: 1, snapshot: 2, controller: "a", name: "n", pid: 7, started: Date(timeIntervalSince1970: 0))),
@@ -39,6 +47,7 @@ import Testing
             log: .init(appended: 9, committed: 8, applied: 7), lastSwitchover: switchover)),
         .bgpSummary(BGPSummaryView(routerID: "1.1.1.1", routerAS: 65000, neighbors: [])),
         .bgpNeighbors(BGPNeighborsView(neighbors: [])), .routes(RoutesView(routes: [], total: 0)),
+        .bfd(BFDView(sessions: [bfdSession], counters: [Counter("a", 1)])),
         .tcp(TCPView(connections: [])), .interfaces(InterfacesView(interfaces: [])),
         .kernelFIB(KernelFIBView(mode: "kernel", families: [.init(family: "ipv4", wanted: 2, installed: 1, failed: 1)])),
         .events(EventsView(events: [], last: 4)), .configuration(ConfigurationView(revision: 1, text: "a\nb")),

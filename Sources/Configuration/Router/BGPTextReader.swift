@@ -1,3 +1,4 @@
+import BFD
 import BGP
 import Engine
 import Wire
@@ -7,13 +8,15 @@ struct BGPTextReader {
     let networks: ConnectedNetworks
     let staticRoutes: [StaticRouteConfiguration]
     let policies: PolicySection
+    let bfd: BFDConfiguration?
     private var configuration: BGPConfiguration
     private var usedPolicies: Set<String> = []
     /// The router's own AS, unless that was wrong: then nothing is concluded from it.
     private var routerAS: ASNumber?
 
     static func read(
-        _ field: Field, networks: ConnectedNetworks, staticRoutes: [StaticRouteConfiguration], policies: PolicySection
+        _ field: Field, networks: ConnectedNetworks, staticRoutes: [StaticRouteConfiguration], policies: PolicySection,
+        bfd: BFDConfiguration?
     ) -> BGPConfiguration? {
         guard let mapping = MappingReader(field, keys: [
             "as", "router-id", "require-policy", "default-local-preference", "distance", "networks", "peer-groups",
@@ -32,7 +35,7 @@ struct BGPTextReader {
             return id
         }
         var reader = BGPTextReader(
-            networks: networks, staticRoutes: staticRoutes, policies: policies,
+            networks: networks, staticRoutes: staticRoutes, policies: policies, bfd: bfd,
             configuration: BGPConfiguration(routerAS: number ?? ASNumber(1), routerID: identifier ?? RouterID(raw: 1)),
             routerAS: number)
         reader.read(mapping)
@@ -97,7 +100,7 @@ struct BGPTextReader {
     static let groupKeys = [
         "remote-as", "description", "local-address", "passive", "port", "families", "max-prefix", "import", "export",
         "password", "ttl-security", "multihop", "timers", "shutdown", "next-hop-self", "remove-private-as", "allow-as-in",
-        "enforce-first-as", "send-communities", "default-originate", "route-refresh", "extended-messages",
+        "enforce-first-as", "send-communities", "default-originate", "route-refresh", "extended-messages", "bfd",
     ]
     static let foreign = [
         "md5": "password", "md5-key": "password", "hold-time": "timers: {hold: N}", "hold": "timers: {hold: N}",
@@ -199,6 +202,7 @@ struct BGPTextReader {
         }
         if let ttl = layers["multihop"]?.number(1...255 as ClosedRange<UInt8>, "a TTL") { result.multihop = ttl }
         if let local = layers["local-address"]?.address() { result.localAddress = local }
+        if let field = layers["bfd"] { result.bfd = BFDTextReader.wish(field, bfd) }
         readShutdown(layers, &result)
         readTimers(layers, &result.timers)
         result.families = families(layers, result.address)

@@ -14,6 +14,7 @@ extension RouterText {
                 for interface in configuration.interfaces { writer.element { write(interface, &$0) } }
             }
         }
+        if let bfd = configuration.bfd { write(bfd, &writer) }
         if !configuration.staticRoutes.isEmpty {
             writer.section("static-routes") { writer in
                 for route in configuration.staticRoutes { writer.element { write(route, &$0) } }
@@ -62,6 +63,7 @@ extension RouterText {
         }
         if route.distance != 1 { writer.line("distance", "\(route.distance)") }
         if route.tag != 0 { writer.line("tag", "\(route.tag)") }
+        write(bfd: route.bfd, &writer)
     }
 
     // MARK: policy
@@ -258,6 +260,7 @@ extension RouterText {
         if neighbor.ttlSecurityHops != 0 { writer.line("ttl-security", "\(neighbor.ttlSecurityHops)") }
         if neighbor.multihop != 0 { writer.line("multihop", "\(neighbor.multihop)") }
         if neighbor.timers != usual.timers { writer.section("timers") { write(neighbor.timers, &$0) } }
+        write(bfd: neighbor.bfd, &writer)
         if neighbor.isShutdown {
             writer.line("shutdown", neighbor.shutdownMessage.isEmpty ? "true" : scalar(neighbor.shutdownMessage))
         }

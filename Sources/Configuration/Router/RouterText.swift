@@ -17,7 +17,7 @@ public enum RouterText {
     }
 
     static let keys = [
-        "hostname", "interfaces", "static-routes", "prefix-sets", "community-sets", "policies", "ospf", "ospfv3",
+        "hostname", "interfaces", "bfd", "static-routes", "prefix-sets", "community-sets", "policies", "ospf", "ospfv3",
         "ospfv3-ipv4", "isis", "bgp", "testing",
     ]
     static let interfacesMaximum = 256
@@ -56,11 +56,12 @@ struct RouterTextReader {
     mutating func read() -> RouterConfiguration {
         if let name = top["hostname"]?.name("a host name") { configuration.hostname = name }
         readInterfaces()
+        configuration.bfd = top["bfd"].flatMap { BFDTextReader.read($0, interfaces: configuration.interfaces) }
         readStaticRoutes()
         let policies = PolicyTextReader.read(top)
         if let field = top["bgp"] {
             configuration.bgp = BGPTextReader.read(
-                field, networks: networks, staticRoutes: configuration.staticRoutes, policies: policies)
+                field, networks: networks, staticRoutes: configuration.staticRoutes, policies: policies, bfd: configuration.bfd)
         } else if let policies = top["policies"] ?? top["prefix-sets"] ?? top["community-sets"] {
             policies.warn("nothing uses this without a 'bgp' section")
         }
@@ -181,15 +182,17 @@ struct RouterTextReader {
         var seen: Set<StaticRouteConfiguration> = []
         for field in list {
             guard let mapping = MappingReader(
-                field, keys: ["prefix", "next-hop", "blackhole", "distance", "tag"],
+                field, keys: ["prefix", "next-hop", "blackhole", "distance", "tag", "bfd"],
                 foreign: ["via": "next-hop", "gateway": "next-hop", "metric": "distance"])
             else { continue }
             let prefix = mapping.required("prefix").flatMap { $0.prefix() }
             let distance = mapping["distance"].map { $0.number(1...255 as ClosedRange<UInt8>) } ?? 1
             let tag = mapping["tag"].map { $0.number(0...UInt32.max) } ?? 0
             guard let prefix, let destination = destination(mapping, prefix) else { continue }
+            if destination == .blackhole { mapping["bfd"]?.error("nobody is there to watch; the route has no next hop") }
             let route = StaticRouteConfiguration(
-                prefix: prefix, destination: destination, distance: distance ?? 1, tag: tag ?? 0)
+                prefix: prefix, destination: destination, distance: distance ?? 1, tag: tag ?? 0,
+                bfd: BFDTextReader.wish(mapping["bfd"], configuration.bfd))
             // Distance and tag apart, it is the same route.
             if seen.insert(StaticRouteConfiguration(prefix: prefix, destination: destination)).inserted {
                 configuration.staticRoutes.append(route)

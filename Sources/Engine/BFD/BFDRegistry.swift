@@ -52,6 +52,14 @@ struct BFDNews: Hashable, Sendable {
     var isUp: Bool
 }
 
+/// A session and who asked for it, for management.
+public struct BFDClientSession: Sendable {
+    public var session: BFDSession
+    public var clients: [String]
+    /// What clients were told last; `nil` while there is nothing to tell.
+    public var isUp: Bool?
+}
+
 /// The BFD sessions of the router, as both controllers know them: who wants them, their numbers, and what the line card
 /// reported last. The machine that runs them is `BFDInstance`, on the line card of the active.
 struct BFDRegistry: Sendable {
@@ -143,6 +151,11 @@ struct BFDRegistry: Sendable {
         entries.filter { $0.interests.contains { $0.client == client } }.map(\.peer)
     }
 
+    func isWanted(_ discriminator: UInt32, by client: BFDClient) -> Bool {
+        guard let peer = peers[discriminator], let entry = self[peer] else { return false }
+        return entry.interests.contains { $0.client == client }
+    }
+
     subscript(peer: BFDPeer) -> Entry? {
         let place = place(of: peer)
         return place < entries.count && entries[place].peer == peer ? entries[place] : nil
@@ -199,6 +212,10 @@ struct BFDRegistry: Sendable {
     mutating func takeChanges() -> [BFDSessionChange] {
         defer { changes = [] }
         return changes
+    }
+
+    var clientSessions: [BFDClientSession] {
+        entries.map { BFDClientSession(session: session($0), clients: $0.interests.map(\.client.name), isUp: $0.isUp) }
     }
 
     /// For a line card that begins: ascending by discriminator.

@@ -8,6 +8,8 @@ extension EngineState {
     /// The line card says that a session changed.
     mutating func apply(_ report: BFDReport, _ wishes: inout Wishes, into effects: inout [IndexedEffect]) {
         let news = bfd.apply(report)
+        // A shutdown is no news, but it may make a next hop usable again.
+        if bfd.isWanted(report.discriminator, by: .staticRoutes) { updateStaticRoutes() }
         guard let first = news.first else { return }
         let cause = first.isUp ? "" : ": \(report.status.diagnostic)"
         let event = Event(
@@ -41,7 +43,13 @@ extension EngineState {
     /// Effects for the line card, after everything else of the record.
     mutating func tellBFD(into effects: inout [IndexedEffect]) {
         let changes = bfd.takeChanges()
-        if !changes.isEmpty { effects.append(IndexedEffect(index: applied, effect: .bfdSessions(changes))) }
+        guard !changes.isEmpty else { return }
+        // First the way to a peer several hops away, then the session with it.
+        routes.setDestinations(bfd.entries.filter { $0.peer.interface == nil }.map(\.peer.remote), for: .bfd)
+        if let gateways = routes.takeGateways() {
+            effects.append(IndexedEffect(index: applied, effect: .gateways(gateways)))
+        }
+        effects.append(IndexedEffect(index: applied, effect: .bfdSessions(changes)))
     }
 
     // MARK: BGP neighbours and static routes
@@ -66,6 +74,7 @@ extension EngineState {
             distinct.append((entry.remote, bfdPeer(entry.remote, local: nil), entry.profile))
         }
         update(.staticRoutes, distinct)
+        updateStaticRoutes()
     }
 
     /// A session of BGP is established: now the address of our end is known.
@@ -114,5 +123,15 @@ extension EngineState {
             return nil
         }
         return BFDPeer(interface: nil, local: own, remote: remote)
+    }
+
+    /// Next hops of static routes whose session is not up keep their routes out of the table.
+    mutating func updateStaticRoutes() {
+        var usable: [IPAddress] = []
+        for entry in bfd.entries where entry.isUsable && entry.interests.contains(where: { $0.client == .staticRoutes }) {
+            usable.append(entry.peer.remote)
+        }
+        usable.sort()
+        routes.setUsableNextHops(usable)
     }
 }

@@ -161,7 +161,7 @@ extension RouteManager {
         ipv6.write(to: &writer)
         writer.writeList(isUp) { up, w in w.write(up) }
         writer.writeList(connected) { prefix, w in prefix.write(to: &w) }
-        for list in destinations { writer.writeList(list) { address, w in address.write(to: &w) } }
+        for list in destinations + [usableNextHops] { writer.writeList(list) { address, w in address.write(to: &w) } }
     }
 
     init(from reader: inout SnapshotReader, configuration: RouterConfiguration) throws(DecodeError) {
@@ -172,6 +172,7 @@ extension RouteManager {
         for speaker in Speaker.allCases {
             destinations[speaker.rawValue] = try reader.readList { r throws(DecodeError) in try IPAddress(from: &r) }
         }
+        usableNextHops = try reader.readList { r throws(DecodeError) in try IPAddress(from: &r) }
         interfaces = configuration.interfaces
         statics = configuration.staticRoutes
         distances = configuration.bgp?.distances ?? DistanceConfiguration()

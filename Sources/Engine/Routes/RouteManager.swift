@@ -22,6 +22,8 @@ struct RouteManager: Sendable {
     /// By interface number; down only when a record said so.
     var isUp: [Bool] = []
     var statics: [StaticRouteConfiguration] = []
+    /// Next hops to which BFD says that the path works, ascending: static routes that ask for BFD need theirs among them.
+    var usableNextHops: [IPAddress] = []
     /// Connected networks that are in the tables, ascending, so that a change withdraws exactly what is gone.
     var connected: [IPPrefix] = []
     var distances = DistanceConfiguration()
@@ -139,10 +141,32 @@ struct RouteManager: Sendable {
             let nextHop: NextHop
             switch route.destination {
             case .blackhole: nextHop = .blackhole
-            case .nextHop(let address): nextHop = .gateway(address)
+            case .nextHop(let address):
+                if route.bfd != nil, !isUsable(address) { return nil }
+                nextHop = .gateway(address)
             }
             return StaticRouteSpecification(prefix: prefix, nextHop: nextHop, distance: route.distance, tag: route.tag)
         }
+    }
+
+    private func isUsable(_ address: IPAddress) -> Bool {
+        var low = 0, high = usableNextHops.count
+        while low < high {
+            let middle = (low + high) / 2
+            if usableNextHops[middle] < address { low = middle + 1 } else { high = middle }
+        }
+        return low < usableNextHops.count && usableNextHops[low] == address
+    }
+
+    /// What BFD says of the next hops of static routes. Ascending.
+    mutating func setUsableNextHops(_ addresses: [IPAddress]) {
+        guard addresses != usableNextHops else { return }
+        usableNextHops = addresses
+        guard statics.contains(where: { $0.bfd != nil }) else { return }
+        ipv4.setStatics(specifications())
+        ipv6.setStatics(specifications())
+        areGatewaysSuspect = true
+        announce()
     }
 
     static func network(_ own: InterfaceConfiguration.Address) -> IPPrefix? {

@@ -53,6 +53,7 @@ final class ManagementAnswers: ManagementHandler {
         case .showRedundancy: .redundancy(try await redundancy())
         case .showBGPSummary: .bgpSummary(try await bgpSummary())
         case .showBGPNeighbors(let address): .bgpNeighbors(try await bgpNeighbors(address))
+        case .showBFD: .bfd(try await bfd())
         case .showRoutes(let query): .routes(try await routes(query))
         case .showTCP: .tcp(try await tcp())
         case .showInterfaces: .interfaces(try await interfaces())

@@ -9,6 +9,7 @@ public enum ManagementCommand: Hashable, Sendable {
     case showBGPSummary
     /// All, or the one with this address.
     case showBGPNeighbors(address: String?)
+    case showBFD
     case showRoutes(RouteQuery)
     case showTCP
     case showInterfaces
@@ -35,7 +36,7 @@ public enum ManagementCommand: Hashable, Sendable {
     public var isChange: Bool {
         switch self {
         case .showVersion, .showRedundancy, .showBGPSummary, .showBGPNeighbors, .showRoutes, .showTCP, .showInterfaces,
-            .showKernelFIB,
+            .showKernelFIB, .showBFD,
             .showEvents, .configurationShow, .configurationCheck, .configurationHistory, .configurationDiff:
             false
         case .configurationApply(let apply): !apply.dryRun

@@ -17,6 +17,7 @@ extension ManagementCommand {
         case .showRedundancy: "show redundancy"
         case .showBGPSummary: "show bgp summary"
         case .showBGPNeighbors: "show bgp neighbors"
+        case .showBFD: "show bfd"
         case .showRoutes: "show route"
         case .showTCP: "show tcp"
         case .showInterfaces: "show interfaces"
@@ -53,6 +54,7 @@ extension ManagementRequest: Codable {
         case "show bgp neighbors":
             command = .showBGPNeighbors(
                 address: try container.decodeIfPresent(AddressArgument.self, forKey: .arguments)?.address)
+        case "show bfd": command = .showBFD
         case "show route": command = .showRoutes(try arguments(RouteQuery.self))
         case "show tcp": command = .showTCP
         case "show interfaces": command = .showInterfaces
@@ -83,7 +85,8 @@ extension ManagementRequest: Codable {
         try container.encode(author, forKey: .author)
         try container.encode(command.name, forKey: .command)
         switch command {
-        case .showVersion, .showRedundancy, .showBGPSummary, .showTCP, .showInterfaces, .showKernelFIB, .online, .testHangEngine,
+        case .showVersion, .showRedundancy, .showBGPSummary, .showTCP, .showInterfaces, .showKernelFIB, .showBFD, .online,
+            .testHangEngine,
             .testTrapEngine:
             break
         case .showBGPNeighbors(let address): try container.encode(AddressArgument(address: address), forKey: .arguments)
@@ -115,6 +118,7 @@ extension ManagementResponse: Codable {
         case "redundancy": result = .redundancy(try value(RedundancyView.self))
         case "bgp-summary": result = .bgpSummary(try value(BGPSummaryView.self))
         case "bgp-neighbors": result = .bgpNeighbors(try value(BGPNeighborsView.self))
+        case "bfd": result = .bfd(try value(BFDView.self))
         case "routes": result = .routes(try value(RoutesView.self))
         case "tcp": result = .tcp(try value(TCPView.self))
         case "interfaces": result = .interfaces(try value(InterfacesView.self))
@@ -149,6 +153,7 @@ extension ManagementResponse: Codable {
         case .redundancy(let view): try value("redundancy", view)
         case .bgpSummary(let view): try value("bgp-summary", view)
         case .bgpNeighbors(let view): try value("bgp-neighbors", view)
+        case .bfd(let view): try value("bfd", view)
         case .routes(let view): try value("routes", view)
         case .tcp(let view): try value("tcp", view)
         case .interfaces(let view): try value("interfaces", view)

@@ -54,6 +54,7 @@ public enum ManagementResult: Hashable, Sendable {
     case redundancy(RedundancyView)
     case bgpSummary(BGPSummaryView)
     case bgpNeighbors(BGPNeighborsView)
+    case bfd(BFDView)
     case routes(RoutesView)
     case tcp(TCPView)
     case interfaces(InterfacesView)

@@ -6,8 +6,8 @@ struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what the controller knows.",
         subcommands: [
-            ShowRedundancy.self, ShowBGP.self, ShowRoute.self, ShowTCP.self, ShowInterfaces.self, ShowEvents.self, ShowFIB.self,
-            ShowVersion.self,
+            ShowRedundancy.self, ShowBGP.self, ShowBFD.self, ShowRoute.self, ShowTCP.self, ShowInterfaces.self,
+            ShowEvents.self, ShowFIB.self, ShowVersion.self,
         ])
 }
 
@@ -57,6 +57,25 @@ struct ShowBGPNeighbors: ParsableCommand {
     func run() throws {
         guard case .bgpNeighbors(let view) = try Connection.ask(.showBGPNeighbors(address: address)) else { throw unexpected() }
         try form.show(view, view.lines)
+    }
+}
+
+struct ShowBFD: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bfd", abstract: "BFD sessions.",
+        discussion: "The word sessions: all about each of them; the word counters: packets, and why some were dropped.")
+    @Argument(help: "The word sessions or counters.") var word: String?
+    @OptionGroup var form: JSONFlag
+
+    func validate() throws {
+        if let word, word != "sessions", word != "counters" {
+            throw ValidationError("'\(word)' is not expected here; the word can be sessions or counters")
+        }
+    }
+
+    func run() throws {
+        guard case .bfd(let view) = try Connection.ask(.showBFD) else { throw unexpected() }
+        try form.show(view, word == "counters" ? view.counterLines : word == "sessions" ? view.detailLines : view.lines)
     }
 }
 
