@@ -141,6 +141,7 @@ public struct OSPFInstance: InteriorGateway {
             case .origination: dirty.endWait()
             case .stubRouter: dirty.everything()
             case .overflow: break
+            case .externals: dirty.externals = true
             case .successor: successorTimer(LSAHandle(due.number), at: now, into: &effects)
             }
         }

@@ -6,6 +6,12 @@ import Wire
 /// What the decision keeps between two inputs.
 struct DecisionState: Sendable {
     var calculation: RouteCalculation
+    /// Routes of other protocols to announce.
+    var redistributed = RedistributionTable()
+    /// RFC 2328 §3.3: whether our router LSAs say that we are an AS boundary router.
+    var isBoundaryRouter = false
+    /// When externals were last worked out; with many of them that is not done for each of their changes.
+    var externalsMade: Instant?
     /// When the first change came that the next calculation answers.
     var trigger: Instant?
 
@@ -33,9 +39,11 @@ extension OSPFInstance {
         return LocalState(configuration: configuration, interfaces: list, isStubRouter: isStubRouter)
     }
 
-    mutating func redistribute(_ updates: [RedistributionUpdate]) {}
-
     // MARK: own LSAs
+
+    mutating func redistribute(_ updates: [RedistributionUpdate]) {
+        if decision.redistributed.apply(updates) { dirty.externals = true }
+    }
 
     /// RFC 2328 §12.4: looks again at the own LSAs that what happened may have changed.
     mutating func originateWhatIsDirty(at now: Instant, into effects: inout [Effect]) {
@@ -46,33 +54,99 @@ extension OSPFInstance {
             timers.set(OSPFTimer(.origination), at: now + .milliseconds(Int(initialDelay)))
             return
         }
-        let work = dirty.take()
-        // Next hops and links of ours depend on the same state, whether or not an LSA says it differently.
-        askForCalculation(at: now)
-        var areas: [UInt32] = []
-        for interface in local.interfaces where work.isEverything || work.areas.contains(interface.areaID) {
-            if !areas.contains(interface.areaID) { areas.append(interface.areaID) }
+        var work = dirty.take()
+        if work.externals || work.isEverything { makeExternals(local, &work, at: now, into: &effects) }
+        if work.isTopology {
+            // Next hops and links of ours depend on the same state, whether or not an LSA says it differently.
+            askForCalculation(at: now)
+            makeTopology(local, work, at: now, into: &effects)
         }
-        let topology = OwnTopology(
-            local: local, isBorder: RouteCalculation.isBorderRouter(local), isBoundary: false, database: database)
-        for area in areas.sorted() {
+        if work.summaries || work.isEverything { makeSummaries(local, at: now, into: &effects) }
+    }
+
+    private func attachedAreas(_ local: LocalState) -> [UInt32] {
+        var areas: [UInt32] = []
+        for interface in local.interfaces where !areas.contains(interface.areaID) { areas.append(interface.areaID) }
+        return areas.sorted()
+    }
+
+    private mutating func makeTopology(
+        _ local: LocalState, _ work: OriginationWork, at now: Instant, into effects: inout [Effect]
+    ) {
+        let externals = ownExternals(local)
+        let types: [LSAType] = version == .v2 ? [.router, .network] : [.routerV3, .networkV3, .intraAreaPrefix]
+        for area in attachedAreas(local) where work.isEverything || work.areas.contains(area) {
+            let topology = OwnTopology(
+                local: local, isBorder: RouteCalculation.isBorderRouter(local), isBoundary: decision.isBoundaryRouter,
+                isTranslator: externals.isTranslator(of: area)
+                    && local.configuration.area(IPv4Address(raw: area)).nssaTranslator == .always,
+                database: database)
             let wanted = topology.lsas(of: area)
             for lsa in wanted { want(lsa, at: now, into: &effects) }
-            endOthers(in: .area(area), wanted.map(\.key), at: now, into: &effects)
+            endOthers(types, in: .area(area), wanted.map(\.key).sorted(), at: now, into: &effects)
         }
     }
 
-    /// Ends own topology LSAs that are not wanted any more: the network of a link whose DR we were, and what went with it.
-    private mutating func endOthers(
-        in id: DatabaseID, _ kept: [LSAKey], at now: Instant, into effects: inout [Effect]
+    private mutating func makeSummaries(_ local: LocalState, at now: Instant, into effects: inout [Effect]) {
+        let summaries = OwnSummaries(local: local, calculation: decision.calculation, database: database)
+        for area in attachedAreas(local) {
+            let wanted = summaries.lsas(into: area)
+            for lsa in wanted { want(lsa, at: now, into: &effects) }
+            endOthers(OwnSummaries.types(version), in: .area(area), wanted.map(\.key), at: now, into: &effects)
+        }
+    }
+
+    private func ownExternals(_ local: LocalState) -> OwnExternals {
+        OwnExternals(
+            local: local, calculation: decision.calculation, redistributed: decision.redistributed, database: database)
+    }
+
+    /// Working them out costs in proportion to all of them, so after one such time the next waits a little.
+    private mutating func makeExternals(
+        _ local: LocalState, _ work: inout OriginationWork, at now: Instant, into effects: inout [Effect]
     ) {
-        let types: [LSAType] = version == .v2 ? [.router, .network] : [.routerV3, .networkV3, .intraAreaPrefix]
+        let timer = OSPFTimer(.externals)
+        if let last = decision.externalsMade, now < last + Self.externalsInterval {
+            if !timers.isRunning(timer) { timers.set(timer, at: last + Self.externalsInterval) }
+            return
+        }
+        timers.cancel(timer)
+        decision.externalsMade = now
+        let externals = ownExternals(local)
+        if externals.isBoundaryRouter != decision.isBoundaryRouter {
+            decision.isBoundaryRouter.toggle()
+            work.everything()
+        }
+        var databases = attachedAreas(local).map { DatabaseID.area($0) }
+        databases.append(.autonomousSystem)
+        for id in databases {
+            guard let type = OwnExternals.type(version, in: id) else { continue }
+            let wanted = externals.lsas(in: id)
+            for lsa in wanted { want(lsa, at: now, into: &effects) }
+            endOthers([type], in: id, wanted.map(\.key), at: now, into: &effects)
+        }
+    }
+
+    private static let externalsInterval = Duration.milliseconds(200)
+
+    /// Ends own LSAs of these types that are not wanted any more.
+    ///
+    /// - Parameter kept: ascending.
+    private mutating func endOthers(
+        _ types: [LSAType], in id: DatabaseID, _ kept: [LSAKey], at now: Instant, into effects: inout [Effect]
+    ) {
+        var ended: [LSAKey] = []
         for type in types {
-            for entry in database.entries(of: type, in: id)
-            where entry.isOwn && !entry.lsa.header.isMaxAge && !kept.contains(entry.lsa.key) {
-                unwant(entry.lsa.key, in: id, at: now, into: &effects)
+            var next = 0
+            database.walk(id, from: LSAKey(type: type, linkStateID: 0, advertisingRouter: 0)) { _, entry in
+                guard entry.lsa.key.type == type else { return false }
+                guard entry.isOwn, !entry.lsa.header.isMaxAge else { return true }
+                while next < kept.count, kept[next] < entry.lsa.key { next += 1 }
+                if next == kept.count || kept[next] != entry.lsa.key { ended.append(entry.lsa.key) }
+                return true
             }
         }
+        for key in ended { unwant(key, in: id, at: now, into: &effects) }
     }
 
     // MARK: routes
@@ -101,6 +175,14 @@ extension OSPFInstance {
         let outcome = decision.calculation.calculate(changes, local: local, database: database)
         if !outcome.updates.isEmpty { effects.append(.routes(outcome.updates)) }
         if outcome.isBorderChanged { dirty.everything() }
+        if !outcome.changedPrefixes.isEmpty || !outcome.changedRouters.isEmpty { dirty.summaries = true }
+        // RFC 3101 §3: what is translated follows the routes, and who translates follows the area's border routers.
+        if outcome.isBorderChanged || decision.calculation.isBorderRouter,
+            local.configuration.areas.contains(where: { $0.kind.isNSSA }),
+            !outcome.changedPrefixes.isEmpty || !outcome.areas.isEmpty || !changes.isEmpty
+        {
+            dirty.externals = true
+        }
         log.append(
             SPFLog.Entry(
                 trigger: decision.trigger ?? now, time: now, changes: changes.count, routes: outcome.updates.count))
@@ -127,15 +209,22 @@ extension OSPFInstance {
         writer.write(decision.calculation.seed)
         writer.write(decision.trigger)
         decision.calculation.write(to: &writer)
+        decision.redistributed.write(to: &writer)
+        writer.write(decision.isBoundaryRouter)
+        writer.write(decision.externalsMade)
     }
 
     mutating func readDecision(from reader: inout SnapshotReader) throws(DecodeError) {
         decision = DecisionState(seed: try reader.read())
         decision.trigger = try reader.readOptionalInstant()
         decision.calculation = try RouteCalculation(from: &reader, seed: decision.calculation.seed)
+        decision.redistributed = try RedistributionTable(from: &reader)
+        decision.isBoundaryRouter = try reader.readBool()
+        decision.externalsMade = try reader.readOptionalInstant()
     }
 
     func mixDecision(into digest: inout StateDigest) {
-        digest.mix(UInt64(decision.calculation.isBorderRouter ? 1 : 0))
+        digest.mix(UInt64((decision.calculation.isBorderRouter ? 1 : 0) | (decision.isBoundaryRouter ? 2 : 0)))
+        digest.mix(decision.redistributed.digest.value)
     }
 }

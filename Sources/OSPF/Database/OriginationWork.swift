@@ -12,6 +12,10 @@ struct OriginationWork: Hashable, Sendable {
     private(set) var links: [InterfaceID] = []
     /// The configuration changed, or the state of something that touches everything.
     private(set) var isEverything = false
+    /// Routes changed that summaries tell of.
+    var summaries = false
+    /// What externals tell of changed, or where they belong.
+    var externals = false
     /// Waiting for `OSPFLSATimers.initialDelay`.
     var isDelayed = false
     /// That wait is over.
@@ -22,7 +26,9 @@ struct OriginationWork: Hashable, Sendable {
         isWaitOver = true
     }
 
-    var isEmpty: Bool { areas.isEmpty && links.isEmpty && !isEverything }
+    var isEmpty: Bool { !isTopology && !summaries && !externals }
+    /// Whether our own links, or what is said of them, changed.
+    var isTopology: Bool { !areas.isEmpty || !links.isEmpty || isEverything }
 
     mutating func link(_ id: InterfaceID, area: UInt32) {
         let at = links.firstIndex { $0 >= id } ?? links.count
@@ -43,6 +49,8 @@ struct OriginationWork: Hashable, Sendable {
         writer.writeBlock(areas)
         writer.writeBlock(links.map(\.value))
         writer.write(isEverything)
+        writer.write(summaries)
+        writer.write(externals)
         writer.write(isDelayed)
         writer.write(isWaitOver)
     }
@@ -51,6 +59,8 @@ struct OriginationWork: Hashable, Sendable {
         areas = try reader.readBlock(of: UInt32.self)
         links = try reader.readBlock(of: UInt16.self).map { InterfaceID($0) }
         isEverything = try reader.readBool()
+        summaries = try reader.readBool()
+        externals = try reader.readBool()
         isDelayed = try reader.readBool()
         isWaitOver = try reader.readBool()
     }

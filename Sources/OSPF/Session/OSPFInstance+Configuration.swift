@@ -151,6 +151,8 @@ extension OSPFInstance {
         self = OSPFInstance(seed: 0)
         random = spent.random
         decision = DecisionState(seed: random.next())
+        // What there is to announce is told once; it stays for the next beginning.
+        decision.redistributed = spent.decision.redistributed
         devices = spent.devices
         carrierLost = spent.carrierLost
         lastSequence = spent.lastSequence

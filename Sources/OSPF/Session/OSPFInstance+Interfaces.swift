@@ -69,6 +69,9 @@ extension OSPFInstance {
         if let interface = interface(id) {
             event(.info, "interface \(interface.device.name): \(old) to \(state)", into: &effects)
             dirty.link(id, area: interface.areaID)
+            // Areas come and go with their interfaces, and so do networks that forwarding addresses may be on.
+            dirty.summaries = true
+            dirty.externals = true
         }
     }
 

@@ -27,6 +27,8 @@ struct OSPFTimer: Hashable, Sendable {
         case overflow = 13
         /// Of an LSA of ours, by its handle: what it is to say next waits for MinLSInterval (RFC 2328 §12.4).
         case successor = 14
+        /// Of the instance: externals may be worked out again.
+        case externals = 15
     }
     var kind: Kind
     var number: UInt32
