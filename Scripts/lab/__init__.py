@@ -9,6 +9,7 @@
     witness.py    the capture on the LAN and what it tells
     judge.py      what every peer says before and after, and the verdict
     failures.py   the ways in which a controller is made to fail
+    forwarding.py packets through the pair's kernels, without routing protocols
     hostile.py    a neighbour that means no good
     demo.py       Scripts/demo, Scripts/soak and Scripts/lab-test
     bench_peers.py  Scripts/bench: the same table through other routers

@@ -1,0 +1,206 @@
+"""Packets through the pair's kernels, without any routing protocol: what Sources/Host/Forwarding promises.
+
+    h1 ══ lan1 ══╤═ ctl-a ═╤══ lan2 ══ h2
+                 ╘═ ctl-b ═╛
+
+    python3 -m lab.forwarding [--programs FOLDER]
+
+One PASS or FAIL line for each sentence checked.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+
+from . import processes
+from .fabric import PEER4, PEER6, PREFIX4, PREFIX6, ROUTER4, ROUTER6, VIRTUAL_MACS, Fabric
+from .lockstep import Pair, build_products
+from .processes import LabError, Process, install_signal_handlers, on_exit, run, wait_until
+from .topology import make_folder, require_root
+
+# Behind h2, and nowhere.
+STATIC4, STATIC6, HOLE4 = "198.51.100.0/24", "2001:db8:51::/48", "203.0.113.0/24"
+LOSS = {"graceful": 20, "kill": 100}
+
+
+def router_text():
+    text = "hostname: lockstep\ninterfaces:\n"
+    for lan in (1, 2):
+        text += (f"  - name: lan{lan}\n    mac: {VIRTUAL_MACS[lan]}\n    addresses:\n"
+                 f"      - {ROUTER4[lan]}/{PREFIX4}\n      - {ROUTER6[lan]}/{PREFIX6}\n")
+    return text + (f"static-routes:\n  - {{prefix: {STATIC4}, next-hop: {PEER4[2]}}}\n"
+                   f"  - {{prefix: {STATIC6}, next-hop: '{PEER6[2]}'}}\n  - {{prefix: {HOLE4}, blackhole: true}}\n"
+                   "testing:\n  enabled: true\n")
+
+
+class ForwardingLab:
+    def __init__(self, programs, alone=False):
+        require_root()
+        self.fabric = Fabric()
+        self.folder = make_folder()
+        on_exit(lambda: shutil.rmtree(self.folder, ignore_errors=True))
+        self.controllers = self.fabric.add_pair()
+        self.hosts = {}
+        for lan in (1, 2):
+            host = self.hosts[lan] = self.fabric._namespace(f"h{lan}")
+            self.fabric.attach(host, "eth0", f"p{lan}-h{lan}", lan)
+            self.fabric._address(host, "eth0", f"{PEER4[lan]}/{PREFIX4}", f"{PEER6[lan]}/{PREFIX6}")
+            run("ip", "-n", host, "route", "add", "default", "via", ROUTER4[lan])
+            run("ip", "-n", host, "-6", "route", "add", "default", "via", ROUTER6[lan])
+        run("ip", "-n", self.hosts[2], "address", "add", "198.51.100.1/32", "dev", "lo")
+        run("ip", "-n", self.hosts[2], "address", "add", "2001:db8:51::1/128", "dev", "lo")
+        self.pair = Pair(self.controllers, os.path.join(self.folder, "pair"), [], programs, alone=alone,
+                         router=router_text(), ports={"lan1": "svc0", "lan2": "svc1"}, forwarding="kernel")
+
+    def host(self, lan, *command, check=True, timeout=30):
+        return run("ip", "netns", "exec", self.hosts[lan], *command, check=check, timeout=timeout)
+
+    def ping(self, target, *options, lan=1):
+        """(sent, received, duplicates)"""
+        text = self.host(lan, "ping", "-n", "-q", *options, target, check=False, timeout=60)
+        match = re.search(r"(\d+) packets transmitted, (\d+) received(?:, \+(\d+) duplicates)?", text)
+        if not match:
+            raise LabError(f"ping {target}: {text}")
+        return int(match[1]), int(match[2]), int(match[3] or 0)
+
+    def fib(self, side):
+        return self.pair.controllers[side].show("fib", "kernel") or {}
+
+    def wait_routes(self, side, count=1):
+        def ready():
+            view = self.fib(side)
+            families = {f["family"]: f for f in view.get("families", [])}
+            return bool(families) and all(
+                f["wanted"] >= count and f["installed"] == f["wanted"] for f in families.values()) and view
+        return wait_until(ready, 15, f"the kernel of {side} has the table: {self.fib(side)}{self.pair.trouble()}")
+
+
+class Checks:
+    def __init__(self):
+        self.failed = 0
+
+    def line(self, sentence, problem=None):
+        self.failed += bool(problem)
+        print(f"FAIL {sentence}: {str(problem).splitlines()[0]}" if problem else f"PASS {sentence}", flush=True)
+
+    def expect(self, sentence, condition, detail=""):
+        self.line(sentence, None if condition else detail or "it is not so")
+
+
+def stream(lab, checks, kind, act):
+    """A thousand packets a second while `act` happens."""
+    log = os.path.join(lab.folder, f"stream-{kind}")
+    process = Process(["ping", "-n", "-q", "-i", "0.001", "-c", "4000", PEER4[2]], namespace=lab.hosts[1], log=log)
+    time.sleep(1)
+    act()
+    process.popen.wait(30)
+    with open(log) as file:
+        text = file.read()
+    match = re.search(r"(\d+) packets transmitted, (\d+) received(?:, \+(\d+) duplicates)?", text)
+    lost, duplicates = int(match[1]) - int(match[2]), int(match[3] or 0)
+    checks.expect(f"{kind}: {lost} of {match[1]} packets lost, at most {LOSS[kind]}; {duplicates} twice",
+                  lost <= LOSS[kind] and duplicates == 0, f"{lost} lost, {duplicates} twice")
+
+
+def checks_of_a_pair(lab, checks):
+    pair = lab.pair
+    pair.start()
+    active, _ = pair.wait_redundant()
+    standby = pair.other(active)
+    for side in "ab":
+        lab.wait_routes(side)
+    checks.line("both kernels have the whole table")
+    views = {c.side: lab.fib(c.side) for c in (active, standby)}
+    checks.expect("the gate is open on the active only", views[active.side]["isGateOpen"]
+                  and not views[standby.side]["isGateOpen"], views)
+    for name, target in (("IPv4", PEER4[2]), ("IPv6", PEER6[2]), ("a static route", "198.51.100.1"),
+                         ("a static route of IPv6", "2001:db8:51::1")):
+        sent, received, twice = lab.ping(target, "-c", "20", "-i", "0.02")
+        checks.expect(f"packets go through: {name}", received >= 19 and not twice, f"{received} of {sent}, {twice} twice")
+    sent, received, _ = lab.ping("203.0.113.9", "-c", "3", "-i", "0.1", "-W", "1")
+    checks.expect("a blackhole swallows", received == 0)
+    text = lab.host(1, "ping", "-n", "-c", "1", "-t", "1", "-W", "2", PEER4[2], check=False)
+    checks.expect("time exceeded comes from the router's address", f"From {ROUTER4[1]}" in text, text.replace("\n", " "))
+    sent, received, twice = lab.ping(ROUTER4[1], "-c", "10", "-i", "0.05")
+    checks.expect("the router's own address answers, once", received == sent and not twice, f"{received}, {twice} twice")
+    text = lab.host(1, sys.executable, "-c", "import socket; s=socket.socket(); s.settimeout(1)\n"
+                    f"try: s.connect(('{ROUTER4[1]}', 9))\nexcept OSError as e: print(type(e).__name__)", check=False)
+    checks.expect("the kernel does not answer for the router's address (one RST, the line card's own)",
+                  "Refused" in text or "imeout" in text, text)
+
+    def graceful():
+        active.control("switchover", "--reason", "test", timeout=10)
+    stream(lab, checks, "graceful", graceful)
+    active, standby = standby, active
+    pair.wait_redundant()
+    view = lab.fib(active.side)
+    checks.expect(f"the gate was opened in {1e6 * view['lastGateSwitch']:.0f} µs, at most 1 ms",
+                  view["isGateOpen"] and view["lastGateSwitch"] <= 0.001, view)
+    checks.expect("and closed on the other", not lab.fib(standby.side)["isGateOpen"])
+
+    stream(lab, checks, "kill", lambda: os.kill(active.process.pid, signal.SIGKILL))
+    gate = f"lockstep-lab-{active.side}"
+    time.sleep(1)
+    listed = run("ip", "netns", "exec", active.namespace, "nft", "list", "set", "netdev", gate, "open", check=False)
+    checks.expect("the gate of the dead closes by itself", listed and "elements" not in listed, listed)
+    devices = run("ip", "-n", active.namespace, "link")
+    active.start()
+    pair.wait_redundant()
+    view = lab.wait_routes(active.side)
+    checks.expect("the daemon that comes back keeps devices and routes", all(
+        d["device"] in devices for d in view["devices"]) and view["messages"] < 10, view)
+    active, standby = standby, active
+
+    run("ip", "netns", "exec", active.namespace, "ip", "route", "del", STATIC4, "proto", "76")
+    run("ip", "netns", "exec", active.namespace, "ip", "-6", "route", "del", STATIC6, "proto", "76")
+    time.sleep(0.5)
+    checks.expect("routes that somebody removes come back", lab.ping("198.51.100.1", "-c", "3", "-i", "0.05")[1] == 3
+                  and lab.ping("2001:db8:51::1", "-c", "3", "-i", "0.05")[1] == 3)
+    run("ip", "netns", "exec", active.namespace, "nft", "flush", "ruleset")
+    wait_until(lambda: lab.fib(active.side)["gateRepairs"] > 0, 5, "the gate's tables come back")
+    checks.expect("the gate's tables come back after 'nft flush ruleset'", lab.ping(PEER4[2], "-c", "3", "-i", "0.05")[1] == 3)
+
+    before = time.monotonic()
+    port = "p1-ctl-" + active.side
+    run("ip", "-n", lab.fabric.lan, "link", "set", port, "down")
+    twin = standby
+    wait_until(lambda: (twin.redundancy() or {}).get("local", {}).get("state") in ("active", "active-alone"), 10,
+               "the healthier twin takes over", interval=0.01)
+    took = time.monotonic() - before
+    checks.expect(f"a service link lost on the active: the twin is active after {took * 1e3:.0f} ms", took < 1)
+    run("ip", "-n", lab.fabric.lan, "link", "set", port, "up")
+    checks.expect("and packets go through it", lab.ping(PEER4[2], "-c", "10", "-i", "0.05")[1] >= 9)
+    pair.wait_redundant()
+    for side in "ab":
+        lab.wait_routes(side)
+    for controller in pair.controllers.values():
+        controller.process.stop()
+    left = "".join(run("ip", "netns", "exec", c.namespace, "sh", "-c", "ip -o link | grep macvlan; ip nexthop; nft list ruleset",
+                       check=False) for c in pair.controllers.values())
+    checks.expect("nothing stays in the kernel after an end in order", "lockstep-lab" not in left and "proto 76" not in left, left)
+
+
+def main(words):
+    parser = argparse.ArgumentParser(prog="lab.forwarding")
+    parser.add_argument("--programs", metavar="FOLDER", help="lockstepd and lockstepctl are there; build nothing")
+    options, _ = parser.parse_known_args(words)
+    install_signal_handlers()
+    checks = Checks()
+    lab = None
+    try:
+        lab = ForwardingLab(build_products(options.programs))
+        checks_of_a_pair(lab, checks)
+    except LabError as error:
+        checks.line("the forwarding lab runs to its end", error)
+        print(error, file=sys.stderr)
+    finally:
+        processes.clean_up()
+    return 1 if checks.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
