@@ -55,6 +55,7 @@ final class ManagementAnswers: ManagementHandler {
         case .showBGPNeighbors(let address): .bgpNeighbors(try await bgpNeighbors(address))
         case .showBFD: .bfd(try await bfd())
         case .showRoutes(let query): .routes(try await routes(query))
+        case .showISIS(let query): .isis(try await isis(query))
         case .showTCP: .tcp(try await tcp())
         case .showInterfaces: .interfaces(try await interfaces())
         case .showKernelFIB: .kernelFIB(try await kernelFIB())

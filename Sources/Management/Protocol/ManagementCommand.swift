@@ -11,6 +11,7 @@ public enum ManagementCommand: Hashable, Sendable {
     case showBGPNeighbors(address: String?)
     case showBFD
     case showRoutes(RouteQuery)
+    case showISIS(ISISQuery)
     case showTCP
     case showInterfaces
     /// The kernel's forwarding table, the devices and the gate.
@@ -37,7 +38,7 @@ public enum ManagementCommand: Hashable, Sendable {
         switch self {
         case .showVersion, .showRedundancy, .showBGPSummary, .showBGPNeighbors, .showRoutes, .showTCP, .showInterfaces,
             .showKernelFIB, .showBFD,
-            .showEvents, .configurationShow, .configurationCheck, .configurationHistory, .configurationDiff:
+            .showISIS, .showEvents, .configurationShow, .configurationCheck, .configurationHistory, .configurationDiff:
             false
         case .configurationApply(let apply): !apply.dryRun
         case .configurationRollback, .switchover, .clearBGP, .offline, .online, .testHangEngine, .testTrapEngine: true

@@ -19,6 +19,7 @@ extension ManagementCommand {
         case .showBGPNeighbors: "show bgp neighbors"
         case .showBFD: "show bfd"
         case .showRoutes: "show route"
+        case .showISIS: "show isis"
         case .showTCP: "show tcp"
         case .showInterfaces: "show interfaces"
         case .showKernelFIB: "show fib kernel"
@@ -56,6 +57,7 @@ extension ManagementRequest: Codable {
                 address: try container.decodeIfPresent(AddressArgument.self, forKey: .arguments)?.address)
         case "show bfd": command = .showBFD
         case "show route": command = .showRoutes(try arguments(RouteQuery.self))
+        case "show isis": command = .showISIS(try arguments(ISISQuery.self))
         case "show tcp": command = .showTCP
         case "show interfaces": command = .showInterfaces
         case "show fib kernel": command = .showKernelFIB
@@ -91,6 +93,7 @@ extension ManagementRequest: Codable {
             break
         case .showBGPNeighbors(let address): try container.encode(AddressArgument(address: address), forKey: .arguments)
         case .showRoutes(let query): try container.encode(query, forKey: .arguments)
+        case .showISIS(let query): try container.encode(query, forKey: .arguments)
         case .showEvents(let query): try container.encode(query, forKey: .arguments)
         case .configurationShow(let query): try container.encode(query, forKey: .arguments)
         case .configurationCheck(let text): try container.encode(text, forKey: .arguments)
@@ -120,6 +123,7 @@ extension ManagementResponse: Codable {
         case "bgp-neighbors": result = .bgpNeighbors(try value(BGPNeighborsView.self))
         case "bfd": result = .bfd(try value(BFDView.self))
         case "routes": result = .routes(try value(RoutesView.self))
+        case "isis": result = .isis(try value(ISISView.self))
         case "tcp": result = .tcp(try value(TCPView.self))
         case "interfaces": result = .interfaces(try value(InterfacesView.self))
         case "kernel-fib": result = .kernelFIB(try value(KernelFIBView.self))
@@ -155,6 +159,7 @@ extension ManagementResponse: Codable {
         case .bgpNeighbors(let view): try value("bgp-neighbors", view)
         case .bfd(let view): try value("bfd", view)
         case .routes(let view): try value("routes", view)
+        case .isis(let view): try value("isis", view)
         case .tcp(let view): try value("tcp", view)
         case .interfaces(let view): try value("interfaces", view)
         case .kernelFIB(let view): try value("kernel-fib", view)

@@ -56,6 +56,7 @@ public enum ManagementResult: Hashable, Sendable {
     case bgpNeighbors(BGPNeighborsView)
     case bfd(BFDView)
     case routes(RoutesView)
+    case isis(ISISView)
     case tcp(TCPView)
     case interfaces(InterfacesView)
     case kernelFIB(KernelFIBView)

@@ -6,6 +6,7 @@ struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what the controller knows.",
         subcommands: [
+            ShowISIS.self,
             ShowRedundancy.self, ShowBGP.self, ShowBFD.self, ShowRoute.self, ShowTCP.self, ShowInterfaces.self,
             ShowEvents.self, ShowFIB.self, ShowVersion.self,
         ])
