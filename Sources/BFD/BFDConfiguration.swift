@@ -39,7 +39,7 @@ public struct BFDConfiguration: Hashable, Sendable, Codable {
             ?? interface.flatMap { name in interfaces.first { $0.interface == name }?.profile }
         let profile = name.flatMap { self.profile(named: $0) } ?? defaults
         return BFDSessionParameters(
-            desiredMinTx: profile.desiredMinTx, requiredMinRx: profile.requiredMinRx, multiplier: profile.multiplier,
+            desiredMinTx: profile.desiredMinTx, requiredMinRx: profile.requiredMinRx, multiplier: max(1, profile.multiplier),
             isPassive: profile.isPassive, isShutdown: entry?.isShutdown ?? false, minimumHopLimit: profile.minimumHopLimit,
             authentication: profile.authentication)
     }

@@ -14,8 +14,10 @@ public struct BFDPeer: Hashable, Comparable, Sendable, CustomStringConvertible {
         self.remote = remote
     }
     public static func < (a: Self, b: Self) -> Bool {
-        (a.interface.map { Int($0.value) } ?? -1, a.remote, a.local) < (b.interface.map { Int($0.value) } ?? -1, b.remote, b.local)
+        (a.place, a.remote, a.local) < (b.place, b.remote, b.local)
     }
+    /// Sessions over several hops come first.
+    private var place: Int { interface.map { Int($0.value) } ?? -1 }
     public var description: String { interface.map { "\(remote)%\($0)" } ?? "\(remote) from \(local)" }
 }
 

@@ -101,7 +101,8 @@ struct Session: Sendable {
     /// Mult − 1 packets may be lost on the way, each worth 4/3 of a tick, so Detect Mult − 1 are left. Whether the
     /// neighbour means our Detect Mult or its own the RFC does not say; the smaller fits both.
     var sequenceSlack: Int32 {
-        Int32(status.remoteMultiplier == 0 ? parameters.multiplier : min(parameters.multiplier, status.remoteMultiplier)) - 1
+        let theirs = status.remoteMultiplier == 0 ? UInt8.max : status.remoteMultiplier
+        return Int32(max(1, min(parameters.multiplier, theirs))) - 1
     }
 
     func sequenceClock(at now: Instant) -> UInt32 {

@@ -50,7 +50,8 @@ struct BFDTextReader {
         if let field = mapping["interfaces"], let all = MappingReader(anyKeysOf: field) {
             for (name, value) in all.entries {
                 guard interfaces.contains(where: { $0.name == name }) else {
-                    let near = Spelling.nearest(to: name, among: interfaces.map(\.name)).map { "; did you mean '\($0)'?" } ?? ""
+                    let near = Spelling.nearest(to: name, among: interfaces.map(\.name))
+                        .map { "; did you mean '\($0)'?" } ?? ""
                     value.error("there is no interface '\(name.prefix(40))'\(near)")
                     continue
                 }
@@ -69,7 +70,9 @@ struct BFDTextReader {
         var value = base
         let range = Duration.milliseconds(10)...Duration.seconds(60)
         func interval(_ key: String) -> UInt32? {
-            mapping[key]?.duration(range).map { UInt32($0.components.seconds) * 1_000_000 + UInt32($0.components.attoseconds / 1_000_000_000_000) }
+            mapping[key]?.duration(range).map { time in
+                UInt32(time.components.seconds) * 1_000_000 + UInt32(time.components.attoseconds / 1_000_000_000_000)
+            }
         }
         if let both = interval("interval") { (value.desiredMinTx, value.requiredMinRx) = (both, both) }
         if let time = interval("transmit") { value.desiredMinTx = time }
@@ -112,7 +115,8 @@ struct BFDTextReader {
         guard let text = field.text(1...(2 * most + 2), "a secret") else { return nil }
         guard text.hasPrefix("0x") else {
             let octets = Array(text.utf8)
-            return octets.count <= most ? octets : field.wrong("a secret of 1 to \(most) octets is expected, not \(octets.count)")
+            return octets.count <= most
+                ? octets : field.wrong("a secret of 1 to \(most) octets is expected, not \(octets.count)")
         }
         let digits = Array(text.utf8.dropFirst(2))
         let octets = stride(from: 0, to: digits.count - 1, by: 2).compactMap {

@@ -237,7 +237,11 @@ struct BFDRegistry: Sendable {
             entriesDigest.remove(Self.hash(entry))
             entries.remove(at: place)
             for (n, interest) in entry.interests.enumerated() {
-                if n == 0 { insert(entry.peer, interest, at: place) } else { want(entry.peer, interest.client, profile: interest.profile) }
+                if n == 0 {
+                    insert(entry.peer, interest, at: place)
+                } else {
+                    want(entry.peer, interest.client, profile: interest.profile)
+                }
             }
         }
     }

@@ -12,8 +12,8 @@ extension EngineState {
         if bfd.isWanted(report.discriminator, by: .staticRoutes) { updateStaticRoutes() }
         guard let first = news.first else { return }
         let cause = first.isUp ? "" : ": \(report.status.diagnostic)"
-        let event = Event(
-            first.isUp ? .notice : .warning, "bfd", "session with \(name(first.peer)) is \(first.isUp ? "up" : "down")\(cause)")
+        let state = first.isUp ? "up" : "down"
+        let event = Event(first.isUp ? .notice : .warning, "bfd", "session with \(name(first.peer)) is \(state)\(cause)")
         effects.append(IndexedEffect(index: applied, effect: .event(event)))
         for entry in news {
             switch entry.client {
@@ -112,7 +112,8 @@ extension EngineState {
 
     /// RFC 5882 §10.1: one hop when the neighbour is on a network of ours and our end is that network's, several else.
     private func bfdPeer(_ remote: IPAddress, local: IPAddress?) -> BFDPeer? {
-        if let interface = routes.interface(reaching: remote), let own = local ?? routes.localAddress(on: interface, towards: remote),
+        if let interface = routes.interface(reaching: remote),
+            let own = local ?? routes.localAddress(on: interface, towards: remote),
             configuration.interfaces[Int(interface.value)].addresses.contains(where: { $0.address == own })
         {
             return BFDPeer(interface: interface, local: own, remote: remote)

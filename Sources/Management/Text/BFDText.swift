@@ -52,7 +52,8 @@ extension BFDView.Session {
         func add(_ text: String) { lines.append("  " + text) }
         add("state \(state), the neighbor says \(remoteState); for \(clients.joined(separator: ", "))")
         add("diagnostic: \(diagnostic), the neighbor's: \(remoteDiagnostic)")
-        add("discriminators: local \(localDiscriminator), remote \(remoteDiscriminator == 0 ? "unknown" : "\(remoteDiscriminator)")")
+        let remoteNumber = remoteDiscriminator == 0 ? "unknown" : "\(remoteDiscriminator)"
+        add("discriminators: local \(localDiscriminator), remote \(remoteNumber)")
         func time(_ microseconds: UInt32) -> String { BFDView.time(UInt64(microseconds)) }
         add("our wishes: transmit \(time(desiredTransmit)), receive \(time(requiredReceive)), multiplier \(multiplier)")
         if remoteDiscriminator != 0 {
@@ -66,7 +67,8 @@ extension BFDView.Session {
         if let authentication { add("authentication: \(authentication)") }
         if let counters {
             add(
-                "packets: \(counters.packetsReceived) received, \(counters.packetsSent) sent, \(counters.packetsDropped) dropped; "
+                "packets: \(counters.packetsReceived) received, \(counters.packetsSent) sent, "
+                    + "\(counters.packetsDropped) dropped; "
                     + "up \(Words.count(Int(clamping: counters.timesUp), "time", "times")), down \(counters.timesDown)")
         }
         return lines
