@@ -180,14 +180,10 @@ class FullFRR(Router):
                 found[f"ospf {address}"] = Adjacency(state == "Full", state, n.get("stateChangeCounter"))
         for n in self.ask("ospf6d", "show ipv6 ospf6 neighbor json").get("neighbors", []):
             found["ospfv3"] = Adjacency(n.get("state") == "Full", n.get("state", "?"))
-        for area in self.ask("isisd", "show isis neighbor detail json").get("areas", []):
-            for n in area.get("circuits", []):
-                if "interface" not in n:
-                    continue
-                face = n["interface"]
-                level = face.get("level", "?")
-                found[f"isis level {level}"] = Adjacency(
-                    face.get("state") == "Up", face.get("state", "?"), _flaps(face))
+        # The JSON of FRR 8 has room for one level of a circuit; the text tells of both.
+        text = self.tell("isisd", "show isis neighbor detail")
+        for level, state, flaps in re.findall(r"Level: (\d), State: (\w+),.*?\n\s*Adjacency flaps: (\d+)", text):
+            found[f"isis level {level}"] = Adjacency(state == "Up", state, int(flaps))
         for n in self.ask("bfdd", "show bfd peers json"):
             counters = self._bfd_counters().get(n["peer"], {})
             found[f"bfd {_stable(n['peer'])}"] = Adjacency(
@@ -201,11 +197,6 @@ class FullFRR(Router):
 
     def _bfd_counters(self):
         return {n["peer"]: n for n in self.ask("bfdd", "show bfd peers counters json")}
-
-
-def _flaps(face):
-    value = face.get("adj-flaps", face.get("adjFlaps"))
-    return int(value) if value is not None else None
 
 
 def _stable(address):
