@@ -70,6 +70,9 @@ struct LevelTopology: Sendable {
     /// Looked up, never iterated.
     private var numbers: [UInt64: UInt32] = [:]
     private(set) var planes: [Plane] = []
+    /// Of `nodes` and of `planes`, once more: what every announcement looks at is read without touching the rest.
+    private(set) var ids: [NodeID] = []
+    private(set) var topologies: [ISISTopology] = []
     private(set) var root: NodeID = .zero
     private var style = ISISMetricStyle.wide
     private(set) var links: [LocalLink] = []
@@ -79,7 +82,7 @@ struct LevelTopology: Sendable {
     // MARK: looking
 
     func number(of node: NodeID) -> UInt32? { numbers[node.raw] }
-    func plane(_ topology: ISISTopology) -> Int? { planes.firstIndex { $0.topology == topology } }
+    func plane(_ topology: ISISTopology) -> Int? { topologies.firstIndex(of: topology) }
 
     private static func key(_ node: NodeID) -> LinkStateGraph.Key {
         LinkStateGraph.Key(node.raw, isNetwork: node.isPseudonode)
@@ -88,7 +91,7 @@ struct LevelTopology: Sendable {
     /// How far a node is, and by which set of first hops; `nil` when there is no path.
     @inline(__always)
     func path(to node: UInt32, plane: Int) -> (distance: UInt32, set: UInt32)? {
-        guard let vertex = planes[plane].graph.number(of: Self.key(nodes[Int(node)].id)) else { return nil }
+        guard let vertex = planes[plane].graph.number(of: Self.key(ids[Int(node)])) else { return nil }
         let distance = planes[plane].tree.distance(to: vertex)
         guard distance != ShortestPathTree.unreachable else { return nil }
         return (distance, planes[plane].tree.firstHopSet(to: vertex))
@@ -102,6 +105,7 @@ struct LevelTopology: Sendable {
     mutating func configure(root: NodeID, style: ISISMetricStyle, topologies: [ISISTopology], seed: UInt64) {
         self.root = root
         self.style = style
+        self.topologies = topologies
         planes = topologies.map { topology in
             // Wide metrics of the IPv6 topology whatever the style (RFC 5120 §7).
             let limit = style == .narrow && topology == .standard ? MetricLimit.narrowPath : MetricLimit.widePath
@@ -163,9 +167,11 @@ struct LevelTopology: Sendable {
         if let free = freeNodes.popLast() {
             number = free
             nodes[Int(number)] = Node(id: node)
+            ids[Int(number)] = node
         } else {
             number = UInt32(nodes.count)
             nodes.append(Node(id: node))
+            ids.append(node)
         }
         numbers[node.raw] = number
         return number

@@ -414,9 +414,8 @@ public struct RouteCalculation: Sendable {
         routes.forEachAnnouncement(of: number) { entries.append($0) }
         for entry in entries {
             guard let level = Level(rawValue: entry.source & 3), let plane = plane(family, level) else { continue }
-            let topology = levels[level.index].planes[plane].topology
-            guard entry.topology == topology.rawValue else { continue }
-            let node = levels[level.index].nodes[Int(entry.node)].id
+            guard entry.topology == levels[level.index].topologies[plane].rawValue else { continue }
+            let node = levels[level.index].ids[Int(entry.node)]
             guard node != levels[level.index].root else { continue }
             let isAttached = entry.source & PrefixRoutes<Key>.attachedMark != 0
             // Of IPv4 prefixes, those of the metrics that are understood; IPv6 has wide ones only.
