@@ -56,13 +56,13 @@ struct PolicyTextReader {
 
     private mutating func readPrefixSets(_ field: Field) {
         for (name, value) in named(field, "prefix set") {
-            let entries = value.list(atMost: RouterText.setEntriesMaximum)?.compactMap { prefixEntry($0) } ?? []
+            let entries = value.list(atMost: RouterText.setEntriesMaximum)?.compactMap { Self.prefixEntry($0) } ?? []
             section.prefixSets.append(PrefixSetConfiguration(name: name, entries: entries))
         }
     }
 
     /// `PREFIX [ge N] [le N]`
-    private func prefixEntry(_ field: Field) -> PrefixSetConfiguration.Entry? {
+    static func prefixEntry(_ field: Field) -> PrefixSetConfiguration.Entry? {
         guard let text = field.text(1...80, "a prefix") else { return nil }
         let words = text.split(separator: " ").map(String.init)
         guard let first = words.first, let prefix = Field.prefix(first, { field.wrong($0) }) else {

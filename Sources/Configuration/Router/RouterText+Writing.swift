@@ -20,6 +20,8 @@ extension RouterText {
                 for route in configuration.staticRoutes { writer.element { write(route, &$0) } }
             }
         }
+        if let aggregates = configuration.aggregates { write(aggregates, &writer) }
+        if let rules = configuration.redistribution { write(rules, &writer) }
         if let ospf = configuration.ospf { write(ospf, as: "ospf", &writer) }
         if let ospf = configuration.ospfv3 { write(ospf, as: "ospfv3", &writer) }
         if let ospf = configuration.ospfv3ipv4 { write(ospf, as: "ospfv3-ipv4", &writer) }
@@ -92,7 +94,7 @@ extension RouterText {
         writer.section("bgp") { write(main: bgp, &$0) }
     }
 
-    private static func text(of entry: PrefixSetConfiguration.Entry) -> String {
+    static func text(of entry: PrefixSetConfiguration.Entry) -> String {
         let bits = entry.prefix.family == .ipv4 ? 32 : 128
         var text = "\(entry.prefix)"
         if entry.minimumLength == entry.maximumLength, entry.minimumLength == entry.prefix.length { return text }

@@ -17,8 +17,8 @@ public enum RouterText {
     }
 
     static let keys = [
-        "hostname", "interfaces", "bfd", "static-routes", "prefix-sets", "community-sets", "policies", "ospf", "ospfv3",
-        "ospfv3-ipv4", "isis", "bgp", "testing",
+        "hostname", "interfaces", "bfd", "static-routes", "aggregates", "redistribute", "prefix-sets", "community-sets",
+        "policies", "ospf", "ospfv3", "ospfv3-ipv4", "isis", "bgp", "testing",
     ]
     static let interfacesMaximum = 256
     static let addressesMaximum = 64
@@ -45,7 +45,7 @@ struct RouterTextReader {
     init?(_ root: Field) {
         guard let top = MappingReader(root, keys: RouterText.keys, foreign: [
             "router-id": "bgp.router-id", "as": "bgp.as", "neighbors": "bgp.neighbors", "static": "static-routes",
-            "routes": "static-routes", "route-maps": "policies", "filters": "policies", "prefix-lists": "prefix-sets",
+            "routes": "static-routes", "redistribution": "redistribute", "aggregate": "aggregates", "route-maps": "policies", "filters": "policies", "prefix-lists": "prefix-sets",
             "community-lists": "community-sets", "controller": "it in the controller's own file",
             "redundancy": "it in the controller's own file",
         ]) else { return nil }
@@ -66,6 +66,11 @@ struct RouterTextReader {
             policies.warn("nothing uses this without a 'bgp' section")
         }
         readInteriorGateways()
+        // A section without entries is no section.
+        let rules = top["redistribute"].map { RedistributionTextReader.readRules($0) } ?? []
+        configuration.redistribution = rules.isEmpty ? nil : rules
+        let aggregates = top["aggregates"].map { RedistributionTextReader.readAggregates($0) } ?? []
+        configuration.aggregates = aggregates.isEmpty ? nil : aggregates
         readTesting()
         return configuration
     }
@@ -212,8 +217,8 @@ struct RouterTextReader {
         guard let nextHop = field.address() else { return nil }
         guard nextHop.family == prefix.family else { return field.wrong("\(nextHop) is not of the family of \(prefix)") }
         if networks.isOwn(nextHop) { return field.wrong("\(nextHop) is the router itself") }
-        guard networks.interface(reaching: nextHop) != nil else {
-            return field.wrong("\(nextHop) is on no connected network\(networks.hint(nextHop.family))")
+        if networks.interface(reaching: nextHop) == nil {
+            field.warn("\(nextHop) is on no connected network\(networks.hint(nextHop.family)); the route waits for one that leads there")
         }
         return .nextHop(nextHop)
     }
