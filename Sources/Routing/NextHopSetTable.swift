@@ -66,6 +66,7 @@ struct NextHopSetTable<Key: PrefixKey>: Sendable {
     init() {}
 
     var capacity: Int { sets.count }
+    func uses(of number: UInt32) -> UInt32 { uses[Int(number)] }
     func isPresent(_ number: UInt32) -> Bool { Int(number) < uses.count && uses[Int(number)] > 0 }
 
     // MARK: uses

@@ -52,6 +52,16 @@ extension RoutingTable {
         return routes
     }
 
+    /// The groups as they are, for display: ascending, with the offers that name each.
+    public var groups: [(id: UInt32, nextHops: [NextHop], backup: [NextHop], resolved: [FIBNextHop], offers: UInt32)] {
+        sets.present.map { number in
+            let set = sets.sets[Int(number)]
+            return (
+                NextHopSetTable<Key>.group(number), set.nextHops, set.backup, sets.resolved[Int(number)], sets.uses(of: number)
+            )
+        }
+    }
+
     /// Prefixes whose route in force changed since the last call, each once, ascending; only while `isObserved`.
     public mutating func takeObserved() -> [Key] {
         if observed.isEmpty { return [] }

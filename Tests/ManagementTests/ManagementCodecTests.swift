@@ -52,6 +52,9 @@ import Testing
         .isis(ISISView(isConfigured: true)),
         .bfd(BFDView(sessions: [bfdSession], counters: [Counter("a", 1)])),
         .tcp(TCPView(connections: [])), .interfaces(InterfacesView(interfaces: [])),
+        .fib(FIBView(
+            groups: [.init(id: 3, family: "ipv4", ways: ["a on b"], nextHops: ["c"], backup: ["d"], offers: 7)], ipv4Routes: 1,
+            ipv6Routes: 2)),
         .kernelFIB(KernelFIBView(mode: "kernel", families: [.init(family: "ipv4", wanted: 2, installed: 1, failed: 1)])),
         .events(EventsView(events: [], last: 4)), .configuration(ConfigurationView(revision: 1, text: "a\nb")),
         .configurationCheck(ConfigurationCheckView(isAccepted: true, problems: [])),

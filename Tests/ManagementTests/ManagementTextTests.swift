@@ -103,13 +103,49 @@ import Testing
                 ]),
             ], total: 2)
         #expect(view.lines == [
-            "     Prefix         Next hop                   Dist  LocPrf  MED  AS path",
-            "B*>  10.0.0.0/8     via 198.18.0.11 on lan       20     100       65001 65002 i",
+            "     Prefix         Next hop                   Dist  Metric  Tag  LocPrf  MED  AS path",
+            "B*>  10.0.0.0/8     via 198.18.0.11 on lan       20                  100       65001 65002 i",
             "C*>  198.18.0.0/24  directly connected on lan     0",
         ])
         #expect(view.detailLines.prefix(5) == [
             "10.0.0.0/8, 1 path", "  B*> bgp, distance 20, best, in the forwarding table", "      via 198.18.0.11 on lan",
             "      from 198.18.0.11", "      AS path 65001 65002, origin igp, local preference 100",
+        ])
+    }
+
+    @Test func `a route with several next hops has a line for each, and says which group it is in`() {
+        var path = RoutesView.Path(
+            isBest: true, isInstalled: true, protocol: "ospf", distance: 110, nextHop: "192.0.2.1", interface: "lan")
+        path.metric = 20
+        path.tag = 7
+        path.kind = "external type 1"
+        path.nextHops = ["192.0.2.1 on lan", "192.0.2.5 on core"]
+        path.group = 9
+        path.ways = ["192.0.2.5 on core"]
+        let view = RoutesView(routes: [.init(prefix: "10.0.0.0/8", paths: [path])], total: 1)
+        #expect(view.lines == [
+            "     Prefix      Next hop               Dist  Metric  Tag  LocPrf  MED  AS path",
+            "O*>  10.0.0.0/8  via 192.0.2.1 on lan    110      20    7",
+            "                 via 192.0.2.5 on core",
+        ])
+        #expect(view.detailLines == [
+            "10.0.0.0/8, 1 path",
+            "  O*> ospf external type 1, distance 110, metric 20, tag 7, best, in the forwarding table",
+            "      via 192.0.2.1 on lan", "      via 192.0.2.5 on core", "      group 9: 192.0.2.5 on core",
+        ])
+    }
+
+    @Test func `groups of the forwarding table say where packets go, and what would take their place`() {
+        let view = FIBView(
+            groups: [
+                .init(id: 1, family: "ipv4", ways: ["on lan"], nextHops: ["on lan"], backup: [], offers: 1),
+                .init(id: 5, family: "ipv4", ways: [], nextHops: ["10.0.0.1"], backup: ["10.0.0.2"], offers: 900000),
+            ], ipv4Routes: 900001, ipv6Routes: 0)
+        #expect(view.lines == [
+            "Group  Family  Offers  Packets go  Next hop  Backup",
+            "    1  ipv4         1  on lan      on lan",
+            "    5  ipv4    900000  dropped     10.0.0.1  10.0.0.2",
+            "", "900001 IPv4 and 0 IPv6 prefixes in 2 groups",
         ])
     }
 }

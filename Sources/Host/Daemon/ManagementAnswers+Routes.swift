@@ -1,7 +1,9 @@
 import BGP
 import Engine
+import ISIS
 import Machine
 import Management
+import OSPF
 import Records
 import Routing
 import Wire
@@ -159,6 +161,16 @@ extension ManagementAnswers {
                 path.interface = name(interface, tables)
             case .blackhole: path.note = "blackhole"
             }
+            if offer.source != .connected, offer.source != .bgp { path.metric = offer.metric }
+            path.kind = kind(offer.source, offer.kind)
+            if offer.tag != 0 { path.tag = offer.tag }
+            if offer.nextHops.count > 1 { path.nextHops = offer.nextHops.map { text($0, tables) } }
+            if !offer.backup.isEmpty { path.backup = offer.backup.map { text($0, tables) } }
+            if offer.isActive {
+                path.group = offer.group
+                path.ways = offer.resolved.map { text($0, tables) }
+                if offer.resolved.isEmpty, offer.nextHop != .blackhole { path.note = "no way to the next hop, packets are dropped" }
+            }
             return path
         }
         // BGP shows its own paths with their attributes, the best one in the place of its offer.
@@ -175,6 +187,29 @@ extension ManagementAnswers {
             }
         }
         return RoutesView.Route(prefix: "\(prefix)", paths: paths)
+    }
+
+    private static func text(_ nextHop: NextHop, _ tables: Tables) -> String {
+        switch nextHop {
+        case .connected(let interface): "on \(name(interface, tables))"
+        case .gateway(let address): "\(address)"
+        case .via(let address, let interface): "\(address) on \(name(interface, tables))"
+        case .blackhole: "blackhole"
+        }
+    }
+
+    private static func text(_ way: FIBNextHop, _ tables: Tables) -> String {
+        (way.gateway.map { "\($0) " } ?? "") + "on \(name(way.interface, tables))"
+    }
+
+    /// What the protocol tells apart, for the eye.
+    private static func kind(_ source: RouteProtocol, _ kind: UInt8) -> String? {
+        switch source {
+        case .bgp: RouteSource(rawValue: kind).map { "\($0)" }
+        case .ospf, .ospfv3: OSPFPathType(rawValue: kind).map { "\($0)" }
+        case .isis: ISISRouteKind(rawValue: kind).map { "\($0)" }
+        case .connected, .static, .rip, .ripng, .aggregate: nil
+        }
     }
 
     private static func name(_ id: InterfaceID, _ tables: Tables) -> String {

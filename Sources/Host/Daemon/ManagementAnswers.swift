@@ -58,6 +58,7 @@ final class ManagementAnswers: ManagementHandler {
         case .showISIS(let query): .isis(try await isis(query))
         case .showTCP: .tcp(try await tcp())
         case .showInterfaces: .interfaces(try await interfaces())
+        case .showFIB: .fib(try await fib())
         case .showKernelFIB: .kernelFIB(try await kernelFIB())
         case .showEvents(let query): .events(try await events(query, progress))
         case .configurationShow(let query): .configuration(try await configuration(query))

@@ -14,6 +14,8 @@ public enum ManagementCommand: Hashable, Sendable {
     case showISIS(ISISQuery)
     case showTCP
     case showInterfaces
+    /// The engine's forwarding table by groups.
+    case showFIB
     /// The kernel's forwarding table, the devices and the gate.
     case showKernelFIB
     case showEvents(EventQuery)
@@ -37,8 +39,8 @@ public enum ManagementCommand: Hashable, Sendable {
     public var isChange: Bool {
         switch self {
         case .showVersion, .showRedundancy, .showBGPSummary, .showBGPNeighbors, .showRoutes, .showTCP, .showInterfaces,
-            .showKernelFIB, .showBFD,
-            .showISIS, .showEvents, .configurationShow, .configurationCheck, .configurationHistory, .configurationDiff:
+            .showISIS, .showFIB, .showKernelFIB, .showBFD, .showEvents, .configurationShow, .configurationCheck,
+            .configurationHistory, .configurationDiff:
             false
         case .configurationApply(let apply): !apply.dryRun
         case .configurationRollback, .switchover, .clearBGP, .offline, .online, .testHangEngine, .testTrapEngine: true

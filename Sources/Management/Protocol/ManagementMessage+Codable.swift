@@ -22,6 +22,7 @@ extension ManagementCommand {
         case .showISIS: "show isis"
         case .showTCP: "show tcp"
         case .showInterfaces: "show interfaces"
+        case .showFIB: "show fib groups"
         case .showKernelFIB: "show fib kernel"
         case .showEvents: "show events"
         case .configurationShow: "config show"
@@ -60,6 +61,7 @@ extension ManagementRequest: Codable {
         case "show isis": command = .showISIS(try arguments(ISISQuery.self))
         case "show tcp": command = .showTCP
         case "show interfaces": command = .showInterfaces
+        case "show fib groups": command = .showFIB
         case "show fib kernel": command = .showKernelFIB
         case "show events": command = .showEvents(try arguments(EventQuery.self))
         case "config show": command = .configurationShow(try arguments(ConfigurationQuery.self))
@@ -87,8 +89,8 @@ extension ManagementRequest: Codable {
         try container.encode(author, forKey: .author)
         try container.encode(command.name, forKey: .command)
         switch command {
-        case .showVersion, .showRedundancy, .showBGPSummary, .showTCP, .showInterfaces, .showKernelFIB, .showBFD, .online,
-            .testHangEngine,
+        case .showVersion, .showRedundancy, .showBGPSummary, .showTCP, .showInterfaces, .showFIB, .showKernelFIB, .showBFD,
+            .online, .testHangEngine,
             .testTrapEngine:
             break
         case .showBGPNeighbors(let address): try container.encode(AddressArgument(address: address), forKey: .arguments)
@@ -126,6 +128,7 @@ extension ManagementResponse: Codable {
         case "isis": result = .isis(try value(ISISView.self))
         case "tcp": result = .tcp(try value(TCPView.self))
         case "interfaces": result = .interfaces(try value(InterfacesView.self))
+        case "fib": result = .fib(try value(FIBView.self))
         case "kernel-fib": result = .kernelFIB(try value(KernelFIBView.self))
         case "events": result = .events(try value(EventsView.self))
         case "configuration": result = .configuration(try value(ConfigurationView.self))
@@ -162,6 +165,7 @@ extension ManagementResponse: Codable {
         case .isis(let view): try value("isis", view)
         case .tcp(let view): try value("tcp", view)
         case .interfaces(let view): try value("interfaces", view)
+        case .fib(let view): try value("fib", view)
         case .kernelFIB(let view): try value("kernel-fib", view)
         case .events(let view): try value("events", view)
         case .configuration(let view): try value("configuration", view)

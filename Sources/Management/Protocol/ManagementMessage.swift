@@ -59,6 +59,7 @@ public enum ManagementResult: Hashable, Sendable {
     case isis(ISISView)
     case tcp(TCPView)
     case interfaces(InterfacesView)
+    case fib(FIBView)
     case kernelFIB(KernelFIBView)
     case events(EventsView)
     case configuration(ConfigurationView)

@@ -2,13 +2,15 @@ import Foundation
 
 extension RoutesView {
     /// What the marks in front of a route mean.
-    public static let legend = "* best, > in the forwarding table; protocol: C connected, S static, B BGP"
+    public static let legend = "* best, > in the forwarding table; C connected, S static, B BGP, O OSPF, O3 OSPFv3, I IS-IS, R RIP, RN RIPng, A aggregate"
 
     private static func mark(_ path: Path) -> String {
         let letter = switch path.protocol {
         case "connected": "C"
         case "static": "S"
         case "bgp": "B"
+        case "ospfv3": "O3"
+        case "ripng": "RN"
         default: String(path.protocol.prefix(1)).uppercased()
         }
         return letter + (path.isBest ? "*" : " ") + (path.isInstalled ? ">" : " ")
@@ -21,10 +23,16 @@ extension RoutesView {
         return text
     }
 
-    /// One line for each path.
+    /// One line for each way of a path that has several.
+    private static func ways(_ path: Path) -> [String] {
+        guard let all = path.nextHops, all.count > 1 else { return [via(path)] }
+        return all.map { "via \($0)" }
+    }
+
+    /// One line for each path, and for each of its next hops.
     public var lines: [String] {
         var table = TextTable([
-            ("", .left), ("Prefix", .left), ("Next hop", .left), ("Dist", .right), ("LocPrf", .right), ("MED", .right),
+            ("", .left), ("Prefix", .left), ("Next hop", .left), ("Dist", .right), ("Metric", .right), ("Tag", .right), ("LocPrf", .right), ("MED", .right),
             ("AS path", .left),
         ])
         for route in routes {
@@ -35,11 +43,14 @@ extension RoutesView {
                 case .some: " ?"
                 case nil: ""
                 }
+                let ways = Self.ways(path)
                 table.append([
-                    Self.mark(path), route.prefix, Self.via(path), "\(path.distance)",
+                    Self.mark(path), route.prefix, ways[0], "\(path.distance)",
+                    path.metric.map { "\($0)" } ?? "", path.tag.map { "\($0)" } ?? "",
                     path.bgp?.localPreference.map { "\($0)" } ?? "", path.bgp?.med.map { "\($0)" } ?? "",
                     (path.bgp.map { $0.asPath + origin } ?? "").trimmingPrefix(" ").description,
                 ])
+                for way in ways.dropFirst() { table.append(["", "", way, "", "", "", "", "", ""]) }
             }
         }
         return table.lines
@@ -55,10 +66,17 @@ extension RoutesView {
                 if path.isBest { state.append("best") }
                 if path.isInstalled { state.append("in the forwarding table") }
                 if let lost = path.bgp?.lostBy { state.append("lost by \(lost)") }
-                lines.append("  \(Self.mark(path)) \(path.protocol), distance \(path.distance)"
+                lines.append("  \(Self.mark(path)) \(path.protocol)\(path.kind.map { " \($0)" } ?? ""), distance \(path.distance)"
+                    + (path.metric.map { ", metric \($0)" } ?? "") + (path.tag.map { ", tag \($0)" } ?? "")
                     + (state.isEmpty ? "" : ", " + state.joined(separator: ", ")))
-                let via = Self.via(path)
-                if !via.isEmpty { lines.append("      \(via)\(path.age.map { ", \(Words.upTime($0)) old" } ?? "")") }
+                let age = path.age.map { ", \(Words.upTime($0)) old" } ?? ""
+                lines += Self.ways(path).filter { !$0.isEmpty }.map { "      \($0)\(age)" }
+                if let backup = path.backup, !backup.isEmpty { lines.append("      backup " + backup.joined(separator: ", ")) }
+                if let group = path.group {
+                    let ways = path.ways ?? []
+                    lines.append(
+                        "      group \(group): " + (ways.isEmpty ? "packets are dropped" : ways.joined(separator: ", ")))
+                }
                 guard let bgp = path.bgp else { continue }
                 lines.append("      from \(bgp.neighbor ?? "ourselves")\(bgp.neighborID.map { " (\($0))" } ?? "")")
                 lines.append("      AS path \(bgp.asPath.isEmpty ? "empty" : bgp.asPath), origin \(bgp.origin)"

@@ -16,7 +16,7 @@ public struct RoutesView: Hashable, Sendable, Codable {
         public var isBest: Bool
         /// It is in the FIB.
         public var isInstalled: Bool
-        /// `connected`, `static`, `bgp`
+        /// `connected`, `static`, `bgp`, `ospf`, `ospfv3`, `isis`, `rip`, `ripng`, `aggregate`
         public var `protocol`: String
         public var distance: UInt8
         /// `nil` for a connected network or a blackhole.
@@ -25,6 +25,18 @@ public struct RoutesView: Hashable, Sendable, Codable {
         /// `blackhole`, `next hop unreachable`, `rejected by policy`: why it is not an ordinary usable path.
         public var note: String?
         public var age: TimeSpan?
+        /// Of an interior route.
+        public var metric: UInt32?
+        /// What the protocol tells apart: `external`, `intra-area`, `level-2`.
+        public var kind: String?
+        public var tag: UInt32?
+        /// All next hops where there are several: `192.0.2.1 on lan`.
+        public var nextHops: [String]?
+        /// Takes over when the next hops lead nowhere any more.
+        public var backup: [String]?
+        /// The group of the forwarding table, and where its packets go now; no ways: they are dropped.
+        public var group: UInt32?
+        public var ways: [String]?
         /// With BGP.
         public var bgp: BGP?
 

@@ -170,8 +170,19 @@ struct ShowInterfaces: ParsableCommand {
 
 struct ShowFIB: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "fib", abstract: "The forwarding table.", subcommands: [ShowKernelFIB.self],
+        commandName: "fib", abstract: "The forwarding table.", subcommands: [ShowFIBGroups.self, ShowKernelFIB.self],
         defaultSubcommand: ShowKernelFIB.self)
+}
+
+struct ShowFIBGroups: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "groups", abstract: "Its groups of next hops as the engine has them, and where packets go now.")
+    @OptionGroup var form: JSONFlag
+
+    func run() throws {
+        guard case .fib(let view) = try Connection.ask(.showFIB) else { throw unexpected() }
+        try form.show(view, view.lines)
+    }
 }
 
 struct ShowKernelFIB: ParsableCommand {
