@@ -15,10 +15,13 @@ struct Bench: ParsableCommand {
     var routes = 600_000
     @Option(parsing: .upToNextOption, help: "How many peers get the table, one run each.")
     var receivers: [Int] = [0, 1, 20]
+    @Flag(help: "Measure instead how fast the forwarding table follows when a next hop of all routes is lost.")
+    var fib = false
     @Flag(help: "Print JSON.")
     var json = false
 
     func run() throws {
+        if fib { return try runFIB() }
         let nextHop = EngineBench.address(0).raw
         let table = try self.table.map { try BenchTable(folder: $0, peerAS: 65001, nextHop: nextHop, limit: routes) }
             ?? BenchTable(generated: routes, peerAS: 65001, nextHop: nextHop)
@@ -36,5 +39,17 @@ struct Bench: ParsableCommand {
             print(String(format: "    snapshot: copy %.3f ms, next record %.1f ms, encode %.0f ms, restore %.0f ms, %d octets; session down %.1f ms", result.snapshotCopyMilliseconds, result.firstRecordAfterSnapshotMilliseconds, result.snapshotEncodeMilliseconds, result.snapshotRestoreMilliseconds, result.snapshotOctets, result.sessionDownMilliseconds))
         }
     }
-}
 
+    private func runFIB() throws {
+        let result = try FIBBench.run(routes: routes)
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+            print(String(decoding: try encoder.encode(result), as: UTF8.self))
+            return
+        }
+        print(String(format: "%d routes, each with a backup (%.3f µs per route of the second table)", result.routes, result.microsecondsPerBackupRoute))
+        print(String(format: "next hop lost: update out after %.3f ms with %d groups and %d routes", result.lossMilliseconds, result.groupsInUpdate, result.routesInUpdate))
+        print(String(format: "all decided again after %.0f ms of CPU, longest record %.1f ms, %d routes moved", result.decidedMilliseconds, result.longestRecordMilliseconds, result.laterRoutes))
+    }
+}

@@ -3,6 +3,7 @@ import Engine
 import Foundation
 import Machine
 import Records
+import Routing
 import Wire
 
 /// The engine alone, as its thread sees it: records in, effects out. No packets, no second thread.
@@ -109,6 +110,10 @@ struct EngineBench {
         var deadline: Instant?
         var sentOctets = 0
         var longest = 0.0
+        /// Of the newest record.
+        var fib = FIBUpdate()
+        /// Changes of routes in the forwarding table, in all.
+        var fibRoutes = 0
         /// Octets sent on each connection that are not acknowledged yet, and in all.
         private var pending: [(id: ConnectionID, sent: UInt64, acknowledged: UInt64)] = []
 
@@ -120,8 +125,10 @@ struct EngineBench {
             let start = cpuSeconds()
             let report = engine.perform(.apply([Record(index: index, time: now, body: body)]))
             longest = max(longest, cpuSeconds() - start)
-            guard case .applied(_, let effects, _, _, let next) = report else { return }
+            guard case .applied(_, let effects, let fib, _, let next) = report else { return }
             deadline = next
+            self.fib = fib
+            fibRoutes += fib.ipv4.count
             for effect in effects {
                 guard case .tcpSend(let id, let slice) = effect.effect else { continue }
                 sentOctets += slice.count
