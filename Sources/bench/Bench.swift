@@ -5,9 +5,14 @@ import Foundation
 @main
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench",
-        abstract: "Measures the engine alone: a full table in and out, snapshots, memory.",
-        discussion: "Figures are CPU time of one thread. Compare ratios of one run, not absolute times of two machines.")
+        commandName: "bench", abstract: "Measures the engine and its protocols alone.",
+        discussion: "Figures are CPU time of one thread. Compare ratios of one run, not absolute times of two machines.",
+        subcommands: [TableBench.self, ISISBench.self], defaultSubcommand: TableBench.self)
+}
+
+struct TableBench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "table", abstract: "BGP: a full table in and out, snapshots, memory.")
 
     @Option(help: "Folder with v4.txt.gz and attrs.txt.gz. Without it a table is made by formula.")
     var table: String?
