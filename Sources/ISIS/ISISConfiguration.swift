@@ -21,11 +21,11 @@ public struct ISISConfiguration: Hashable, Sendable, Codable {
     /// Families that take part; without IPv6 no TLV 232/236 is sent and no IPv6 route made.
     public var isIPv4Enabled = true
     public var isIPv6Enabled = true
-    /// RFC 5120: the topologies besides the standard one. With IPv6 unicast (2) in it, IPv6 is routed by a topology of its
-    /// own; without, by the one of IPv4 (RFC 5308).
+    /// RFC 5120: the topologies besides the standard one. With IPv6 unicast (2) in it, IPv6 is routed by a topology
+    /// of its own; without, by the one of IPv4 (RFC 5308).
     public var topologies: [ISISTopology] = []
-    /// Octets of the largest LSP that is made here, 512…9000. ISO 10589 §9.8: originatingLSPBufferSize, 1492; it must fit
-    /// through every link of the level.
+    /// Octets of the largest LSP that is made here, 512…9000. ISO 10589 §9.8: originatingLSPBufferSize, 1492; it must
+    /// fit through every link of the level.
     public var lspMTU: UInt16 = 1492
     /// Seconds an LSP lives, 350…65535 (MaxAge, ISO 10589 §7.3.21).
     public var lspLifetime: UInt16 = 1200
@@ -170,7 +170,8 @@ public struct ISISInterfaceConfiguration: Hashable, Sendable, Codable {
     }
 }
 
-/// What an interface has once for each level. A point-to-point circuit has one hello: the lower level of the circuit rules.
+/// What an interface has once for each level. A point-to-point circuit has one hello: the lower level of the circuit
+/// rules.
 public struct ISISInterfaceLevelConfiguration: Hashable, Sendable, Codable {
     /// 1…16777214; narrow metrics carry at most 63.
     public var metric: UInt32 = 10
@@ -234,8 +235,8 @@ public enum ISISAuthenticationAlgorithm: UInt8, Hashable, Sendable, Codable, Cas
     case hmacSHA512 = 7
 }
 
-/// A delay that grows while changes keep coming: the first change waits `initialDelay`, the next `secondDelay`, then twice
-/// as long each time up to the maximum; quiet for twice the maximum begins anew. Milliseconds, 0…120000.
+/// A delay that grows while changes keep coming: the first change waits `initialDelay`, the next `secondDelay`, then
+/// twice as long each time up to the maximum; quiet for twice the maximum begins anew. Milliseconds, 0…120000.
 public struct ISISThrottle: Hashable, Sendable, Codable {
     public var initialDelay: UInt32
     public var secondDelay: UInt32

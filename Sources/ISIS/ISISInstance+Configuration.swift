@@ -105,11 +105,14 @@ extension ISISInstance {
         circuit.levels != plan.levels || circuit.configuration.networkType != plan.configuration.networkType
             || circuit.configuration.isPassive != plan.configuration.isPassive
             || circuit.station != interfaces[number].virtualMAC
-            || oldInterfaces[safe: number].map { $0.name != interfaces[number].name || $0.vlan != interfaces[number].vlan } ?? false
+            || oldInterfaces[safe: number].map {
+                $0.name != interfaces[number].name || $0.vlan != interfaces[number].vlan
+            } ?? false
     }
 
-    /// §7.2.7: one octet names a LAN among those that this router may be designated on. The number of the interface where
-    /// it fits and is free, so that it stays the same over restarts; else the lowest free one; 0 if all are taken.
+    /// §7.2.7: one octet names a LAN among those that this router may be designated on. The number of the interface
+    /// where it fits and is free, so that it stays the same over restarts; else the lowest free one; 0 if all are
+    /// taken.
     private func circuitID(_ number: Int, _ configuration: ISISInterfaceConfiguration) -> UInt8 {
         guard configuration.networkType == .broadcast, !configuration.isPassive else {
             return UInt8(truncatingIfNeeded: number + 1)

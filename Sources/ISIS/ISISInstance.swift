@@ -6,31 +6,35 @@ import Wire
 /// Integrated IS-IS as one deterministic machine.
 ///
 /// Standards: ISO/IEC 10589:2002 with RFC 1195; 5301 host names; 5302 (2966) leaking between levels; 5303 three-way
-/// handshake; 5304 and 5310 authentication; 5305 wide metrics; 5306 as the helper of a neighbour that restarts; 5308 IPv6;
-/// 5309 point-to-point over LAN; 5120 multi-topology; 6232 and 6233 purges; 7987 minimum remaining lifetime; 8405 back-off
-/// of the route calculation.
+/// handshake; 5304 and 5310 authentication; 5305 wide metrics; 5306 as the helper of a neighbour that restarts; 5308
+/// IPv6; 5309 point-to-point over LAN; 5120 multi-topology; 6232 and 6233 purges; 7987 minimum remaining lifetime;
+/// 8405 back-off of the route calculation.
 ///
 /// Rooms:
-/// - `ISISConfiguration.swift`: what the operator wants. `ISISInstance+Configuration.swift` says what a change disturbs.
+/// - `ISISConfiguration.swift`: what the operator wants. `ISISInstance+Configuration.swift` says what a change
+///   disturbs.
 /// - `Packet/`: octets to values and back.
 /// - `Session/`: circuits and adjacencies. `+Hellos` sends, `+LANHello` and `+PointToPointHello` receive (§8.2, §8.4),
-///   `+Adjacencies` is what becoming and ceasing to be a neighbour means, `+DesignatedIS` the election; `+Flooding` sends
-///   LSPs and sequence numbers, `+LinkStatePDU` and `+SequenceNumbers` receive them (§7.3.15), in the order of the steps.
-/// - `Database/`: LSPs with their flags, and `+OwnLSPs`: sequence numbers, refresh, purges and the defence of what we say.
+///   `+Adjacencies` is what becoming and ceasing to be a neighbour means, `+DesignatedIS` the election; `+Flooding`
+///   sends LSPs and sequence numbers, `+LinkStatePDU` and `+SequenceNumbers` receive them (§7.3.15), in the order of
+///   the steps.
+/// - `Database/`: LSPs with their flags, and `+OwnLSPs`: sequence numbers, refresh, purges and the defence of what we
+///   say.
 /// - `Decision/`: what own LSPs hold, and routes. `+Calculation` runs them after changes.
 ///
-/// The way of a record: `handle` fires the timers that are due, applies the input, then one flush sends what flags ask for.
-/// Nothing is retransmitted because a controller took over: flags, timers and sequence numbers are state, so the twin goes
-/// on where this one stopped.
+/// The way of a record: `handle` fires the timers that are due, applies the input, then one flush sends what flags
+/// ask for. Nothing is retransmitted because a controller took over: flags, timers and sequence numbers are state, so
+/// the twin goes on where this one stopped.
 ///
 /// Where we depart from the standard:
-/// - §7.3.16.1: when the sequence numbers of an LSP are used up, that LSP dies out and begins anew, and not the whole router.
+/// - §7.3.16.1: when the sequence numbers of an LSP are used up, that LSP dies out and begins anew, and not the whole
+///   router.
 /// - §7.3.15.6 wants 33 ms between LSPs on a LAN; bursts of ten go at the interval that is configured.
 /// - §7.3.16.4 lets anyone purge an LSP whose lifetime ended. So do we, but we say so in it (RFC 6232).
 /// - Repair of partitions, end systems and reverse-path multicast of OSI are not done.
 ///
-/// Bounds: `ISISLimits` for LSPs and adjacencies; a neighbour's hello keeps 16 addresses of each family and 3 areas; the
-/// octets of an LSP are at most those of a frame.
+/// Bounds: `ISISLimits` for LSPs and adjacencies; a neighbour's hello keeps 16 addresses of each family and 3 areas;
+/// the octets of an LSP are at most those of a frame.
 public struct ISISInstance: InteriorGateway {
     public typealias Configuration = ISISConfiguration
     public typealias Input = InteriorGatewayInput<ISISConfiguration>

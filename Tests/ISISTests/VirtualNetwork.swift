@@ -4,8 +4,8 @@ import Routing
 import Wire
 @testable import ISIS
 
-/// Routers on virtual wires under virtual time. What one sends arrives at the others after a millisecond, in order, unless
-/// the wire is cut or a filter takes it. Every router can be replaced by its own snapshot at any time.
+/// Routers on virtual wires under virtual time. What one sends arrives at the others after a millisecond, in order,
+/// unless the wire is cut or a filter takes it. Every router can be replaced by its own snapshot at any time.
 final class VirtualNetwork {
     struct Port: Equatable {
         var router: Int

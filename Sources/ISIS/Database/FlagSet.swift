@@ -1,8 +1,8 @@
 import Machine
 import Wire
 
-/// A set of slots as bits, for the flags that ISO 10589 §7.3.3 puts on each LSP and circuit. Setting, clearing and asking
-/// is O(1); walking costs a word per 64 slots.
+/// A set of slots as bits, for the flags that ISO 10589 §7.3.3 puts on each LSP and circuit. Setting, clearing and
+/// asking is O(1); walking costs a word per 64 slots.
 struct FlagSet: Sendable, Equatable {
     private(set) var words: [UInt64] = []
     /// How many are set.

@@ -4,9 +4,9 @@ import Wire
 /// The link state database of one level (ISO 10589 §7.3.3): LSPs by their ID, how long each has to live, and for each
 /// circuit the flags that say what is to be sent (SRM) and what is to be acknowledged (SSN).
 ///
-/// LSPs live in slots that never move, so a flag is one bit of a set per circuit. A sorted table of IDs leads to the slots
-/// and is walked for CSNPs. Lifetimes are deadlines in a heap; nobody counts them down. The digest follows each change in
-/// O(1).
+/// LSPs live in slots that never move, so a flag is one bit of a set per circuit. A sorted table of IDs leads to the
+/// slots and is walked for CSNPs. Lifetimes are deadlines in a heap; nobody counts them down. The digest follows each
+/// change in O(1).
 public struct LSPDatabase: Sendable {
     /// What is known of an LSP besides its octets. Without padding: it goes into snapshots as it lies in memory.
     public struct Entry: Sendable, BitwiseCopyable, Equatable {
@@ -263,8 +263,8 @@ public struct LSPDatabase: Sendable {
     func hasSRM(_ circuit: Int) -> Bool { circuit < circuits.count && !circuits[circuit].srm.isEmpty }
     func hasSSN(_ circuit: Int) -> Bool { circuit < circuits.count && !circuits[circuit].ssn.isEmpty }
 
-    /// The next LSP to send on the circuit. On a LAN (`isKept` false) its SRM is clear afterwards (§7.3.15.6: no one will
-    /// acknowledge it, CSNPs mend a loss); on a point-to-point circuit it stays until acknowledged.
+    /// The next LSP to send on the circuit. On a LAN (`isKept` false) its SRM is clear afterwards (§7.3.15.6: no one
+    /// will acknowledge it, CSNPs mend a loss); on a point-to-point circuit it stays until acknowledged.
     mutating func takeUnsent(_ circuit: Int, isKept: Bool) -> Int? {
         guard circuit < circuits.count else { return nil }
         guard let slot = circuits[circuit].unsent.next(from: Int(circuits[circuit].cursor))
@@ -398,7 +398,8 @@ extension LSPDatabase: Snapshotting {
             digest.add(entries[slot].stateHash)
         }
         for circuit in circuits.indices {
-            for (kind, set) in [(UInt64(1), circuits[circuit].srm), (2, circuits[circuit].unsent), (3, circuits[circuit].ssn)] {
+            let flags = circuits[circuit]
+            for (kind, set) in [(UInt64(1), flags.srm), (2, flags.unsent), (3, flags.ssn)] {
                 var from = 0
                 while let slot = set.next(from: from) {
                     digest.add(flagHash(slot, circuit, kind))

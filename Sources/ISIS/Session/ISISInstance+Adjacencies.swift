@@ -164,7 +164,8 @@ extension ISISInstance {
         if !isShared { effects.append(.bfd(peer, isWanted: true)) }
     }
 
-    /// Both levels of a LAN share a session; the last one ends it. Called after the adjacency left, or before it forgets.
+    /// Both levels of a LAN share a session; the last one ends it. Called after the adjacency left, or before it
+    /// forgets.
     private mutating func endBFD(_ number: Int, _ adjacency: Adjacency, into effects: inout [Effect]) {
         guard let peer = adjacency.bfd else { return }
         let others = circuits[number]?.adjacencies.contains {

@@ -65,7 +65,8 @@ extension ISISInstance {
             let omittedBefore = fragments.omitted
             _ = fragments.update(contents, bodyMaximum: room)
             if fragments.omitted > 0, omittedBefore == 0 {
-                event(.alarm, "\(level) LSPs of \(node) are full; \(fragments.omitted) announcements are left out", into: &effects)
+                let what = "\(fragments.omitted) announcements are left out"
+                event(.alarm, "\(level) LSPs of \(node) are full; \(what)", into: &effects)
             }
             for number in UInt8.min...UInt8.max {
                 guard let body = fragments.body(number) else { continue }

@@ -32,7 +32,8 @@ extension ISISInstance {
         configuration?[level].authenticatesSNP == true ? lspKeys(level) : nil
     }
 
-    /// RFC 5120 §7.2: the topologies of the circuit, or `nil` when the standard one is all there is and nothing is said.
+    /// RFC 5120 §7.2: the topologies of the circuit, or `nil` when the standard one is all there is and nothing is
+    /// said.
     func topologies(_ circuit: Circuit) -> [UInt16]? {
         guard let configuration, !configuration.topologies.isEmpty else { return nil }
         let wanted = circuit.configuration.topologies ?? configuration.topologies

@@ -64,7 +64,10 @@ extension ISISInstance {
         default:
             if differs(before, adjacency) { adjacencyChanged(number, usage, at: now) }
         }
-        if isHelping { answerRestart(number, level.rawValue, hello.source, isFirst: !before.isRestarting, at: now, into: &effects) }
+        if isHelping {
+            let isFirst = !before.isRestarting
+            answerRestart(number, level.rawValue, hello.source, isFirst: isFirst, at: now, into: &effects)
+        }
         if before.state != circuits[number]?.adjacencies[safe: index]?.state || before.priority != adjacency.priority
             || before.lanID != adjacency.lanID {
             elect(number, level, at: now, into: &effects)

@@ -125,8 +125,8 @@ extension ISISInstance {
     ) -> Bool {
         let level = header.level
         guard let held, originators[level.index].owns(header.id) else {
-            // §7.3.15.1 (c): ours from an earlier life, or a forgery: it is taken out of the world. A purge of what we do
-            // not have any more goes the common way.
+            // §7.3.15.1 (c): ours from an earlier life, or a forgery: it is taken out of the world. A purge of what
+            // we do not have any more goes the common way.
             if header.isPurge { return false }
             if let held, LSPOrder(received: header.entry, held: databases[level.index].entries[held]) == .older { return false }
             counters.ownLSPsContested &+= 1

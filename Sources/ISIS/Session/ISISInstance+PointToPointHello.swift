@@ -42,8 +42,8 @@ extension ISISInstance {
             }
         }
         if circuits[number]?.adjacencies.isEmpty != false {
-            // RFC 5303 §3.2, down and "up" received: it holds an adjacency of which we know nothing. It stays down until
-            // our "down" has made the other begin anew, or else its database would not be exchanged.
+            // RFC 5303 §3.2, down and "up" received: it holds an adjacency of which we know nothing. It stays down
+            // until our "down" has made the other begin anew, or else its database would not be exchanged.
             if hello.contents.threeWay?.state == .up { return hastenHello(number, 0, at: now) }
             let adjacency = Adjacency(
                 system: hello.source, station: station, usage: usage, holdingTime: hello.holdingTime, heard: now)
