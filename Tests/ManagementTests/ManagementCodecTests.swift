@@ -8,6 +8,8 @@ import Testing
         .showVersion, .showRedundancy, .showBGPSummary, .showBGPNeighbors(address: nil),
         .showBGPNeighbors(address: "198.18.0.11"), .showRoutes(RouteQuery(prefix: "10.0.0.0/8", match: .within, detail: true)),
         .showISIS(ISISQuery(.database, level: 2, only: "r1", detail: true)),
+        .showOSPF(OSPFQuery(.ospfv3ipv4, .database, only: "router", detail: true, after: "1 0 1 2 3", limit: 7)),
+        .clearAdjacencies(ClearAdjacencies(routing: "ospf", neighbor: "*")),
         .showBFD, .showTCP, .showInterfaces, .showKernelFIB, .showEvents(EventQuery(after: 7, follow: true)),
         .configurationShow(ConfigurationQuery(revision: 3, canonical: true)),
         .configurationCheck(ConfigurationText(file: "r.yaml", text: "hostname: \"ä\"\n")),
@@ -51,6 +53,7 @@ import Testing
         .bgpNeighbors(BGPNeighborsView(neighbors: [])), .routes(RoutesView(routes: [], total: 0)),
         .isis(ISISView(isConfigured: true)),
         .bfd(BFDView(sessions: [bfdSession], counters: [Counter("a", 1)])),
+        .ospf(OSPFTextTests.view),
         .tcp(TCPView(connections: [])), .interfaces(InterfacesView(interfaces: [])),
         .fib(FIBView(
             groups: [.init(id: 3, family: "ipv4", ways: ["a on b"], nextHops: ["c"], backup: ["d"], offers: 7)], ipv4Routes: 1,

@@ -16,6 +16,8 @@ public enum ManagementCommand: Hashable, Sendable {
     case showInterfaces
     /// The engine's forwarding table by groups.
     case showFIB
+    /// OSPF of either version.
+    case showOSPF(OSPFQuery)
     /// The kernel's forwarding table, the devices and the gate.
     case showKernelFIB
     case showEvents(EventQuery)
@@ -28,6 +30,7 @@ public enum ManagementCommand: Hashable, Sendable {
     case configurationRollback(ConfigurationRollback)
     case switchover(SwitchoverOrder)
     case clearBGP(ClearBGP)
+    case clearAdjacencies(ClearAdjacencies)
     /// Takes this controller out of the pair; the twin goes on alone.
     case offline(reason: String)
     case online
@@ -39,11 +42,12 @@ public enum ManagementCommand: Hashable, Sendable {
     public var isChange: Bool {
         switch self {
         case .showVersion, .showRedundancy, .showBGPSummary, .showBGPNeighbors, .showRoutes, .showTCP, .showInterfaces,
-            .showISIS, .showFIB, .showKernelFIB, .showBFD, .showEvents, .configurationShow, .configurationCheck,
+            .showISIS, .showFIB, .showKernelFIB, .showOSPF, .showBFD, .showEvents, .configurationShow, .configurationCheck,
             .configurationHistory, .configurationDiff:
             false
         case .configurationApply(let apply): !apply.dryRun
-        case .configurationRollback, .switchover, .clearBGP, .offline, .online, .testHangEngine, .testTrapEngine: true
+        case .configurationRollback, .switchover, .clearBGP, .clearAdjacencies, .offline, .online, .testHangEngine,
+            .testTrapEngine: true
         }
     }
 }

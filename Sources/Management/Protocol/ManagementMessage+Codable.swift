@@ -23,6 +23,7 @@ extension ManagementCommand {
         case .showTCP: "show tcp"
         case .showInterfaces: "show interfaces"
         case .showFIB: "show fib groups"
+        case .showOSPF: "show ospf"
         case .showKernelFIB: "show fib kernel"
         case .showEvents: "show events"
         case .configurationShow: "config show"
@@ -33,6 +34,7 @@ extension ManagementCommand {
         case .configurationRollback: "config rollback"
         case .switchover: "switchover"
         case .clearBGP: "clear bgp"
+        case .clearAdjacencies: "clear adjacencies"
         case .offline: "offline"
         case .online: "online"
         case .testHangEngine: "test hang-engine"
@@ -62,6 +64,7 @@ extension ManagementRequest: Codable {
         case "show tcp": command = .showTCP
         case "show interfaces": command = .showInterfaces
         case "show fib groups": command = .showFIB
+        case "show ospf": command = .showOSPF(try arguments(OSPFQuery.self))
         case "show fib kernel": command = .showKernelFIB
         case "show events": command = .showEvents(try arguments(EventQuery.self))
         case "config show": command = .configurationShow(try arguments(ConfigurationQuery.self))
@@ -72,6 +75,7 @@ extension ManagementRequest: Codable {
         case "config rollback": command = .configurationRollback(try arguments(ConfigurationRollback.self))
         case "switchover": command = .switchover(try arguments(SwitchoverOrder.self))
         case "clear bgp": command = .clearBGP(try arguments(ClearBGP.self))
+        case "clear adjacencies": command = .clearAdjacencies(try arguments(ClearAdjacencies.self))
         case "offline": command = .offline(reason: try arguments(ReasonArgument.self).reason)
         case "online": command = .online
         case "test hang-engine": command = .testHangEngine
@@ -96,6 +100,8 @@ extension ManagementRequest: Codable {
         case .showBGPNeighbors(let address): try container.encode(AddressArgument(address: address), forKey: .arguments)
         case .showRoutes(let query): try container.encode(query, forKey: .arguments)
         case .showISIS(let query): try container.encode(query, forKey: .arguments)
+        case .showOSPF(let query): try container.encode(query, forKey: .arguments)
+        case .clearAdjacencies(let order): try container.encode(order, forKey: .arguments)
         case .showEvents(let query): try container.encode(query, forKey: .arguments)
         case .configurationShow(let query): try container.encode(query, forKey: .arguments)
         case .configurationCheck(let text): try container.encode(text, forKey: .arguments)
@@ -129,6 +135,7 @@ extension ManagementResponse: Codable {
         case "tcp": result = .tcp(try value(TCPView.self))
         case "interfaces": result = .interfaces(try value(InterfacesView.self))
         case "fib": result = .fib(try value(FIBView.self))
+        case "ospf": result = .ospf(try value(OSPFView.self))
         case "kernel-fib": result = .kernelFIB(try value(KernelFIBView.self))
         case "events": result = .events(try value(EventsView.self))
         case "configuration": result = .configuration(try value(ConfigurationView.self))
@@ -166,6 +173,7 @@ extension ManagementResponse: Codable {
         case .tcp(let view): try value("tcp", view)
         case .interfaces(let view): try value("interfaces", view)
         case .fib(let view): try value("fib", view)
+        case .ospf(let view): try value("ospf", view)
         case .kernelFIB(let view): try value("kernel-fib", view)
         case .events(let view): try value("events", view)
         case .configuration(let view): try value("configuration", view)

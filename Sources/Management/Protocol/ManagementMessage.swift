@@ -60,6 +60,7 @@ public enum ManagementResult: Hashable, Sendable {
     case tcp(TCPView)
     case interfaces(InterfacesView)
     case fib(FIBView)
+    case ospf(OSPFView)
     case kernelFIB(KernelFIBView)
     case events(EventsView)
     case configuration(ConfigurationView)

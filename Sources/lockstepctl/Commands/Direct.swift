@@ -21,7 +21,9 @@ struct Switchover: ParsableCommand {
 }
 
 struct Clear: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "clear", abstract: "Start something anew.", subcommands: [ClearBGPCommand.self])
+    static let configuration = CommandConfiguration(
+        commandName: "clear", abstract: "Start something anew.",
+        subcommands: [ClearBGPCommand.self, ClearOSPF.self, ClearOSPFv3.self])
 }
 
 struct ClearBGPCommand: ParsableCommand {

@@ -8,6 +8,7 @@ struct Show: ParsableCommand {
         subcommands: [
             ShowISIS.self,
             ShowRedundancy.self, ShowBGP.self, ShowBFD.self, ShowRoute.self, ShowTCP.self, ShowInterfaces.self,
+            ShowOSPF.self, ShowOSPFv3.self,
             ShowEvents.self, ShowFIB.self, ShowVersion.self,
         ])
 }
