@@ -76,6 +76,33 @@ import Wire
         #expect(twin.state.encoded() == fixture.engine.state.encoded())
     }
 
+    @Test(arguments: 1...8) func `a kernel that is told every update has what a restored engine gives as the whole`(seed: Int) throws {
+        var random = RandomNumbers(seed: UInt64(seed) &* 31)
+        let fixture = try Self.started(6)
+        for _ in 0..<6 {
+            Self.churn(fixture, &random, steps: 60)
+            var twin = Engine(seed: 1)
+            guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot),
+                case .restored(_, let whole, _, _) = twin.perform(.restore(snapshot.encoded()))
+            else {
+                Issue.record("no snapshot")
+                return
+            }
+            var kernel = KernelTable()
+            kernel.take(whole)
+            #expect(kernel == fixture.kernel)
+            #expect(kernel.faults == 0)
+            var active = 0
+            twin.ipv4Routes.forEachPrefix { prefix in
+                guard let route = twin.ipv4Routes.active(prefix) else { return }
+                active += 1
+                #expect(kernel.ipv4[prefix] == route.group)
+                #expect(kernel.groups[route.group] == route.resolved)
+            }
+            #expect(kernel.ipv4.count == active)
+        }
+    }
+
     @Test func `a damaged snapshot is refused and never traps`() throws {
         var random = RandomNumbers(seed: 3)
         let fixture = try Self.started(6)

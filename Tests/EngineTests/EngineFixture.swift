@@ -1,6 +1,7 @@
 import BGP
 import Machine
 import Records
+import Routing
 import Wire
 
 @testable import Engine
@@ -17,6 +18,8 @@ final class EngineFixture {
     var sent: [[UInt8]] = []
     /// Every record so far.
     var records: [Record] = []
+    /// What the updates of the forwarding table amount to.
+    var kernel = KernelTable()
 
     static let routerAddress = IPv4Address(192, 0, 2, 1)
     static func peerAddress(_ n: Int) -> IPv4Address { IPv4Address(192, 0, 2, UInt8(10 + n)) }
@@ -53,7 +56,8 @@ final class EngineFixture {
         now = now + .microseconds(100)
         let record = Record(index: index, time: now, body: body)
         records.append(record)
-        guard case .applied(_, let effects, _, _, _) = engine.perform(.apply([record])) else { return }
+        guard case .applied(_, let effects, let fib, _, _) = engine.perform(.apply([record])) else { return }
+        kernel.take(fib)
         for effect in effects {
             log.append(Self.text(effect))
             guard case .tcpSend(let id, let slice) = effect.effect else { continue }
@@ -170,5 +174,30 @@ final class EngineFixture {
     }
     func nlri(_ prefix: IPv4Prefix) -> [UInt8] {
         [prefix.length] + word(prefix.address.raw).prefix((Int(prefix.length) + 7) / 8)
+    }
+}
+
+/// What a kernel holds that was told every update of the forwarding table.
+struct KernelTable: Equatable {
+    var groups: [UInt32: [FIBNextHop]] = [:]
+    var ipv4: [IPv4Prefix: UInt32] = [:]
+    var ipv6: [IPv6Prefix: UInt32] = [:]
+    /// Routes of groups nobody knows, groups taken away from under their routes.
+    var faults = 0
+
+    mutating func take(_ update: FIBUpdate) {
+        if update.isComplete { self = KernelTable() }
+        for group in update.groups { groups[group.id] = group.nextHops }
+        for route in update.ipv4 { ipv4[route.prefix] = known(route.group) }
+        for route in update.ipv6 { ipv6[route.prefix] = known(route.group) }
+        for id in update.removedGroups {
+            if ipv4.values.contains(id) || ipv6.values.contains(id) { faults += 1 }
+            groups[id] = nil
+        }
+    }
+
+    private mutating func known(_ group: UInt32) -> UInt32? {
+        if group != 0, groups[group] == nil { faults += 1 }
+        return group == 0 ? nil : group
     }
 }
