@@ -23,7 +23,7 @@ struct Switchover: ParsableCommand {
 struct Clear: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clear", abstract: "Start something anew.",
-        subcommands: [ClearBGPCommand.self, ClearOSPF.self, ClearOSPFv3.self])
+        subcommands: [ClearBGPCommand.self, ClearOSPF.self, ClearOSPFv3.self, ClearISIS.self])
 }
 
 struct ClearBGPCommand: ParsableCommand {

@@ -51,3 +51,11 @@ enum ISISPart: String, ExpressibleByArgument, CaseIterable {
         }
     }
 }
+
+struct ClearISIS: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "isis", abstract: "End IS-IS adjacencies; they form anew.")
+    @Argument(help: "System ID, host name or address of the neighbor, or * for all.") var neighbor: String
+
+    func run() throws { try clearAdjacencies("isis", neighbor) }
+}
