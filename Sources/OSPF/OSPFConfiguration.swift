@@ -36,9 +36,9 @@ public struct OSPFConfiguration: Hashable, Sendable, Codable {
     /// RFC 1583 compatibility of external route choice (RFC 2328 §C.1 RFC1583Compatibility).
     public var rfc1583Compatibility: Bool
     public var limits: OSPFLimits
-    /// Seconds since 1970 at which the router's time was zero. Cryptographic sequence numbers count on from it, so that they
-    /// go on after both controllers were off (RFC 7474 §3 counts such boots). Absent means 0: a neighbour that remembers
-    /// higher numbers then refuses us until its RouterDeadInterval is over.
+    /// Seconds since 1970 at which the router's time was zero. Cryptographic sequence numbers count on from it, so that
+    /// they go on after both controllers were off (RFC 7474 §3 counts such boots). Absent means 0: a neighbour that
+    /// remembers higher numbers then refuses us until its RouterDeadInterval is over.
     public var sequenceBase: UInt64?
 
     public init(

@@ -6,30 +6,31 @@ import Wire
 /// OSPF as one deterministic machine: version 2 for IPv4, version 3 for IPv6 or IPv4, chosen by its configuration.
 ///
 /// Standards: RFC 2328 (broadcast and point-to-point networks, areas, ABR, ASBR) with 3101 (NSSA), 5250 (opaque LSAs),
-/// 6987 (stub router), 5709 and 7474 (authentication), 3623 (graceful-restart helper), 5309 (point-to-point over a LAN),
-/// 6860; RFC 5340 with 5838 (address families), 7166 (authentication), 5187 (graceful-restart helper); RFC 8405 (SPF
-/// back-off) and 5882 (BFD).
+/// 6987 (stub router), 5709 and 7474 (authentication), 3623 (graceful-restart helper), 5309 (point-to-point over a
+/// LAN), 6860; RFC 5340 with 5838 (address families), 7166 (authentication), 5187 (graceful-restart helper); RFC 8405
+/// (SPF back-off) and 5882 (BFD).
 ///
 /// Rooms:
 /// - `OSPFConfiguration.swift`: what the operator wants.
 /// - `Packet/`: octets to values and back: the five packets, authentication, LSAs and their bodies.
-/// - `Session/`: the machines of RFC 2328 §9 and §10, and the extensions of `OSPFInstance` that run them: `+Receive` (§8.2),
-///   `+Hello` (§9.5, §10.5), `+Interfaces` (§9), `+Neighbors` (§10.3), `+Exchange` (§10.6…§10.9), `+Send` (§8.1).
-/// - `Database/`: `LSDB` holds the LSAs of every scope; `+Flooding` is §13, `+Acknowledgement` §13.5…§13.7, `+Ageing` §14 and
-///   `+Origination` §12.4 with its timers, refresh and the defence of our own LSAs (§13.4).
-/// - `Decision/`: what our own LSAs say, shortest paths, and routes.
+/// - `Session/`: the machines of RFC 2328 §9 and §10, and the extensions of `OSPFInstance` that run them: `+Receive`
+///   (§8.2), `+Hello` (§9.5, §10.5), `+Interfaces` (§9), `+Neighbors` (§10.3), `+Exchange` (§10.6…§10.9), `+Send`
+///   (§8.1).
+/// - `Database/`: `LSDB` holds the LSAs of every scope; `+Flooding` is §13, `+Acknowledgement` §13.5…§13.7, `+Ageing`
+///   §14 and `+Origination` §12.4 with its timers, refresh and the defence of our own LSAs (§13.4).
+/// - `Decision/`: shortest paths, routes, and what our summaries and externals say; `Database/OwnTopology` has the rest.
 ///
-/// The way of a record: `handle` fires the timers that are due, applies the input, then one flush: own LSAs follow from what
-/// changed, everything that is to be flooded leaves in as few packets as it fits in, acknowledgements behind it, and LSAs
-/// that everybody acknowledged at MaxAge go.
+/// The way of a record: `handle` fires the timers that are due, applies the input, then one flush: own LSAs follow from
+/// what changed, everything that is to be flooded leaves in as few packets as it fits in, acknowledgements behind it,
+/// and LSAs that everybody acknowledged at MaxAge go.
 ///
 /// Departures from the RFCs, and why:
-/// - A neighbour's Database summary list is not a list but a range of handles: what came later is flooded anyway, and what
-///   went is not described.
-/// - A received instance of an own LSA is outbid at once, not after MinLSInterval (§13.4 does not say which): old instances
-///   of a former life are then gone in one round trip. Each such instance had to pass MinLSArrival.
-/// - MinLSInterval (§12.4) is where the wait between two originations of an LSA ends up when changes keep coming; after a
-///   quiet time it begins at MinLSArrival, the least that receivers accept, and doubles.
+/// - A neighbour's Database summary list is not a list but a range of handles: what came later is flooded anyway, and
+///   what went is not described.
+/// - A received instance of an own LSA is outbid at once, not after MinLSInterval (§13.4 does not say which): old
+///   instances of a former life are then gone in one round trip. Each such instance had to pass MinLSArrival.
+/// - MinLSInterval (§12.4) is where the wait between two originations of an LSA ends up when changes keep coming; after
+///   a quiet time it begins at MinLSArrival, the least that receivers accept, and doubles.
 /// - Cryptographic sequence numbers come from the router's time, which never goes back whoever is active, so that they
 ///   need no store. Both controllers work out the same ones.
 /// - Virtual links, NBMA and point-to-multipoint networks and demand circuits are not done; DoNotAge is tolerated.

@@ -1,9 +1,9 @@
 import Machine
 import Wire
 
-/// When LSAs are next due, by the second: for one of another router when it reaches MaxAge, for one of ours when it is to
-/// be refreshed. A wheel of lists that are threaded through arrays by handle, so that moving an LSA is O(1), nothing is
-/// left behind, and what is not due costs nothing (RFC 2328 §14 asks for ageing, not for a scan).
+/// When LSAs are next due, by the second: for one of another router when it reaches MaxAge, for one of ours when it is
+/// to be refreshed. A wheel of lists that are threaded through arrays by handle, so that moving an LSA is O(1), nothing
+/// is left behind, and what is not due costs nothing (RFC 2328 §14 asks for ageing, not for a scan).
 struct AgeWheel: Sendable {
     /// More than the seconds until anything is due.
     static let size = 4096

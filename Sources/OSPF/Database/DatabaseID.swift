@@ -1,7 +1,8 @@
 import Machine
 import Wire
 
-/// Which of the databases an LSA is in: that of the AS, that of an area, or that of a link (RFC 2328 §12, RFC 5340 §4.4.1).
+/// Which of the databases an LSA is in: that of the AS, that of an area, or that of a link (RFC 2328 §12, RFC 5340
+/// §4.4.1).
 public struct DatabaseID: Hashable, Comparable, Sendable, CustomStringConvertible {
     public var scope: FloodingScope
     /// The area ID, the `InterfaceID`, or 0 for the AS.

@@ -59,7 +59,8 @@ public struct LSDB: Sendable {
         }
     }
 
-    /// What became different since the changes were last taken. The LSA is looked up: it may be there, at MaxAge, or gone.
+    /// What became different since the changes were last taken. The LSA is looked up: it may be there, at MaxAge, or
+    /// gone.
     public struct Change: Hashable, Sendable {
         public var database: DatabaseID
         public var key: LSAKey

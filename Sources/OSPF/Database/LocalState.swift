@@ -1,13 +1,14 @@
 import Records
 import Wire
 
-/// What the decision sees of this router itself: interfaces and adjacencies as the session machinery has them. From it own
-/// LSAs are made and next hops are found; both are functions of it.
+/// What the decision sees of this router itself: interfaces and adjacencies as the session machinery has them. From it
+/// own LSAs are made and next hops are found; both are functions of it.
 public struct LocalState: Sendable {
     public var configuration: OSPFConfiguration
     /// Interfaces that OSPF is configured on and that exist, ascending by `InterfaceID`, those that are down included.
     public var interfaces: [LocalInterface]
-    /// RFC 6987: whether this router asks others to route around it now (always, or still within its time after the start).
+    /// RFC 6987: whether this router asks others to route around it now (always, or still within its time after the
+    /// start).
     public var isStubRouter: Bool
 
     public init(configuration: OSPFConfiguration, interfaces: [LocalInterface], isStubRouter: Bool) {
@@ -76,7 +77,8 @@ public struct LocalNeighbor: Hashable, Sendable {
     }
 }
 
-/// An LSA that this router is to originate, as the decision says it; sequence number, age and checksum are the database's.
+/// An LSA that this router is to originate, as the decision says it; sequence number, age and checksum are the
+/// database's.
 public struct WantedLSA: Hashable, Sendable {
     public var database: DatabaseID
     public var key: LSAKey

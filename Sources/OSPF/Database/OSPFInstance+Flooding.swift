@@ -31,8 +31,8 @@ extension OSPFInstance {
         version == .v3 || !type.isOpaque || neighbor.options & 0x40 != 0
     }
 
-    /// RFC 2328 §13 (2) and (3), RFC 3101 §2.2, RFC 5250 §3.1, RFC 5340 §4.5.1: whether an LSA of this type may come into
-    /// the area at all.
+    /// RFC 2328 §13 (2) and (3), RFC 3101 §2.2, RFC 5250 §3.1, RFC 5340 §4.5.1: whether an LSA of this type may come
+    /// into the area at all.
     func isAllowed(_ type: LSAType, in area: UInt32) -> OSPFDrop? {
         guard let scope = type.scope(in: version) else { return .lsaType }
         let kind = areaKind(area)
@@ -67,8 +67,8 @@ extension OSPFInstance {
         let recency: LSAHeader.Recency = old.map { lsa.header.recency(against: $0.header(at: now)) } ?? .newer
         switch recency {
         case .newer:
-            // (5) (a): an instance is not taken sooner than MinLSArrival after one that was flooded. One that was asked for in
-            // the exchange may be followed at once by what its originator says of the new adjacency.
+            // (5) (a): an instance is not taken sooner than MinLSArrival after one that was flooded. One that was asked
+            // for in the exchange may be followed at once by what its originator says of the new adjacency.
             if let old, old.wasFlooded, !old.lsa.header.isMaxAge,
                 now < old.installed + .milliseconds(Int(configuration?.lsaTimers.minimumArrival ?? 1000))
             {
@@ -79,8 +79,8 @@ extension OSPFInstance {
                 tellOverflow(at: now, into: &effects)
                 return drop(.databaseFull, on: id)
             }
-            // (5) (b), (c), (d): flooding looks at the request lists before the new instance takes the old one's place on the
-            // retransmission lists; handles stay, so both happen to one handle.
+            // (5) (b), (c), (d): flooding looks at the request lists before the new instance takes the old one's place
+            // on the retransmission lists; handles stay, so both happen to one handle.
             if let handle { takeOffRetransmissionLists(handle) }
             let installed = install(lsa, in: database, isOwn: isOwn, at: now)
             self.database.setFlooded(installed.handle, neighbor.requests.header(of: lsa.key) == nil)
@@ -113,7 +113,8 @@ extension OSPFInstance {
             drop(.lsaOlder, on: id)
             let copy = old.header(at: now)
             if copy.isMaxAge, copy.sequence == LSAHeader.maxSequence { return }
-            // Not sooner than MinLSArrival after the last answer of this kind; what a neighbour sends in bulk then gets one.
+            // Not sooner than MinLSArrival after the last answer of this kind; what a neighbour sends in bulk then gets
+            // one.
             let minimum = Duration.milliseconds(Int(configuration?.lsaTimers.minimumArrival ?? 1000))
             if now < old.answered + minimum, old.answered != .zero { return }
             self.database.noteAnswer(handle, at: now)
@@ -270,7 +271,8 @@ extension OSPFInstance {
     mutating func retransmissionTimer(_ index: NeighborIndex, at now: Instant, into effects: inout [Effect]) {
         let i = Int(index.value)
         guard let neighbor = neighbor(index), let interface = interface(neighbor.interface) else { return }
-        // Bounded per firing: a neighbour that lags behind gets a window of its list, then waits (§13.6 leaves the pace to us).
+        // Bounded per firing: a neighbour that lags behind gets a window of its list, then waits (§13.6 leaves the pace
+        // to us).
         var handles: [LSAHandle] = []
         let again = now + .seconds(Int(interface.configuration.retransmitInterval))
         while handles.count < Self.retransmitWindow,

@@ -13,8 +13,8 @@ extension OSPFInstance {
         return interfaces.contains { $0?.primary?.address.raw == key.linkStateID }
     }
 
-    /// How long after an instance of ours the next one may follow: MinLSArrival and a little for what the way takes, doubled
-    /// by each change that follows another, up to MinLSInterval.
+    /// How long after an instance of ours the next one may follow: MinLSArrival and a little for what the way takes,
+    /// doubled by each change that follows another, up to MinLSInterval.
     private func wait(after entry: LSDB.Entry) -> Duration {
         guard let settings = configuration?.lsaTimers else { return .zero }
         let first = Int(settings.minimumArrival) + 50
@@ -27,8 +27,8 @@ extension OSPFInstance {
         database.setHaste(handle, now - old.installed >= quiet ? 0 : min(old.haste + 1, 8))
     }
 
-    /// When an LSA that is made now is refreshed: before LSRefreshTime by up to a tenth of it, so that what was made together
-    /// is not refreshed together.
+    /// When an LSA that is made now is refreshed: before LSRefreshTime by up to a tenth of it, so that what was made
+    /// together is not refreshed together.
     private mutating func refreshTime(at now: Instant) -> Instant {
         now + jittered(.seconds(Int(configuration?.lsaTimers.refreshInterval ?? 1800)))
     }
@@ -83,7 +83,8 @@ extension OSPFInstance {
         guard let entry = database[handle] else { return }
         let sequence = entry.lsa.header.sequence
         guard sequence < LSAHeader.maxSequence else {
-            // §12.1.6: the last sequence number there is. The LSA is flushed first, and begins anew once all have seen that.
+            // §12.1.6: the last sequence number there is. The LSA is flushed first, and begins anew once all have seen
+            // that.
             database.setPending(handle, content)
             flushNow(handle, at: now, into: &effects)
             return
@@ -128,8 +129,8 @@ extension OSPFInstance {
             database.setPending(handle, wanted)
         } else {
             succeed(handle, wanted, at: now, into: &effects)
-            // What claims to be the next one is heard no sooner than MinLSArrival from here (§13 (5) (a)): a forger cannot have
-            // us answer faster than that.
+            // What claims to be the next one is heard no sooner than MinLSArrival from here (§13 (5) (a)): a forger
+            // cannot have us answer faster than that.
             database.setFlooded(handle, true)
         }
     }

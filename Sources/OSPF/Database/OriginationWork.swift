@@ -3,8 +3,8 @@ import Records
 import Routing
 import Wire
 
-/// What of our own LSAs has to be looked at again. Small lists, sorted, so that the work follows what changed and its order
-/// is the same on both controllers.
+/// What of our own LSAs has to be looked at again. Small lists, sorted, so that the work follows what changed and its
+/// order is the same on both controllers.
 struct OriginationWork: Hashable, Sendable {
     /// Area IDs, ascending: router LSAs and what else is the area's.
     private(set) var areas: [UInt32] = []

@@ -1,8 +1,8 @@
 import Records
 import Wire
 
-/// RFC 2328 §12.4.1 and §12.4.2, RFC 5340 §4.4.3: what we say of our own links: router, network, link and intra-area prefix
-/// LSAs, as a function of interfaces and adjacencies.
+/// RFC 2328 §12.4.1 and §12.4.2, RFC 5340 §4.4.3: what we say of our own links: router, network, link and intra-area
+/// prefix LSAs, as a function of interfaces and adjacencies.
 struct OwnTopology {
     var local: LocalState
     var isBorder: Bool

@@ -24,8 +24,8 @@ enum DesignatedRouterElection {
     static func elect(own: Candidate, others: [Candidate]) -> Result {
         // (1) Routers that are not eligible are not looked at.
         var result = pass(own: own, others: others)
-        // (4): whoever becomes or ceases to be DR or Backup runs steps (2) and (3) again, declaring the new state, so that no
-        // router makes itself both.
+        // (4): whoever becomes or ceases to be DR or Backup runs steps (2) and (3) again, declaring the new state, so
+        // that no router makes itself both.
         let isDR = result.dr == own.identity, wasDR = own.declaredDR == own.identity
         let isBDR = result.bdr == own.identity, wasBDR = own.declaredBDR == own.identity
         if isDR != wasDR || isBDR != wasBDR {

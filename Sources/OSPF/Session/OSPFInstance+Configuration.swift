@@ -127,8 +127,8 @@ extension OSPFInstance {
         for handle in handles { forget(handle) }
     }
 
-    /// The end in good order: our LSAs are flushed, routes withdrawn, and a last Hello names no neighbour, so that all of
-    /// them drop us at once (RFC 2328 §10.2 1-WayReceived) and not after RouterDeadInterval.
+    /// The end in good order: our LSAs are flushed, routes withdrawn, and a last Hello names no neighbour, so that all
+    /// of them drop us at once (RFC 2328 §10.2 1-WayReceived) and not after RouterDeadInterval.
     private mutating func stop(at now: Instant, into effects: inout [Effect]) {
         guard configuration != nil else { return }
         for raw in 0..<database.handleEnd {

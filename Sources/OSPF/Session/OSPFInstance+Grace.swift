@@ -55,8 +55,8 @@ extension OSPFInstance {
             }
             return
         }
-        // §3.1: (1) full adjacency, or help under way; (2) nothing changed since; (3) the period is not over; (4) our own
-        // policy. (5), a restart of our own, we do not do.
+        // §3.1: (1) full adjacency, or help under way; (2) nothing changed since; (3) the period is not over; (4) our
+        // own policy. (5), a restart of our own, we do not do.
         let age = UInt32(lsa.header.effectiveAge)
         guard settings.isEnabled, neighbor.state == .full || neighbor.graceDeadline != nil, request.period > age,
             request.period <= UInt32(settings.gracePeriodMaximum)

@@ -64,8 +64,8 @@ extension OSPFInstance {
         }
     }
 
-    /// §8.2: from the network of a broadcast link; any address at the other end of a point-to-point link. OSPFv3 speaks from
-    /// link-local addresses (RFC 5340 §2.5).
+    /// §8.2: from the network of a broadcast link; any address at the other end of a point-to-point link. OSPFv3 speaks
+    /// from link-local addresses (RFC 5340 §2.5).
     private func isSourceOnLink(_ source: IPAddress, _ interface: OSPFInterface) -> Bool {
         switch (version, source) {
         case (.v2, .v4(let address)):
@@ -87,7 +87,8 @@ extension OSPFInstance {
         return interface.device.addresses.contains { $0.address == destination } || destination == source(on: interface)
     }
 
-    /// RFC 2328 §D.4.3: not less than the last one. RFC 7474 §3 and RFC 7166 §4.1 want it greater, for each type of packet.
+    /// RFC 2328 §D.4.3: not less than the last one. RFC 7474 §3 and RFC 7166 §4.1 want it greater, for each type of
+    /// packet.
     private func isFresh(
         _ checked: PacketAuthentication.Checked, _ type: OSPFPacketType, of index: NeighborIndex, _ interface: OSPFInterface
     ) -> Bool {

@@ -49,11 +49,12 @@ extension OSPFInstance {
                     hopLimit: 1, bytes: writer.bytes)))
     }
 
-    /// A cryptographic sequence number that is never less than any before, whichever controller speaks, and that a later
-    /// life of the pair goes on from: the router's time after the point in time at which that began (`sequenceBase`).
+    /// A cryptographic sequence number that is never less than any before, whichever controller speaks, and that a
+    /// later life of the pair goes on from: the router's time after the point in time at which that began
+    /// (`sequenceBase`).
     ///
-    /// RFC 2328 §D.4.3 has 32 bits and allows equal numbers: seconds. RFC 7474 §3 and RFC 7166 §4.1 have 64 bits that must
-    /// grow with every packet: seconds above, microseconds below, and one more where two packets fall together.
+    /// RFC 2328 §D.4.3 has 32 bits and allows equal numbers: seconds. RFC 7474 §3 and RFC 7166 §4.1 have 64 bits that
+    /// must grow with every packet: seconds above, microseconds below, and one more where two packets fall together.
     private mutating func nextSequence(_ interface: OSPFInterface, at now: Instant) -> UInt64 {
         let base = configuration?.sequenceBase ?? 0
         let time = UInt64(clamping: now.nanoseconds)

@@ -91,8 +91,8 @@ extension OSPFInstance: Snapshotting {
 }
 
 extension OSPFInstance {
-    /// Equal on two controllers at equal log indices. A few words per interface and neighbour; the databases keep their own
-    /// current.
+    /// Equal on two controllers at equal log indices. A few words per interface and neighbour; the databases keep their
+    /// own current.
     public var digest: StateDigest {
         var digest = StateDigest()
         digest.mix(random.state)

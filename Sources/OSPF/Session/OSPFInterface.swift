@@ -3,8 +3,8 @@ import Records
 import Routing
 import Wire
 
-/// RFC 2328 §9.1, without Attempt's companions: what is announced but not spoken on is `loopback`, as is an interface that
-/// was made passive (RFC 2328 §9.1 says of Loopback that its address is announced as a host).
+/// RFC 2328 §9.1, without Attempt's companions: what is announced but not spoken on is `loopback`, as is an interface
+/// that was made passive (RFC 2328 §9.1 says of Loopback that its address is announced as a host).
 public enum OSPFInterfaceState: UInt8, Hashable, Comparable, Sendable, CustomStringConvertible {
     case down = 0
     case loopback = 1
@@ -76,8 +76,8 @@ struct OSPFInterface: Sendable {
         return nil
     }
 
-    /// RFC 5340 §2.5: OSPFv3 speaks from a link-local address: the one that was configured, else RFC 4291 Appendix A's of
-    /// the station's address.
+    /// RFC 5340 §2.5: OSPFv3 speaks from a link-local address: the one that was configured, else RFC 4291 Appendix A's
+    /// of the station's address.
     var linkLocal: IPv6Address {
         for entry in device.addresses {
             if case .v6(let address) = entry.address, address.isLinkLocal { return address }

@@ -4,7 +4,8 @@ import Wire
 /// What a timer of the instance is for.
 struct OSPFTimer: Hashable, Sendable {
     enum Kind: UInt8, Sendable {
-        /// Of an interface, by `InterfaceID`: RFC 2328 §9.5 and §9 (Wait Timer), and the delay of acknowledgements (§13.5).
+        /// Of an interface, by `InterfaceID`: RFC 2328 §9.5 and §9 (Wait Timer), and the delay of acknowledgements
+        /// (§13.5).
         case hello = 0
         case wait = 1
         case delayedAcknowledgement = 2

@@ -4,8 +4,8 @@ import Wire
 /// RFC 2328 §10 "Link state retransmission list" of one neighbour: LSAs that were flooded to it and that it has not
 /// acknowledged, in the order in which they are due again.
 ///
-/// All wait equally long, so this order is a queue. What was acknowledged is left in the queue and passed over; the queue
-/// is packed when most of it is such.
+/// All wait equally long, so this order is a queue. What was acknowledged is left in the queue and passed over; the
+/// queue is packed when most of it is such.
 struct RetransmissionList: Sendable {
     private struct Item: Sendable, BitwiseCopyable {
         var due: Instant
