@@ -90,6 +90,9 @@ final class KernelFIB {
     /// Slots by what the kernel has in them, while numbers of the FIB look for the slots of a life before.
     var orphans: [[KernelMember]: UInt32] = [:]
     var status = KernelFIBStatus()
+    /// Keys whose places in the index are read before the first of them is looked up, so that their cache misses overlap.
+    private static let lookAhead = 16
+    private var touched: UInt32 = 0
     var events: [Event] = []
     private var complainedAt = Instant.zero
 
@@ -150,25 +153,41 @@ final class KernelFIB {
     }
 
     private func want<Key>(_ routes: [FIBUpdate.Route<Key>], in book: inout RouteBook<Key>, queues: Bool) {
-        for route in routes {
-            if route.group == 0 {
-                guard let number = book.find(route.prefix) else { continue }
-                setWanted(number, GroupBook.none, in: &book)
-                if queues {
-                    book.enqueue(number)
-                    book.forgetIfUnused(number)
-                }
-                continue
+        // Not for each small one: reserving exactly would make an array grow every time.
+        if routes.count > book.prefixes.count / 2, routes.count > 1000 { book.reserve(more: routes.count) }
+        var hashes = [UInt64](repeating: 0, count: Self.lookAhead)
+        var first = 0
+        while first < routes.count {
+            let end = min(first + Self.lookAhead, routes.count)
+            for i in first..<end {
+                let hash = book.prefixes.hash(routes[i].prefix.packed)
+                hashes[i - first] = hash
+                touched &+= book.prefixes.touch(hash)
             }
-            guard let slot = groups.slot(ofFIB: route.group) else {
-                // The engine names groups before routes; there is nothing better to do with one it did not.
-                status.unknownGroups += 1
-                continue
-            }
-            let number = book.number(of: route.prefix)
-            setWanted(number, slot, in: &book)
-            if queues, book.installed[Int(number)] != slot { book.enqueue(number) }
+            for i in first..<end { want(routes[i], hash: hashes[i - first], in: &book, queues: queues) }
+            first = end
         }
+    }
+
+    @inline(__always)
+    private func want<Key>(_ route: FIBUpdate.Route<Key>, hash: UInt64, in book: inout RouteBook<Key>, queues: Bool) {
+        if route.group == 0 {
+            guard let number = book.find(route.prefix) else { return }
+            setWanted(number, GroupBook.none, in: &book)
+            if queues {
+                book.enqueue(number)
+                book.forgetIfUnused(number)
+            }
+            return
+        }
+        guard let slot = groups.slot(ofFIB: route.group) else {
+            // The engine names groups before routes; there is nothing better to do with one it did not.
+            status.unknownGroups += 1
+            return
+        }
+        let number = book.number(of: route.prefix.packed, hash: hash)
+        setWanted(number, slot, in: &book)
+        if queues, book.installed[Int(number)] != slot { book.enqueue(number) }
     }
 
     func setWanted<Key>(_ number: UInt32, _ slot: UInt32, in book: inout RouteBook<Key>) {

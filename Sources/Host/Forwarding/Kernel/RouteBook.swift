@@ -32,13 +32,28 @@ struct RouteBook<Key: PrefixKey> {
 
     /// The number of the prefix, which is added when it is absent.
     mutating func number(of prefix: Key) -> UInt32 {
-        let number = prefixes.insert(prefix)
+        let packed = prefix.packed
+        return number(of: packed, hash: prefixes.hash(packed))
+    }
+    @inline(__always)
+    mutating func number(of packed: Key.Packed, hash: UInt64) -> UInt32 {
+        let number = prefixes.insert(packed, hash: hash).number
         if Int(number) == wanted.count {
             wanted.append(GroupBook.none)
             installed.append(GroupBook.none)
             marks.append(0)
         }
         return number
+    }
+
+    /// Makes room for so many more at once, before a large update.
+    mutating func reserve(more count: Int) {
+        let total = prefixes.count + count
+        prefixes.reserve(total)
+        wanted.reserveCapacity(total)
+        installed.reserveCapacity(total)
+        marks.reserveCapacity(total)
+        queue.reserveCapacity(queue.count + count)
     }
 
     /// The number of a prefix that is present.
