@@ -119,7 +119,7 @@ if !coreOnly {
             "Management", "Configuration",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]),
-        program("bench", floor + ["BGP", "OSPF", "ISIS", "Engine", "TCP", "Routing", "Controller",
+        program("bench", floor + ["BGP", "OSPF", "ISIS", "Engine", "TCP", "Routing", "Controller", "Host",
             .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
         tests("ConfigurationTests", floor + ["Configuration", "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing"]),

@@ -104,6 +104,38 @@ private func readController(_ text: String) -> ConfigurationResult<ControllerFil
         #expect(readController(text).value == nil)
     }
 
+    @Test func `forwarding is a word or a mapping, and memory by default`() throws {
+        func forwarding(_ text: String) -> ForwardingConfiguration? {
+            let result = readController("controller: a\nalone: true\ninterfaces: {lan: x}\n" + text)
+            #expect(result.problems.isEmpty)
+            return result.value?.forwarding
+        }
+        #expect(forwarding("") == ForwardingConfiguration())
+        #expect(forwarding("forwarding: kernel")?.mode == .kernel)
+        #expect(forwarding("forwarding: none")?.mode == ForwardingConfiguration.Mode.none)
+        var expected = ForwardingConfiguration()
+        expected.mode = .kernel
+        expected.table = 1000
+        expected.routeProtocol = 77
+        expected.metric = 5
+        expected.hold = .seconds(5)
+        expected.staleTime = .seconds(30)
+        expected.staysOnExit = true
+        #expect(forwarding("forwarding: {mode: kernel, table: 1000, protocol: 77, metric: 5, hold: 5s, stale-time: 30s, "
+            + "keep-on-exit: true}") == expected)
+    }
+
+    @Test(arguments: [
+        ("forwarding: fpga", "'fpga'"), ("forwarding: {table: 5}", "'mode' is missing"),
+        ("forwarding: {mode: kernel, table: 255}", "table 255 belongs to the kernel"),
+        ("forwarding: {mode: kernel, protocol: 2}", "2 is not allowed"),
+        ("forwarding: {mode: kernel, proto: 9}", "unknown key; write protocol"),
+    ])
+    func `wrong forwarding is refused`(text: String, message: String) {
+        let result = readController("controller: a\nalone: true\ninterfaces: {lan: x}\n" + text)
+        #expect(result.errors.map(\.message).first?.contains(message) == true, "\(result.errors.map(\.message))")
+    }
+
     @Test(arguments: [
         ("peer: 10.0.0.2", "the channel is not protected; write key-file, certificates, or insecure: true on purpose"),
         ("peer: 10.0.0.2\n  insecure: true\n  key-file: k", "write only one of key-file, certificates and insecure"),
