@@ -18,7 +18,7 @@ struct KernelFIBCommand: ParsableCommand {
 
     func run() throws {
         try KernelFIBBench.run(routes: routes) { line in
-            var text = String(format: "%10.3f ms  %@", line.seconds * 1e3, line.what)
+            var text = String(format: "%10.3f ms  ", line.seconds * 1e3) + line.what
             if line.count > 0 { text += String(format: ", %.3f µs for each", line.seconds * 1e6 / Double(line.count)) }
             print(text)
         }
