@@ -128,7 +128,7 @@ private func readController(_ text: String) -> ConfigurationResult<ControllerFil
     @Test(arguments: [
         ("forwarding: fpga", "'fpga'"), ("forwarding: {table: 5}", "'mode' is missing"),
         ("forwarding: {mode: kernel, table: 255}", "table 255 belongs to the kernel"),
-        ("forwarding: {mode: kernel, protocol: 2}", "2 is not allowed"),
+        ("forwarding: {mode: kernel, protocol: 2}", "'2' is not allowed"),
         ("forwarding: {mode: kernel, proto: 9}", "unknown key; write protocol"),
     ])
     func `wrong forwarding is refused`(text: String, message: String) {

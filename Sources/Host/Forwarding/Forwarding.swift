@@ -16,9 +16,9 @@ import Wire
 //   Gate/              nf_tables: who may forward, and what the kernel must not answer
 //   MemoryFIB.swift    the table without a kernel
 //
-// Both controllers program their own kernel as their engines apply records, so a take-over finds everything in place: it
-// opens the gate, one transaction of some tens of microseconds, while the line card makes its announcements. Two threads,
-// because programming a million routes takes seconds and the gate must not wait for it:
+// Both controllers program their own kernel as their engines apply records, so a take-over finds everything in place:
+// it opens the gate, one transaction of some tens of microseconds, while the line card makes its announcements. Two
+// threads, because programming a million routes takes seconds and the gate must not wait for it:
 //
 //   fib    takes updates from the engine's thread and configurations from the edge, one batch of routes at a time
 //   gate   real-time; opens and closes, and renews the gate's lease while this controller is active
@@ -71,7 +71,8 @@ public final class Forwarding: Sendable {
     }
 
     private let settings: Settings
-    /// Bounded by the engine: the thread takes everything out between two batches, and what is out lies in tables by prefix.
+    /// Bounded by the engine: the thread takes everything out between two batches, and what is out lies in tables by
+    /// prefix.
     private let orders: Mailbox<Order>
     /// Two a switchover.
     private let gateOrders: Mailbox<GateOrder>

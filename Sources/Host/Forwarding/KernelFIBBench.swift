@@ -5,8 +5,8 @@ import Records
 import Routing
 import Wire
 
-/// `bench fib-kernel`: how fast routes get into a kernel, each time in a network namespace of its own that is gone at the
-/// end. Needs root.
+/// `bench fib-kernel`: how fast routes get into a kernel, each time in a network namespace of its own that is gone at
+/// the end. Needs root.
 public enum KernelFIBBench {
     public struct Line: Sendable {
         public var what: String

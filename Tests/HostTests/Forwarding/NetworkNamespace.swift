@@ -4,8 +4,8 @@ import Testing
 
 @testable import Host
 
-/// A network namespace of a test's own: the test's thread goes into it, and it ends with the sockets and devices in it. What needs
-/// root is skipped without it.
+/// A network namespace of a test's own: the test's thread goes into it, and it ends with the sockets and devices in
+/// it. What needs root is skipped without it.
 enum NetworkNamespace {
     static let isAvailable = geteuid() == 0
     static let why: Comment = "network namespaces need root: run the tests by sudo to have this one"

@@ -3,15 +3,15 @@ import Machine
 import Records
 import Wire
 
-/// The kernel's devices of the router: a macvlan with the virtual MAC for each interface, on the device that carries it
-/// (on a VLAN of it where the interface is tagged), with the router's addresses.
+/// The kernel's devices of the router: a macvlan with the virtual MAC for each interface, on the device that carries
+/// it (on a VLAN of it where the interface is tagged), with the router's addresses.
 ///
-/// Private macvlans: the router's interfaces have nothing to say to each other or to the host past the wire. The MAC gets
-/// into the device's own filter, so the kernel's part needs no promiscuous mode.
+/// Private macvlans: the router's interfaces have nothing to say to each other or to the host past the wire. The MAC
+/// gets into the device's own filter, so the kernel's part needs no promiscuous mode.
 ///
-/// Devices carry an alias that names pair, controller and interface. Those of a life before are kept if they are right,
-/// so that the routes over them stay, and removed if not. Names are made so that two controllers in one namespace do not
-/// meet.
+/// Devices carry an alias that names pair, controller and interface. Those of a life before are kept if they are
+/// right, so that the routes over them stay, and removed if not. Names are made so that two controllers in one
+/// namespace do not meet.
 final class RouterDevices {
     struct Settings: Sendable, Hashable {
         var pair: String
@@ -256,8 +256,8 @@ final class RouterDevices {
         var length: UInt8
     }
 
-    /// Without routes of the kernel's making: connected networks come from the FIB like all others. IPv6 addresses are of
-    /// 128 bits, or the kernel would join the network's anycast address.
+    /// Without routes of the kernel's making: connected networks come from the FIB like all others. IPv6 addresses
+    /// are of 128 bits, or the kernel would join the network's anycast address.
     private func setAddresses(of interface: InterfaceConfiguration, _ device: Made) {
         var wanted = interface.addresses.map { own in
             Address(address: own.address, length: own.address.family == .ipv6 ? 128 : own.prefixLength)

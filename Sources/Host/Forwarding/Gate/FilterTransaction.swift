@@ -2,8 +2,8 @@ import Wire
 
 /// One transaction of nf_tables: all of it comes into force at one moment, or nothing does.
 ///
-/// Built without the `nft` program: a transaction takes tens of microseconds where a process takes milliseconds, and the
-/// daemon needs nothing installed.
+/// Built without the `nft` program: a transaction takes tens of microseconds where a process takes milliseconds, and
+/// the daemon needs nothing installed.
 final class FilterTransaction {
     enum Family: UInt8 {
         case inet = 1, arp = 3, netdev = 5
@@ -25,8 +25,8 @@ final class FilterTransaction {
     enum Base: UInt32 {
         case network = 1, transport = 2
     }
-    /// What a rule is made of: values are loaded into register 1 and judged there; the first that does not hold ends the
-    /// rule.
+    /// What a rule is made of: values are loaded into register 1 and judged there; the first that does not hold ends
+    /// the rule.
     enum Step {
         case meta(MetaKey)
         case payload(Base, offset: UInt32, count: UInt32)

@@ -5,28 +5,30 @@ import Wire
 /// What the kernel may do with the router's devices, in three tables of nf_tables named after this controller.
 ///
 /// **The gate** (family netdev). Both hosts have the devices, the virtual MAC on them, and all routes; on one of them
-/// nothing may pass. Ingress and egress of the devices drop everything unless the device is in the set `open`. Opening and
-/// closing is one transaction on that set. Its elements have a timeout that the daemon renews, so
+/// nothing may pass. Ingress and egress of the devices drop everything unless the device is in the set `open`.
+/// Opening and closing is one transaction on that set. Its elements have a timeout that the daemon renews, so
 ///
-/// - a daemon that dies leaves the gate open for a while: its host goes on forwarding until the twin has taken over and
+/// - a daemon that dies leaves the gate open for a while: its host goes on forwarding until the twin has taken over
+/// and
 ///   the switch has learnt the MAC on the other port;
-/// - it does not stay open. Nothing else would close it, and a kernel that still holds the virtual MAC speaks sooner or
+/// - it does not stay open. Nothing else would close it, and a kernel that still holds the virtual MAC speaks sooner
+/// or
 ///   later: five seconds after its last packet it probes a neighbour by ARP, and the switch would learn the MAC on the
 ///   dead port again. What a switch floods meanwhile to both ports (it knows the MAC, so only while it forgets all) both
 ///   may forward, for those seconds and no longer;
 /// - a daemon that is started again closes it before anything else.
 ///
-/// **The guard** (family inet). The kernel needs the router's addresses: without them it asks for neighbours in the name
-/// of some other address of the host, and sends time exceeded and packet too big in that name. But they belong to the line
-/// card, so whatever is addressed to them is dropped before the kernel looks at it: no reset, no ICMP, no echo. Only
-/// neighbour advertisements pass, which answer the kernel's own questions. What the kernel sends of its own over the
-/// devices is ICMP errors and neighbour solicitations; MLD, router solicitations, redirects and whatever processes of
-/// the host send are dropped. Forwarding stays among the router's devices: a host's default route through its
-/// management network is no way out for transit packets.
+/// **The guard** (family inet). The kernel needs the router's addresses: without them it asks for neighbours in the
+/// name of some other address of the host, and sends time exceeded and packet too big in that name. But they belong
+/// to the line card, so whatever is addressed to them is dropped before the kernel looks at it: no reset, no ICMP, no
+/// echo. Only neighbour advertisements pass, which answer the kernel's own questions. What the kernel sends of its
+/// own over the devices is ICMP errors and neighbour solicitations; MLD, router solicitations, redirects and whatever
+/// processes of the host send are dropped. Forwarding stays among the router's devices: a host's default route
+/// through its management network is no way out for transit packets.
 ///
-/// Static neighbour entries from the line card were weighed instead of addresses: then every host of a connected network
-/// would have to be resolved by the daemon, a dead daemon's host could not forward to a new one, and the ICMP errors
-/// would still have no right source.
+/// Static neighbour entries from the line card were weighed instead of addresses: then every host of a connected
+/// network would have to be resolved by the daemon, a dead daemon's host could not forward to a new one, and the ICMP
+/// errors would still have no right source.
 ///
 /// **The ARP guard** (family arp). The kernel answers ARP for its addresses on every device (it does not mind which);
 /// requests for the router's are dropped before it sees them.

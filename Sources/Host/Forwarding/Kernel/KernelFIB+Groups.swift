@@ -154,8 +154,8 @@ extension KernelFIB {
         if paths[Int(number)]!.uses == 0 { idlePaths.append(number) }
     }
 
-    /// A device is gone or has lost its carrier: the kernel has removed its paths, groups that had no other, and without a
-    /// word the routes of those.
+    /// A device is gone or has lost its carrier: the kernel has removed its paths, groups that had no other, and
+    /// without a word the routes of those.
     func lost(_ device: UInt32) {
         var isGone = [Bool](repeating: false, count: groups.slots.count)
         var count = 0

@@ -14,13 +14,13 @@ import Wire
 //                     ▲
 //   notifications ────┘  somebody else took a route away: it is put back
 //
-// The kernel gets, in numbers of a range that belongs to this controller: an object for each path (device, gateway), a
-// group of them for each group of the FIB, and routes that name a group. So a next hop that changes is one message
+// The kernel gets, in numbers of a range that belongs to this controller: an object for each path (device, gateway),
+// a group of them for each group of the FIB, and routes that name a group. So a next hop that changes is one message
 // whatever the number of prefixes behind it.
 //
-// A route is ours if it lies in our table, carries our protocol's number and names a group of our range. Nothing else is
-// ever touched, except that a foreign route with the same prefix and the same metric gives way, as the kernel has only
-// one place for both.
+// A route is ours if it lies in our table, carries our protocol's number and names a group of our range. Nothing else
+// is ever touched, except that a foreign route with the same prefix and the same metric gives way, as the kernel has
+// only one place for both.
 //
 // KernelFIB+Groups.swift  paths and groups to the kernel
 // KernelFIB+Routes.swift  routes to the kernel, a batch at a time; errors
@@ -90,7 +90,8 @@ final class KernelFIB {
     /// Slots by what the kernel has in them, while numbers of the FIB look for the slots of a life before.
     var orphans: [[KernelMember]: UInt32] = [:]
     var status = KernelFIBStatus()
-    /// Keys whose places in the index are read before the first of them is looked up, so that their cache misses overlap.
+    /// Keys whose places in the index are read before the first of them is looked up, so that their cache misses
+    /// overlap.
     private static let lookAhead = 16
     private var touched: UInt32 = 0
     var events: [Event] = []
@@ -228,8 +229,8 @@ final class KernelFIB {
         groups.enqueue(slot)
     }
 
-    /// What the kernel has and the FIB does not name: the next groups of the FIB with the same paths get these slots, so
-    /// that a daemon that was started again moves no route.
+    /// What the kernel has and the FIB does not name: the next groups of the FIB with the same paths get these slots,
+    /// so that a daemon that was started again moves no route.
     func rememberOrphans() {
         orphans = [:]
         for slot in groups.slots.indices where groups.slots[slot].isInUse && groups.slots[slot].fib == 0 {
