@@ -231,4 +231,28 @@ final class RandomNetwork {
             }
         }
     }
+
+    @Test func `a snapshot that is cut short or mangled is refused or read, and nothing else`() {
+        let network = RandomNetwork(seed: 9, routers: 9)
+        _ = network.calculation.run()
+        #expect(network.calculation.routeCount.ipv4 > 0)
+        var writer = SnapshotWriter()
+        network.calculation.write(to: &writer)
+        let bytes = writer.bytes
+        func isRead(_ bytes: [UInt8]) -> Bool {
+            var reader = SnapshotReader(bytes)
+            guard var calculation = try? RouteCalculation(from: &reader), (try? reader.expectEnd()) != nil else { return false }
+            calculation.configure(network.oracle.configuration)
+            calculation.finishRestore()
+            _ = calculation.run()
+            return true
+        }
+        #expect(isRead(bytes))
+        for count in 0..<bytes.count { #expect(!isRead(Array(bytes.prefix(count)))) }
+        for place in bytes.indices {
+            var mangled = bytes
+            mangled[place] ^= UInt8(1 << (place % 8))
+            _ = isRead(mangled)
+        }
+    }
 }
