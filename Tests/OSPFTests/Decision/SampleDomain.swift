@@ -15,21 +15,24 @@ struct SampleDomain {
     var databases: [UInt32: LSDB] = [:]
     private var nextNetwork = 200
 
-    init(_ version: OSPFVersion, routers: ClosedRange<UInt32>) {
+    let family: AddressFamily
+
+    init(_ version: OSPFVersion, routers: ClosedRange<UInt32>, family: AddressFamily? = nil) {
         self.version = version
+        let family = family ?? (version == .v2 ? .ipv4 : .ipv6)
+        self.family = family
         for id in routers {
-            let configuration = OSPFConfiguration(version: version, routerID: IPv4Address(raw: id))
+            let configuration = OSPFConfiguration(
+                version: version, family: family, routerID: IPv4Address(raw: id))
             locals[id] = LocalState(configuration: configuration, interfaces: [], isStubRouter: false)
         }
     }
 
-    var family: AddressFamily { version == .v2 ? .ipv4 : .ipv6 }
-
     func prefix(_ network: Int) -> IPPrefix {
-        version == .v2 ? IPPrefix("10.0.\(network).0/24")! : IPPrefix("2001:db8:0:\(network)::/64")!
+        family == .ipv4 ? IPPrefix("10.0.\(network).0/24")! : IPPrefix("2001:db8:0:\(network)::/64")!
     }
     func external(_ network: Int) -> IPPrefix {
-        version == .v2 ? IPPrefix("172.16.\(network).0/24")! : IPPrefix("2001:db8:ff:\(network)::/64")!
+        family == .ipv4 ? IPPrefix("172.16.\(network).0/24")! : IPPrefix("2001:db8:ff:\(network)::/64")!
     }
     func host(_ network: Int, _ router: UInt32) -> IPAddress {
         switch prefix(network).address {
@@ -69,7 +72,7 @@ struct SampleDomain {
 
     /// A network; the first router is its Designated Router. With one router it is a stub.
     mutating func network(_ number: Int, area: UInt32 = 0, _ routers: [(UInt32, UInt16)]) {
-        let length: UInt8 = version == .v2 ? 24 : 64
+        let length: UInt8 = family == .ipv4 ? 24 : 64
         for (router, cost) in routers {
             attach(
                 router, number, area: area, .broadcast, cost: cost,
@@ -85,7 +88,7 @@ struct SampleDomain {
         for (near, cost, far) in [(a, costA, b), (b, costB, a)] {
             attach(
                 near, number, area: area, .pointToPoint, cost: cost, state: .pointToPoint,
-                address: host(number, near), length: version == .v2 ? 24 : 64, dr: 0, neighbors: [far])
+                address: host(number, near), length: family == .ipv4 ? 24 : 64, dr: 0, neighbors: [far])
             let at = locals[near]!.interfaces.firstIndex { $0.id == interfaceID(number) }!
             locals[near]!.interfaces[at].configuration.suppressesPrefixes = true
         }
@@ -182,7 +185,10 @@ struct SampleDomain {
         return route.nextHops.map { hop in
             guard case .via(let address, let interface) = hop else { return router }
             let neighbors = locals[router]!.interfaces.first { $0.id == interface }!.neighbors
-            return neighbors.first { $0.address == address }?.routerID ?? 0
+            let known = neighbors.first {
+                $0.address == address || host(Int(interface.value), $0.routerID) == address
+            }
+            return known?.routerID ?? 0
         }
     }
 

@@ -9,8 +9,10 @@ import Wire
     static let versions: [OSPFVersion] = [.v2, .v3]
 
     /// RFC 2328 Figure 2, with H1 as network 21. Serial lines have no networks; Ia and Ib are networks 31 and 32.
-    static func figure2(_ version: OSPFVersion, area1: UInt32 = 0, area2: UInt32 = 0) -> SampleDomain {
-        var domain = SampleDomain(version, routers: 1...12)
+    static func figure2(
+        _ version: OSPFVersion, area1: UInt32 = 0, area2: UInt32 = 0, family: AddressFamily? = nil
+    ) -> SampleDomain {
+        var domain = SampleDomain(version, routers: 1...12, family: family)
         domain.network(1, area: area1, [(1, 3)])
         domain.network(2, area: area1, [(2, 3)])
         domain.network(3, area: area1, [(4, 1), (1, 1), (2, 1), (3, 1)])
@@ -59,6 +61,19 @@ import Wire
             #expect(domain.first(6, domain.external(network)) == [next], "N\(network)")
         }
         #expect(domain.calculations[6]!.boundaryRouters.map { [$0.routerID, $0.cost] } == [[5, 6], [7, 8]])
+    }
+
+    @Test func `RFC 5838 §2.5: OSPFv3 for IPv4 finds IPv4 next hops in link-LSAs`() {
+        var domain = Self.figure2(.v3, family: .ipv4)
+        let isSettled = domain.settle()
+        #expect(isSettled)
+        for (network, next, distance) in [(1, 3, 10), (6, 10, 8), (21, 10, 21)] as [(Int, UInt32, UInt32)] {
+            #expect(domain.route(6, domain.prefix(network))?.cost == distance)
+            #expect(domain.first(6, domain.prefix(network)) == [next])
+        }
+        // On a network with several routers as well as on a line.
+        #expect(domain.route(1, domain.prefix(4))?.nextHops == [.via(IPAddress("10.0.3.3")!, InterfaceID(3))])
+        #expect(domain.route(6, domain.external(13))?.cost == 14)
     }
 
     @Test(arguments: versions)
