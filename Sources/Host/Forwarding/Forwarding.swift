@@ -95,7 +95,9 @@ public final class Forwarding: Sendable {
         if settings.mode == .kernel {
             let gate = try PacketGate(table: settings.gateName, openFor: settings.openFor)
             let box = Handed(gate)
-            started.append(try HostThread("gate", urgency: .realtime(9), report: report) { [self] in runGate(box.value) })
+            started.append(try HostThread("gate", urgency: .realtime(9), report: report) { [self] in
+                runGate(box.value)
+            })
             let devices = try RouterDevices(settings.devices)
             let fib = try KernelFIB(settings.fib)
             let monitor = try NetlinkSocket(
@@ -174,7 +176,8 @@ public final class Forwarding: Sendable {
                 note { () throws(NetlinkSocket.Failure) in
                     if try !gate.renew() {
                         gateState.withLock { $0.repairs += 1 }
-                        report(Event(.warning, "forwarding", "somebody removed the nf_tables tables \(gate.table): made again"))
+                        report(Event(
+                            .warning, "forwarding", "somebody removed the nf_tables tables \(gate.table): made again"))
                     }
                 }
             }
@@ -271,7 +274,8 @@ public final class Forwarding: Sendable {
     private func wait(_ fib: KernelFIB, _ monitor: NetlinkSocket, _ settleAt: Instant?, _ now: Instant) {
         guard !fib.hasWork else { return }
         let deadline = min(fib.deadline ?? .distantFuture, settleAt ?? .distantFuture)
-        let milliseconds = deadline == .distantFuture ? -1 : Int32(clamping: max(0, (deadline - now).inMilliseconds + 1))
+        let milliseconds = deadline == .distantFuture
+            ? -1 : Int32(clamping: max(0, (deadline - now).inMilliseconds + 1))
         var polls = [
             pollfd(fd: orders.bell, events: Int16(POLLIN), revents: 0),
             pollfd(fd: monitor.fd, events: Int16(POLLIN), revents: 0),

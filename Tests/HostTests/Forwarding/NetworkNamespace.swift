@@ -31,7 +31,9 @@ enum NetworkNamespace {
         guard let pipe = popen("exec 2>&1; " + command, "r") else { throw SystemError("popen") }
         var text = ""
         var line = [CChar](repeating: 0, count: 4096)
-        while fgets(&line, Int32(line.count), pipe) != nil { text += String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) }
+        while fgets(&line, Int32(line.count), pipe) != nil {
+            text += String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
         let status = pclose(pipe)
         guard status == 0 else { throw Failed(description: "\(command): \(text)") }
         return text

@@ -76,7 +76,8 @@ final class RouterDevices {
     func deviceName(_ interface: String, isVLAN: Bool = false) -> String {
         let digest = Self.hash("\(settings.pair)/\(settings.controller)/\(interface)/\(isVLAN)") & 0xffff
         let digits = String(digest, radix: 16)
-        return "\(interface.prefix(isVLAN ? 8 : 9))\(isVLAN ? "-v" : "-")\(String(repeating: "0", count: 4 - digits.count))\(digits)"
+        let padding = String(repeating: "0", count: 4 - digits.count)
+        return (isVLAN ? "\(interface.prefix(8))-v" : "\(interface.prefix(9))-") + padding + digits
     }
     /// RFC 4291 §2.5.1: the address that the line card answers for as well.
     static func linkLocal(_ mac: MACAddress) -> IPv6Address {
@@ -91,14 +92,17 @@ final class RouterDevices {
         interfaces = list
         var links = dump()
         var wanted: [(interface: Int, alias: String)] = []
-        for (i, interface) in list.enumerated() where !interface.isLoopback { wanted.append((i, aliasPrefix + interface.name)) }
+        for (i, interface) in list.enumerated() where !interface.isLoopback {
+            wanted.append((i, aliasPrefix + interface.name))
+        }
         var kept = Set<UInt32>()
         made = Array(repeating: nil, count: list.count)
         for (i, alias) in wanted {
             let interface = list[i]
             guard let binding = settings.bindings.first(where: { $0.name == interface.name }) else { continue }
             guard var parent = links.first(where: { $0.name == binding.device }) else {
-                events.append(Event(.alarm, "forwarding", "device \(binding.device) of interface \(interface.name) does not exist"))
+                events.append(Event(
+                    .alarm, "forwarding", "device \(binding.device) of interface \(interface.name) does not exist"))
                 continue
             }
             if interface.vlan != 0 {
@@ -106,14 +110,15 @@ final class RouterDevices {
                 kept.insert(vlan.index)
                 parent = vlan
             }
-            if let known = links.first(where: { $0.alias == alias }), known.parent == parent.index, known.kind == "macvlan",
-                known.mac == interface.virtualMAC
+            if let known = links.first(where: { $0.alias == alias }), known.parent == parent.index,
+                known.kind == "macvlan", known.mac == interface.virtualMAC
             {
                 kept.insert(known.index)
                 made[i] = Made(name: known.name, index: known.index, isUp: known.isRunning)
                 continue
             }
-            for old in links where old.alias == alias || old.name == deviceName(interface.name) && old.kind == "macvlan" {
+            let name = deviceName(interface.name)
+            for old in links where old.alias == alias || old.name == name && old.kind == "macvlan" {
                 remove(old.index)
             }
             if let link = makeMACVLAN(interface, alias, on: parent) {
@@ -156,7 +161,8 @@ final class RouterDevices {
     private func makeVLAN(_ interface: InterfaceConfiguration, on parent: Link, _ links: inout [Link]) -> Link? {
         let alias = aliasPrefix + "vlan \(parent.name) \(interface.vlan)"
         if let known = links.first(where: { $0.alias == alias && $0.parent == parent.index }) { return known }
-        let link = make(deviceName(interface.name, isVLAN: true), alias, "of VLAN \(interface.vlan) on \(parent.name)") { batch in
+        let name = deviceName(interface.name, isVLAN: true)
+        let link = make(name, alias, "of VLAN \(interface.vlan) on \(parent.name)") { batch in
             batch.attribute(LinkAttribute.link, parent.index)
             batch.linkInfo("vlan") { $0.attribute(LinkAttribute.vlanID, interface.vlan) }
         }
@@ -230,7 +236,8 @@ final class RouterDevices {
     private func setSysctl(_ path: String, _ value: String) {
         guard let before = Self.read(path), before != value, Self.write(path, value) else { return }
         changedSysctls.append((path, before))
-        events.append(Event(.notice, "forwarding", "\(path.split(separator: "/").joined(separator: ".")) is \(value) now"))
+        let name = path.split(separator: "/").joined(separator: ".")
+        events.append(Event(.notice, "forwarding", "\(name) is \(value) now"))
     }
 
     static func read(_ path: String) -> String? {
@@ -266,7 +273,9 @@ final class RouterDevices {
         if !wanted.contains(linkLocal) { wanted.append(linkLocal) }
         var present: [Address] = []
         _ = try? socket.dump(RouteMessage.getAddress, { $0.addressHeader(0, 0, index: 0) }) { message in
-            guard message.type == RouteMessage.newAddress, message.load(4, as: UInt32.self) == device.index else { return }
+            guard message.type == RouteMessage.newAddress, message.load(4, as: UInt32.self) == device.index else {
+                return
+            }
             let length: UInt8 = message.load(1)
             var local: IPAddress?, other: IPAddress?
             message.attributes(after: 8) { type, value in
@@ -377,7 +386,10 @@ final class RouterDevices {
             case LinkAttribute.link: link.parent = NetlinkReader.load(value, 0)
             case LinkAttribute.mtu: link.mtu = NetlinkReader.load(value, 0)
             case LinkAttribute.address where value.byteCount == 6:
-                link.mac = MACAddress(raw: (0..<6).reduce(0) { $0 << 8 | UInt64(NetlinkReader.load(value, $1) as UInt8) })
+                for i in 0..<6 {
+                    let octet: UInt8 = NetlinkReader.load(value, i)
+                    link.mac = MACAddress(raw: link.mac.raw << 8 | UInt64(octet))
+                }
             case LinkAttribute.info:
                 NetlinkReader.attributes(value) { type, value in
                     if type == LinkAttribute.kind { link.kind = NetlinkReader.text(value) }

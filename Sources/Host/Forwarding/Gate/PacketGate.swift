@@ -143,7 +143,8 @@ final class PacketGate {
         t.add(Self.octets(contents.addresses, .ipv6), to: "own6", .inet)
         // Before connection tracking, which would remember what is dropped.
         t.chain("arrive", .inet, .prerouting, priority: -310)
-        t.rule("arrive", .inet, Self.isIPv6 + [.meta(.inputDevice), .isIn("devices")] + Self.type(136, of: 58) + [.accept])
+        let arrives: [FilterTransaction.Step] = [.meta(.inputDevice), .isIn("devices")]
+        t.rule("arrive", .inet, Self.isIPv6 + arrives + Self.type(136, of: 58) + [.accept])
         t.rule("arrive", .inet, Self.isIPv4 + [.payload(.network, offset: 16, count: 4), .isIn("own4"), .drop])
         t.rule("arrive", .inet, Self.isIPv6 + [.payload(.network, offset: 24, count: 16), .isIn("own6"), .drop])
         // Broadcast and multicast are the line card's alone. PACKET_HOST is 0.
@@ -160,7 +161,9 @@ final class PacketGate {
         t.chain("leave", .inet, .output, priority: -310)
         let leaves: [FilterTransaction.Step] = [.meta(.outputDevice), .isIn("devices")]
         // Destination unreachable, time exceeded, parameter problem.
-        for type: UInt8 in [3, 11, 12] { t.rule("leave", .inet, leaves + Self.isIPv4 + Self.type(type, of: 1) + [.accept]) }
+        for type: UInt8 in [3, 11, 12] {
+            t.rule("leave", .inet, leaves + Self.isIPv4 + Self.type(type, of: 1) + [.accept])
+        }
         // The same with packet too big, and neighbour solicitation.
         for type: UInt8 in [1, 2, 3, 4, 135] {
             t.rule("leave", .inet, leaves + Self.isIPv6 + Self.type(type, of: 58) + [.accept])

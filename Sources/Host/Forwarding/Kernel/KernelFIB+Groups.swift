@@ -35,7 +35,7 @@ extension KernelFIB {
             default: return a.weight > b.weight
             }
         }
-        return sorted.enumerated().filter { $0.offset == 0 || sorted[$0.offset - 1].path != $0.element.path }.map(\.element)
+        return sorted.enumerated().filter { i, member in i == 0 || sorted[i - 1].path != member.path }.map(\.element)
     }
 
     func flushGroups(at now: Instant) {
@@ -104,6 +104,7 @@ extension KernelFIB {
         batch.end()
         releasePaths(group.content)
         groups[slot].content = content
+        groups[slot].hasFailed = false
     }
 
     private func writePath(_ number: UInt32) {
@@ -111,7 +112,8 @@ extension KernelFIB {
         begin(RouteMessage.newNextHop, .path(number), flags: NetlinkFlag.create | NetlinkFlag.replace)
         // Whether the gateway lies on a network of the device is the engine's knowledge, not the kernel's.
         batch.nextHopHeader(
-            path.family, routeProtocol: settings.routeProtocol, flags: path.gateway == nil ? 0 : NextHopAttribute.onLink)
+            path.family, routeProtocol: settings.routeProtocol,
+            flags: path.gateway == nil ? 0 : NextHopAttribute.onLink)
         batch.attribute(NextHopAttribute.id, pathObject(number))
         if path == .blackhole {
             batch.flag(NextHopAttribute.blackhole)

@@ -139,7 +139,8 @@ extension KernelFIB {
     }
 
     private func refused<Key>(
-        _ number: UInt32, _ before: UInt32, _ book: inout RouteBook<Key>, _ code: Int32, _ text: String?, at now: Instant
+        _ number: UInt32, _ before: UInt32, _ book: inout RouteBook<Key>, _ code: Int32, _ text: String?,
+        at now: Instant
     ) {
         let isRemoval = book.installed[Int(number)] == GroupBook.none
         // No such route: what we want.

@@ -97,7 +97,8 @@ extension KernelFIB {
         of book: inout RouteBook<Key>, _ family: UInt8
     ) throws(NetlinkSocket.Failure) {
         book.beginStocktaking()
-        let (table, own, metric, first) = (settings.table, settings.routeProtocol, settings.metric, settings.firstObject)
+        let (table, own, metric) = (settings.table, settings.routeProtocol, settings.metric)
+        let first = settings.firstObject
         do {
             try socket.dump(RouteMessage.getRoute, { batch in
                 batch.u8(family)

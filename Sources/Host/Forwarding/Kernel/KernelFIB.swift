@@ -302,11 +302,14 @@ final class KernelFIB {
     func removeAll() {
         takeStock("the end", at: monotonicKernelNow())
         for slot in groups.slots.indices where groups.slots[slot].content != nil {
-            _ = try? socket.request(RouteMessage.deleteNextHop, { self.nextHopNumber($0, self.groupObject(UInt32(slot))) })
+            remove(groupObject(UInt32(slot)))
         }
         for number in paths.indices where paths[number] != nil {
-            _ = try? socket.request(RouteMessage.deleteNextHop, { self.nextHopNumber($0, self.pathObject(UInt32(number))) })
+            remove(pathObject(UInt32(number)))
         }
+    }
+    private func remove(_ object: UInt32) {
+        _ = try? socket.request(RouteMessage.deleteNextHop, { self.nextHopNumber($0, object) })
     }
 
     // MARK: for show
