@@ -16,6 +16,7 @@ import Testing
         .configurationApply(ConfigurationApply(configuration: ConfigurationText(file: "r", text: ""), comment: "c", dryRun: true)),
         .configurationHistory(limit: 5), .configurationDiff(ConfigurationDiffQuery(from: 1)),
         .configurationRollback(ConfigurationRollback(revision: 2)), .switchover(SwitchoverOrder(reason: "r", force: true)),
+        .showRIP(RIPQuery(name: "ripng", part: .routes, after: "2001:db8::/32", limit: 5)),
         .clearBGP(ClearBGP(address: "*", mode: .softIn)), .offline(reason: "upgrade"), .online, .testHangEngine, .testTrapEngine,
     ]
 

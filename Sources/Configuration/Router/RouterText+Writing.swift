@@ -28,6 +28,8 @@ extension RouterText {
         if let isis = configuration.isis {
             write(isis, configuration.interfaces, hostname: configuration.hostname, &writer)
         }
+        if let rip = configuration.rip { write(rip, as: "rip", &writer) }
+        if let rip = configuration.ripng { write(rip, as: "ripng", &writer) }
         if let bgp = configuration.bgp { write(bgp, &writer) }
         if configuration.testing.isEnabled {
             writer.section("testing") {

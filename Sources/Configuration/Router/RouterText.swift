@@ -18,7 +18,7 @@ public enum RouterText {
 
     static let keys = [
         "hostname", "interfaces", "bfd", "static-routes", "aggregates", "redistribute", "prefix-sets", "community-sets",
-        "policies", "ospf", "ospfv3", "ospfv3-ipv4", "isis", "bgp", "testing",
+        "policies", "ospf", "ospfv3", "ospfv3-ipv4", "isis", "rip", "ripng", "bgp", "testing",
     ]
     static let interfacesMaximum = 256
     static let addressesMaximum = 64
@@ -89,6 +89,8 @@ struct RouterTextReader {
         configuration.isis = top["isis"].flatMap {
             ISISTextReader.read($0, interfaces: interfaces, hostname: configuration.hostname)
         }
+        configuration.rip = top["rip"].flatMap { RIPTextReader.read($0, version: .v2, interfaces: interfaces) }
+        configuration.ripng = top["ripng"].flatMap { RIPTextReader.read($0, version: .ng, interfaces: interfaces) }
     }
 
     // MARK: interfaces

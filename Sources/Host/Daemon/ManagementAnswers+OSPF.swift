@@ -60,6 +60,8 @@ extension ManagementAnswers {
         case "ospf": kind = .ospfv2
         case "ospfv3": kind = .ospfv3
         case "isis": kind = .isis
+        case "rip": kind = .rip
+        case "ripng": kind = .ripng
         default: throw ManagementFailure(.badRequest, "'\(order.routing.prefix(32))' has no adjacencies")
         }
         let neighbor = order.neighbor == "*" ? "" : order.neighbor

@@ -56,6 +56,7 @@ final class ManagementAnswers: ManagementHandler {
         case .showBFD: .bfd(try await bfd())
         case .showRoutes(let query): .routes(try await routes(query))
         case .showISIS(let query): .isis(try await isis(query))
+        case .showRIP(let query): .rip(try await rip(query))
         case .showTCP: .tcp(try await tcp())
         case .showInterfaces: .interfaces(try await interfaces())
         case .showFIB: .fib(try await fib())

@@ -12,6 +12,7 @@ public enum ManagementCommand: Hashable, Sendable {
     case showBFD
     case showRoutes(RouteQuery)
     case showISIS(ISISQuery)
+    case showRIP(RIPQuery)
     case showTCP
     case showInterfaces
     /// The engine's forwarding table by groups.
@@ -42,8 +43,8 @@ public enum ManagementCommand: Hashable, Sendable {
     public var isChange: Bool {
         switch self {
         case .showVersion, .showRedundancy, .showBGPSummary, .showBGPNeighbors, .showRoutes, .showTCP, .showInterfaces,
-            .showISIS, .showFIB, .showKernelFIB, .showOSPF, .showBFD, .showEvents, .configurationShow, .configurationCheck,
-            .configurationHistory, .configurationDiff:
+            .showISIS, .showRIP, .showFIB, .showKernelFIB, .showOSPF, .showBFD, .showEvents, .configurationShow,
+            .configurationCheck, .configurationHistory, .configurationDiff:
             false
         case .configurationApply(let apply): !apply.dryRun
         case .configurationRollback, .switchover, .clearBGP, .clearAdjacencies, .offline, .online, .testHangEngine,

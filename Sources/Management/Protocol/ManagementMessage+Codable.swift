@@ -20,6 +20,7 @@ extension ManagementCommand {
         case .showBFD: "show bfd"
         case .showRoutes: "show route"
         case .showISIS: "show isis"
+        case .showRIP: "show rip"
         case .showTCP: "show tcp"
         case .showInterfaces: "show interfaces"
         case .showFIB: "show fib groups"
@@ -61,6 +62,7 @@ extension ManagementRequest: Codable {
         case "show bfd": command = .showBFD
         case "show route": command = .showRoutes(try arguments(RouteQuery.self))
         case "show isis": command = .showISIS(try arguments(ISISQuery.self))
+        case "show rip": command = .showRIP(try arguments(RIPQuery.self))
         case "show tcp": command = .showTCP
         case "show interfaces": command = .showInterfaces
         case "show fib groups": command = .showFIB
@@ -102,6 +104,7 @@ extension ManagementRequest: Codable {
         case .showISIS(let query): try container.encode(query, forKey: .arguments)
         case .showOSPF(let query): try container.encode(query, forKey: .arguments)
         case .clearAdjacencies(let order): try container.encode(order, forKey: .arguments)
+        case .showRIP(let query): try container.encode(query, forKey: .arguments)
         case .showEvents(let query): try container.encode(query, forKey: .arguments)
         case .configurationShow(let query): try container.encode(query, forKey: .arguments)
         case .configurationCheck(let text): try container.encode(text, forKey: .arguments)
@@ -132,6 +135,7 @@ extension ManagementResponse: Codable {
         case "bfd": result = .bfd(try value(BFDView.self))
         case "routes": result = .routes(try value(RoutesView.self))
         case "isis": result = .isis(try value(ISISView.self))
+        case "rip": result = .rip(try value(RIPView.self))
         case "tcp": result = .tcp(try value(TCPView.self))
         case "interfaces": result = .interfaces(try value(InterfacesView.self))
         case "fib": result = .fib(try value(FIBView.self))
@@ -170,6 +174,7 @@ extension ManagementResponse: Codable {
         case .bfd(let view): try value("bfd", view)
         case .routes(let view): try value("routes", view)
         case .isis(let view): try value("isis", view)
+        case .rip(let view): try value("rip", view)
         case .tcp(let view): try value("tcp", view)
         case .interfaces(let view): try value("interfaces", view)
         case .fib(let view): try value("fib", view)

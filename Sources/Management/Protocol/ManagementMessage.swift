@@ -57,6 +57,7 @@ public enum ManagementResult: Hashable, Sendable {
     case bfd(BFDView)
     case routes(RoutesView)
     case isis(ISISView)
+    case rip(RIPView)
     case tcp(TCPView)
     case interfaces(InterfacesView)
     case fib(FIBView)

@@ -37,7 +37,7 @@ public struct OSPFQuery: Hashable, Sendable, Codable {
 
 /// Ends adjacencies of an interior protocol; they form anew.
 public struct ClearAdjacencies: Hashable, Sendable, Codable {
-    /// `ospf`, `ospfv3` or `isis`.
+    /// `ospf`, `ospfv3`, `isis`, `rip` or `ripng`.
     public var routing: String
     /// A neighbour's address or identifier, or `*` for all.
     public var neighbor: String

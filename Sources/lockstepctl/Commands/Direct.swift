@@ -23,7 +23,9 @@ struct Switchover: ParsableCommand {
 struct Clear: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clear", abstract: "Start something anew.",
-        subcommands: [ClearBGPCommand.self, ClearOSPF.self, ClearOSPFv3.self, ClearISIS.self])
+        subcommands: [
+            ClearBGPCommand.self, ClearOSPF.self, ClearOSPFv3.self, ClearISIS.self, ClearRIP.self, ClearRIPng.self,
+        ])
 }
 
 struct ClearBGPCommand: ParsableCommand {

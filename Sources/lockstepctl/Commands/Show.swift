@@ -6,10 +6,8 @@ struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what the controller knows.",
         subcommands: [
-            ShowISIS.self,
-            ShowRedundancy.self, ShowBGP.self, ShowBFD.self, ShowRoute.self, ShowTCP.self, ShowInterfaces.self,
-            ShowOSPF.self, ShowOSPFv3.self,
-            ShowEvents.self, ShowFIB.self, ShowVersion.self,
+            ShowRedundancy.self, ShowBGP.self, ShowOSPF.self, ShowOSPFv3.self, ShowISIS.self, ShowRIP.self, ShowRIPng.self,
+            ShowBFD.self, ShowRoute.self, ShowTCP.self, ShowInterfaces.self, ShowEvents.self, ShowFIB.self, ShowVersion.self,
         ])
 }
 
