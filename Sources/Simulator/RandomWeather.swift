@@ -39,6 +39,20 @@ enum RandomWeather {
             }
         }
     }
+
+    /// Links behind routed stations go down and come back at random.
+    static func flap(_ simulation: Simulation, count: Int, within: Duration) {
+        for _ in 0..<count {
+            let station = simulation.random.number(in: 0...(simulation.routedStations.count - 1))
+            let links = simulation.routedStations[station].links.count
+            guard links > 0 else { continue }
+            let link = simulation.random.number(in: 0...(links - 1))
+            let down = simulation.now + .microseconds(simulation.random.number(in: 0...Int(within.inNanoseconds / 1000)))
+            simulation.schedule(.link(station: station, link: link, isUp: false), at: down)
+            let up = down + .milliseconds(simulation.random.number(in: 1...800))
+            simulation.schedule(.link(station: station, link: link, isUp: true), at: up)
+        }
+    }
 }
 
 extension Simulation {
@@ -67,7 +81,9 @@ extension Simulation {
             speak(station) { $0.announce((0..<count).map { (first + UInt64($0) * 16) << 8 | 28 }, tail: [77]) }
         }
         start()
-        let isUp = waitUntil(.seconds(24)) { self.allEstablished && (self.isRedundant || self.options.isSingle) }
+        let isUp = waitUntil(.seconds(24)) {
+            self.allEstablished && self.allAdjacent && (self.isRedundant || self.options.isSingle)
+        }
         if !isUp, findings.isEmpty {
             find("the router did not come up: active \(active.map { "\($0)" } ?? "none"), redundant \(isRedundant)")
         }
@@ -92,6 +108,10 @@ extension Simulation {
         waitUntil(.seconds(40)) { self.allEstablished && (self.isRedundant || self.options.isSingle) }
         // A peer's TCP may wait some seconds before it tries again what the LAN had swallowed.
         waitUntil(.seconds(60)) { SessionChecker.areViewsRight(self) }
+        // Comparing all tables takes longer than a step of the other waits.
+        for _ in 0..<40 where !routedStations.isEmpty && findings.isEmpty && !GatewayChecker.isRight(self) {
+            run(until: now + .seconds(1))
+        }
         run(until: now + .seconds(1))
         if findings.isEmpty { checkers.finish(self) }
     }
@@ -100,6 +120,8 @@ extension Simulation {
         for i in stations.indices where stations[i].speaker.state != .established { return false }
         return true
     }
+
+    var allAdjacent: Bool { routedStations.allSatisfy(\.isAdjacent) }
 
     /// Moves time until it is so; `false` if it never was.
     @discardableResult
@@ -118,7 +140,7 @@ extension Simulation {
         switch nuisance {
         case .none: break
         case .lan:
-            for port in 0..<(2 + stations.count) {
+            for port in 0..<portCount {
                 perform(
                     .weather(
                         port: port, loss: random.number(in: 0...300), duplication: random.number(in: 0...300),
@@ -189,7 +211,7 @@ extension Simulation {
     func poison(station: Int) {
         guard stations[station].speaker.state == .established else { return }
         // It must not wait for the LAN, and come while some other fault has left a single copy.
-        for port in 0..<(2 + stations.count) { perform(.healPort(port)) }
+        for port in 0..<portCount { perform(.healPort(port)) }
         stations[station].expectLoss()
         speak(station) { $0.mention(RandomWeather.poison) }
         waitUntil(.seconds(20)) { self.stations[station].speaker.state != .established }
@@ -207,9 +229,12 @@ extension Simulation {
             perform(.plug(id))
         }
         perform(.healChannel)
-        for port in 0..<(2 + stations.count) {
+        for port in 0..<portCount {
             perform(.healPort(port))
             perform(.weather(port: port, loss: 0, duplication: 0, reordering: 0))
+        }
+        for station in routedStations.indices {
+            for link in routedStations[station].links.indices { perform(.link(station: station, link: link, isUp: true)) }
         }
         for station in stations.indices where stations[station].speaker.hasMentioned {
             speak(station) { $0.takeBack(RandomWeather.poison) }

@@ -1,13 +1,17 @@
 import BGP
 import Engine
+import RIP
 import Records
 import Wire
 
-/// The configuration of the simulated router: one interface, one external neighbour per station, everything accepted.
+/// The configuration of the simulated router: one interface, one external neighbour per station, everything accepted;
+/// with routed stations OSPF, IS-IS and RIP besides.
 enum RouterPlan {
     static let routerAS: UInt32 = 65000
 
-    static func configuration(peerCount: Int, revision: UInt64 = 1) -> RouterConfiguration {
+    static func configuration(
+        peerCount: Int, revision: UInt64 = 1, hasGateways: Bool = false
+    ) -> RouterConfiguration {
         var bgp = BGPConfiguration(routerAS: ASNumber(routerAS), routerID: RouterID(raw: Simulation.routerAddress.raw))
         bgp.policies = [PolicyConfiguration(name: "all", statements: [], otherwise: .accept)]
         for number in 0..<peerCount {
@@ -26,12 +30,24 @@ enum RouterPlan {
                 prefix: .v4(IPv4Prefix(IPv4Address(raw: 0xc000_0200 + UInt32(truncatingIfNeeded: revision & 127)), 32)),
                 destination: .blackhole)
         ]
-        return RouterConfiguration(hostname: "simulated", interfaces: [interface], staticRoutes: routes, bgp: bgp)
+        var result = RouterConfiguration(
+            hostname: "simulated", interfaces: [interface], staticRoutes: routes, bgp: bgp)
+        if hasGateways {
+            result.ospf = GatewayPlan.ospf(
+                routerID: Simulation.routerAddress, interfaces: result.interfaces, priority: 10)
+            result.isis = GatewayPlan.isis(system: 0x0000_0000_0001, interfaces: result.interfaces, priority: 64)
+            result.rip = GatewayPlan.rip(interfaces: result.interfaces)
+            // Split horizon leaves nothing else to tell on the only network that there is.
+            result.rip?.defaultOriginate = RIPDefaultOriginate(always: true)
+        }
+        return result
     }
 
-    static func encoded(peerCount: Int, revision: UInt64 = 1) -> [UInt8] {
+    static func encoded(peerCount: Int, revision: UInt64 = 1, hasGateways: Bool = false) -> [UInt8] {
         // The plan is ours and small: it can be encoded.
-        guard let bytes = try? configuration(peerCount: peerCount, revision: revision).encoded() else {
+        guard let bytes = try? configuration(
+            peerCount: peerCount, revision: revision, hasGateways: hasGateways
+        ).encoded() else {
             preconditionFailure("the simulated router's configuration can be encoded")
         }
         return bytes

@@ -46,6 +46,34 @@ public struct Scenario: Sendable {
         }
     }
 
+    private static func routed(stations: Int = 3, routers: Int = 4) -> SimulationOptions {
+        var options = SimulationOptions()
+        options.peerCount = 2
+        options.routedStationCount = stations
+        options.routersPerStation = routers
+        return options
+    }
+
+    /// The same with neighbours that speak OSPF, IS-IS and RIP and whose own networks are unstable.
+    private static func routedOnce(
+        _ name: String, _ promise: String, rounds: Int = 3, stations: Int = 3, routers: Int = 4,
+        _ fault: RandomWeather.Fault
+    ) -> Scenario {
+        Scenario(name, promise, options: routed(stations: stations, routers: routers)) { s in
+            guard s.comeUp() else { return }
+            for _ in 0..<rounds where s.findings.isEmpty {
+                RandomWeather.churn(s, steps: 20, within: .milliseconds(500))
+                RandomWeather.flap(s, count: 12, within: .milliseconds(1500))
+                s.run(until: s.now + .milliseconds(s.random.number(in: 50...900)))
+                s.inject(fault)
+                s.run(until: s.now + .milliseconds(1200))
+                guard s.becomeRedundant() else { return }
+                s.run(until: s.now + .seconds(5))
+            }
+            s.settle()
+        }
+    }
+
     public static let all: [Scenario] = [
         Scenario("calm", "a pair without faults tells its peers what a single router would") { s in
             guard s.comeUp() else { return }
@@ -75,6 +103,36 @@ public struct Scenario: Sendable {
         once("memory", "a controller whose memory runs out hands over", .memory),
         once("force", "a forced switchover costs no session", .force),
         once("offline", "a standby that the operator takes out comes back", .offline),
+        Scenario("routed-calm", "OSPF, IS-IS and RIP neighbours keep their adjacencies while links behind them flap", options: routed()) { s in
+            guard s.comeUp() else { return }
+            RandomWeather.flap(s, count: 40, within: .seconds(6))
+            s.run(until: s.now + .seconds(10))
+            s.settle()
+        },
+        routedOnce("routed-kill", "SIGKILL of the active costs no adjacency", .kill),
+        routedOnce("routed-kill-midway", "the active dies between any two things that it does, and no adjacency is lost", .killMidway),
+        routedOnce("routed-crash", "a crash costs no adjacency", .crash),
+        routedOnce("routed-freeze", "a frozen active costs no adjacency", .freeze),
+        routedOnce("routed-graceful", "a graceful switchover costs no adjacency", .switchover),
+        routedOnce("routed-standby-kill", "a standby that joins anew knows every adjacency", .standbyKill),
+        routedOnce("routed-hang", "an engine that hangs costs no adjacency", rounds: 2, .hang),
+        routedOnce(
+            "routed-large", "a topology of a hundred and more routers survives the active", rounds: 1, stations: 4,
+            routers: 40, .kill),
+        Scenario("routed-poison", "a packet that is fatal to an engine costs its sender the adjacency, and nobody else", options: routed()) { s in
+            guard s.comeUp() else { return }
+            for station in s.routedStations.indices where s.findings.isEmpty {
+                let epoch = s.nodes.map(\.controller.epoch).max()
+                s.perform(.poisonPacket(station: station))
+                if !s.waitUntil(.seconds(5), { s.nodes.map(\.controller.epoch).max() != epoch }), s.findings.isEmpty {
+                    s.find("the packet of station \(station) was not fatal")
+                }
+                s.run(until: s.now + .milliseconds(500))
+                guard s.becomeRedundant() else { return }
+                s.waitUntil(.seconds(20)) { s.allAdjacent }
+            }
+            s.settle()
+        },
         Scenario("big-table", "a standby joins, dies and joins again while a large table is copied in many chunks") { s in
             s.speak(0) { $0.announce((0..<20_000).map { (UInt64(0x3000_0000) + $0 * 256) << 8 | 24 }, tail: [88]) }
             guard s.comeUp() else { return }

@@ -43,6 +43,10 @@ public enum Act: Sendable, Equatable {
     case weather(port: Int, loss: Int, duplication: Int, reordering: Int)
     case announce(station: Int, prefix: UInt64, tail: [UInt32])
     case withdraw(station: Int, prefix: UInt64)
+    /// A link behind a routed station goes down or comes back.
+    case link(station: Int, link: Int, isUp: Bool)
+    /// A routed station sends a packet that is fatal to an engine that looks into it.
+    case poisonPacket(station: Int)
     /// Replaces a controller's engine by one restored from its snapshot.
     case passThroughSnapshot(ControllerID)
 }
@@ -90,7 +94,8 @@ extension Simulation {
         case .commit:
             guard let active else { return }
             revision += 1
-            let bytes = RouterPlan.encoded(peerCount: peerCount, revision: revision)
+            let bytes = RouterPlan.encoded(
+                peerCount: peerCount, revision: revision, hasGateways: options.routedStationCount > 0)
             give(.request(OperatorRequestID(UInt64(steps)), .commit(revision: revision, bytes)), to: node(active))
         case .breakChannel: if wire.state == .up { closeChannel(by: nil, isProcessDead: false) }
         case .cutChannel: wire.isCut = true
@@ -110,6 +115,9 @@ extension Simulation {
                 .init(loss: loss, duplication: duplication, reordering: reordering), port: port)
         case .announce(let station, let prefix, let tail): speak(station) { $0.announce(prefix, tail: tail) }
         case .withdraw(let station, let prefix): speak(station) { $0.withdraw(prefix) }
+        case .link(let station, let link, let isUp):
+            tell(routedStation: station) { $0.setLink(link, isUp: isUp, at: $1) }
+        case .poisonPacket(let station): tell(routedStation: station) { $0.sendPoison(at: $1) }
         case .passThroughSnapshot(let id):
             // Between two pieces of work only: the engine's owner would not do it in the midst of one.
             if node(id).life == .running, !node(id).passThroughSnapshot() {

@@ -26,6 +26,7 @@ public final class Simulation {
         case snapshotEncoded(ControllerID, incarnation: Int, LogIndex, [UInt8])
         case nodeTime(ControllerID, incarnation: Int, Instant)
         case stationTime(Int, Instant)
+        case routedStationTime(Int, Instant)
         case act(Act)
     }
 
@@ -43,6 +44,10 @@ public final class Simulation {
     var nodes: [ControllerNode] = []
     var stations: [SpeakerStation] = []
     private var stationWakeUps: [Instant?] = []
+    private(set) var routedStations: [RoutedStation] = []
+    private var routedStationWakeUps: [Instant?] = []
+    /// What a router that never fails knows of these stations; drawn from a world without a twin and without faults.
+    private(set) lazy var expectedRoutes: [String] = calmRoutes()
     var checkers: Checkers
     var trace: [String] = []
     /// What each controller told its operator, newest last.
@@ -64,7 +69,7 @@ public final class Simulation {
         let peerCount = options.peerCount ?? first.number(in: 2...5)
         self.peerCount = peerCount
         random = first
-        bridge = Bridge(portCount: 2 + peerCount)
+        bridge = Bridge(portCount: 2 + peerCount + options.routedStationCount)
         checkers = Checkers(options: options)
         if let bug = options.plantedBug { saboteur = Saboteur(bug) }
         for id in ControllerID.allCases {
@@ -80,6 +85,26 @@ public final class Simulation {
                     holdSeconds: [9, 30, 90][random.number(in: 0...2)], seed: random.next()))
             stationWakeUps.append(nil)
         }
+        for number in 0..<options.routedStationCount {
+            routedStations.append(
+                RoutedStation(
+                    number: number, routerCount: options.routersPerStation, seed: mix64(seed &+ 977 &* UInt64(number + 1))))
+            routedStationWakeUps.append(nil)
+        }
+    }
+
+    var portCount: Int { bridge.ports.count }
+
+    private func calmRoutes() -> [String] {
+        var calm = options
+        calm.isSingle = true
+        calm.isTraced = false
+        calm.plantedBug = nil
+        let world = Simulation(seed: seed, options: calm)
+        world.start()
+        world.run(until: .zero + .seconds(25))
+        if !world.findings.isEmpty { find("the world without faults: \(world.findings[0])") }
+        return GatewayChecker.routes(in: world)
     }
 
     func node(_ id: ControllerID) -> ControllerNode { nodes[Int(id.rawValue)] }
@@ -97,7 +122,7 @@ public final class Simulation {
             configuration.lastEpoch = node(id).storedEpoch
             configuration.wasActive = node(id).wasActive
         }
-        configuration.initialConfiguration = (1, RouterPlan.encoded(peerCount: peerCount))
+        configuration.initialConfiguration = (1, RouterPlan.encoded(peerCount: peerCount, hasGateways: options.routedStationCount > 0))
         return configuration
     }
 
@@ -111,6 +136,7 @@ public final class Simulation {
             transmit(stations[number].start(number: number, at: now), from: 2 + number)
             reschedule(station: number)
         }
+        for number in routedStations.indices { tell(routedStation: number) { $0.start(at: $1) } }
     }
 
     public func run(until end: Instant) {
@@ -143,7 +169,9 @@ public final class Simulation {
     private func handle(_ happening: Happening) {
         switch happening {
         case .frame(let port, let frame):
-            if port >= 2 {
+            if port >= 2 + peerCount {
+                tell(routedStation: port - 2 - peerCount) { $0.receive(frame, at: $1) }
+            } else if port >= 2 {
                 transmit(stations[port - 2].receive(frame, at: now), from: port)
                 reschedule(station: port - 2)
             } else {
@@ -189,9 +217,23 @@ public final class Simulation {
             stationWakeUps[number] = nil
             transmit(stations[number].time(at: now), from: 2 + number)
             reschedule(station: number)
+        case .routedStationTime(let number, let time):
+            guard routedStationWakeUps[number] == time else { return }
+            routedStationWakeUps[number] = nil
+            tell(routedStation: number) { $0.time(at: $1) }
         case .act(let act):
             perform(act)
         }
+    }
+
+    /// A turn of a routed station: what it sends leaves, and it is woken when it wants to be.
+    func tell(routedStation number: Int, _ body: (RoutedStation, Instant) -> [[UInt8]]) {
+        transmit(body(routedStations[number], now), from: 2 + peerCount + number)
+        guard let next = routedStations[number].nextDeadline else { return }
+        let time = max(next, now)
+        if let planned = routedStationWakeUps[number], planned <= time { return }
+        routedStationWakeUps[number] = time
+        queue.schedule(.routedStationTime(number, time), at: time)
     }
 
     func transmit(_ frames: [[UInt8]], from port: Int) {

@@ -4,6 +4,10 @@ import Redundancy
 public struct SimulationOptions: Sendable {
     /// `nil` lets the seed draw 2…5.
     public var peerCount: Int?
+    /// Neighbours that speak interior gateway protocols: OSPF, IS-IS and RIP in turn.
+    public var routedStationCount = 0
+    /// Routers of each such neighbour, itself included.
+    public var routersPerStation = 3
     /// One controller without a twin: the reference that never fails.
     public var isSingle = false
     public var arbiter = ArbiterKind.leasefile

@@ -39,7 +39,7 @@ final class SoloWorld {
                     seed: random.next()))
             stationWakeUps.append(nil)
         }
-        transmit(router.start(RouterPlan.encoded(peerCount: peerCount), at: now), from: 0)
+        transmit(router.start(RouterPlan.encoded(peerCount: peerCount), at: now).map(\.octets), from: 0)
         rescheduleRouter()
         for number in stations.indices {
             transmit(stations[number].start(number: number, at: now), from: 1 + number)
@@ -55,7 +55,7 @@ final class SoloWorld {
             steps += 1
             switch happening {
             case .frame(0, let frame):
-                transmit(router.receive(frame, at: now), from: 0)
+                transmit(router.receive(frame, at: now).map(\.octets), from: 0)
                 rescheduleRouter()
             case .frame(let port, let frame):
                 transmit(stations[port - 1].receive(frame, at: now), from: port)
@@ -63,7 +63,7 @@ final class SoloWorld {
             case .routerTime(let time):
                 guard routerWakeUp == time else { continue }
                 routerWakeUp = nil
-                transmit(router.time(at: now), from: 0)
+                transmit(router.time(at: now).map(\.octets), from: 0)
                 rescheduleRouter()
             case .stationTime(let number, let time):
                 guard stationWakeUps[number] == time else { continue }
@@ -76,7 +76,7 @@ final class SoloWorld {
             case .passThroughSnapshot:
                 if !router.passThroughSnapshot() { failures.append("at \(now): a restored engine encodes differently") }
             case .replaceLineCard:
-                transmit(router.replaceLineCard(seed: random.next(), at: now), from: 0)
+                transmit(router.replaceLineCard(seed: random.next(), at: now).map(\.octets), from: 0)
                 rescheduleRouter()
             }
         }

@@ -11,17 +11,25 @@ struct Checkers {
     private(set) var acknowledgements = AcknowledgementChecker()
     private var sessions = SessionChecker()
     private var bounds = BoundsChecker()
+    private var gateways = GatewayChecker()
     private(set) var quarantines = 0
     /// Their sessions are gone: octets that still come in on them are looked at by nobody.
     private var quarantined: [ConnectionID] = []
     /// Octets that make a record fatal to an engine that applies it, in `tcpReceived`.
     static let poisonMark: [UInt8] = [32, 203, 0, 113, 66]
+    /// Octets with which a packet of a routing protocol ends that is fatal.
+    static let packetPoisonMark: [UInt8] = [0xde, 0xad, 0x6f, 0x66, 0x66, 0x00, 0x42, 0x42]
+    /// Fingerprints of fatal packets that are known.
+    private var quarantinedPackets: [UInt64] = []
 
     init(options: SimulationOptions) {}
 
     mutating func look(at simulation: Simulation) {
         // What peers complain of is rare and cheap to look for; every 16th step is often enough to stop near the cause.
-        if simulation.steps & 15 == 0 { sessions.look(at: simulation) }
+        if simulation.steps & 15 == 0 {
+            sessions.look(at: simulation)
+            gateways.look(at: simulation)
+        }
         if simulation.steps & 1023 == 0 { bounds.look(at: simulation) }
     }
 
@@ -35,6 +43,7 @@ struct Checkers {
                 guard case .quarantined(let poison) = record.body else { continue }
                 quarantines += 1
                 if case .connection(let connection) = poison, !quarantined.contains(connection) { quarantined.append(connection) }
+                if case .packet(let packet) = poison { quarantinedPackets.append(packet.fingerprint) }
             }
         }
         lockstep.engine(work, report, of: node, in: simulation)
@@ -65,6 +74,11 @@ struct Checkers {
                 {
                     return .crash(record.index)
                 }
+            case .packetReceived(let packet):
+                guard packet.bytes.suffix(Self.packetPoisonMark.count).elementsEqual(Self.packetPoisonMark),
+                    !quarantinedPackets.contains(packet.fingerprint)
+                else { continue }
+                return .crash(record.index)
             default: continue
             }
         }
@@ -75,6 +89,7 @@ struct Checkers {
     mutating func finish(_ simulation: Simulation) {
         sessions.look(at: simulation)
         sessions.finish(simulation)
+        gateways.finish(simulation)
         guard simulation.isRedundant else { return }
         let a = simulation.nodes[0], b = simulation.nodes[1]
         if a.applied == b.applied, a.encodedState() != b.encodedState() {

@@ -81,6 +81,10 @@ final class ControllerNode {
     func nextWork() -> EngineWork? { work.isEmpty ? nil : work.removeFirst() }
     func perform(_ item: EngineWork) -> EngineReport { engine.engine.perform(item) }
 
+    /// The routes of interior protocols, one line each.
+    var interiorRoutes: [String] {
+        RouteLines.of(engine.engine.ipv4Routes) + RouteLines.of(engine.engine.ipv6Routes)
+    }
     var digest: EngineDigest { engine.engine.digest }
     var applied: LogIndex { engine.engine.applied }
 

@@ -1,7 +1,11 @@
 import Engine
+import ISIS
 import LineCard
 import Machine
+import OSPF
+import RIP
 import Records
+import Routing
 import Wire
 
 /// A router without a twin and without a controller: the real engine and the real line card, every record committed as
@@ -10,6 +14,12 @@ import Wire
 /// It is the yardstick: a router that never fails. Its tests show that everything below the controllers works before two
 /// of them share it.
 struct SoloRouter: ~Copyable {
+    /// A frame that leaves on an interface.
+    struct Frame {
+        var interface: InterfaceID
+        var octets: [UInt8]
+    }
+
     private var engine: Engine
     private(set) var lineCard: LineCard
     private var index = LogIndex.zero
@@ -33,8 +43,8 @@ struct SoloRouter: ~Copyable {
     var lastIndex: LogIndex { index }
     var nextDeadline: Instant? { [lineCard.nextDeadline, engineDeadline].compactMap { $0 }.min() }
 
-    mutating func start(_ configuration: [UInt8], at now: Instant) -> [[UInt8]] {
-        var frames: [[UInt8]] = []
+    mutating func start(_ configuration: [UInt8], at now: Instant) -> [Frame] {
+        var frames: [Frame] = []
         var effects: [LineCardEffect] = []
         guard case .image(let image) = engine.perform(.image) else { return [] }
         lineCard.handle(.takeOver(image), at: now, into: &effects)
@@ -44,17 +54,19 @@ struct SoloRouter: ~Copyable {
         return frames
     }
 
-    mutating func receive(_ frame: [UInt8], at now: Instant) -> [[UInt8]] {
-        var frames: [[UInt8]] = []
+    mutating func receive(
+        _ frame: [UInt8], on interface: InterfaceID = InterfaceID(0), at now: Instant
+    ) -> [Frame] {
+        var frames: [Frame] = []
         var effects: [LineCardEffect] = []
-        lineCard.receive(frame.span.bytes, on: InterfaceID(0), at: now, into: &effects)
+        lineCard.receive(frame.span.bytes, on: interface, at: now, into: &effects)
         lineCard.handle(.endOfBatch, at: now, into: &effects)
         settle(&effects, into: &frames, at: now)
         return frames
     }
 
-    mutating func time(at now: Instant) -> [[UInt8]] {
-        var frames: [[UInt8]] = []
+    mutating func time(at now: Instant) -> [Frame] {
+        var frames: [Frame] = []
         var effects: [LineCardEffect] = []
         lineCard.handle(.time, at: now, into: &effects)
         if let due = engineDeadline, due <= now { apply(.time, at: now, into: &effects) }
@@ -62,6 +74,33 @@ struct SoloRouter: ~Copyable {
         settle(&effects, into: &frames, at: now)
         return frames
     }
+
+    /// Carrier of an interface comes or goes.
+    mutating func setLink(_ interface: InterfaceID, isUp: Bool, at now: Instant) -> [Frame] {
+        var frames: [Frame] = []
+        var effects: [LineCardEffect] = []
+        lineCard.handle(.link(interface, isUp: isUp), at: now, into: &effects)
+        apply(.interfaceState(interface, isUp: isUp), at: now, into: &effects)
+        settle(&effects, into: &frames, at: now)
+        return frames
+    }
+
+    /// Sends a packet that no protocol asked for.
+    mutating func send(_ packet: OutgoingPacket, at now: Instant) -> [Frame] {
+        var frames: [Frame] = []
+        var effects: [LineCardEffect] = []
+        lineCard.handle(.engine(.send(packet)), at: now, into: &effects)
+        lineCard.handle(.endOfBatch, at: now, into: &effects)
+        settle(&effects, into: &frames, at: now)
+        return frames
+    }
+
+    var ospf: OSPFInstance { engine.ospf }
+    var isis: ISISInstance { engine.isis }
+    var rip: RIPInstance { engine.rip }
+    var ripng: RIPInstance { engine.ripng }
+    /// The routes of interior protocols, one line each, in order.
+    var interiorRoutes: [String] { RouteLines.of(engine.ipv4Routes) + RouteLines.of(engine.ipv6Routes) }
 
     mutating func encodedState() -> [UInt8] {
         guard case .snapshot(let snapshot) = engine.perform(.snapshot) else { return [] }
@@ -82,9 +121,9 @@ struct SoloRouter: ~Copyable {
     }
 
     /// The line card dies and another takes over from the engine's state alone.
-    mutating func replaceLineCard(seed: UInt64, at now: Instant) -> [[UInt8]] {
+    mutating func replaceLineCard(seed: UInt64, at now: Instant) -> [Frame] {
         guard case .image(let image) = engine.perform(.image) else { return [] }
-        var frames: [[UInt8]] = []
+        var frames: [Frame] = []
         var effects: [LineCardEffect] = []
         lineCard = LineCard(seed: seed)
         lineCard.handle(.takeOver(image), at: now, into: &effects)
@@ -93,13 +132,13 @@ struct SoloRouter: ~Copyable {
         return frames
     }
 
-    private mutating func settle(_ effects: inout [LineCardEffect], into frames: inout [[UInt8]], at now: Instant) {
+    private mutating func settle(_ effects: inout [LineCardEffect], into frames: inout [Frame], at now: Instant) {
         while !effects.isEmpty {
             let round = effects
             effects = []
             for effect in round {
                 switch effect {
-                case .transmit(_, let frame): frames.append(frame)
+                case .transmit(let interface, let octets): frames.append(Frame(interface: interface, octets: octets))
                 case .record(let body):
                     lineCard.handle(.logged(index.next), at: now, into: &effects)
                     apply(body, at: now, into: &effects)
@@ -123,5 +162,19 @@ struct SoloRouter: ~Copyable {
         }
         lineCard.handle(.committed(index), at: now, into: &effects)
         lineCard.handle(.applied(index), at: now, into: &effects)
+    }
+}
+
+/// Routing tables in words, so that two can be compared and a difference be told.
+enum RouteLines {
+    /// What interior protocols have, whether it is the best route or not.
+    static func of<Key: PrefixKey>(_ table: RoutingTable<Key>) -> [String] {
+        table.page(after: nil, limit: .max).filter(\.isActive).compactMap { route in
+            switch route.source {
+            case .ospf, .ospfv3, .isis, .rip, .ripng:
+                "\(route.prefix) \(route.source) metric \(route.metric) by \(route.nextHops)"
+            default: nil
+            }
+        }
     }
 }
