@@ -17,6 +17,11 @@ extension RouteCalculation {
             record.offered?.writeState(to: &w)
         }
         writer.writeList(boundaryRouters) { router, w in router.write(to: &w) }
+        writer.writeList(borders) { border, w in
+            w.write(border.area)
+            w.write(border.routerID)
+            w.write(border.flags.rawValue)
+        }
     }
 
     public init(from reader: inout SnapshotReader, seed: UInt64) throws(DecodeError) {
@@ -38,6 +43,11 @@ extension RouteCalculation {
         for route in known {
             let number = routerOrNew(route.routerID)
             routers[Int(number)].route = route
+        }
+        borders = try reader.readList { r throws(DecodeError) in
+            let area: UInt32 = try r.read()
+            let id: UInt32 = try r.read()
+            return BorderRouter(area: area, routerID: id, flags: RouterLSABody.Flags(rawValue: try r.read()))
         }
     }
 }

@@ -41,6 +41,13 @@ public struct RouteCalculation: Sendable {
         public var isBorderChanged = false
     }
 
+    /// A router of an NSSA that says that it is an area border router.
+    struct BorderRouter: Hashable, Sendable {
+        var area: UInt32
+        var routerID: UInt32
+        var flags: RouterLSABody.Flags
+    }
+
     let seed: UInt64
     /// Ascending by area ID.
     var areas: [AreaTopology] = []
@@ -77,6 +84,8 @@ public struct RouteCalculation: Sendable {
     var needsRebuild = true
     /// RFC 2328 §3.3: whether this router is an area border router, as of the last calculation.
     public internal(set) var isBorderRouter = false
+    /// Border routers of NSSAs, ascending by area and Router ID.
+    var borders: [BorderRouter] = []
     /// Calculations of shortest paths since this controller began; not replicated.
     public internal(set) var shortestPathRuns: UInt64 = 0
 
@@ -104,16 +113,25 @@ public struct RouteCalculation: Sendable {
         routerNumber(id).flatMap { routers[Int($0)].route }
     }
 
-    /// Whether a router of the area has a path and says that it is an area border router; RFC 3101 §3.1 asks.
+    /// Routers of an NSSA that have a path and say that they are area border routers, as of the last calculation,
+    /// ascending; RFC 3101 §3.1 asks.
     public func borderRouters(in area: UInt32) -> [(routerID: UInt32, flags: RouterLSABody.Flags)] {
-        guard let at = areaPosition(area) else { return [] }
-        let area = areas[at]
-        var found: [(routerID: UInt32, flags: RouterLSABody.Flags)] = []
-        for (number, vertex) in area.vertices.enumerated()
-        where !vertex.key.isNetwork && vertex.flags.contains(.border) && area.path(to: UInt32(number)) != nil {
-            found.append((UInt32(truncatingIfNeeded: vertex.key.identifier), vertex.flags))
+        borders.filter { $0.area == area }.map { ($0.routerID, $0.flags) }
+    }
+
+    /// Notes them down: they are asked for between two calculations, by a restored instance too.
+    private mutating func noteBorders() {
+        borders = []
+        for area in areas where area.kind.isNSSA {
+            for (number, vertex) in area.vertices.enumerated()
+            where !vertex.key.isNetwork && vertex.flags.contains(.border) && area.path(to: UInt32(number)) != nil {
+                borders.append(
+                    BorderRouter(
+                        area: area.id, routerID: UInt32(truncatingIfNeeded: vertex.key.identifier),
+                        flags: vertex.flags))
+            }
         }
-        return found.sorted { $0.routerID < $1.routerID }
+        borders.sort { ($0.area, $0.routerID) < ($1.area, $1.routerID) }
     }
 
     /// Distances to the routers of an area that have a path, ascending by Router ID; for display.
@@ -169,6 +187,7 @@ public struct RouteCalculation: Sendable {
             for i in areas.indices where !resolvesAsBefore(i, database) { markEverything(in: UInt32(i)) }
         }
         chooseRoutes(database, into: &outcome)
+        noteBorders()
         releaseLoose()
         return outcome
     }
