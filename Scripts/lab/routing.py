@@ -34,20 +34,16 @@ def router_text(bfd=300, authenticated=False):
         text += (f"  - name: lan{lan}\n    mac: {VIRTUAL_MACS[lan]}\n    addresses:\n"
                  f"      - {ROUTER4[lan]}/{PREFIX4}\n      - {ROUTER6[lan]}/{PREFIX6}\n")
     text += f"""bfd:
-  profiles:
-    - name: lab
-      transmit: {bfd}ms
-      receive: {bfd}ms
-      multiplier: 3
+  defaults: {{transmit: {bfd}ms, receive: {bfd}ms, multiplier: 3}}
 ospf:
   router-id: {ROUTER4[1]}
   areas:
     - id: 0
       interfaces:
 """
-    key = f", authentication: {{type: md5, keys: [{{id: 1, key: {KEY[:16]}}}]}}" if authenticated else ""
+    key = f", authentication: {{keys: [{{id: 1, algorithm: md5, secret: {KEY[:16]}}}]}}" if authenticated else ""
     for lan in (1, 2):
-        text += f"        - {{name: lan{lan}, hello: 1s, dead: 4s, bfd: lab{key}}}\n"
+        text += f"        - {{name: lan{lan}, hello: 1s, dead: 4s, bfd: true{key}}}\n"
     text += f"""ospfv3:
   router-id: {ROUTER4[1]}
   areas:
@@ -55,14 +51,14 @@ ospf:
       interfaces:
 """
     for lan in (1, 2):
-        text += f"        - {{name: lan{lan}, hello: 1s, dead: 4s, bfd: lab}}\n"
+        text += f"        - {{name: lan{lan}, hello: 1s, dead: 4s, bfd: true}}\n"
     text += """isis:
   net: 49.0001.0000.0000.0100.00
   hostname: lockstep
   interfaces:
 """
     for lan in (1, 2):
-        text += f"    - {{name: lan{lan}, hello: 1s, multiplier: 4, bfd: lab}}\n"
+        text += f"    - {{name: lan{lan}, hello: 1s, multiplier: 4, bfd: true}}\n"
     for name in ("rip", "ripng"):
         text += f"{name}:\n  timers: {{update: 5s, timeout: 15s, garbage: 10s}}\n  interfaces:\n"
         text += "".join(f"    - name: lan{lan}\n" for lan in (1, 2))
@@ -70,7 +66,7 @@ ospf:
     for lan in (1, 2):
         for address in (PEER4[lan], PEER6[lan]):
             text += (f"    - address: {address}\n      remote-as: {65000 + lan}\n      passive: true\n"
-                     f"      import: accept-all\n      export: accept-all\n      bfd: lab\n"
+                     f"      import: accept-all\n      export: accept-all\n      bfd: true\n"
                      f"      timers: {{hold: 9, connect-retry: 2}}\n")
     return text + "redistribute:\n" + "".join(
         f"  - {{from: {source}, into: {target}}}\n" for source, target in (

@@ -20,6 +20,7 @@ struct Interface {
     var addresses: [OwnAddress]
     /// Which announcement comes next.
     var announcementRound = 0
+    var announcedSince = Instant.zero
     /// Routing protocols whose packets the engine wants from here.
     var wanted = PacketProtocolSet()
     /// By `PacketProtocolSet.position`: what a flood of a protocol's packets may cost the log.

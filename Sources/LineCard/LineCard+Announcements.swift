@@ -5,23 +5,37 @@ import Wire
 /// Taking over means that the switch must learn our port and that neighbours keep our MAC: gratuitous ARP (RFC 5227 §3)
 /// and unsolicited Neighbor Advertisements (RFC 4861 §7.2.6), several times, since any of them may be lost.
 extension LineCard {
-    /// Between one announcement and the next: at 0, 50 ms, 200 ms and 1 s.
-    static let announcementGaps: [Duration] = [.milliseconds(50), .milliseconds(150), .milliseconds(800)]
+    /// When all addresses are announced, after the beginning.
+    static let announcementTimes: [Duration] = [.zero, .milliseconds(50), .milliseconds(200), .milliseconds(1000)]
+    /// Between them, as long as the kernel of a host that died may still forward in our name (`forwarding.hold`), the
+    /// switch learns our port anew this often: a packet that goes by the other port teaches it that one again.
+    static let beaconGap = Duration.milliseconds(10)
+    static let beaconsUntil = Duration.milliseconds(200)
     /// RFC 5227 §1.1 DEFEND_INTERVAL.
     static let defendInterval = Duration.seconds(10)
 
     mutating func startAnnouncing(_ i: Int, at now: Instant, into effects: inout [LineCardEffect]) {
         interfaces[i].announcementRound = 0
+        interfaces[i].announcedSince = now
         announce(i, at: now, into: &effects)
     }
 
     mutating func announce(_ i: Int, at now: Instant, into effects: inout [LineCardEffect]) {
         guard i < interfaces.count, isUp(interfaces[i].id), !interfaces[i].isLoopback else { return }
+        let since = interfaces[i].announcedSince
         let round = interfaces[i].announcementRound
-        interfaces[i].announcementRound += 1
-        for own in interfaces[i].addresses { announce(own.address, on: i, into: &effects) }
-        reportGroups(on: i, into: &effects)
-        if round < Self.announcementGaps.count { timers.set(.announce(i), at: now + Self.announcementGaps[round]) }
+        guard round < Self.announcementTimes.count else { return }
+        if now >= since + Self.announcementTimes[round] {
+            interfaces[i].announcementRound += 1
+            for own in interfaces[i].addresses { announce(own.address, on: i, into: &effects) }
+            reportGroups(on: i, into: &effects)
+        } else if let first = interfaces[i].addresses.first {
+            announce(first.address, on: i, into: &effects)
+        }
+        guard interfaces[i].announcementRound < Self.announcementTimes.count else { return }
+        var next = since + Self.announcementTimes[interfaces[i].announcementRound]
+        if now < since + Self.beaconsUntil { next = min(next, now + Self.beaconGap) }
+        timers.set(.announce(i), at: next)
     }
 
     private mutating func announce(_ address: IPAddress, on i: Int, into effects: inout [LineCardEffect]) {

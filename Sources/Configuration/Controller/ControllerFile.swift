@@ -86,7 +86,7 @@ public struct ForwardingConfiguration: Hashable, Sendable {
     public var routeProtocol: UInt8 = 76
     /// Of every route, 1…; where another route has the same prefix the lower metric wins.
     public var metric: UInt32 = 20
-    /// How long the kernel goes on forwarding when the daemon is dead, 500 ms…1 h. `nil`: 2 seconds with a twin, alone
+    /// How long the kernel goes on forwarding when the daemon is dead, 40 ms…1 h. `nil`: 100 ms with a twin, alone
     /// until a daemon is started again.
     public var hold: Duration?
     /// How long routes of a life before are kept that nobody wants so far. 1 s…1 h

@@ -136,7 +136,7 @@ private struct ControllerTextReader {
         }
         if let number: UInt8 = mapping["protocol"]?.number(4...255) { result.routeProtocol = number }
         if let metric: UInt32 = mapping["metric"]?.number(1...UInt32.max) { result.metric = metric }
-        if let hold = mapping["hold"]?.duration(.milliseconds(500)...(.seconds(3600))) { result.hold = hold }
+        if let hold = mapping["hold"]?.duration(.milliseconds(40)...(.seconds(3600))) { result.hold = hold }
         if let time = mapping["stale-time"]?.duration(.seconds(1)...(.seconds(3600))) { result.staleTime = time }
         if let stays = mapping["keep-on-exit"]?.flag() { result.staysOnExit = stays }
         return result

@@ -163,8 +163,9 @@ public final class Forwarding: Sendable {
 
     private func runGate(_ gate: PacketGate) {
         var orders: [GateOrder] = []
-        // A third of the lease, and twice a second to see whether the tables are there.
-        let interval = min(500, (settings.openFor ?? .seconds(2)).inMilliseconds / 3)
+        // A quarter of what it stays open for, and twice a second to see whether the tables are there.
+        let interval = min(500, (settings.openFor ?? .seconds(2)).inMilliseconds / 4)
+        var lookedAround = monotonicKernelNow()
         gate.closeLeftBehind()
         while true {
             var poll = pollfd(fd: gateOrders.bell, events: Int16(POLLIN), revents: 0)
@@ -174,7 +175,10 @@ public final class Forwarding: Sendable {
             } else {
                 orders = []
                 note { () throws(NetlinkSocket.Failure) in
-                    if try !gate.renew() {
+                    let now = monotonicKernelNow()
+                    let looksAround = now - lookedAround >= .milliseconds(500)
+                    if looksAround { lookedAround = now }
+                    if try !gate.renew(looksAround: looksAround) {
                         gateState.withLock { $0.repairs += 1 }
                         report(Event(
                             .warning, "forwarding", "somebody removed the nf_tables tables \(gate.table): made again"))

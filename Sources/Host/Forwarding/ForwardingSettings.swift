@@ -20,7 +20,7 @@ extension Forwarding.Settings {
         case .memory: .memory
         case .none: .none
         }
-        openFor = configuration.hold ?? (file.isAlone ? nil : .seconds(2))
+        openFor = configuration.hold ?? (file.isAlone ? nil : .milliseconds(100))
         staleTime = configuration.staleTime
         staysOnExit = configuration.staysOnExit
     }

@@ -8,14 +8,12 @@ import Wire
 /// nothing may pass. Ingress and egress of the devices drop everything unless the device is in the set `open`.
 /// Opening and closing is one transaction on that set. Its elements have a timeout that the daemon renews, so
 ///
-/// - a daemon that dies leaves the gate open for a while: its host goes on forwarding until the twin has taken over
-/// and
+/// - a daemon that dies leaves the gate open for a moment: its host goes on forwarding until the twin has taken over and
 ///   the switch has learnt the MAC on the other port;
-/// - it does not stay open. Nothing else would close it, and a kernel that still holds the virtual MAC speaks sooner
-/// or
-///   later: five seconds after its last packet it probes a neighbour by ARP, and the switch would learn the MAC on the
-///   dead port again. What a switch floods meanwhile to both ports (it knows the MAC, so only while it forgets all) both
-///   may forward, for those seconds and no longer;
+/// - it does not stay open much longer than it takes to notice the death. Every packet that the dead one's kernel forwards
+///   teaches the switch its port again, so that with steady traffic both hosts would take the router's MAC from each
+///   other, and the new active would miss what peers send it: with two seconds, BFD sessions were lost. While it lasts
+///   the new active announces itself every few milliseconds (`LineCard.beaconGap`);
 /// - a daemon that is started again closes it before anything else.
 ///
 /// **The guard** (family inet). The kernel needs the router's addresses: without them it asks for neighbours in the
@@ -85,10 +83,12 @@ final class PacketGate {
 
     /// Renews the gate, open or closed, and sees whether the tables are still there. Returns false if they had to be
     /// made again.
-    func renew() throws(NetlinkSocket.Failure) -> Bool {
+    /// - Parameter looksAround: whether to see after the guard, too; less often is enough.
+    func renew(looksAround: Bool) throws(NetlinkSocket.Failure) -> Bool {
         guard !contents.devices.isEmpty else { return true }
         do {
-            try set(open: isOpen)
+            if isOpen || looksAround { try set(open: isOpen) }
+            guard looksAround else { return true }
             // The gate's table is known to be there; an element of the guard's sets shows that the guard is.
             let transaction = FilterTransaction(socket, table: table)
             transaction.add(Array(indices.prefix(1)), to: "devices", .inet)
