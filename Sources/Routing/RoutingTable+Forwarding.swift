@@ -90,6 +90,8 @@ extension RoutingTable: Snapshotting {
         writer.writeBlock(watched.map(\.told))
     }
 
+    @specialized(where Key == IPv4Prefix)
+    @specialized(where Key == IPv6Prefix)
     public init(from reader: inout SnapshotReader) throws(DecodeError) {
         let prefixes = try PrefixTable<Key>(from: &reader)
         self.init(seed: prefixes.seed)
@@ -118,6 +120,8 @@ extension RoutingTable: Snapshotting {
     }
 
     /// Walks every chain once: each place is used by one prefix or free, and every number lies within its table.
+    @specialized(where Key == IPv4Prefix)
+    @specialized(where Key == IPv6Prefix)
     private mutating func countUses(_ capacity: Int, _ position: Int) throws(DecodeError) -> [UInt32] {
         let refused = DecodeError("routing table", at: position, .badValue)
         guard best.count == prefixes.capacity, Int(freeOther) <= others.count, Int(freeTagged) <= tagged.count else { throw refused }
@@ -161,6 +165,8 @@ extension RoutingTable: Snapshotting {
 
     /// Goes on after a restore, with what the configuration says: everything that is worked out from the table is worked
     /// out again, with the same result.
+    @specialized(where Key == IPv4Prefix)
+    @specialized(where Key == IPv6Prefix)
     public mutating func resume(
         interfaces states: [Bool], statics routes: [StaticRouteSpecification<Key>], destinations addresses: [Key.Address]
     ) {

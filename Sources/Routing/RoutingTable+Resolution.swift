@@ -287,6 +287,8 @@ extension RoutingTable {
     // MARK: interfaces
 
     /// Which interfaces are up; connected routes are the caller's business.
+    @specialized(where Key == IPv4Prefix)
+    @specialized(where Key == IPv6Prefix)
     public mutating func setInterfaces(_ states: [Bool]) {
         if states == interfaces { return }
         let old = interfaces
@@ -317,6 +319,8 @@ extension RoutingTable {
     // MARK: static routes
 
     /// Replaces all static routes. For configuration changes.
+    @specialized(where Key == IPv4Prefix)
+    @specialized(where Key == IPv6Prefix)
     public mutating func setStatics(_ routes: [StaticRouteSpecification<Key>]) {
         let old = statics
         statics = StaticRoutes(routes, seed: prefixes.seed)
@@ -394,6 +398,8 @@ extension RoutingTable {
     // MARK: whom it concerns
 
     /// What BGP is told of a next hop; it is watched from now on.
+    @specialized(where Key == IPv4Prefix)
+    @specialized(where Key == IPv6Prefix)
     public mutating func watch(_ address: Key.Address) -> (isReachable: Bool, metric: UInt32) {
         let place = track(address)
         let state = Self.told(tracked.entries[Int(place)].resolution)
@@ -411,6 +417,8 @@ extension RoutingTable {
     static func told(_ resolution: Resolution) -> UInt64 { resolution.isReachable ? UInt64(resolution.metric) : .max }
 
     /// Watched next hops whose state is another than was told, ascending.
+    @specialized(where Key == IPv4Prefix)
+    @specialized(where Key == IPv6Prefix)
     public mutating func takeNextHopNews() -> [(address: Key.Address, isReachable: Bool, metric: UInt32)] {
         if news.isEmpty { return [] }
         var result: [(address: Key.Address, isReachable: Bool, metric: UInt32)] = []
@@ -426,6 +434,8 @@ extension RoutingTable {
     }
 
     /// The addresses that the router itself talks to.
+    @specialized(where Key == IPv4Prefix)
+    @specialized(where Key == IPv6Prefix)
     public mutating func setDestinations(_ addresses: [Key.Address]) {
         let wanted = addresses.sorted()
         if wanted == destinations.map(\.address) { return }
@@ -453,6 +463,8 @@ extension RoutingTable {
     }
 
     /// The way of the router's own packets to an address, wherever it is: `nil` when there is none.
+    @specialized(where Key == IPv4Prefix)
+    @specialized(where Key == IPv6Prefix)
     public func way(to address: Key.Address) -> FIBNextHop? { resolve(address, allowsDefault: true).hops.first }
 
     /// Whether the ways to destinations or of static routes changed since the last call.

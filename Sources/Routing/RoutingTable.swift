@@ -215,12 +215,16 @@ public struct RoutingTable<Key: PrefixKey>: Sendable {
     }
 
     /// Withdraws everything that a protocol offered. For configuration changes: it walks the table.
+    @specialized(where Key == IPv4Prefix)
+    @specialized(where Key == IPv6Prefix)
     public mutating func withdrawAll(from source: RouteProtocol) {
         for number in 0..<UInt32(best.count) where prefixes.isPresent(number) { remove(prefixes[number], source) }
         settle()
     }
 
     /// Gives all offers of one protocol and kind another distance. For configuration changes: it walks the table.
+    @specialized(where Key == IPv4Prefix)
+    @specialized(where Key == IPv6Prefix)
     public mutating func setDistance(_ distance: UInt8, of source: RouteProtocol, kind: UInt8) {
         for number in 0..<UInt32(best.count) where prefixes.isPresent(number) {
             guard var offer = offer(of: source, at: number), offer.kind == kind, offer.distance != distance else { continue }
