@@ -84,6 +84,12 @@ import Wire
         }
     }
 
+    @Test func `the defaults may stand in a mapping of their own`() throws {
+        let apart = try #require(read(router(top: "bfd: {defaults: {interval: 50ms, multiplier: 5}}")).value)
+        #expect(apart.bfd == (try #require(read(router(top: "bfd: {interval: 50ms, multiplier: 5}")).value)).bfd)
+        #expect(apart.bfd?.defaults.requiredMinRx == 50_000)
+    }
+
     @Test func `a peer group may ask for BFD and a neighbor refuse it`() throws {
         let text = router(neighbor: "peer-group: g\nbfd: false", bgp: "peer-groups: {g: {bfd: true}}")
         #expect(try #require(read(text).value).bgp?.neighbors.first?.bfd == nil)

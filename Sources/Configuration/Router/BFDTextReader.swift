@@ -23,7 +23,7 @@ struct BFDTextReader {
     ]
 
     static func read(_ field: Field, interfaces: [InterfaceConfiguration]) -> BFDConfiguration? {
-        guard let mapping = MappingReader(field, keys: profileKeys + ["profiles", "interfaces", "peers"], foreign: foreign)
+        guard let mapping = MappingReader(field, keys: profileKeys + ["defaults", "profiles", "interfaces", "peers"], foreign: foreign)
         else { return nil }
         var reader = BFDTextReader(interfaces: interfaces)
         reader.read(mapping)
@@ -34,6 +34,10 @@ struct BFDTextReader {
 
     private mutating func read(_ mapping: MappingReader) {
         configuration.defaults = profile(mapping, BFDProfile())
+        // The same keys, for those who like them apart from the rest.
+        if let own = mapping["defaults"].flatMap({ MappingReader($0, keys: Self.profileKeys, foreign: Self.foreign) }) {
+            configuration.defaults = profile(own, configuration.defaults)
+        }
         if let field = mapping["profiles"], let all = MappingReader(anyKeysOf: field) {
             if all.entries.count > 256 { field.error("at most 256 profiles are possible") }
             for (name, value) in all.entries.prefix(256) {
