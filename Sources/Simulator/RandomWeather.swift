@@ -65,6 +65,7 @@ extension Simulation {
             inject(RandomWeather.Nuisance.allCases[random.number(in: 0...(RandomWeather.Nuisance.allCases.count - 1))])
             inject(RandomWeather.Fault.allCases[random.number(in: 0...(RandomWeather.Fault.allCases.count - 1))])
             RandomWeather.churn(self, steps: random.number(in: 5...30), within: .milliseconds(600))
+            if !routedStations.isEmpty { RandomWeather.flap(self, count: random.number(in: 1...8), within: .milliseconds(800)) }
             run(until: now + .milliseconds(random.number(in: 100...900)))
             guard becomeRedundant() else { return }
         }

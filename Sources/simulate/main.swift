@@ -8,6 +8,8 @@ struct Arguments {
     var faults = 4
     var isTraced = false
     var isVerbose = false
+    /// Neighbours of interior gateway protocols in random runs.
+    var routed = 0
     var arbiter = ArbiterKind.leasefile
     /// A bug to plant, to see a checker find it.
     var planted: PlantedBug?
@@ -27,6 +29,7 @@ struct Arguments {
                 first = number(after: word)
                 seeds = 1
             case "--faults": faults = Int(clamping: number(after: word))
+            case "--routed": routed = min(12, Int(clamping: number(after: word)))
             case "--trace": isTraced = true
             case "--verbose": isVerbose = true
             case "--scenario":
@@ -52,7 +55,7 @@ struct Arguments {
 
     static func refuse(_ sentence: String) -> Never {
         print("simulate: \(sentence)")
-        print("usage: simulate [--seeds N] [--seed S] [--faults N] [--scenario NAME|all] [--list]")
+        print("usage: simulate [--seeds N] [--seed S] [--faults N] [--routed N] [--scenario NAME|all] [--list]")
         print("                [--arbiter leasefile|link] [--plant BUG] [--verbose] [--trace]")
         exitProcess(2)
     }
@@ -82,9 +85,11 @@ for seed in arguments.first..<(arguments.first + UInt64(arguments.seeds)) {
         options.isTraced = arguments.isTraced
         options.plantedBug = arguments.planted
         options.arbiter = arguments.arbiter
+        options.routedStationCount = arguments.routed
         let simulation = Simulation(seed: seed, options: options)
         simulation.runPhases(faults: arguments.faults)
         var replay = "--seed \(seed) --faults \(arguments.faults)"
+        if arguments.routed > 0 { replay += " --routed \(arguments.routed)" }
         if let bug = arguments.planted { replay += " --plant \(bug.rawValue)" }
         if arguments.arbiter != .leasefile { replay += " --arbiter \(arguments.arbiter.rawValue)" }
         if passes(simulation, "seed \(seed)", replay: replay, arguments) { passed += 1 } else { failed += 1 }
