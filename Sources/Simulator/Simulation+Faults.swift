@@ -131,6 +131,8 @@ extension Simulation {
         node.restart(controllerConfiguration(id), seed: random.next())
         note("\(id) starts")
         give(.start(failedTests: []), to: node)
+        // A host tells of every link when it starts; the twin weighs how many each of them has.
+        give(.link(InterfaceID(0), isUp: !bridge.ports[Int(id.rawValue)].isCutInward), to: node)
         if wire.state == .down || wire.state == .opening { openChannel() }
     }
 
