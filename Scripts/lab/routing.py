@@ -34,7 +34,8 @@ def router_text(bfd=300, authenticated=False):
         text += (f"  - name: lan{lan}\n    mac: {VIRTUAL_MACS[lan]}\n    addresses:\n"
                  f"      - {ROUTER4[lan]}/{PREFIX4}\n      - {ROUTER6[lan]}/{PREFIX6}\n")
     text += f"""bfd:
-  defaults: {{transmit: {bfd}ms, receive: {bfd}ms, multiplier: 3}}
+  interval: {bfd}ms
+  multiplier: 3
 ospf:
   router-id: {ROUTER4[1]}
   areas:
