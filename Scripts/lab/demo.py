@@ -293,6 +293,8 @@ def lab_test(words):
             line("without redundancy every peer notices", [error])
     if options.json:
         session.write_json()
+    processes.clean_up()
+    routing.lab_test(line, build_products(options.programs))
     return status
 
 

@@ -8,6 +8,7 @@ packets than the limit.
 import json
 import os
 import shutil
+import signal
 import threading
 import time
 from dataclasses import asdict, dataclass, field
@@ -245,6 +246,30 @@ def make_failure(lab, kind, number=0):
     return outcome
 
 
+def make_control(lab):
+    """The script proves itself: without redundancy the routers must notice. Returns an Outcome whose problems are the
+    routers that did not."""
+    outcome = Outcome("control")
+    active, _ = lab.pair.wait_redundant()
+    lab.pair.other(active).process.kill()
+    time.sleep(1.0)
+    before = lab.look()
+    outcome.adjacencies = len(before)
+    say("control run: redundancy is taken away, the only controller is killed")
+    active.process.signal(signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        outcome.lost = compare(before, lab.look())
+        unaware = [name for name in lab.routers if not any(lost.startswith(name + " bfd") for lost, _ in outcome.lost)]
+        if not unaware:
+            break
+        time.sleep(0.3)
+    outcome.problems = [f"{name} did not notice the death of the only controller" for name in unaware]
+    say(f"control: {len(outcome.lost)} of {outcome.adjacencies} adjacencies were lost: "
+        + ("as it must be" if outcome.passed else "THE JUDGE IS BLIND"))
+    return outcome
+
+
 def record(outcome):
     return dict(asdict(outcome), passed=outcome.passed)
 
@@ -273,8 +298,12 @@ def demo(options, kinds, programs):
                 with open(options.json + ".routing", "w") as file:
                     json.dump({"bfd_ms": options.bfd, "outcomes": [record(o) for o in outcomes]}, file, indent=1)
     _print_peers(lab)
+    control = None
+    if not options.no_control:
+        say()
+        control = make_control(lab)
     _print_verdict(outcomes)
-    return 0 if all(outcome.passed for outcome in outcomes) else 1
+    return 0 if all(outcome.passed for outcome in outcomes) and (control is None or control.passed) else 1
 
 
 def _print_peers(lab):
@@ -298,7 +327,7 @@ def _print_verdict(outcomes):
     print("VERDICT: " + ("no neighbour noticed anything" if all(o.passed for o in outcomes) else "FAILED"))
 
 
-def lab_test(options, line, programs):
+def lab_test(line, programs):
     """The routing part of Scripts/lab-test: `line(sentence, problems)` for each thing checked."""
     try:
         lab = RoutingLab(programs, bfd=300)
@@ -312,5 +341,6 @@ def lab_test(options, line, programs):
         for kind in KINDS:
             outcome = make_failure(lab, kind)
             line(f"no neighbour notices, packets flow on: {WHAT[kind]}", outcome.problems)
+        line("without redundancy both routers notice", make_control(lab).problems)
     except LabError as error:
         line("the routing lab runs to its end", [error])
