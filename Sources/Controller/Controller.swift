@@ -133,6 +133,7 @@ public struct Controller {
         if self.configuration.gaspToken == nil {
             self.configuration.gaspToken = DyingGasp.Token(high: random.next(), low: random.next())
         }
+        clock = RouterClock(start: configuration.routerTimeStart)
         mastership = Mastership(
             id: configuration.id, lastEpoch: configuration.lastEpoch, renewInterval: configuration.heartbeatInterval,
             patience: configuration.bootWait)

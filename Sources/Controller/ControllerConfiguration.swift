@@ -27,6 +27,10 @@ public struct ControllerConfiguration: Sendable {
     public var gaspToken: DyingGasp.Token?
     /// Key of `link` advertisements, the same on both controllers and secret.
     public var advertisementKey = Advertisement.Key(high: 0, low: 0)
+    /// What router time is ahead of this machine's monotonic clock if this controller defines it. With the time of day here,
+    /// cryptographic sequence numbers go on after both controllers were off (RFC 7474 §3 asks for that); the simulator
+    /// needs none.
+    public var routerTimeStart = Duration.zero
     /// Epoch that the datastore remembers, 0 for none, and whether this controller was active in it.
     public var lastEpoch = Epoch.zero
     public var wasActive = false

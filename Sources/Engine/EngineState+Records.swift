@@ -91,7 +91,13 @@ extension EngineState {
         bfd.configure(new.bfd ?? BFDConfiguration(), interfaces: new.interfaces)
         updateBFDClients()
         bgp.handle(.configure(new.bgp ?? Self.withoutBGP), at: now, into: &wishes.bgp)
+        let active = InteriorGatewayID.allCases.map { interior.isActive($0) }
         interior.configure(new, at: now, into: &wishes.interior)
+        // One that begins now was told nothing so far of what it announces for others.
+        for id in InteriorGatewayID.allCases where interior.isActive(id) && !active[Int(id.rawValue)] {
+            let updates = routes.redistributed(into: id.routeProtocol)
+            interior.handle(.redistribute(updates), for: id, at: now, into: &wishes.interior)
+        }
         for place in new.interfaces.indices {
             let id = InterfaceID(UInt16(place))
             interior.tellAll(.interface(id, isUp: routes.interfaceState(id)), at: now, into: &wishes.interior)

@@ -150,6 +150,9 @@ struct InteriorGateways: Sendable {
         }
     }
 
+    /// Whether the protocol is configured.
+    func isActive(_ id: InteriorGatewayID) -> Bool { isConfigured[Int(id.rawValue)] }
+
     // MARK: time
 
     private func nextDeadline(of id: InteriorGatewayID) -> Instant? {

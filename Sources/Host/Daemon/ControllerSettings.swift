@@ -28,6 +28,9 @@ extension ControllerSettings {
         settings.isPreferred = file.priority > 100 || (file.priority == 100 && file.controller == .a)
         if case .leaseFile = file.arbiter, !file.isAlone { settings.arbiter = .leasefile }
         settings.testing = testing
+        var day = timespec()
+        clock_gettime(CLOCK_REALTIME, &day)
+        settings.routerTimeStart = .nanoseconds(Int64(day.tv_sec) * 1_000_000_000 + Int64(day.tv_nsec) - chost_now())
         settings.lastEpoch = lastEpoch
         settings.wasActive = wasActive
         settings.initialConfiguration = initial

@@ -7,7 +7,7 @@ import Machine
 /// sequence numbers hang on it.
 public struct RouterClock: Sendable {
     /// Router time minus local time, in nanoseconds.
-    private var offset: Int64 = 0
+    private var offset: Int64
     /// The greatest router time seen in anything from the active.
     public private(set) var newest: Instant = .zero
     /// Best (largest: least delay) samples of the window before and of this one; two windows follow a drifting clock.
@@ -16,7 +16,8 @@ public struct RouterClock: Sendable {
     private var windowEnds: Instant = .zero
     private static let window: Duration = .seconds(10)
 
-    public init() {}
+    /// - Parameter start: what router time is ahead of the local clock before anybody else has defined it.
+    public init(start: Duration = .zero) { offset = start.inNanoseconds }
 
     public func routerTime(at local: Instant) -> Instant {
         Instant(nanoseconds: max(local.nanoseconds &+ offset, newest.nanoseconds))
