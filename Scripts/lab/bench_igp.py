@@ -99,7 +99,7 @@ class _Lockstep(_Router):
             text += (f"ospf:\n  router-id: {REMOTE}\n  areas:\n    - id: 0\n      interfaces:\n"
                      "        - {name: lan1, network: point-to-point, hello: 1s, dead: 4s}\n")
         else:
-            text += ("isis:\n  net: 49.0001.0000.0000.0100.00\n  level: 2\n  interfaces:\n"
+            text += ("isis:\n  net: 49.0001.0000.0000.0100.00\n  levels: 2\n  interfaces:\n"
                      "    - {name: lan1, network: point-to-point, hello: 1s}\n")
         self.pair = Pair({"a": namespace, "b": namespace}, folder, [], programs, alone=True, router=text,
                          ports={"lan1": "svc0"}, forwarding="memory")
@@ -110,8 +110,8 @@ class _Lockstep(_Router):
         self.process = self.pair.controllers["a"].process
 
     def routes(self):
-        view = self.pair.controllers["a"].show("route", "summary", timeout=20) or {}
-        return view.get("total", 0)
+        view = self.pair.controllers["a"].show("fib", "groups", timeout=20) or {}
+        return view.get("ipv4Routes", 0)
 
 
 ROUTERS = {"bird": _BIRD, "frr": _FRR, "lockstep": _Lockstep}
