@@ -1,3 +1,4 @@
+import CHost
 import Configuration
 import Controller
 import Crypto
