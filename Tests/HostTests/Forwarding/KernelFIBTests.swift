@@ -38,9 +38,9 @@ import Wire
         fib.setDevices(devices)
         return fib
     }
-    /// Until there is nothing to do.
-    static func drain(_ fib: KernelFIB) {
-        repeat { fib.work(at: monotonicKernelNow()) } while fib.hasWork
+    /// Until there is nothing to do. Time is ours to say: `later` is how much of it has passed for the table.
+    static func drain(_ fib: KernelFIB, later: Duration = .zero) {
+        repeat { fib.work(at: monotonicKernelNow() + later) } while fib.hasWork
     }
     static func count(_ what: String) throws -> Int {
         Int(try NetworkNamespace.shell("\(what) | wc -l").trimmingCharacters(in: .whitespacesAndNewlines)) ?? -1
@@ -154,17 +154,14 @@ import Wire
                 """)
             hear()
             #expect(fib.status.foreignChanges == 3)
-            usleep(120_000)
-            Self.drain(fib)
+            Self.drain(fib, later: .milliseconds(120))
             #expect(try Self.count("ip -4 route show proto 76") == 2000)
 
             // All next hops at once: the kernel drops the routes with them, and we read what is left.
             try NetworkNamespace.shell("ip nexthop flush id 1073741824 || ip nexthop del id 1073741824")
             hear()
             Self.drain(fib)
-            usleep(1_100_000)
-            fib.work(at: monotonicKernelNow())
-            Self.drain(fib)
+            Self.drain(fib, later: .milliseconds(1300))
             #expect(try Self.count("ip -4 route show proto 76") == 2000)
             #expect(fib.summary.ipv4.installed == 2000)
         }
@@ -252,10 +249,8 @@ import Wire
             #expect(fib.summary.ipv4.failed == 50)
             #expect(fib.summary.ipv4.installed == 0)
             #expect(fib.status.errors > 0)
-            try NetworkNamespace.shell("ip link set d1 up; sleep 0.3")
-            usleep(1_000_000)
-            fib.work(at: monotonicKernelNow())
-            Self.drain(fib)
+            try NetworkNamespace.shell("ip link set d1 up; until ip link show d1 | grep -q LOWER_UP; do :; done")
+            Self.drain(fib, later: .milliseconds(1300))
             #expect(try Self.count("ip -4 route show proto 76") == 50)
             #expect(fib.summary.ipv4.failed == 0)
         }

@@ -11,12 +11,14 @@ extension KernelFIB {
     private static let routeRoom = 96
 
     func flushRoutes(at now: Instant) {
-        flush(&ipv4) { .ipv4($0, $1) }
-        flush(&ipv6) { .ipv6($0, $1) }
+        flush(&ipv4, at: now) { .ipv4($0, $1) }
+        flush(&ipv6, at: now) { .ipv6($0, $1) }
         sendBatch(at: now)
     }
 
-    private func flush<Key: PrefixKey>(_ book: inout RouteBook<Key>, _ item: (UInt32, UInt32) -> Item) {
+    private func flush<Key: PrefixKey>(
+        _ book: inout RouteBook<Key>, at now: Instant, _ item: (UInt32, UInt32) -> Item
+    ) {
         while batch.hasRoom(Self.routeRoom), let number = book.dequeue() {
             let n = Int(number)
             guard book.isPresent(number) else { continue }
@@ -29,7 +31,7 @@ extension KernelFIB {
                 guard groups[wanted].content != nil else {
                     // Its group was refused; it comes again with the group.
                     book.park(number)
-                    retryAt = min(retryAt ?? .distantFuture, monotonicKernelNow() + .seconds(1))
+                    retryAt = min(retryAt ?? .distantFuture, now + .seconds(1))
                     continue
                 }
                 begin(RouteMessage.newRoute, item(number, installed), flags: NetlinkFlag.create | NetlinkFlag.replace)
