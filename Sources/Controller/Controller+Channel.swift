@@ -4,7 +4,7 @@ import Records
 import Redundancy
 import Wire
 
-// The twin: hello, heartbeats, advertisements, gasps, and who gets which message.
+// The twin: hello, gasps, and who gets which message.
 
 extension Controller {
     // MARK: opening and closing
@@ -20,10 +20,22 @@ extension Controller {
     var hello: Hello {
         Hello(
             routerName: configuration.routerName, pairID: configuration.pairID, controller: configuration.id,
-            state: state, epoch: epoch, wasActive: configuration.wasActive, isPreferred: configuration.isPreferred,
+            // Whoever holds mastership is the router, though it may not speak yet.
+            state: mastership.isHolding && !state.isActive ? .activeAlone : state, epoch: epoch, wasActive: configuration.wasActive, isPreferred: configuration.isPreferred,
             bootNonce: configuration.bootNonce,
             configurationRevision: configuration.initialConfiguration?.revision ?? 0,
-            gaspToken: configuration.gaspToken!)
+            gaspToken: configuration.gaspToken!, identity: configuration.identity,
+            keyFingerprint: keys.first?.fingerprint ?? 0, keyShare: keyShare, arbiter: configuration.arbiter,
+            detectionTime: watch.detectionTime)
+    }
+
+    /// The key of the beats: the one that both have kept, or a new one from what each has drawn.
+    private mutating func agreeOnKey(with twin: Hello, _ ours: Hello, into outputs: inout [ControllerOutput]) {
+        if ours.keyFingerprint != 0, ours.keyFingerprint == twin.keyFingerprint { return }
+        let shares = configuration.id == .a ? (keyShare, twin.keyShare) : (twin.keyShare, keyShare)
+        let key = PairKey(a: shares.0, b: shares.1, pairID: configuration.pairID)
+        keys = [key] + keys.prefix(1)
+        outputs.append(.pairKey(key))
     }
 
     mutating func closeChannel(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) {
@@ -40,18 +52,19 @@ extension Controller {
         if isProcessDead {
             isTwinDead = true
             mastership.retryMaximum = .milliseconds(2)
-            link?.twinDied(at: now)
+            pair?.twinDied(isStreamWhole: true, at: now)
+            pollPair(at: now, into: &outputs)
         }
         guard channel != .closed else {
             // Heartbeats had told us already; now the arbiter may see it too.
-            if isProcessDead { master(at: now, into: &outputs) { $0.retry(into: &$1) } }
+            if isProcessDead { actOnDeath(at: now, into: &outputs) }
             return
         }
         let wasOpen = channel == .open
         channel = .closed
         gaspUntil = nil
         channelBuffer = ByteWriter()
-        monitor.stop()
+        pair?.channelClosed()
         mirrorsUnderWay = 0
         guard wasOpen else { return }
         note(.warning, "srm", "the twin is lost: \(reason)", into: &outputs)
@@ -62,11 +75,16 @@ extension Controller {
         case .standby:
             receiver.suspend()
             switchoverTwinLost(reason, at: now, into: &outputs)
-            if isProcessDead, receiver.isFollowing, receiver.hasUnapplied, fatal == nil, configuration.gaspWait > .zero {
+            if isProcessDead || suspectedDeadAt == now, receiver.isFollowing, receiver.hasUnapplied, fatal == nil,
+                configuration.gaspWait > .zero
+            {
                 // One of these records may be what killed it.
                 gaspUntil = (now + configuration.gaspWait, reason)
             } else if receiver.isFollowing || works.contains(.restore) {
                 master(at: now, into: &outputs) { $0.twinLost(reason, into: &$1) }
+            } else if isTwinDead {
+                // There is nothing to resume anywhere, and nobody to wait for.
+                master(at: now, into: &outputs) { $0.begin(reason, into: &$1) }
             } else {
                 // With nothing to resume there is no hurry, and the other may only have lost the channel.
                 master(at: now, into: &outputs) { mastership, _ in mastership.waitForTwin(at: now) }
@@ -82,7 +100,6 @@ extension Controller {
         do {
             while channel != .closed, let message = try channelReceiver.next() {
                 if channel == .open {
-                    monitor.heardAnything(at: now)
                     receive(message, at: now, into: &outputs)
                 } else {
                     greet(message, at: now, into: &outputs)
@@ -108,14 +125,25 @@ extension Controller {
             channelReceiver.frameMaximum = ChannelLimit.frame
             self.twin = twin
             isTwinDead = false
+            suspectedDeadAt = nil
+            refusedAt = nil
             mastership.retryMaximum = nil
             fatal = nil
             gaspUntil = nil
-            monitor.start(at: now)
-            link?.channelOpened(twin, at: now)
+            agreeOnKey(with: twin, ours, into: &outputs)
+            watch.vouched(twin.bootNonce, at: now)
+            pair?.channelOpened(twin, at: now)
+            if twin.detectionTime != watch.detectionTime {
+                note(
+                    .alarm, "srm", "the twin's detection time is \(twin.detectionTime.inMilliseconds) ms, ours "
+                        + "\(watch.detectionTime.inMilliseconds) ms: make 'heartbeat' of both controller files equal", into: &outputs)
+            }
             note(.notice, "srm", "the twin \(twin.controller) is connected, \(twin.state)", into: &outputs)
             // What is held from an earlier channel has a gap after it.
-            if role == .standby, twin.state.isActive { receiver.invalidate() }
+            if role == .standby, twin.state.isActive {
+                receiver.invalidate()
+                if mastership.stage != .released { pair?.renounce() }
+            }
             if isOffline || failure != nil { return }
             let goesFirst = ours.goesFirst(before: twin)
             master(at: now, into: &outputs) { $0.twinAppeared(twin, goesFirst: goesFirst, at: now, into: &$1) }
@@ -134,7 +162,7 @@ extension Controller {
         switch message {
         case .hello, .refuse:
             closeChannel("introduced twice", at: now, into: &outputs)
-        case .heartbeat(let heartbeat): receive(heartbeat, at: now, into: &outputs)
+        case .nudge: break
         case .goodbye(let reason, let fatal):
             if fatal != .zero { self.fatal = fatal }
             outputs.append(.channelClose(reason: "the twin said goodbye"))
@@ -146,8 +174,9 @@ extension Controller {
         case .applied(let index, let digest):
             guard role == .standby else { return }
             follow(into: &outputs, at: now) { $0.receivedApplied(index, digest, into: &$1) }
-        case .inSync(let isInSync):
+        case .inSync(let isInSync, let from):
             guard role == .standby else { return }
+            inSyncFrom = from
             follow(into: &outputs, at: now) { $0.receivedInSync(isInSync, into: &$1) }
         case .bulkBegin(let number, let index, let octets, let digest):
             guard role == .standby else { return }
@@ -193,81 +222,6 @@ extension Controller {
         }
     }
 
-    // MARK: heartbeats
-
-    /// Sends a heartbeat when one is due, or now.
-    mutating func beat(at now: Instant, isDue: Bool = false, into outputs: inout [ControllerOutput]) {
-        guard channel == .open, let due = monitor.takeDue(at: now, isForced: isDue) else { return }
-        send(
-            .heartbeat(Heartbeat(
-                sequence: due.sequence, echo: due.echo, routerTime: clock.routerTime(at: now), epoch: epoch,
-                state: state, health: health)))
-    }
-
-    private mutating func receive(_ heartbeat: Heartbeat, at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard monitor.hear(heartbeat, at: now) else { return }
-        link?.heard(heartbeat, answeredAt: monitor.answeredAt, at: now)
-        if heartbeat.state.isActive, role == .standby { clock.follow(heartbeat.routerTime, at: now) }
-        if let answer = link?.poll(at: now) { arbiterAnswered(answer, at: now, into: &outputs) }
-        guard !isOffline, failure == nil else { return }
-        // In a switchover the old active ceases to be active before we are told to take over: that is no reason to hurry.
-        if fromStandby == nil || heartbeat.state.isActive {
-            master(at: now, into: &outputs) { $0.twinSays(heartbeat.state, epoch: heartbeat.epoch, at: now, into: &$1) }
-        }
-        if role == .standby, heartbeat.state.isActive, heartbeat.epoch >= epoch, receiver.phase == .idle,
-            case .following = mastership.stage, !works.contains(.restore)
-        {
-            note(.notice, "rcm", "asking the active for a bulk update", into: &outputs)
-            follow(into: &outputs, at: now) { $0.begin(into: &$1) }
-        }
-        considerHealth(heartbeat.health, at: now, into: &outputs)
-    }
-
-    // MARK: advertisements
-
-    mutating func advertise(at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard let link, let due = advertiseAt, due <= now else { return }
-        advertiseAt = max(due + configuration.advertisementInterval, now + configuration.advertisementInterval / 2)
-        // A standby that the channel shows alive need not shout on the segments.
-        guard role == .active || channel != .open else { return }
-        advertisementSequence += 1
-        let frame = Advertisement(
-            pairID: configuration.pairID, controller: configuration.id, state: state,
-            isTwinEligible: link.countsTwinAsEligible, epoch: epoch, bootNonce: configuration.bootNonce,
-            sequence: advertisementSequence
-        ).frame(key: configuration.advertisementKey)
-        for i in 0..<max(configuration.segmentCount, interfaces.count) {
-            outputs.append(.advertise(InterfaceID(UInt16(truncatingIfNeeded: i)), frame))
-        }
-    }
-
-    mutating func receiveAdvertisement(_ frame: RawSpan, at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard link != nil else { return }
-        let advertisement: Advertisement
-        do throws(DecodeError) {
-            advertisement = try Advertisement(decoding: frame, key: configuration.advertisementKey)
-        } catch {
-            // Another pair's, or a forgery.
-            foreignAdvertisements += 1
-            return
-        }
-        guard advertisement.pairID == configuration.pairID, advertisement.controller != configuration.id,
-            link!.heard(advertisement, twinNonce: channel == .open ? twin?.bootNonce : nil, at: now)
-        else {
-            foreignAdvertisements += 1
-            return
-        }
-        if role == .standby, receiver.isInSync, !link!.isSelfEligible { receiver.lostSync() }
-        if let answer = link!.poll(at: now) { arbiterAnswered(answer, at: now, into: &outputs) }
-        if !isOffline, failure == nil {
-            master(at: now, into: &outputs) {
-                $0.twinSays(advertisement.state, epoch: advertisement.epoch, at: now, into: &$1)
-            }
-        }
-        flushChannel(into: &outputs)
-        publish(at: now, into: &outputs)
-    }
-
     // MARK: gasps
 
     mutating func receiveGasp(_ octets: [UInt8], at now: Instant, into outputs: inout [ControllerOutput]) {
@@ -291,6 +245,8 @@ extension Controller {
         } else if channel != .closed {
             outputs.append(.channelClose(reason: "the twin died"))
             twinLost("dying gasp\(what)", isProcessDead: true, at: now, into: &outputs)
+        } else {
+            declareDead(isStreamWhole: false, at: now, into: &outputs)
         }
     }
 

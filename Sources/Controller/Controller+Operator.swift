@@ -44,6 +44,7 @@ extension Controller {
             isOffline = true
             mastership.goOffline()
             receiver.invalidate()
+            pair?.renounce()
             note(.warning, "srm", "taken offline: \(reason)", into: &outputs)
             // The active must not wait for us: its side ends redundancy when the channel closes.
             closeChannel("offline: \(reason)", at: now, into: &outputs)

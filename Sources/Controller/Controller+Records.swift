@@ -86,6 +86,7 @@ extension Controller {
             guard sender != nil else { return }
             switch action {
             case .send(let message): send(message)
+            case .tellInSync(let isInSync): send(.inSync(isInSync, from: watch.sequence + 1))
             case .takeSnapshot:
                 dispatchApply(isForced: true, into: &outputs)
                 issue(.snapshot, .snapshot, into: &outputs)
@@ -138,6 +139,7 @@ extension Controller {
     mutating func learnInterfaces(_ list: [InterfaceConfiguration], into outputs: inout [ControllerOutput]) {
         guard list != interfaces else { return }
         interfaces = list
+        ownMACs = list.map(\.virtualMAC.raw)
         outputs.append(.interfaces(list))
     }
 
@@ -255,7 +257,7 @@ extension Controller {
                 issue(.apply(records), .apply(upTo: last.index), into: &outputs)
             case .inSync(let isInSync):
                 let inForce = epoch
-                link?.toldEligible(isInSync, epoch: inForce)
+                pair?.told(inSync: isInSync, epoch: inForce, from: inSyncFrom, watch: watch)
                 let what = isInSync ? "in lock step with the active" : "the active no longer counts us as in sync"
                 note(isInSync ? .notice : .warning, "rcm", what, into: &outputs)
             case .closeChannel(let reason):

@@ -22,8 +22,12 @@ extension Controller {
             case .request(let request):
                 if configuration.isSingle {
                     mastership.answered(answerAlone(request), at: now, into: &actions)
-                } else if link != nil {
-                    if let answer = link!.ask(request, at: now) { mastership.answered(answer, at: now, into: &actions) }
+                } else if pair != nil {
+                    if let answer = pair!.ask(request, watch: watch, at: now) {
+                        mastership.answered(answer, at: now, into: &actions)
+                    }
+                    // What we say of the twin's copy is in force from the next beat on: it leaves now.
+                    if case .setTwinEligible = request { beat(at: now, isDue: true, into: &outputs) }
                 } else {
                     outputs.append(.arbiter(request))
                 }
@@ -33,6 +37,7 @@ extension Controller {
                     for (interface, frame) in heldFrames { outputs.append(.transmit(interface, frame)) }
                     heldFrames = []
                 }
+            case .raised(let epoch): goOn(in: epoch, at: now, into: &outputs)
             case .granted(let epoch, let mayResume, let reason):
                 becomeRouter(epoch, mayResume: mayResume, reason: reason, at: now, into: &outputs)
             case .eligibility(let isEligible):
@@ -52,7 +57,7 @@ extension Controller {
     /// Without a twin there is nobody to ask.
     private func answerAlone(_ request: ArbiterRequest) -> ArbiterAnswer {
         switch request {
-        case .acquire(let least): .granted(least.next, leaseUntil: .distantFuture, mayResume: true)
+        case .acquire(let least, _): .granted(least.next, leaseUntil: .distantFuture, mayResume: true)
         case .renew(let epoch): .renewed(epoch, leaseUntil: .distantFuture)
         case .release(let epoch): .released(epoch)
         case .setTwinEligible(let epoch, let isEligible): .twinEligibility(epoch, isEligible)
@@ -106,6 +111,7 @@ extension Controller {
             sender = ReplicationSender(after: last, applied: engineApplied, epoch: epoch, limits: senderLimits)
         }
         role = .takingOver
+        roleSince = now
         if !isGraceful { step("1304 all tasks active", at: now, into: &outputs) }
         if !rest.isEmpty {
             engineIssued = last
@@ -140,6 +146,7 @@ extension Controller {
         // An image that an earlier, lost mastership asked for is not this one's.
         guard role == .takingOver, !works.contains(.image(isTakeOver: true)) else { return }
         role = .active
+        roleSince = now
         learnInterfaces(image.interfaces, into: &outputs)
         let time = clock.routerTime(at: now)
         for i in linksUp.indices {
@@ -192,6 +199,14 @@ extension Controller {
         }
     }
 
+    /// The twin remembers a greater epoch than ours, and would follow nobody below it.
+    private mutating func goOn(in epoch: Epoch, at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard sender != nil else { return }
+        note(.notice, "srm", "epoch \(epoch) from here on: the twin remembers a greater one than ours was", into: &outputs)
+        sender!.continues(in: epoch)
+        append(.mastership(configuration.id, epoch, isFresh: false), at: now, into: &outputs)
+    }
+
     private mutating func reportQuarantine(_ record: Record, into outputs: inout [ControllerOutput]) {
         if quarantined.count == 64 { quarantined.removeFirst() }
         quarantined.append(record.index)
@@ -236,6 +251,7 @@ extension Controller {
         let wasRouter = role != .standby
         becomeSilent()
         receiver.invalidate()
+        pair?.renounce()
         deferredGrant = nil
         if let id = switchoverRequest { outputs.append(.answer(id, .refused(reason))) }
         switchoverRequest = nil
@@ -272,6 +288,7 @@ extension Controller {
             flushChannel(into: &outputs)
             becomeSilent()
             receiver.invalidate()
+            pair?.renounce()
             step("1118 relinquish mastership", at: now, into: &outputs)
             history.end("done")
             if let id = switchoverRequest { outputs.append(.answer(id, .done("mastership is given up"))) }
@@ -299,7 +316,7 @@ extension Controller {
             let gasp = DyingGasp(
                 controller: configuration.id, epoch: epoch, index: index, bootNonce: configuration.bootNonce,
                 token: configuration.gaspToken!)
-            outputs.append(.sendGasp(gasp.encoded()))
+            outputs.append(.datagram(gasp.encoded()))
         }
         becomeSilent()
         if wasHolding {

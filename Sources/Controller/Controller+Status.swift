@@ -36,13 +36,13 @@ extension Controller {
         status.digestMismatches = (sender?.mismatches ?? 0) + receiver.mismatches
         status.bulkUpdates = (sender?.bulkUpdates ?? 0) + receiver.bulkUpdates
         status.twin.isConnected = channel == .open
-        status.twin.state = monitor.newest?.state
-        status.twin.epoch = monitor.newest?.epoch.value ?? 0
+        status.twin.state = watch.newest?.state
+        status.twin.epoch = watch.newest?.epoch.value ?? 0
         status.twin.lagRecords = sender?.lagRecords ?? 0
         status.twin.lagOctets = sender?.lagOctets ?? 0
-        status.twin.heartbeatsReceived = monitor.received
-        if channel == .open { status.twin.silenceMicroseconds = (now - monitor.heardAt).inNanoseconds / 1000 }
-        status.twin.health = monitor.newest.map { "\($0.health)" } ?? ""
+        status.twin.heartbeatsReceived = watch.received
+        if let heard = watch.heardAt { status.twin.silenceMicroseconds = (now - heard).inNanoseconds / 1000 }
+        status.twin.health = watch.newest.map { "\($0.health)" } ?? ""
         for record in history.records {
             status.switchovers.append(
                 .init(

@@ -24,12 +24,12 @@ extension Controller {
                 if role == .active { feedPassedFrames(at: now, into: &outputs) }
             case .release: master(at: now, into: &outputs) { $0.release(into: &$1) }
             case .reclaim:
-                master(at: now, into: &outputs) { $0.acquire("the standby did not take over", into: &$1) }
+                master(at: now, into: &outputs) { $0.acquire("the standby did not take over", isResuming: true, into: &$1) }
             case .standDown(let epoch, let last): handOver(epoch, last: last, at: now)
             case .takeMastership:
                 let inForce = epoch
-                link?.toldReleased(epoch: inForce)
-                master(at: now, into: &outputs) { $0.acquire("graceful switchover", into: &$1) }
+                pair?.toldReleased(epoch: inForce, watch: watch)
+                master(at: now, into: &outputs) { $0.acquire("graceful switchover", isResuming: true, into: &$1) }
             case .done:
                 history.end("done")
                 note(.notice, "srm", "the switchover is done", into: &outputs)
@@ -43,6 +43,7 @@ extension Controller {
                 fromActive = nil
                 if fromStandby != nil {
                     fromStandby = nil
+                    pair?.forgetRelease()
                     // Back to following; should mastership still be granted, it is returned.
                     if mastership.stage == .acquiring, channel == .open { mastership.follow(epoch: epoch) }
                 }
@@ -80,7 +81,7 @@ extension Controller {
             let facts = self.facts
             switchover(at: now, into: &outputs) { $0.fromActive?.advance(facts, at: now, into: &$1) }
             // The twin is the router, and the channel on which it would have said so was another one.
-            if let fromActive, fromActive.isRelinquished, mastership.holder == configuration.id.other,
+            if let fromActive, fromActive.isRelinquished, channel != .open || fromActive.isReclaiming, mastership.holder == configuration.id.other,
                 case .following = mastership.stage
             {
                 stepDown("the twin took over by itself", at: now, into: &outputs)
@@ -134,9 +135,10 @@ extension Controller {
         mastership.follow(epoch: epoch)
         if applied == last {
             receiver.adopt(last: last, digest: digest)
-            link?.toldEligible(true, epoch: epoch)
+            pair?.told(inSync: true, epoch: epoch, from: 0, watch: watch)
         } else {
             receiver.invalidate()
+            pair?.renounce()
         }
     }
 
@@ -147,7 +149,7 @@ extension Controller {
         guard role == .active, let sender else { return "this controller is not active" }
         guard fromActive == nil, fromStandby == nil else { return "a switchover is under way" }
         guard channel == .open else { return "no twin is connected" }
-        if let state = monitor.newest?.state, state == .offline || state == .failed { return "the twin is \(state)" }
+        if let state = watch.newest?.state, state == .offline || state == .failed { return "the twin is \(state)" }
         if let why = sender.reasonNotReady { return "the standby is not ready: \(why)" }
         history.begin(.graceful, reason: reason, at: now)
         note(.notice, "srm", "a graceful switchover begins: \(reason)", into: &outputs)
@@ -171,6 +173,7 @@ extension Controller {
         linksUp[i] = isUp
         health.links = UInt16(linksUp.count)
         health.linksUp = UInt16(linksUp.reduce(0) { $0 + ($1 ? 1 : 0) })
+        pair?.setCarrier(health.linksUp > 0, at: now, watch: watch)
         heldLinkLosses.removeAll { $0.interface == interface }
         if role == .active, !isReadingStopped {
             if !isUp, sender?.phase == .redundant {

@@ -13,11 +13,12 @@ import Wire
 ///              ▲                        │        │                   │
 ///              │ effects ≤ committed    │        └► engine work      └► engine work
 ///              └───────── gate ◄────────┴─────────── reports ◄───────────┘
-///  Mastership ◄─► arbiter      GracefulSwitchover ◄─► twin      HeartbeatMonitor, RouterClock
+///  Mastership ◄─► arbiter      GracefulSwitchover ◄─► twin      TwinWatch, RouterClock
 /// ```
 ///
 /// Read in this order: `Controller.swift` (state, the one switch over inputs), `+Role` (becoming the router, ceasing to
-/// be), `+Records` (log, gate, engine), `+Channel` (the twin), `+Switchover` (FIG. 11–13), `+Operator`, `+Status`.
+/// be), `+Records` (log, gate, engine), `+Channel` (the twin), `+Beats` (what it says of itself), `+Switchover`
+/// (FIG. 11–13), `+Operator`, `+Status`.
 ///
 /// What the world owes it:
 /// - outputs are carried out in their order; what is for the channel stands before the engine work of the same records,
@@ -54,9 +55,21 @@ public struct Controller {
     // MARK: SRM
     var role = Role.standby
     var mastership: Mastership
-    var monitor: HeartbeatMonitor
+    var watch: TwinWatch
     var clock = RouterClock()
-    var link: LinkArbiter?
+    /// The pair's own arbitration; `nil` where somebody else decides alone, or there is no twin.
+    var pair: PairArbiter?
+    /// Of beats: the one in use and the one before, which the twin may still use.
+    var keys: [PairKey] = []
+    let keyShare: PairKey
+    /// The channel ended as it does when a process dies. Proven when the twin's host refuses a datagram.
+    var suspectedDeadAt: Instant?
+    var isSuspectWhole = false
+    var refusedAt: Instant?
+    /// From which beat on the active says what it said of our copy last.
+    var inSyncFrom: UInt64 = 0
+    /// So many beats more carry a nudge on the channel.
+    var nudges = 0
     var fromActive: GracefulSwitchover.FromActive?
     var fromStandby: GracefulSwitchover.FromStandby?
     var history = SwitchoverHistory()
@@ -83,9 +96,15 @@ public struct Controller {
     var heldLinkLosses: [(interface: InterfaceID, until: Instant)] = []
     /// Since when the twin has had more links than this active.
     var worseSince: Instant?
-    var advertiseAt: Instant?
-    var advertisementSequence: UInt64 = 0
-    var foreignAdvertisements: UInt64 = 0
+    /// Beats that are not the twin's: forged, of another pair, or recorded.
+    var foreignBeats: UInt64 = 0
+    /// Frames from the router's own address that neither controller sent.
+    var strangerFrames: UInt64 = 0
+    /// When each kind of complaint about the world around was made last.
+    var complaints: [(kind: Complaint, at: Instant)] = []
+    var roleSince: Instant = .zero
+    /// The virtual address of each interface, for a look at every frame.
+    var ownMACs: [UInt64] = []
     var publishedState: (ControllerState, Epoch)?
 
     // MARK: RCM
@@ -135,25 +154,30 @@ public struct Controller {
         }
         clock = RouterClock(start: configuration.routerTimeStart)
         mastership = Mastership(
-            id: configuration.id, lastEpoch: configuration.lastEpoch, renewInterval: configuration.heartbeatInterval,
-            patience: configuration.bootWait)
-        monitor = HeartbeatMonitor(
-            interval: configuration.heartbeatInterval, lostMaximum: configuration.heartbeatsLostMaximum)
+            id: configuration.id, lastEpoch: min(configuration.lastEpoch, Beat.epochMaximum),
+            renewInterval: configuration.heartbeatInterval, patience: configuration.bootWait,
+            staleWait: configuration.staleWait)
+        watch = TwinWatch(
+            nonce: configuration.bootNonce, interval: configuration.heartbeatInterval,
+            lostMaximum: configuration.heartbeatsLostMaximum)
+        keyShare = PairKey(high: random.next(), low: random.next())
+        keys = configuration.pairKey.map { [$0] } ?? []
         receiver = ReplicationReceiver(queueOctetsMaximum: configuration.queueOctetsMaximum)
         if configuration.arbiter == .link, !configuration.isSingle {
-            link = LinkArbiter(
-                id: configuration.id, detectionTime: configuration.detectionTime,
-                advertisementInterval: configuration.advertisementInterval)
+            pair = PairArbiter(
+                id: configuration.id, lastEpoch: configuration.lastEpoch, staleWait: configuration.staleWait)
         }
     }
 
     // MARK: frames
 
-    /// A frame came in on an interface. Ignored unless this controller is the router, except `link` advertisements.
+    /// A frame came in on an interface. Ignored unless this controller is the router, except the twin's beats.
     public mutating func receive(
         _ frame: RawSpan, on interface: InterfaceID, at now: Instant, into outputs: inout [ControllerOutput]
     ) {
-        if Advertisement.isOne(frame) { return receiveAdvertisement(frame, at: now, into: &outputs) }
+        attend(at: now, into: &outputs)
+        if Beat.isOne(frame) { return receiveBeat(frame: frame, at: now, into: &outputs) }
+        if isFromOurAddress(frame, on: interface) { return heardOurAddress(on: interface, at: now, into: &outputs) }
         guard role == .active, !isReadingStopped else {
             // 1116: this side has stopped reading, the other does not speak yet. Nothing is lost.
             if isReadingStopped, passedFrames.count < Self.framesHeldMaximum, frame.byteCount <= ChannelLimit.forwardedFrame {
@@ -170,14 +194,18 @@ public struct Controller {
     // MARK: everything else
 
     public mutating func handle(_ input: ControllerInput, at now: Instant, into outputs: inout [ControllerOutput]) {
+        attend(at: now, into: &outputs)
         checkLease(at: now, into: &outputs)
         switch input {
         case .start(let failedTests): start(failedTests, at: now, into: &outputs)
         case .channelOpened: channelOpened(at: now, into: &outputs)
         case .channelReceived(let octets): channelReceived(octets, at: now, into: &outputs)
-        case .channelClosed(let reason, let isProcessDead):
-            twinLost("the channel closed: \(reason)", isProcessDead: isProcessDead, at: now, into: &outputs)
-        case .dyingGasp(let octets): receiveGasp(octets, at: now, into: &outputs)
+        case .channelClosed(let reason, let isProcessDead, let isStreamWhole):
+            channelEnded(
+                "the channel closed: \(reason)", isProcessDead: isProcessDead, isStreamWhole: isStreamWhole, at: now,
+                into: &outputs)
+        case .datagram(let octets): receiveDatagram(octets, at: now, into: &outputs)
+        case .datagramRefused: datagramRefused(at: now, into: &outputs)
         case .arbiter(let answer): arbiterAnswered(answer, at: now, into: &outputs)
         case .engine(let report): engineReported(report, at: now, into: &outputs)
         case .snapshotEncoded(let index, let octets):
@@ -203,8 +231,8 @@ public struct Controller {
             return
         }
         note(.notice, "srm", "controller \(configuration.id) of '\(configuration.routerName)' starts", into: &outputs)
-        advertiseAt = link == nil ? nil : now
         let hasTwin = !configuration.isSingle
+        if hasTwin { watch.start(at: now) }
         master(at: now, into: &outputs) { $0.start(waitForTwin: hasTwin, at: now, into: &$1) }
     }
 
@@ -214,11 +242,7 @@ public struct Controller {
         if case .greeting(let until) = channel, until <= now {
             closeChannel("the twin did not introduce itself", at: now, into: &outputs)
         }
-        // Anything that came in counts as life; what a burst brought is handled before its time is.
-        if monitor.isSilent(at: now) {
-            closeChannel(
-                "no heartbeat for \(configuration.detectionTime.inMilliseconds) ms", at: now, into: &outputs)
-        }
+        judgeSilence(at: now, into: &outputs)
         if let wait = gaspUntil, wait.at <= now {
             gaspUntil = nil
             if channel == .closed {
@@ -228,12 +252,10 @@ public struct Controller {
                 twinLost(wait.reason, isProcessDead: true, at: now, into: &outputs)
             }
         }
-        let late = link?.poll(at: now)
-        if let late { arbiterAnswered(late, at: now, into: &outputs) }
+        pollPair(at: now, into: &outputs)
         master(at: now, into: &outputs) { $0.tick(at: now, into: &$1) }
         replicate(at: now, into: &outputs) { $0.tick(at: now, into: &$1) }
         beat(at: now, into: &outputs)
-        advertise(at: now, into: &outputs)
         if role == .active, !isReadingStopped {
             lineCard.handle(.time, at: clock.routerTime(at: now), into: &lineCardEffects)
             drainLineCard(at: now, into: &outputs)
@@ -251,12 +273,12 @@ public struct Controller {
             next = next.map { min($0, deadline) } ?? deadline
         }
         if case .greeting(let until) = channel { consider(until) }
-        consider(monitor.nextDeadline)
+        if !keys.isEmpty { consider(watch.nextDeadline) }
+        if channel == .open { consider(watch.silenceEnds(after: silenceMaximum)) }
         consider(gaspUntil?.at)
-        consider(link?.nextDeadline)
+        consider(pair?.nextDeadline(watch))
         consider(mastership.nextDeadline)
         consider(sender?.nextDeadline)
-        consider(advertiseAt)
         consider(exitBy?.at)
         consider(fromActive?.nextDeadline)
         consider(fromStandby?.nextDeadline)
@@ -279,7 +301,8 @@ public struct Controller {
         case .active:
             // Between 1118 and 1120 nobody is active, and this one has all that the other needs.
             guard mastership.isHolding else { return .standby }
-            return sender?.phase == .redundant ? .active : .activeAlone
+            // While it leaves redundancy it still waits for the twin's consent, and may not be able to speak.
+            return sender?.phase == .redundant || sender?.phase == .leaving ? .active : .activeAlone
         case .takingOver: return receiver.isInSync ? .standby : .syncing
         case .standby:
             if receiver.isInSync { return .standby }

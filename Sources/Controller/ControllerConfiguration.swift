@@ -25,8 +25,10 @@ public struct ControllerConfiguration: Sendable {
     public var randomSeed: UInt64
     /// Authenticates this controller's dying gasps; random for each start. `nil` derives it from `randomSeed`.
     public var gaspToken: DyingGasp.Token?
-    /// Key of `link` advertisements, the same on both controllers and secret.
-    public var advertisementKey = Advertisement.Key(high: 0, low: 0)
+    /// Key of the pair's beats as the datastore has kept it; `nil` before the two have met.
+    public var pairKey: PairKey?
+    /// Made at the first start and kept with the datastore; 0 for none. Equal identities refuse each other.
+    public var identity: UInt64 = 0
     /// What router time is ahead of this machine's monotonic clock if this controller defines it. With the time of day here,
     /// cryptographic sequence numbers go on after both controllers were off (RFC 7474 §3 asks for that); the simulator
     /// needs none.
@@ -37,18 +39,19 @@ public struct ControllerConfiguration: Sendable {
     /// Revision and encoding of the configuration in the datastore: the first `.configure` record if this controller is
     /// the first active one. `nil` starts with an empty router that waits for a commit.
     public var initialConfiguration: (revision: UInt64, bytes: [UInt8])?
-    /// How many interfaces the host has opened, whatever the configuration says: `link` advertises on all of them.
+    /// How many interfaces the host has opened, whatever the configuration says: beats go out on all of them.
     public var segmentCount = 0
 
     /// DESIGN §7: heartbeats every 10 ms, five lost mean a lost twin. Both controllers should agree.
     public var heartbeatInterval: Duration = .milliseconds(10)
     public var heartbeatsLostMaximum = 5
-    /// How often `link` advertises on the service segments. A take-over after the active's death waits for two of them.
-    public var advertisementInterval: Duration = .milliseconds(5)
     /// How long the active waits for a standby that does not acknowledge, before it goes on alone.
     public var standbyStallMaximum: Duration = .milliseconds(250)
     /// How long a booting controller waits for its twin before it goes first alone.
     public var bootWait: Duration = .seconds(2)
+    /// How long a controller that cannot resume the sessions leaves the router to a silent twin: a twin that is alive after
+    /// all would lose every session. A multiple of the peers' own patience with BFD, and of any stall of a host.
+    public var staleWait: Duration = .seconds(3)
     /// Longest time for each step of a graceful switchover before it is aborted.
     public var switchoverStepMaximum: Duration = .seconds(1)
     /// How long a take-over waits for a dying gasp, if records are stored that the dead active had not applied.

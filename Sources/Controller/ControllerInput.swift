@@ -18,10 +18,12 @@ public enum ControllerInput: Sendable {
     /// Octets from the twin, in any portions.
     case channelReceived([UInt8])
     /// The transport is gone. `isProcessDead`: the host saw the twin's process end (reset or end of stream) rather than
-    /// closing the channel itself.
-    case channelClosed(reason: String, isProcessDead: Bool)
-    /// A datagram came on the plain path for dying gasps. It is checked here.
-    case dyingGasp([UInt8])
+    /// closing the channel itself. `isStreamWhole`: all that the twin had sent was read before (an end of stream, not a reset).
+    case channelClosed(reason: String, isProcessDead: Bool, isStreamWhole: Bool = true)
+    /// A datagram came over the redundancy link: a beat or a dying gasp. It is checked here.
+    case datagram([UInt8])
+    /// The twin's host refused a datagram: nobody there listens on that port.
+    case datagramRefused
 
     // MARK: the arbiter, the engine, the host
 

@@ -8,8 +8,8 @@ public enum ControllerOutput: Sendable {
     /// Send a frame as the router. It was released by the gate under `Controller.lease`; before each burst the host
     /// compares the lease with its clock and drops the burst if it ran out.
     case transmit(InterfaceID, [UInt8])
-    /// Send a frame as this controller (`link` advertisements), whatever the role. The source address is the host's to
-    /// fill in: octets 6…11 are zero.
+    /// Send a frame as this controller (a beat), whatever the role, if that interface allows it. The source address is the
+    /// host's to fill in: octets 6…11 are zero.
     case advertise(InterfaceID, [UInt8])
     /// The gate of the host: frames may leave under this epoch until then (local monotonic time). `until` in the past
     /// closes it at once.
@@ -22,8 +22,11 @@ public enum ControllerOutput: Sendable {
     /// What a signal handler would send when the process dies now: copy it where the handler finds it. `nil`: nothing.
     /// The index of the record being applied goes at `DyingGasp.indexOffset` in network order.
     case prepareGasp([UInt8]?)
-    /// Send this gasp now, on the plain path.
-    case sendGasp([UInt8])
+    /// Send this datagram to the twin over the redundancy link: a beat, or a gasp.
+    case datagram([UInt8])
+    /// The key of the pair's beats is another one: keep it with the datastore, so that the two know each other when they
+    /// start without a channel.
+    case pairKey(PairKey)
 
     case arbiter(ArbiterRequest)
     case engine(EngineWork)

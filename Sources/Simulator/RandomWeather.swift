@@ -96,7 +96,13 @@ extension Simulation {
     func becomeRedundant() -> Bool {
         heal()
         guard !options.isSingle, findings.isEmpty else { return findings.isEmpty }
-        if !waitUntil(.seconds(30), { self.isRedundant }), findings.isEmpty {
+        // What was broken a moment ago may be noticed a moment from now.
+        var since: Instant?
+        let isSteady = waitUntil(.seconds(30)) {
+            since = self.isRedundant ? since ?? self.now : nil
+            return since.map { self.now - $0 >= .milliseconds(300) } ?? false
+        }
+        if !isSteady, findings.isEmpty {
             find("the pair did not become redundant again: \(nodes.map { "\($0.id) \($0.controller.state)" })")
         }
         return findings.isEmpty

@@ -148,7 +148,7 @@ extension Simulation {
     func crash(_ node: ControllerNode, applying index: LogIndex) {
         if var gasp = node.gasp {
             for i in 0..<8 { gasp[DyingGasp.indexOffset + i] = UInt8(truncatingIfNeeded: index.value >> UInt64(56 - 8 * i)) }
-            sendGasp(gasp, from: node.id)
+            sendDatagram(gasp, from: node.id)
         }
         die(node)
     }
@@ -169,9 +169,12 @@ extension Simulation {
         give(.time, to: node)
     }
 
-    func sendGasp(_ bytes: [UInt8], from id: ControllerID) {
+    /// A datagram over the redundancy link: it may be lost, come twice, or late.
+    func sendDatagram(_ bytes: [UInt8], from id: ControllerID) {
         guard !wire.isCut else { return }
-        queue.schedule(.gasp(to: id.other, bytes), at: now + .microseconds(random.number(in: 20...150)))
+        for delay in wire.datagramDelays(random: &random) {
+            queue.schedule(.datagram(to: id.other, bytes), at: now + delay)
+        }
     }
 
     /// Tears the transport down; a new one is tried after a moment. With a closer, what it had sent still arrives.

@@ -19,7 +19,8 @@ public final class Simulation {
         case channelOpened(generation: Int)
         case channelClosed(to: ControllerID, incarnation: Int, isProcessDead: Bool)
         case channelGone(generation: Int)
-        case gasp(to: ControllerID, [UInt8])
+        case datagram(to: ControllerID, [UInt8])
+        case datagramRefused(to: ControllerID, incarnation: Int)
         case arbiterAnswer(to: ControllerID, incarnation: Int, ArbiterAnswer)
         case engineDone(ControllerID, incarnation: Int, EngineWork)
         case engineStuck(ControllerID, incarnation: Int, LogIndex)
@@ -121,6 +122,7 @@ public final class Simulation {
         if nodes.count > Int(id.rawValue) {
             configuration.lastEpoch = node(id).storedEpoch
             configuration.wasActive = node(id).wasActive
+            configuration.pairKey = node(id).storedKey
         }
         configuration.initialConfiguration = (1, RouterPlan.encoded(peerCount: peerCount, hasGateways: options.routedStationCount > 0))
         return configuration
@@ -190,8 +192,17 @@ public final class Simulation {
             guard generation == wire.generation else { return }
             wire.close()
             openChannel()
-        case .gasp(let id, let bytes):
-            give(.dyingGasp(bytes), to: node(id))
+        case .datagram(let id, let bytes):
+            if node(id).life == .dead {
+                // Nobody listens on that port: the kernel says so to whoever asked.
+                queue.schedule(
+                    .datagramRefused(to: id.other, incarnation: node(id.other).incarnation),
+                    at: now + .microseconds(random.number(in: 20...150)))
+            } else {
+                give(.datagram(bytes), to: node(id))
+            }
+        case .datagramRefused(let id, let incarnation):
+            if node(id).incarnation == incarnation, !wire.isCut { give(.datagramRefused, to: node(id)) }
         case .arbiterAnswer(let id, let incarnation, let answer):
             if node(id).incarnation == incarnation { give(.arbiter(answer), to: node(id)) }
         case .engineDone(let id, let incarnation, let work):
@@ -317,8 +328,10 @@ public final class Simulation {
                 closeChannel(by: node.id, isProcessDead: false)
             case .prepareGasp(let bytes):
                 node.gasp = bytes
-            case .sendGasp(let bytes):
-                sendGasp(bytes, from: node.id)
+            case .datagram(let bytes):
+                sendDatagram(bytes, from: node.id)
+            case .pairKey(let key):
+                node.storedKey = key
             case .arbiter(let request):
                 let time = now + .microseconds(random.number(in: 5...40))
                 let answer = arbiter.answer(

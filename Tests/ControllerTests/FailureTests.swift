@@ -231,8 +231,8 @@ import Testing
         let world = Self.pair()
         var gasp = world.a.gasp!
         gasp[40] ^= 1
-        world.give(.dyingGasp(gasp), to: world.b)
-        world.give(.dyingGasp([1, 2, 3]), to: world.b)
+        world.give(.datagram(gasp), to: world.b)
+        world.give(.datagram([1, 2, 3]), to: world.b)
         world.run(.milliseconds(20))
         #expect(world.isRedundant)
         #expect(world.a.state == .active)

@@ -28,6 +28,12 @@ final class PairWorld {
         /// Falsifies the engine's digest from its next report on.
         var isDigestWrong = false
         var gasp: [UInt8]?
+        var key: PairKey?
+        /// One device carries all interfaces.
+        var segments = SegmentMap(bindings: ["lan", "lan2"].map { .init(name: $0, device: "eth0") })
+        var lastEpoch = Epoch.zero
+        /// Frames that came in, for tests that record.
+        var heard: [[UInt8]] = []
         var frames: [(at: Instant, epoch: Epoch, octets: [UInt8])] = []
         var answers: [(OperatorRequestID, OperatorAnswer)] = []
         var configured: [UInt64] = []
@@ -65,6 +71,11 @@ final class PairWorld {
     var snapshotDelay: Duration = .milliseconds(1)
     var isChannelCut = false
     var isSegmentCut = false
+    /// Datagrams of the redundancy link are swallowed; the channel's transport is not.
+    var areDatagramsCut = false
+    var losesDatagram: () -> Bool = { false }
+    /// The host of a dead process runs on and refuses datagrams; a host without power does not.
+    var answersForTheDead = true
     /// Octets of the channel are swallowed in this direction, the transport stays up.
     var isMuted = [false, false]
     private var channelGeneration = 0
@@ -208,7 +219,7 @@ final class PairWorld {
             for i in 0..<8 { gasp![DyingGasp.indexOffset + i] = UInt8(truncatingIfNeeded: index.value >> UInt64(56 - 8 * i)) }
         }
         let other = nodes[Int(node.id.other.rawValue)]
-        if let gasp, other.isAlive { schedule(channelDelay) { [self] in deliver(.dyingGasp(gasp), to: other) } }
+        if let gasp, other.isAlive { schedule(channelDelay) { [self] in deliver(.datagram(gasp), to: other) } }
         kill(node)
     }
 
@@ -222,7 +233,11 @@ final class PairWorld {
         node.lease = (.zero, .zero)
         node.gasp = nil
         node.engine = EngineBox(seed: 1)
-        node.controller = Controller(configuration: Self.configuration(node.id, start: node.starts, configure))
+        var configuration = Self.configuration(node.id, start: node.starts, configure)
+        configuration.pairKey = node.key
+        configuration.lastEpoch = node.lastEpoch
+        node.segments.assign([])
+        node.controller = Controller(configuration: configuration)
         give(.start(failedTests: []), to: node)
         connect()
     }
@@ -253,7 +268,9 @@ final class PairWorld {
 
     private func receive(_ frame: [UInt8], on node: Node) {
         var outputs: [ControllerOutput] = []
-        node.controller.receive(frame.span.bytes, on: InterfaceID(0), at: now, into: &outputs)
+        node.heard.append(frame)
+        guard let interface = node.segments.interface(for: frame.span.bytes, at: 0) else { return }
+        node.controller.receive(frame.span.bytes, on: interface, at: now, into: &outputs)
         node.controller.handle(.endOfBatch, at: now, into: &outputs)
         carryOut(outputs, of: node)
     }
@@ -295,9 +312,8 @@ final class PairWorld {
                 }
                 if reconnects { schedule(.milliseconds(20)) { [self] in connect() } }
             case .prepareGasp(let octets): node.gasp = octets
-            case .sendGasp(let octets):
-                let other = nodes[Int(node.id.other.rawValue)]
-                schedule(channelDelay) { [self] in deliver(.dyingGasp(octets), to: other) }
+            case .datagram(let octets): sendDatagram(octets, from: node)
+            case .pairKey(let key): node.key = key
             case .arbiter(let request):
                 guard !isArbiterDown else { continue }
                 let isTwinDead = !nodes[Int(node.id.other.rawValue)].isAlive
@@ -312,7 +328,7 @@ final class PairWorld {
                 events.append((node.id, event))
                 if event.severity >= .notice { trace.append("\(now) \(node.id) \(event.message)") }
             case .state(let state, _): node.states.append(state)
-            case .interfaces: break
+            case .interfaces(let list): node.segments.assign(list)
             case .configured(let revision, _): node.configured.append(revision)
             case .answer(let id, let answer): node.answers.append((id, answer))
             case .mirror(let transaction, let octets):
@@ -326,6 +342,18 @@ final class PairWorld {
                 kill(node)
                 return
             }
+        }
+    }
+
+    private func sendDatagram(_ octets: [UInt8], from node: Node) {
+        guard !isChannelCut, !isMuted[Int(node.id.rawValue)], !areDatagramsCut else { return }
+        if losesDatagram() { return }
+        let other = nodes[Int(node.id.other.rawValue)]
+        schedule(channelDelay) { [self] in
+            guard !isChannelCut else { return }
+            if other.isAlive { return deliver(.datagram(octets), to: other) }
+            // Nobody listens on that port any more: the kernel says so.
+            if answersForTheDead { schedule(channelDelay) { [self] in deliver(.datagramRefused, to: node) } }
         }
     }
 

@@ -13,11 +13,13 @@ import Testing
         func ask(_ request: ArbiterRequest, _ id: ControllerID, _ ms: Int64, dead: Bool = false) -> ArbiterAnswer {
             table.answer(request, from: id, at: at(ms), lease: lease, isTwinDead: dead)
         }
-        #expect(ask(.acquire(atLeast: .zero), .a, 0) == .granted(Epoch(1), leaseUntil: at(40), mayResume: false))
-        #expect(ask(.acquire(atLeast: .zero), .b, 39) == .denied(holder: .a, Epoch(1), retryAt: at(40)))
+        #expect(ask(.acquire(atLeast: .zero, isResuming: false), .a, 0) == .granted(Epoch(1), leaseUntil: at(40), mayResume: false))
+        #expect(ask(.acquire(atLeast: .zero, isResuming: true), .b, 39) == .notCurrent(Epoch(1)))
+        // Who would begin anew waits far longer than the lease: the holder may only have stumbled.
+        #expect(ask(.acquire(atLeast: .zero, isResuming: false), .b, 39) == .denied(holder: .a, Epoch(1), retryAt: at(3040)))
         #expect(ask(.setTwinEligible(Epoch(1), true), .a, 39) == .twinEligibility(Epoch(1), true))
         #expect(ask(.renew(Epoch(1)), .a, 39) == .renewed(Epoch(1), leaseUntil: at(79)))
-        #expect(ask(.acquire(atLeast: .zero), .b, 79) == .granted(Epoch(2), leaseUntil: at(119), mayResume: true))
+        #expect(ask(.acquire(atLeast: .zero, isResuming: true), .b, 79) == .granted(Epoch(2), leaseUntil: at(119), mayResume: true))
         #expect(ask(.renew(Epoch(1)), .a, 80) == .lost(Epoch(2)))
         #expect(ask(.setTwinEligible(Epoch(1), false), .a, 80) == .lost(Epoch(2)))
     }
@@ -25,7 +27,7 @@ import Testing
     @Test("A lease that ran out is renewed as long as nobody took the epoch")
     func lateRenewal() {
         var table = LeaseTable()
-        _ = table.answer(.acquire(atLeast: .zero), from: .a, at: at(0), lease: lease, isTwinDead: false)
+        _ = table.answer(.acquire(atLeast: .zero, isResuming: false), from: .a, at: at(0), lease: lease, isTwinDead: false)
         #expect(
             table.answer(.renew(Epoch(1)), from: .a, at: at(500), lease: lease, isTwinDead: false)
                 == .renewed(Epoch(1), leaseUntil: at(540)))
@@ -34,10 +36,10 @@ import Testing
     @Test("A dead holder's lease counts for nothing")
     func deadHolder() {
         var table = LeaseTable()
-        _ = table.answer(.acquire(atLeast: .zero), from: .a, at: at(0), lease: lease, isTwinDead: false)
+        _ = table.answer(.acquire(atLeast: .zero, isResuming: false), from: .a, at: at(0), lease: lease, isTwinDead: false)
         _ = table.answer(.setTwinEligible(Epoch(1), true), from: .a, at: at(0), lease: lease, isTwinDead: false)
         #expect(
-            table.answer(.acquire(atLeast: .zero), from: .b, at: at(1), lease: lease, isTwinDead: true)
+            table.answer(.acquire(atLeast: .zero, isResuming: true), from: .b, at: at(1), lease: lease, isTwinDead: true)
                 == .granted(Epoch(2), leaseUntil: at(41), mayResume: true))
         #expect(!table.isEligible(.a), "whoever died has to join again")
     }
@@ -48,20 +50,20 @@ import Testing
         func ask(_ request: ArbiterRequest, _ id: ControllerID, _ ms: Int64) -> ArbiterAnswer {
             table.answer(request, from: id, at: at(ms), lease: lease, isTwinDead: false)
         }
-        _ = ask(.acquire(atLeast: .zero), .a, 0)
+        _ = ask(.acquire(atLeast: .zero, isResuming: false), .a, 0)
         _ = ask(.setTwinEligible(Epoch(1), true), .a, 0)
         #expect(ask(.release(Epoch(1)), .a, 1) == .released(Epoch(1)))
-        #expect(ask(.acquire(atLeast: .zero), .a, 2) == .denied(holder: nil, Epoch(1), retryAt: at(41)))
-        #expect(ask(.acquire(atLeast: .zero), .b, 3) == .granted(Epoch(2), leaseUntil: at(43), mayResume: true))
+        #expect(ask(.acquire(atLeast: .zero, isResuming: true), .a, 2) == .denied(holder: nil, Epoch(1), retryAt: at(41)))
+        #expect(ask(.acquire(atLeast: .zero, isResuming: true), .b, 3) == .granted(Epoch(2), leaseUntil: at(43), mayResume: true))
         #expect(table.isEligible(.a))
         #expect(ask(.release(Epoch(2)), .b, 4) == .released(Epoch(2)))
-        #expect(ask(.acquire(atLeast: .zero), .b, 60) == .granted(Epoch(3), leaseUntil: at(100), mayResume: true))
+        #expect(ask(.acquire(atLeast: .zero, isResuming: true), .b, 60) == .granted(Epoch(3), leaseUntil: at(100), mayResume: true))
     }
 
     @Test("The table survives its words; damaged words are refused, all zero is an empty table")
     func words() {
         var table = LeaseTable()
-        _ = table.answer(.acquire(atLeast: Epoch(6)), from: .b, at: at(0), lease: lease, isTwinDead: false)
+        _ = table.answer(.acquire(atLeast: Epoch(6), isResuming: false), from: .b, at: at(0), lease: lease, isTwinDead: false)
         _ = table.answer(.setTwinEligible(Epoch(7), true), from: .b, at: at(0), lease: lease, isTwinDead: false)
         let words = table.words
         #expect(LeaseTable(words: words) == table)

@@ -62,14 +62,14 @@ import Wire
 
     static let hello = Hello(
         routerName: "r1", pairID: 5, controller: .a, state: .booting, epoch: Epoch(3), wasActive: true,
-        isPreferred: false, bootNonce: 8, configurationRevision: 4, gaspToken: .init(high: 1, low: 2))
+        isPreferred: false, bootNonce: 8, configurationRevision: 4, gaspToken: .init(high: 1, low: 2),
+        identity: 17, keyFingerprint: 18, keyShare: PairKey(high: 19, low: 20))
 
     static let messages: [ChannelMessage] = [
         .hello(hello), .refuse(reason: "no"), .goodbye(reason: "bye", fatal: LogIndex(4)),
-        .heartbeat(Heartbeat(
-            sequence: 1, echo: 2, routerTime: Instant(nanoseconds: 5), epoch: Epoch(6), state: .standby, health: Health())),
+        .nudge,
         .records(Epoch(2), records), .stored(LogIndex(9)), .applied(LogIndex(9), ReplicaDigest([1, 2, 3])),
-        .verified(LogIndex(9), difference: 5), .inSync(true), .join,
+        .verified(LogIndex(9), difference: 5), .inSync(true, from: 77), .join,
         .bulkBegin(number: 1, index: LogIndex(2), octets: 3, ReplicaDigest([])),
         .bulkChunk(number: 1, offset: 0, [1, 2, 3]), .bulkReceived(number: 1, octets: 3),
         .bulkEnd(number: 1, hash: 99), .bulkRefused(number: 1, reason: "damaged"),
@@ -150,25 +150,66 @@ import Wire
         }
     }
 
-    @Test("An advertisement under another key, or with any bit flipped, is refused")
-    func advertisement() throws {
-        let key = Advertisement.Key(high: 1, low: 2)
-        let sent = Advertisement(
-            pairID: 1, controller: .a, state: .active, isTwinEligible: true, epoch: Epoch(2), bootNonce: 3, sequence: 4)
-        let frame = sent.frame(key: key)
-        #expect(frame.count == Advertisement.size)
-        let isOne = Advertisement.isOne(frame.span.bytes)
-        #expect(isOne)
-        let decoded = try Advertisement(decoding: frame.span.bytes, key: key)
-        #expect(decoded == sent)
-        #expect(throws: DecodeError.self) {
-            try Advertisement(decoding: frame.span.bytes, key: Advertisement.Key(high: 1, low: 3))
+    static let key = PairKey(high: 1, low: 2)
+    static let beat = Beat(
+        pairID: 1, controller: .a, bootNonce: 3, sequence: 4, echoNonce: 5, echo: 6, state: .active, epoch: Epoch(2),
+        greatest: Epoch(9), flags: [.countsTwin, .asks], routerTime: Instant(nanoseconds: 10),
+        clock: Instant(nanoseconds: 11), health: Health(), ports: [1, 2, 3])
+
+    @Test("A beat comes back as it left: as a datagram, as a frame, tagged and padded")
+    func beats() throws {
+        let sent = Self.beat
+        let datagram = sent.datagram(key: Self.key)
+        let isDatagram = Beat.isDatagram(datagram.span.bytes)
+        #expect(isDatagram)
+        #expect(datagram.count <= Beat.datagramMaximum)
+        let again = try Beat(decoding: datagram.span.bytes, keys: [PairKey(high: 7, low: 7), Self.key])
+        #expect(again == sent)
+        for vlan: UInt16 in [0, 5, 4094] {
+            var frame = sent.frame(key: Self.key, vlan: vlan)
+            if vlan != 0 { #expect(Array(frame[12..<16]) == [0x81, 0, 0xe0 | UInt8(vlan >> 8), UInt8(vlan & 255)]) }
+            frame += [0, 0, 0]
+            let isOne = Beat.isOne(frame.span.bytes)
+            #expect(isOne)
+            let decoded = try Beat(frame: frame.span.bytes, keys: [Self.key])
+            #expect(decoded == sent)
         }
-        for bit in (14 * 8)..<(frame.count * 8) {
-            var flipped = frame
+    }
+
+    @Test("A beat under another key, cut short, or with any bit flipped, is refused")
+    func forgedBeats() {
+        let datagram = Self.beat.datagram(key: Self.key)
+        #expect(throws: DecodeError.self) { try Beat(decoding: datagram.span.bytes, keys: [PairKey(high: 1, low: 3)]) }
+        #expect(throws: DecodeError.self) { try Beat(decoding: datagram.span.bytes, keys: []) }
+        for bit in 0..<(datagram.count * 8) {
+            var flipped = datagram
             flipped[bit / 8] ^= 1 << UInt8(bit % 8)
-            #expect(throws: DecodeError.self) { try Advertisement(decoding: flipped.span.bytes, key: key) }
+            #expect(throws: DecodeError.self) { try Beat(decoding: flipped.span.bytes, keys: [Self.key]) }
         }
+        for count in datagram.indices {
+            let part = Array(datagram[..<count])
+            #expect(throws: DecodeError.self) { try Beat(decoding: part.span.bytes, keys: [Self.key]) }
+        }
+    }
+
+    @Test("An epoch after which no other could be counted is refused, from whoever holds the key")
+    func absurdEpoch() {
+        for value in [UInt64.max, UInt64.max - 1, Beat.epochMaximum.value + 1] {
+            var beat = Self.beat
+            beat.greatest = Epoch(value)
+            let datagram = beat.datagram(key: Self.key)
+            #expect(throws: DecodeError.self) { try Beat(decoding: datagram.span.bytes, keys: [Self.key]) }
+        }
+    }
+
+    @Test("Both derive one key from what each has drawn, and it is neither's share")
+    func pairKeys() {
+        let a = PairKey(high: 1, low: 2), b = PairKey(high: 3, low: 4)
+        let key = PairKey(a: a, b: b, pairID: 5)
+        #expect(key == PairKey(a: a, b: b, pairID: 5))
+        #expect(key != PairKey(a: b, b: a, pairID: 5))
+        #expect(key != PairKey(a: a, b: b, pairID: 6))
+        #expect(key.fingerprint != a.fingerprint)
     }
 
     @Test("A twin that does not fit is refused with the reason")
@@ -176,14 +217,17 @@ import Wire
         func refusal(_ change: (inout Hello) -> Void) -> String? {
             var twin = Self.hello
             twin.controller = .b
+            twin.identity = 99
             change(&twin)
             return Self.hello.refusal(of: twin)?.description
         }
         #expect(refusal { _ in } == nil)
-        #expect(refusal { $0.controller = .a } == "both controllers are configured as A")
-        #expect(refusal { $0.pairID = 6 } == "it belongs to another pair")
-        #expect(refusal { $0.routerName = "r2" } == "it is router 'r2', this is 'r1'")
-        #expect(refusal { $0.protocolVersion = 9 } == "it speaks channel protocol 9, this controller 1")
+        #expect(refusal { $0.controller = .a }?.hasPrefix("both controllers are configured as A") == true)
+        #expect(refusal { $0.pairID = 6 }?.hasPrefix("it belongs to another pair") == true)
+        #expect(refusal { $0.routerName = "r2" }?.hasPrefix("it is router 'r2', this is 'r1'") == true)
+        #expect(refusal { $0.protocolVersion = 9 } == "it speaks channel protocol 9, this controller 2")
+        #expect(refusal { $0.arbiter = .leasefile }?.hasPrefix("its arbiter is leasefile, this controller's link") == true)
+        #expect(refusal { $0.identity = Self.hello.identity }?.hasPrefix("it has the identity of this controller") == true)
         #expect(refusal {
             $0.oldestSchema = 7
             $0.newestSchema = 8
@@ -194,6 +238,7 @@ import Wire
     func schema() {
         var newer = Self.hello
         newer.controller = .b
+        newer.identity = 99
         newer.newestSchema = 9
         #expect(Self.hello.refusal(of: newer) == nil)
         #expect(Self.hello.agreedSchema(with: newer) == RecordSchema.current)

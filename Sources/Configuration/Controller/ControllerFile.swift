@@ -8,6 +8,14 @@ public struct ControllerFile: Hashable, Sendable {
     public struct InterfaceBinding: Hashable, Sendable {
         public var name: String
         public var device: String
+        /// What kind of LAN it is: on an exchange's or a transit provider's nobody else's heartbeats are welcome.
+        public var lan = LAN.private
+        /// Whether the controllers may tell each other of themselves on it, in their own names. `nil`: as the LAN's kind has it.
+        public var advertisesExplicitly: Bool?
+        public var advertises: Bool { advertisesExplicitly ?? (lan == .private) }
+
+        public enum LAN: String, Hashable, Sendable, CaseIterable { case `private`, exchange, transit }
+
         public init(name: String, device: String) {
             self.name = name
             self.device = device
@@ -121,6 +129,8 @@ public struct RedundancyConfiguration: Hashable, Sendable {
     public var heartbeatMultiplier: UInt8 = 5
     /// How long the active waits for the standby before it goes on alone. 10 ms…10 s
     public var standbyTimeout = Duration.milliseconds(250)
+    /// How long a controller that could only start the router anew leaves it to a silent twin. 500 ms…10 min
+    public var staleWait = Duration.seconds(3)
 
     public init(local: IPAddress, peer: IPAddress, security: Security) {
         self.local = local

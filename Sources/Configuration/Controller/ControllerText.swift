@@ -90,13 +90,34 @@ private struct ControllerTextReader {
             if let reason = Field.nameProblem(name, 1...15) {
                 return value.wrong("'\(name.prefix(40))' is no interface name: \(reason)")
             }
-            // IFNAMSIZ is 16 with the terminating zero; a name has neither '/' nor blanks.
-            guard let device = value.text(1...15, "the name of a device") else { return nil }
-            guard !device.contains(where: { $0 == "/" || $0.isWhitespace }) else {
-                return value.wrong("'\(device)' is no name of a device")
-            }
-            return ControllerFile.InterfaceBinding(name: name, device: device)
+            return binding(name, value)
         }
+    }
+
+    /// The device's name, or a mapping with more to say.
+    private func binding(_ name: String, _ field: Field) -> ControllerFile.InterfaceBinding? {
+        guard field.isMapping else {
+            return device(field).map { ControllerFile.InterfaceBinding(name: name, device: $0) }
+        }
+        guard let mapping = MappingReader(
+            field, keys: ["device", "lan", "advertise"], foreign: ["dev": "device", "interface": "device", "kind": "lan"])
+        else { return nil }
+        guard let device = mapping.required("device", "the name of a device of this host").flatMap({ device($0) }) else { return nil }
+        var binding = ControllerFile.InterfaceBinding(name: name, device: device)
+        if let word = mapping["lan"]?.choice(ControllerFile.InterfaceBinding.LAN.allCases.map(\.rawValue)) {
+            binding.lan = ControllerFile.InterfaceBinding.LAN(rawValue: word) ?? .private
+        }
+        binding.advertisesExplicitly = mapping["advertise"]?.flag()
+        return binding
+    }
+
+    private func device(_ field: Field) -> String? {
+        // IFNAMSIZ is 16 with the terminating zero; a name has neither '/' nor blanks.
+        guard let device = field.text(1...15, "the name of a device") else { return nil }
+        guard !device.contains(where: { $0 == "/" || $0.isWhitespace }) else {
+            return field.wrong("'\(device)' is no name of a device")
+        }
+        return device
     }
 
     private func arbiter(_ field: Field) -> ArbiterConfiguration? {
@@ -144,7 +165,7 @@ private struct ControllerTextReader {
 
     private func redundancy(_ field: Field) -> RedundancyConfiguration? {
         let keys = [
-            "local", "peer", "port", "gasp-port", "key-file", "certificates", "insecure", "heartbeat", "standby-timeout",
+            "local", "peer", "port", "gasp-port", "key-file", "certificates", "insecure", "heartbeat", "standby-timeout", "stale-wait",
         ]
         guard let mapping = MappingReader(field, keys: keys, foreign: [
             "key": "key-file: PATH, the key itself does not belong here", "listen": "local", "connect": "peer",
@@ -163,6 +184,7 @@ private struct ControllerTextReader {
             heartbeat.multiplier = beat["multiplier"]?.number(2...255)
         }
         let timeout = mapping["standby-timeout"]?.duration(.milliseconds(10)...(.seconds(10)))
+        let staleWait = mapping["stale-wait"]?.duration(.milliseconds(500)...(.seconds(600)))
         guard let security = security(mapping), let local, let peer else { return nil }
         var result = RedundancyConfiguration(local: local, peer: peer, security: security)
         if let port {
@@ -173,6 +195,7 @@ private struct ControllerTextReader {
         if let interval = heartbeat.interval { result.heartbeatInterval = interval }
         if let multiplier = heartbeat.multiplier { result.heartbeatMultiplier = multiplier }
         if let timeout { result.standbyTimeout = timeout }
+        if let staleWait { result.staleWait = staleWait }
         return result
     }
 

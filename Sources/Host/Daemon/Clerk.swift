@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import Machine
 import Records
+import Redundancy
 import Synchronization
 
 /// Takes what the edge reports and does everything with it that may wait: log, datastore, answers to operators.
@@ -25,6 +26,7 @@ final class Clerk: Sendable {
     private let edge: Edge
     private let datastore: Datastore
     private let controller: ControllerID
+    private let identity: UInt64
     private let logLevel: Logger.Level
     private let installsGuard: Bool
     private let onExit: @Sendable (String) -> Void
@@ -41,12 +43,13 @@ final class Clerk: Sendable {
     let isStopped = DispatchSemaphore(value: 0)
 
     init(
-        edge: Edge, datastore: Datastore, controller: ControllerID, logLevel: Logger.Level, installsGuard: Bool,
+        edge: Edge, datastore: Datastore, controller: ControllerID, identity: UInt64, logLevel: Logger.Level, installsGuard: Bool,
         onExit: @escaping @Sendable (String) -> Void
     ) throws {
         self.edge = edge
         self.datastore = datastore
         self.controller = controller
+        self.identity = identity
         self.logLevel = logLevel
         self.installsGuard = installsGuard
         self.onExit = onExit
@@ -76,7 +79,7 @@ final class Clerk: Sendable {
                     waitingAnswers.withLock { $0.removeValue(forKey: id.value) }?.resume(returning: answer)
                 case .exit(let reason): onExit(reason)
                 case .stopped: isStopped.signal()
-                case .interfaces, .configured, .mirror, .mirrorAnswered, .mirrorEverything: work.yield(report)
+                case .interfaces, .configured, .mirror, .mirrorAnswered, .mirrorEverything, .pairKey: work.yield(report)
                 }
             }
             reports.removeAll()
@@ -145,6 +148,10 @@ final class Clerk: Sendable {
             let addresses = list.flatMap { $0.addresses.map(\.address) }
             if installsGuard, !addresses.isEmpty, let reason = GuardRule.install(for: addresses) {
                 note(Event(.warning, "host", "guard: \(reason)"))
+            }
+        case .pairKey(let key):
+            if let failure = PairMemory(identity: identity, key: key).store(datastore: datastore.path) {
+                note(Event(.alarm, "host", "the key of the pair's beats cannot be kept: \(failure)"))
             }
         case .mirrorEverything:
             for transaction in await datastore.everything() { mirror(transaction) }

@@ -14,7 +14,7 @@ extension ControllerSettings {
     /// - Parameters:
     ///   - secret: the shared key, the authority's certificate, or nothing: what both controllers have and others do not.
     static func make(
-        _ file: ControllerFile, secret: [UInt8], lastEpoch: Epoch, wasActive: Bool,
+        _ file: ControllerFile, secret: [UInt8], memory: PairMemory, lastEpoch: Epoch, wasActive: Bool,
         initial: (revision: UInt64, bytes: [UInt8])?, testing: Bool
     ) -> ControllerSettings {
         var random = SystemRandomNumberGenerator()
@@ -22,8 +22,8 @@ extension ControllerSettings {
         var settings = ControllerSettings(
             id: file.controller, routerName: file.pair, pairID: pair.high, bootNonce: random.next(), randomSeed: random.next())
         settings.gaspToken = DyingGasp.Token(high: random.next(), low: random.next())
-        let key = derive(secret, file.pair, "advertisement")
-        settings.advertisementKey = Advertisement.Key(high: key.high, low: key.low)
+        settings.pairKey = memory.key
+        settings.identity = memory.identity
         settings.isSingle = file.isAlone
         // The default is 100 on both; then the patent's slot number decides.
         settings.isPreferred = file.priority > 100 || (file.priority == 100 && file.controller == .a)
@@ -40,6 +40,7 @@ extension ControllerSettings {
             settings.heartbeatInterval = redundancy.heartbeatInterval
             settings.heartbeatsLostMaximum = Int(redundancy.heartbeatMultiplier)
             settings.standbyStallMaximum = redundancy.standbyTimeout
+            settings.staleWait = redundancy.staleWait
         }
         return settings
     }

@@ -174,17 +174,20 @@ public final class Daemon: Sendable {
 
         try selfTest(file, router, say)
         let mastership = await datastore.mastership()
+        let (memory, warning) = PairMemory.load(datastore: file.datastore)
+        if let warning { say(.warning, warning) }
         var securityAndSecret: (ChannelSecurity, [UInt8])?
         if let redundancy = file.redundancy { securityAndSecret = try secret(redundancy) }
         if case .insecure? = securityAndSecret?.0 {
             say(.warning, "the redundancy channel is neither encrypted nor authenticated ('insecure: true')")
         }
         let settings = ControllerSettings.make(
-            file, secret: securityAndSecret?.1 ?? [], lastEpoch: Epoch(mastership?.epoch ?? 0),
+            file, secret: securityAndSecret?.1 ?? [], memory: memory, lastEpoch: Epoch(mastership?.epoch ?? 0),
             wasActive: mastership?.controller == file.controller, initial: initial,
             testing: router?.testing.isEnabled ?? false)
         var edgeSettings = Edge.Settings(
-            bindings: file.interfaces.map { ($0.name, $0.device) }, advertisementType: Advertisement.etherType, channel: nil,
+            bindings: file.interfaces.map { .init(name: $0.name, device: $0.device, advertises: $0.advertises) },
+            advertisementType: Beat.etherType, channel: nil,
             leaseFile: nil, failedTests: [])
         if let redundancy = file.redundancy, let security = securityAndSecret?.0 {
             edgeSettings.channel = (
@@ -214,7 +217,8 @@ public final class Daemon: Sendable {
         let fatal = findings.filter(\.isFatal).map(\.message)
         guard fatal.isEmpty else { throw SelfTestFailure(findings: fatal) }
         let conflicts = SelfTest.conflicts(file, interfaces: interfaces)
-        guard conflicts.isEmpty else { throw SelfTestFailure(findings: conflicts) }
+        // Whoever answers for our address must not be able to keep the router off its own LAN (RFC 5227 §2.4 (b)).
+        for conflict in conflicts { say(.error, "self-test: \(conflict): the router's address is in use by somebody else") }
     }
 
     private init(
@@ -229,7 +233,7 @@ public final class Daemon: Sendable {
         engine = try EngineThread { forwarding.put($0) }
         edge = try Edge(engine: engine, forwarding: forwarding)
         clerk = try Clerk(
-            edge: edge, datastore: datastore, controller: file.controller, logLevel: level,
+            edge: edge, datastore: datastore, controller: file.controller, identity: settings.identity, logLevel: level,
             installsGuard: file.guard == .install && file.forwarding.mode != .kernel
         ) { reason in
             StandardErrorLog.write(level: .error, component: "host", message: "the process ends: \(reason)")

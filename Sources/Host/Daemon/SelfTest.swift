@@ -69,7 +69,8 @@ struct SelfTest {
                     + "large packets will not leave; run: ip link set \(device.device) mtu \(wanted)")
             }
         }
-        if let reason = facts.redundancyFailure { fatal(reason) }
+        // The twin may be dead, and this the controller that must serve: it starts, and tries the link again and again.
+        if let reason = facts.redundancyFailure { doubtful(reason) }
         if facts.isForwarding, `guard` != .ignore, let reason = facts.guardFailure {
             fatal("ip_forward is 1 and \(reason). Without a rule this host forwards packets for the router's own addresses "
                 + "back to the LAN. Say 'guard: install' in the controller file, or 'guard: ignore' if something else drops them")

@@ -47,12 +47,13 @@ final class Edge: Sendable {
         case mirror(transaction: UInt64, [UInt8])
         case mirrorAnswered(transaction: UInt64, refusal: String?)
         case mirrorEverything
+        case pairKey(PairKey)
         case channel(isOpen: Bool)
         case exit(String)
         case stopped
     }
     struct Settings: Sendable {
-        var bindings: [(name: String, device: String)]
+        var bindings: [SegmentMap.Binding]
         var advertisementType: UInt16
         var channel: (settings: ReplicationChannel.Settings, identity: ChannelIdentity, gaspPort: UInt16)?
         var leaseFile: (path: String, lease: Duration)?

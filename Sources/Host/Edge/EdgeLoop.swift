@@ -11,12 +11,11 @@ import Wire
 /// What the edge thread owns, and its loop.
 final class EdgeLoop {
     private enum Token {
-        static let timer: UInt64 = 10, engine: UInt64 = 11, commands: UInt64 = 12, gasp: UInt64 = 13, links: UInt64 = 14
+        static let timer: UInt64 = 10, engine: UInt64 = 11, commands: UInt64 = 12, datagrams: UInt64 = 13, links: UInt64 = 14
     }
     /// What one device may bring in one turn, so that it can keep neither the others nor the twin's heartbeats waiting:
     /// at worst some milliseconds of work. Frames may be super-frames of 64 KiB.
     private static let framesPerTurn = 256, octetsPerTurn = 512 << 10
-    private static let gaspLength = 512
 
     private let edge: Edge
     private let engine: EngineThread
@@ -25,7 +24,7 @@ final class EdgeLoop {
     private let ports: PortTable
     private let channel: ReplicationChannel?
     private let leaseFile: LeaseFile?
-    private let gaspFD: Int32
+    private let datagrams: LinkDatagrams?
     private let linkMonitor: Int32
     private let failedTests: [String]
 
@@ -57,15 +56,16 @@ final class EdgeLoop {
         poller = try Poller()
         timer = try AlarmClock()
         ports = PortTable(
-            bindings: settings.bindings.map { PortTable.Binding(name: $0.name, device: $0.device) },
+            bindings: settings.bindings,
             advertisementType: settings.advertisementType, poller: poller)
         if let channel = settings.channel {
             self.channel = ReplicationChannel(settings: channel.settings, identity: channel.identity, poller: poller)
-            gaspFD = try Self.openGasp(channel.settings, port: channel.gaspPort)
-            try poller.add(gaspFD, token: Token.gasp)
+            datagrams = LinkDatagrams(
+                local: channel.settings.local, peer: channel.settings.peer, port: channel.gaspPort, poller: poller,
+                token: Token.datagrams)
         } else {
             channel = nil
-            gaspFD = -1
+            datagrams = nil
         }
         if let file = settings.leaseFile, let controller = settings.channel?.settings.controller {
             leaseFile = try LeaseFile(path: file.path, controller: controller, lease: file.lease)
@@ -82,22 +82,7 @@ final class EdgeLoop {
     }
 
     deinit {
-        if gaspFD >= 0 { close(gaspFD) }
         close(linkMonitor)
-    }
-
-    private static func openGasp(_ settings: ReplicationChannel.Settings, port: UInt16) throws -> Int32 {
-        let fd = try Sockets.make(SOCK_DGRAM, settings.local)
-        do {
-            try Sockets.set(fd, SOL_SOCKET, SO_REUSEADDR, 1)
-            try Sockets.set(fd, SOL_SOCKET, SO_PRIORITY, 6)
-            try Sockets.bind(fd, settings.local, port)
-            guard Sockets.connect(fd, settings.peer, port) == 0 else { throw SystemError("connect") }
-        } catch {
-            close(fd)
-            throw error
-        }
-        return fd
     }
 
     private func report(_ report: Edge.Report) { edge.reports.put(report) }
@@ -112,6 +97,7 @@ final class EdgeLoop {
         refreshLinks(&controller, &outputs, monotonicNow(), everything: true)
         controller.handle(.start(failedTests: failedTests), at: monotonicNow(), into: &outputs)
         channel?.tick(now: chost_now(), into: &happenings)
+        if let event = datagrams?.tick(now: chost_now()) { report(.event(event)) }
         finishTurn(&controller, &outputs)
         while !isStopping {
             armTimer(controller)
@@ -128,6 +114,8 @@ final class EdgeLoop {
                 controller.handle(.time, at: now, into: &outputs)
             }
             channel?.tick(now: now.nanoseconds, into: &happenings)
+            if let event = datagrams?.tick(now: now.nanoseconds) { report(.event(event)) }
+            if datagrams?.hasNews ?? false { takeDatagrams(&controller, &outputs, now) }
             if let retry = ports.retryAt, retry <= now {
                 refreshLinks(&controller, &outputs, now, everything: false)
             }
@@ -165,6 +153,7 @@ final class EdgeLoop {
         if let timeHeldUntil { next = max(next, timeHeldUntil) }
         if let deadline = channel?.deadline { next = min(next, Instant(nanoseconds: max(1, deadline))) }
         if let retry = ports.retryAt { next = min(next, retry) }
+        if let retry = datagrams?.retryAt { next = min(next, Instant(nanoseconds: max(1, retry))) }
         timer.set(next == .distantFuture ? 0 : max(1, next.nanoseconds))
     }
 
@@ -186,7 +175,7 @@ final class EdgeLoop {
             engineReports.removeAll(keepingCapacity: true)
         case Token.timer: timer.acknowledge()
         case Token.commands: takeCommands(&controller, &outputs, now)
-        case Token.gasp: takeGasps(&controller, &outputs, now)
+        case Token.datagrams: takeDatagrams(&controller, &outputs, now)
         case Token.links:
             withUnsafeTemporaryAllocation(byteCount: 16 << 10, alignment: 8) { buffer in
                 // What changed is asked anew; the messages are only the bell.
@@ -232,14 +221,12 @@ final class EdgeLoop {
         commands.removeAll(keepingCapacity: true)
     }
 
-    private func takeGasps(_ controller: inout Controller, _ outputs: inout [ControllerOutput], _ now: Instant) {
-        // A few each turn: a flood of datagrams must not keep the twin's own octets waiting.
-        for _ in 0..<8 {
-            var datagram = [UInt8](repeating: 0, count: Self.gaspLength)
-            let count = recv(gaspFD, &datagram, datagram.count, 0)
-            guard count > 0 else { return }
-            datagram.removeLast(datagram.count - count)
-            controller.handle(.dyingGasp(datagram), at: now, into: &outputs)
+    private func takeDatagrams(_ controller: inout Controller, _ outputs: inout [ControllerOutput], _ now: Instant) {
+        datagrams?.receive(now: now.nanoseconds) { news in
+            switch news {
+            case .datagram(let octets): controller.handle(.datagram(octets), at: now, into: &outputs)
+            case .refused: controller.handle(.datagramRefused, at: now, into: &outputs)
+            }
         }
     }
 
@@ -325,10 +312,9 @@ final class EdgeLoop {
             }
             channel?.close(now: chost_now())
         case .prepareGasp(let message):
-            if gaspFD >= 0 { Gasp.prepare(fd: gaspFD, message: message, indexOffset: DyingGasp.indexOffset) }
-        case .sendGasp(let message):
-            guard gaspFD >= 0 else { break }
-            for _ in 0..<2 { _ = send(gaspFD, message, message.count, Int32(MSG_DONTWAIT)) }
+            datagrams?.prepareGasp(message)
+        case .datagram(let octets): datagrams?.send(octets, now: chost_now())
+        case .pairKey(let key): report(.pairKey(key))
         case .arbiter(let request):
             let now = monotonicNow()
             let answer = leaseFile?.answer(request, at: now) ?? .unavailable("no lease file is configured")

@@ -94,9 +94,10 @@ final class PacketPort {
         }
     }
 
-    /// `ether dst` finds the address before a VLAN tag as well: the filter sees the outer header.
+    /// `ether host` finds the address before a VLAN tag as well: the filter sees the outer header. As a source it shows that
+    /// somebody else speaks as the router.
     static func filter(macs: [MACAddress], advertisementType: UInt16) -> String {
-        (macs.map { "ether dst \($0)" } + ["ether multicast", "ether proto 0x\(String(advertisementType, radix: 16))"])
+        (macs.map { "ether host \($0)" } + ["ether multicast", "ether proto 0x\(String(advertisementType, radix: 16))"])
             .joined(separator: " or ")
     }
 

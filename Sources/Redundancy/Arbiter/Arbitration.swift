@@ -4,12 +4,14 @@ import Records
 /// What a controller asks of the arbiter (DESIGN §8). Every request gets exactly one `ArbiterAnswer`, in order.
 ///
 /// The arbiter keeps four things: the epoch, who holds it, until when (the lease), and for each controller whether its
-/// copy is current. `LeaseTable` is the reference of what it answers; `link` decides without a third party.
+/// copy is current. `LeaseTable` is the reference of what it answers; `link` decides without a third party (`PairArbiter`).
 public enum ArbiterRequest: Sendable, Hashable {
     /// Mastership for the asker, under a new epoch. Refused while somebody else's lease runs, except when the holder has
     /// released it or is known to be dead. Answered by `granted` or `denied`.
     /// `atLeast`: the new epoch must exceed this one, the greatest that the asker has seen.
-    case acquire(atLeast: Epoch)
+    /// `isResuming`: only if the asker's copy is current; who has to start the sessions anew waits longer before it asks
+    /// (`notCurrent`). The holder itself may ask, to raise its epoch.
+    case acquire(atLeast: Epoch, isResuming: Bool)
     /// The holder lives: the lease begins anew. It may even have run out, as long as nobody took the epoch.
     /// Answered by `renewed` or `lost`.
     case renew(Epoch)
@@ -28,6 +30,8 @@ public enum ArbiterAnswer: Sendable, Hashable {
     case granted(Epoch, leaseUntil: Instant, mayResume: Bool)
     /// `holder` holds `epoch`; asking again before `retryAt` is pointless unless the holder dies.
     case denied(holder: ControllerID?, Epoch, retryAt: Instant)
+    /// A request to resume, and the copy is not current.
+    case notCurrent(Epoch)
     case renewed(Epoch, leaseUntil: Instant)
     case released(Epoch)
     case twinEligibility(Epoch, Bool)
@@ -39,8 +43,22 @@ public enum ArbiterAnswer: Sendable, Hashable {
 
 /// Which arbiter decides.
 public enum ArbiterKind: String, Hashable, Sendable, Codable, CaseIterable {
-    /// The pair decides between itself by the channel and by advertisements on the service segments: see `LinkArbiter`.
+    /// The pair decides between itself by beats on the redundancy link and on the service segments: see `PairArbiter`.
     case link
     /// A file that both controllers of one machine map; the world outside `Controller` answers the requests.
     case leasefile
+}
+
+extension ArbiterKind {
+    /// As the channel carries it; 0 is none.
+    var code: UInt8 {
+        switch self {
+        case .link: 1
+        case .leasefile: 2
+        }
+    }
+    init?(code: UInt8) {
+        guard let kind = Self.allCases.first(where: { $0.code == code }) else { return nil }
+        self = kind
+    }
 }

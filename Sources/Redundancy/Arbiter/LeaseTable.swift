@@ -19,6 +19,9 @@ public struct LeaseTable: Hashable, Sendable {
     /// Who released.
     public var releasedBy: ControllerID?
 
+    /// How long after the end of another's lease one may begin anew who cannot resume.
+    public var staleWait: Duration = .seconds(3)
+
     public init() {}
 
     public func isEligible(_ id: ControllerID) -> Bool { eligible & (1 << id.rawValue) != 0 }
@@ -34,7 +37,16 @@ public struct LeaseTable: Hashable, Sendable {
         _ request: ArbiterRequest, from id: ControllerID, at now: Instant, lease: Duration, isTwinDead: Bool
     ) -> ArbiterAnswer {
         switch request {
-        case .acquire(let least):
+        case .acquire(let least, let isResuming):
+            if holder == id {
+                epoch = max(epoch, least).next
+                leaseUntil = now + lease
+                return .granted(epoch, leaseUntil: leaseUntil, mayResume: true)
+            }
+            if isResuming, !isEligible(id) { return .notCurrent(epoch) }
+            if !isResuming, holder == id.other, !isTwinDead, now < leaseUntil + staleWait {
+                return .denied(holder: holder, epoch, retryAt: leaseUntil + staleWait)
+            }
             return acquire(id, atLeast: least, at: now, lease: lease, isTwinDead: isTwinDead)
         case .renew(let asked):
             // The lease may have run out; as long as nobody took the epoch it goes on.

@@ -27,7 +27,7 @@ extension ChannelMessage {
     enum Kind: UInt8 {
         case hello = 1
         case refuse = 2
-        case heartbeat = 3
+        case nudge = 3
         case goodbye = 4
         case records = 5
         case stored = 6
@@ -56,9 +56,8 @@ extension ChannelMessage {
         case .refuse(let reason):
             writer.u8(Kind.refuse.rawValue)
             writer.text(reason)
-        case .heartbeat(let heartbeat):
-            writer.u8(Kind.heartbeat.rawValue)
-            writer.heartbeat(heartbeat)
+        case .nudge:
+            writer.u8(Kind.nudge.rawValue)
         case .goodbye(let reason, let fatal):
             writer.u8(Kind.goodbye.rawValue)
             writer.u64(fatal.value)
@@ -80,9 +79,10 @@ extension ChannelMessage {
             writer.u8(Kind.verified.rawValue)
             writer.u64(index.value)
             writer.u16(difference)
-        case .inSync(let isInSync):
+        case .inSync(let isInSync, let from):
             writer.u8(Kind.inSync.rawValue)
             writer.u8(isInSync ? 1 : 0)
+            writer.u64(from)
         case .join:
             writer.u8(Kind.join.rawValue)
         case .bulkBegin(let number, let index, let octets, let digest):
@@ -148,7 +148,7 @@ extension ChannelMessage {
         switch kind {
         case .hello: self = .hello(try Hello(from: &reader))
         case .refuse: self = .refuse(reason: try reader.text("reason"))
-        case .heartbeat: self = .heartbeat(try reader.heartbeat())
+        case .nudge: self = .nudge
         case .goodbye:
             let fatal = LogIndex(try reader.u64("fatal index"))
             self = .goodbye(reason: try reader.text("reason"), fatal: fatal)
@@ -162,7 +162,9 @@ extension ChannelMessage {
         case .verified:
             let index = LogIndex(try reader.u64("verified"))
             self = .verified(index, difference: try reader.u16("difference"))
-        case .inSync: self = .inSync(try reader.flag("in sync"))
+        case .inSync:
+            let isInSync = try reader.flag("in sync")
+            self = .inSync(isInSync, from: try reader.u64("beat"))
         case .join: self = .join
         case .bulkBegin:
             let number = try reader.u32("bulk number")
@@ -210,17 +212,6 @@ extension ChannelMessage {
 }
 
 extension ByteWriter {
-    mutating func heartbeat(_ heartbeat: Heartbeat) {
-        u64(heartbeat.sequence)
-        u64(heartbeat.echo)
-        u64(UInt64(bitPattern: heartbeat.routerTime.nanoseconds))
-        u64(heartbeat.epoch.value)
-        u8(heartbeat.state.rawValue)
-        u16(heartbeat.health.linksUp)
-        u16(heartbeat.health.links)
-        u8(heartbeat.health.memoryPressure)
-    }
-
     mutating func replicaDigest(_ digest: ReplicaDigest) {
         let values = digest.values.prefix(16)
         u8(UInt8(values.count))
@@ -272,24 +263,6 @@ extension ByteWriter {
 }
 
 extension ByteReader {
-    @_lifetime(self: copy self)
-    mutating func heartbeat() throws(DecodeError) -> Heartbeat {
-        let sequence = try u64("sequence")
-        let echo = try u64("echo")
-        let at = offset
-        let time = Instant(nanoseconds: Int64(bitPattern: try u64("router time")))
-        // 2^62 ns are 146 years: more is not a time, and could overflow sums.
-        guard time >= .zero, time.nanoseconds < 1 << 62 else { throw DecodeError("router time", at: at, .badValue) }
-        let epoch = Epoch(try u64("epoch"))
-        let state = try controllerState()
-        var health = Health()
-        health.linksUp = try u16("links up")
-        health.links = try u16("links")
-        health.memoryPressure = try u8("memory pressure")
-        return Heartbeat(
-            sequence: sequence, echo: echo, routerTime: time, epoch: epoch, state: state, health: health)
-    }
-
     @_lifetime(self: copy self)
     mutating func records() throws(DecodeError) -> [Record] {
         let at = offset

@@ -31,27 +31,6 @@ public struct Health: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-public struct Heartbeat: Hashable, Sendable {
-    public var sequence: UInt64
-    /// The newest sequence that its sender has received: what makes heartbeats a lease (`LinkArbiter`).
-    public var echo: UInt64
-    public var routerTime: Instant
-    public var epoch: Epoch
-    public var state: ControllerState
-    public var health: Health
-
-    public init(
-        sequence: UInt64, echo: UInt64, routerTime: Instant, epoch: Epoch, state: ControllerState, health: Health
-    ) {
-        self.sequence = sequence
-        self.echo = echo
-        self.routerTime = routerTime
-        self.epoch = epoch
-        self.state = state
-        self.health = health
-    }
-}
-
 /// A frame that came in on the old active after it had stopped reading, for the new one.
 public struct ForwardedFrame: Hashable, Sendable {
     public var interface: InterfaceID
@@ -85,7 +64,9 @@ public enum SwitchoverMessage: Hashable, Sendable {
 public enum ChannelMessage: Sendable, Equatable {
     case hello(Hello)
     case refuse(reason: String)
-    case heartbeat(Heartbeat)
+    /// Nothing new. Sent behind something that waits for an acknowledgement, so that a lost segment is noticed by what
+    /// comes after it (RFC 6675) and not by the clock.
+    case nudge
     /// The sender gives up its role at once: its process ends, or its operator forces a switchover. `fatal` is the record
     /// that its engine hangs in, 0 for none: the same as a dying gasp, from a process that can still speak.
     case goodbye(reason: String, fatal: LogIndex)
@@ -100,8 +81,8 @@ public enum ChannelMessage: Sendable, Equatable {
     case applied(LogIndex, ReplicaDigest)
     /// The standby has applied up to here; which parts differ from the active's digest.
     case verified(LogIndex, difference: UInt16)
-    /// The active says whether the standby counts as in sync.
-    case inSync(Bool)
+    /// The active says whether the standby counts as in sync; `from`: since which of its beats they say the same.
+    case inSync(Bool, from: UInt64)
 
     // MARK: bulk update (FIG. 10B)
 

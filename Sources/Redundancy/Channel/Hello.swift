@@ -7,7 +7,7 @@ public struct Hello: Hashable, Sendable {
     /// `LOCKSTEP` in ASCII.
     static let magic: UInt64 = 0x4c4f_434b_5354_4550
     /// Of the framing and the messages. Records and snapshots have a schema of their own.
-    public static let protocolVersion: UInt16 = 1
+    public static let protocolVersion: UInt16 = 2
 
     public var protocolVersion = Hello.protocolVersion
     public var oldestSchema = RecordSchema.oldest
@@ -25,12 +25,27 @@ public struct Hello: Hashable, Sendable {
     public var configurationRevision: UInt64
     /// Authenticates its dying gasps.
     public var gaspToken: DyingGasp.Token
+    /// Made at the first start of a controller and kept with its datastore: tells a copied file from a twin. 0: none.
+    public var identity: UInt64
+    /// Of the key of the pair's beats that it has kept, 0 for none, and its share of a new one.
+    public var keyFingerprint: UInt64
+    public var keyShare: PairKey
+    public var arbiter: ArbiterKind
+    /// How long it waits for a silent twin.
+    public var detectionTime: Duration
 
     public init(
         routerName: String, pairID: UInt64, controller: ControllerID, state: ControllerState, epoch: Epoch,
         wasActive: Bool, isPreferred: Bool, bootNonce: UInt64, configurationRevision: UInt64,
-        gaspToken: DyingGasp.Token
+        gaspToken: DyingGasp.Token, identity: UInt64 = 0, keyFingerprint: UInt64 = 0,
+        keyShare: PairKey = PairKey(high: 0, low: 0), arbiter: ArbiterKind = .link,
+        detectionTime: Duration = .milliseconds(50)
     ) {
+        self.identity = identity
+        self.keyFingerprint = keyFingerprint
+        self.keyShare = keyShare
+        self.arbiter = arbiter
+        self.detectionTime = detectionTime
         self.routerName = routerName
         self.pairID = pairID
         self.controller = controller
@@ -50,7 +65,9 @@ public struct Hello: Hashable, Sendable {
         }
         if twin.pairID != pairID { return .pairID }
         if twin.routerName != routerName { return .routerName(ours: routerName, theirs: twin.routerName) }
+        if identity != 0, twin.identity == identity { return .identity }
         if twin.controller == controller { return .controllerID(controller) }
+        if twin.arbiter != arbiter { return .arbiter(ours: arbiter, theirs: twin.arbiter) }
         if twin.newestSchema < oldestSchema || newestSchema < twin.oldestSchema {
             return .schema(ours: oldestSchema...newestSchema, theirs: (twin.oldestSchema, twin.newestSchema))
         }
@@ -80,6 +97,8 @@ public struct Hello: Hashable, Sendable {
         case pairID
         case routerName(ours: String, theirs: String)
         case controllerID(ControllerID)
+        case identity
+        case arbiter(ours: ArbiterKind, theirs: ArbiterKind)
 
         public var description: String {
             switch self {
@@ -88,9 +107,15 @@ public struct Hello: Hashable, Sendable {
             case .schema(let ours, let theirs):
                 "it speaks record schemas \(theirs.0) to \(theirs.1), this controller "
                     + "\(ours.lowerBound) to \(ours.upperBound)"
-            case .pairID: "it belongs to another pair"
-            case .routerName(let ours, let theirs): "it is router '\(theirs)', this is '\(ours)'"
-            case .controllerID(let id): "both controllers are configured as \(id)"
+            case .pairID: "it belongs to another pair: 'pair' must be the same in both controller files"
+            case .routerName(let ours, let theirs): "it is router '\(theirs)', this is '\(ours)': 'router' must be the same in both controller files"
+            case .controllerID(let id):
+                "both controllers are configured as \(id): one controller file must say 'controller: a', the other 'controller: b'"
+            case .identity:
+                "it has the identity of this controller: one of the two was made from a copy of the other's files; "
+                    + "remove the copied '.pair' file beside its datastore and start it again"
+            case .arbiter(let ours, let theirs):
+                "its arbiter is \(theirs.rawValue), this controller's \(ours.rawValue): both controller files must name the same"
             }
         }
 
@@ -113,6 +138,12 @@ public struct Hello: Hashable, Sendable {
         writer.u64(configurationRevision)
         writer.u64(gaspToken.high)
         writer.u64(gaspToken.low)
+        writer.u64(identity)
+        writer.u64(keyFingerprint)
+        writer.u64(keyShare.high)
+        writer.u64(keyShare.low)
+        writer.u8(arbiter.code)
+        writer.u64(UInt64(bitPattern: detectionTime.inNanoseconds))
         writer.text(String(decoding: routerName.utf8.prefix(255), as: UTF8.self))
     }
 
@@ -132,6 +163,17 @@ public struct Hello: Hashable, Sendable {
         configurationRevision = try reader.u64("configuration revision")
         let high = try reader.u64("gasp token")
         gaspToken = DyingGasp.Token(high: high, low: try reader.u64("gasp token"))
+        identity = try reader.u64("identity")
+        keyFingerprint = try reader.u64("key fingerprint")
+        let share = try reader.u64("key share")
+        keyShare = PairKey(high: share, low: try reader.u64("key share"))
+        guard let kind = ArbiterKind(code: try reader.u8("arbiter")) else {
+            throw DecodeError("arbiter", at: reader.offset - 1, .badValue)
+        }
+        arbiter = kind
+        let detection = try reader.u64("detection time")
+        guard detection > 0, detection < 1 << 42 else { throw DecodeError("detection time", at: reader.offset - 8, .badValue) }
+        detectionTime = .nanoseconds(Int64(detection))
         routerName = try reader.text("router name")
     }
 }

@@ -24,6 +24,8 @@ public struct ReplicationSender: Sendable {
     /// What the sender wants done, in order.
     public enum Action: Sendable {
         case send(ChannelMessage)
+        /// Tell the standby whether it counts as in sync, with the number of the beat that says so first.
+        case tellInSync(Bool)
         /// Give the engine all records appended so far, then ask it for a snapshot.
         case takeSnapshot
         /// Ask the arbiter; answer with `eligibilitySet`.
@@ -141,6 +143,8 @@ public struct ReplicationSender: Sendable {
         }
     }
     private var keepsLog: Bool { phase != .alone }
+    /// Something is shipped that the standby has not acknowledged.
+    public var isWaiting: Bool { isShipping && stored < shipped }
 
     /// Mastership was given up and regained: the same log goes on in a new epoch.
     public mutating func continues(in epoch: Epoch) { self.epoch = epoch }
@@ -245,7 +249,7 @@ public struct ReplicationSender: Sendable {
     private mutating func becomeRedundant(into actions: inout [Action]) {
         phase = .redundant
         snapshot = []
-        actions.append(.send(.inSync(true)))
+        actions.append(.tellInSync(true))
         actions.append(.redundant)
     }
 
@@ -429,7 +433,7 @@ public struct ReplicationSender: Sendable {
         phase = .leaving
         leaveReason = reason
         self.closesChannel = closesChannel
-        actions.append(.send(.inSync(false)))
+        actions.append(.tellInSync(false))
         if wasEligible {
             isEligibilityAsked = true
             actions.append(.setTwinEligible(false))

@@ -120,6 +120,8 @@ public enum GracefulSwitchover {
             case .replicating, .awaitingReady, .finishing, .over: false
             }
         }
+        /// Mastership is asked for again.
+        public var isReclaiming: Bool { if case .reclaiming = step { true } else { false } }
         public var nextDeadline: Instant? { isOver ? nil : deadline }
 
         public mutating func advance(_ facts: Facts, at now: Instant, into actions: inout [Action]) {

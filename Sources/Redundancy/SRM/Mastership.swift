@@ -26,6 +26,8 @@ public struct Mastership: Sendable {
         case request(ArbiterRequest)
         /// This controller is the router from now on.
         case granted(Epoch, mayResume: Bool, reason: String)
+        /// It goes on under a new epoch.
+        case raised(Epoch)
         case lease(Epoch, until: Instant)
         case eligibility(Bool)
         case released
@@ -43,6 +45,10 @@ public struct Mastership: Sendable {
     private let id: ControllerID
     private let renewInterval: Duration
     private let patience: Duration
+    /// How long one whose copy is stale leaves the router to its twin.
+    private let staleWait: Duration
+    /// Whether mastership is asked for to go on with the sessions, or to begin them anew.
+    private var isResuming = false
     /// When set, a refused request is repeated after at most this long: the twin is known to be dead, and the arbiter is
     /// about to see it too.
     public var retryMaximum: Duration?
@@ -51,11 +57,14 @@ public struct Mastership: Sendable {
     private var retryAt: Instant?
     private var reason = ""
 
-    public init(id: ControllerID, lastEpoch: Epoch, renewInterval: Duration, patience: Duration) {
+    public init(
+        id: ControllerID, lastEpoch: Epoch, renewInterval: Duration, patience: Duration, staleWait: Duration
+    ) {
         self.id = id
         epoch = lastEpoch
         self.renewInterval = renewInterval
         self.patience = patience
+        self.staleWait = staleWait
     }
 
     public var isHolding: Bool { stage == .holding }
@@ -68,7 +77,7 @@ public struct Mastership: Sendable {
         if waitForTwin {
             stage = .waiting(until: now + patience)
         } else {
-            acquire("no twin is configured", into: &actions)
+            acquire("no twin is configured", isResuming: false, into: &actions)
         }
     }
 
@@ -79,9 +88,9 @@ public struct Mastership: Sendable {
             if twin.state.isActive {
                 sawActiveTwin(twin.epoch)
             } else if twin.state == .offline || twin.state == .failed {
-                acquire("the twin is \(twin.state)", into: &actions)
+                acquire("the twin is \(twin.state)", isResuming: false, into: &actions)
             } else if goesFirst {
-                acquire("first of the two", into: &actions)
+                acquire("first of the two", isResuming: false, into: &actions)
             } else {
                 stage = .following(patience: now + patience)
             }
@@ -94,11 +103,12 @@ public struct Mastership: Sendable {
         }
     }
 
-    /// A heartbeat of the twin.
-    public mutating func twinSays(_ state: ControllerState, epoch twinEpoch: Epoch, at now: Instant, into actions: inout [Action]) {
+    /// A beat of the twin.
+    /// - Parameter isHolder: it holds mastership, whether it speaks already or not.
+    public mutating func twinSays(isHolder: Bool, epoch twinEpoch: Epoch, at now: Instant, into actions: inout [Action]) {
         switch stage {
         case .waiting, .following:
-            if state.isActive {
+            if isHolder {
                 sawActiveTwin(twinEpoch)
             } else if case .following(nil) = stage {
                 // It was active and is not any more; if nobody becomes it, we do.
@@ -107,17 +117,17 @@ public struct Mastership: Sendable {
             }
         case .acquiring:
             // Refused, and here is who holds it. (A twin that has released mastership does not call itself active.)
-            if state.isActive, twinEpoch >= epoch {
+            if isHolder, twinEpoch >= epoch {
                 retryAt = nil
                 sawActiveTwin(twinEpoch)
             }
         case .holding:
             // The arbiter has the last word on which of the two is the router.
-            if state.isActive, twinEpoch > epoch, !isAsked({ if case .renew = $0 { true } else { false } }) {
+            if isHolder, twinEpoch > epoch, !isAsked({ if case .renew = $0 { true } else { false } }) {
                 ask(.renew(epoch), into: &actions)
             }
         case .released:
-            if state.isActive, twinEpoch > epoch { sawActiveTwin(twinEpoch) }
+            if isHolder, twinEpoch > epoch { sawActiveTwin(twinEpoch) }
         case .offline: break
         }
     }
@@ -128,36 +138,62 @@ public struct Mastership: Sendable {
         epoch = max(epoch, twinEpoch)
     }
 
-    /// The twin is silent or its process died.
+    /// The twin is silent or its process died, and we hold a copy.
     public mutating func twinLost(_ reason: String, into actions: inout [Action]) {
         switch stage {
-        case .following: acquire(reason, into: &actions)
+        case .following: acquire(reason, isResuming: true, into: &actions)
         case .waiting, .acquiring, .holding, .released, .offline: break
         }
     }
 
     /// Asks for mastership now.
-    public mutating func acquire(_ reason: String, into actions: inout [Action]) {
+    /// - Parameter isResuming: to go on with the sessions, which is refused without a current copy.
+    public mutating func acquire(_ reason: String, isResuming: Bool, into actions: inout [Action]) {
         guard stage != .holding else { return }
         stage = .acquiring
         self.reason = reason
+        self.isResuming = isResuming
         retryAt = nil
-        if !isAsked({ if case .acquire = $0 { true } else { false } }) { ask(.acquire(atLeast: epoch), into: &actions) }
+        askToAcquire(into: &actions)
+    }
+
+    private mutating func askToAcquire(into actions: inout [Action]) {
+        guard !isAsked({ if case .acquire = $0 { true } else { false } }) else { return }
+        ask(.acquire(atLeast: epoch, isResuming: isResuming), into: &actions)
+    }
+
+    /// The holder raises its epoch above one that the twin remembers: nobody follows an epoch of the past.
+    public mutating func raise(above greatest: Epoch, into actions: inout [Action]) {
+        guard stage == .holding, greatest > epoch, !isAsked({ if case .acquire = $0 { true } else { false } }) else { return }
+        ask(.acquire(atLeast: greatest, isResuming: true), into: &actions)
     }
 
     /// Asks again without waiting, if mastership was refused.
     public mutating func retry(into actions: inout [Action]) {
         guard stage == .acquiring, retryAt != nil else { return }
         retryAt = nil
-        ask(.acquire(atLeast: epoch), into: &actions)
+        askToAcquire(into: &actions)
     }
 
-    /// The twin is lost and there is nothing to resume: it has the usual time to come back.
+    /// The twin is lost and there is nothing to resume: whoever cannot resume is slow, because a twin that is alive after
+    /// all loses every session by it.
     public mutating func waitForTwin(at now: Instant) {
         if case .following = stage {
-            stage = .following(patience: now + patience)
+            stage = .following(patience: now + staleWait)
             holder = nil
         }
+    }
+
+    /// The twin's process is gone, and so is what it held: the router begins anew at once.
+    public mutating func begin(_ reason: String, into actions: inout [Action]) {
+        guard case .following = stage else { return }
+        acquire(reason, isResuming: false, into: &actions)
+    }
+
+    /// Nobody has been heard of for as long as a stale copy waits, and no channel told us so.
+    public mutating func twinSilent(into actions: inout [Action]) {
+        guard case .following(nil) = stage else { return }
+        acquire("the twin is not heard any more", isResuming: false, into: &actions)
     }
 
     /// FIG. 11, 1118.
@@ -207,9 +243,16 @@ public struct Mastership: Sendable {
         switch answer {
         case .granted(let granted, let until, let mayResume):
             epoch = max(epoch, granted)
+            if stage == .holding {
+                leaseUntil = until
+                actions.append(.lease(granted, until: until))
+                actions.append(.raised(granted))
+                return
+            }
             guard stage == .acquiring else {
                 // Not wanted any more: give it back at once.
-                if stage != .holding { actions.append(.request(.release(granted))); asked.append(.release(granted)) }
+                actions.append(.request(.release(granted)))
+                asked.append(.release(granted))
                 return
             }
             stage = .holding
@@ -223,6 +266,17 @@ public struct Mastership: Sendable {
             guard stage == .acquiring else { return }
             self.holder = holder
             retryAt = max(min(retry, now + (retryMaximum ?? .seconds(1))), now + .milliseconds(1))
+        case .notCurrent(let inForce):
+            epoch = max(epoch, inForce)
+            guard stage == .acquiring else { return }
+            if retryMaximum != nil {
+                // The twin is dead, and what it held is gone: there is nobody to wait for.
+                isResuming = false
+                return askToAcquire(into: &actions)
+            }
+            stage = .following(patience: now + staleWait)
+            actions.append(.event(Event(.alarm, "srm", "the twin is lost (\(reason)), and our copy is stale: "
+                + "the router starts anew in \(staleWait.inMilliseconds) ms unless the twin comes back")))
         case .renewed(let renewed, let until):
             guard stage == .holding, renewed == epoch else { return }
             leaseUntil = until
@@ -260,7 +314,7 @@ public struct Mastership: Sendable {
 
     private static func belongs(_ answer: ArbiterAnswer, to request: ArbiterRequest) -> Bool {
         switch (answer, request) {
-        case (.granted, .acquire), (.denied, .acquire), (.renewed, .renew), (.released, .release),
+        case (.granted, .acquire), (.denied, .acquire), (.notCurrent, .acquire), (.renewed, .renew), (.released, .release),
             (.twinEligibility, .setTwinEligible), (.lost, .renew), (.lost, .release), (.lost, .setTwinEligible),
             (.unavailable, _):
             true
@@ -273,13 +327,13 @@ public struct Mastership: Sendable {
     public mutating func tick(at now: Instant, into actions: inout [Action]) {
         switch stage {
         case .waiting(let until):
-            if until <= now { acquire("no twin within \(patience.inMilliseconds) ms", into: &actions) }
+            if until <= now { acquire("no twin within \(patience.inMilliseconds) ms", isResuming: false, into: &actions) }
         case .following(let until?):
-            if until <= now { acquire("the twin did not become active", into: &actions) }
+            if until <= now { acquire("the twin did not become active", isResuming: false, into: &actions) }
         case .acquiring:
             if let retryAt, retryAt <= now {
                 self.retryAt = nil
-                ask(.acquire(atLeast: epoch), into: &actions)
+                askToAcquire(into: &actions)
             }
         case .holding:
             if let renewAt, renewAt <= now { renew(into: &actions) }

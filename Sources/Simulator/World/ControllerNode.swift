@@ -32,6 +32,7 @@ final class ControllerNode {
     /// What its datastore remembers of mastership when the process starts again.
     var storedEpoch = Epoch.zero
     var wasActive = false
+    var storedKey: PairKey?
     /// What the process's signal handler would send.
     var gasp: [UInt8]?
     /// Inputs that arrived while it was frozen.

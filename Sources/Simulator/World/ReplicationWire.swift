@@ -18,6 +18,11 @@ struct ReplicationWire {
     var delayMaximum: Duration = .microseconds(120)
     /// No connection can be made and nothing passes, but neither end is told.
     var isCut = false
+    /// Of datagrams beside the connection; chances per 10,000.
+    var datagramLoss = 0
+    var datagramDuplication = 0
+    var datagramReordering = 0
+    static let reorderDelay: Duration = .milliseconds(15)
     /// When the newest octets towards each controller arrive: later ones never overtake.
     private var arrival: [Instant] = [.zero, .zero]
 
@@ -45,6 +50,16 @@ struct ReplicationWire {
     /// Half dead: what goes towards this controller arrives when the transport has got over it.
     mutating func stall(towards: ControllerID, until time: Instant) {
         arrival[Int(towards.rawValue)] = max(arrival[Int(towards.rawValue)], time)
+    }
+
+    /// After how long a datagram arrives: never, once, or twice.
+    func datagramDelays(random: inout RandomNumbers) -> [Duration] {
+        if random.chance(datagramLoss, in: 10_000) { return [] }
+        func delay() -> Duration {
+            let late = random.chance(datagramReordering, in: 10_000) ? Self.reorderDelay : .zero
+            return late + .microseconds(random.number(in: 20...150))
+        }
+        return random.chance(datagramDuplication, in: 10_000) ? [delay(), delay()] : [delay()]
     }
 
     /// When octets that leave now reach the other controller.

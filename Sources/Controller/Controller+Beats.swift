@@ -1,0 +1,300 @@
+import Engine
+import LineCard
+import Machine
+import Records
+import Redundancy
+import Wire
+
+// What this controller says of itself on every path, what it hears of the twin, and who else is about
+// (Docs/mastership.md).
+
+extension Controller {
+    /// What is complained of at most once in a while.
+    enum Complaint: Equatable {
+        case foreignBeat, unprovenBeat, stranger(InterfaceID), noDatagrams, pause
+    }
+    private static let complaintInterval: Duration = .seconds(60)
+
+    func mayComplain(_ kind: Complaint, at now: Instant) -> Bool {
+        !complaints.contains { $0.kind == kind && now < $0.at + Self.complaintInterval }
+    }
+    mutating func complain(
+        _ kind: Complaint, _ severity: Event.Severity, _ text: @autoclosure () -> String, at now: Instant,
+        into outputs: inout [ControllerOutput]
+    ) {
+        guard mayComplain(kind, at: now) else { return }
+        complaints.removeAll { $0.kind == kind || now >= $0.at + Self.complaintInterval }
+        if complaints.count >= 64 { complaints.removeFirst() }
+        complaints.append((kind, now))
+        note(severity, "srm", text(), into: &outputs)
+    }
+
+    // MARK: our own time
+
+    /// Every input proves that we run. What happened while we did not is not the twin's fault.
+    mutating func attend(at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard let pause = watch.ran(at: now) else { return }
+        if pair?.slept(pause, watch: watch) ?? false {
+            closeChannel("this controller did not run for \(pause.inMilliseconds) ms", at: now, into: &outputs)
+            receiver.invalidate()
+        }
+        complain(
+            .pause, .warning, "this controller did not run for \(pause.inMilliseconds) ms: silence is counted from now",
+            at: now, into: &outputs)
+    }
+
+    /// How long the twin may be silent. Who would take over waits longer than who would fall silent.
+    var silenceMaximum: Duration { role == .standby ? watch.detectionTime + watch.margin : watch.detectionTime }
+
+    /// Any path counts; but a redundancy link that says nothing is of no use to the log either.
+    mutating func judgeSilence(at now: Instant, into outputs: inout [ControllerOutput]) {
+        if channel == .open {
+            if watch.isSilent(for: silenceMaximum, at: now) {
+                closeChannel("no beat on any path for \(silenceMaximum.inMilliseconds) ms", at: now, into: &outputs)
+            } else if let heard = watch.linkHeardAt, now >= max(heard, watch.wokeAt ?? heard) + configuration.standbyStallMaximum {
+                complain(
+                    .noDatagrams, .alarm,
+                    "the twin is heard on the segments, but no datagram comes over the redundancy link: is it cut, or its UDP "
+                        + "port filtered?", at: now, into: &outputs)
+                closeChannel(
+                    "no beat over the redundancy link for \(configuration.standbyStallMaximum.inMilliseconds) ms", at: now,
+                    into: &outputs)
+            }
+        }
+        guard channel == .closed, role == .standby, !isOffline, failure == nil, case .following(nil) = mastership.stage else { return }
+        if receiver.isFollowing, pair?.isCurrent ?? true {
+            if watch.isSilent(for: silenceMaximum, at: now) {
+                master(at: now, into: &outputs) { $0.twinLost("the twin is not heard on any path", into: &$1) }
+            }
+        } else if watch.isSilent(for: configuration.staleWait, at: now) {
+            master(at: now, into: &outputs) { $0.twinSilent(into: &$1) }
+        }
+    }
+
+    /// Answers of the pair's own arbitration that became due.
+    mutating func pollPair(at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard pair != nil else { return }
+        if let answer = pair!.poll(watch, at: now) { arbiterAnswered(answer, at: now, into: &outputs) }
+        noteCopy(into: &outputs)
+        if pair!.isTwinWithoutCopy(watch, at: now) {
+            replicate(at: now, into: &outputs) {
+                $0.leave("the standby says that its copy does not count", closesChannel: false, into: &$1)
+            }
+        }
+    }
+
+    /// The pair's arbitration may find that our copy is stale before the channel says so.
+    private mutating func noteCopy(into outputs: inout [ControllerOutput]) {
+        if role == .standby, receiver.isInSync, let pair, !pair.isCurrent, fromStandby == nil {
+            receiver.lostSync()
+            note(.warning, "rcm", "our copy is stale: the active went on without us, or may have", into: &outputs)
+        }
+    }
+
+    // MARK: speaking
+
+    /// Sends a beat when one is due, or now.
+    mutating func beat(at now: Instant, isDue: Bool = false, into outputs: inout [ControllerOutput]) {
+        guard let key = keys.first else { return }
+        watch.isUrgent = pair?.isUrgent ?? false
+        guard let due = watch.takeDue(at: now, isForced: isDue) else { return }
+        let beat = Beat(
+            pairID: configuration.pairID, controller: configuration.id, bootNonce: configuration.bootNonce,
+            sequence: due.sequence, echoNonce: watch.twinNonce, echo: watch.newest?.sequence ?? 0, state: state,
+            epoch: epoch, greatest: max(epoch, pair?.greatest ?? epoch), flags: beatFlags,
+            routerTime: clock.routerTime(at: now), clock: now, health: health)
+        if due.onLink {
+            outputs.append(.datagram(beat.datagram(key: key)))
+            nudge()
+        }
+        guard due.onSegments else { return }
+        for i in 0..<max(configuration.segmentCount, interfaces.count) {
+            let vlan = i < interfaces.count ? interfaces[i].vlan : 0
+            if i < interfaces.count, interfaces[i].isLoopback { continue }
+            outputs.append(.advertise(InterfaceID(UInt16(truncatingIfNeeded: i)), beat.frame(key: key, vlan: vlan)))
+        }
+    }
+
+    private var beatFlags: Beat.Flags {
+        if let pair { return pair.flags(watch) }
+        if mastership.isHolding { return sender?.phase == .redundant ? [.holds, .countsTwin] : .holds }
+        return role == .standby && receiver.isInSync ? .holdsCopy : []
+    }
+
+    /// Whatever waits for an acknowledgement is followed by something, so that TCP sees a loss at once.
+    private mutating func nudge() {
+        guard channel == .open else { return }
+        if sender?.isWaiting ?? false { nudges = 3 }
+        guard nudges > 0 else { return }
+        nudges -= 1
+        ChannelMessage.nudge.write(to: &channelBuffer)
+    }
+
+    // MARK: hearing
+
+    mutating func receiveDatagram(_ octets: [UInt8], at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard Beat.isDatagram(octets.span.bytes) else { return receiveGasp(octets, at: now, into: &outputs) }
+        do throws(DecodeError) {
+            hear(try Beat(decoding: octets.span.bytes, keys: keys), on: .link, at: now, into: &outputs)
+        } catch {
+            hearForeign(on: nil, at: now, into: &outputs)
+        }
+    }
+
+    mutating func receiveBeat(frame: RawSpan, at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard !configuration.isSingle else { return }
+        do throws(DecodeError) {
+            hear(try Beat(frame: frame, keys: keys), on: .segment, at: now, into: &outputs)
+        } catch {
+            hearForeign(on: .segment, at: now, into: &outputs)
+        }
+        flushChannel(into: &outputs)
+        publish(at: now, into: &outputs)
+    }
+
+    /// Another pair's, a twin's with another key, or a forgery.
+    private mutating func hearForeign(
+        on path: TwinWatch.Path?, at now: Instant, into outputs: inout [ControllerOutput]
+    ) {
+        foreignBeats += 1
+        // Two pairs on one LAN are no trouble; on the redundancy link nobody else should speak.
+        guard path == nil, !keys.isEmpty, channel == .open else { return }
+        complain(
+            .foreignBeat, .warning, "beats come over the redundancy link that are not the twin's, or have another key: they are "
+                + "ignored", at: now, into: &outputs)
+    }
+
+    private mutating func hear(
+        _ beat: Beat, on path: TwinWatch.Path, at now: Instant, into outputs: inout [ControllerOutput]
+    ) {
+        guard beat.pairID == configuration.pairID, beat.controller != configuration.id else {
+            foreignBeats += 1
+            return
+        }
+        switch watch.hear(beat, on: path, at: now) {
+        case .old: return
+        case .unproven:
+            foreignBeats += 1
+            // An honest twin that has just started answers our next beat, and is believed then.
+            beatSoon()
+            return
+        case .newStart:
+            note(.warning, "srm", "the twin was started anew: what its process held is gone", into: &outputs)
+            closeChannel("the twin was started anew", at: now, into: &outputs)
+            declareDead(isStreamWhole: false, at: now, into: &outputs)
+        case .new: break
+        }
+        pair?.heard(beat, watch: watch, at: now)
+        if beat.isHolder, role == .standby { clock.follow(beat.routerTime, at: now) }
+        pollPair(at: now, into: &outputs)
+        guard !isOffline, failure == nil else { return }
+        // In a switchover the old active ceases to be active before we are told to take over: that is no reason to hurry.
+        if fromStandby == nil || beat.isHolder {
+            master(at: now, into: &outputs) { $0.twinSays(isHolder: beat.isHolder, epoch: beat.epoch, at: now, into: &$1) }
+        }
+        if fromStandby == nil, role == .standby, case .following = mastership.stage, receiver.isFollowing, pair?.isHeir(watch) ?? false {
+            master(at: now, into: &outputs) { $0.twinLost("the twin is not the router any more, and holds no copy", into: &$1) }
+        }
+        if role == .active, !beat.isHolder, !beat.doubts, beat.greatest > epoch, fromActive == nil {
+            master(at: now, into: &outputs) { $0.raise(above: beat.greatest, into: &$1) }
+        }
+        considerJoining(beat, at: now, into: &outputs)
+        considerHealth(beat.health, at: now, into: &outputs)
+        checkLease(at: now, into: &outputs)
+        if watch.nextDeadline.map({ $0 <= now }) ?? false { self.beat(at: now, into: &outputs) }
+    }
+
+    private mutating func beatSoon() { watch.isUrgent = true }
+
+    private mutating func considerJoining(_ beat: Beat, at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard channel == .open, role == .standby, beat.state.isActive, beat.epoch >= epoch, receiver.phase == .idle,
+            case .following = mastership.stage, !works.contains(.restore)
+        else { return }
+        note(.notice, "rcm", "asking the active for a bulk update", into: &outputs)
+        follow(into: &outputs, at: now) { $0.begin(into: &$1) }
+    }
+
+    // MARK: the end of the twin
+
+    /// The channel ended by itself. When it ended as with a process, the twin's host is asked by a datagram: if nobody
+    /// listens on that port any more, the process is gone, and the kernel of its host has said so.
+    /// - Parameter isStreamWhole: all that it had sent was read.
+    mutating func channelEnded(
+        _ reason: String, isProcessDead: Bool, isStreamWhole: Bool, at now: Instant, into outputs: inout [ControllerOutput]
+    ) {
+        guard isProcessDead, pair != nil else {
+            return twinLost(reason, isProcessDead: isProcessDead, at: now, into: &outputs)
+        }
+        let isProven = refusedAt.map { now < $0 + .milliseconds(100) } ?? false
+        suspectedDeadAt = now
+        isSuspectWhole = isStreamWhole
+        twinLost(reason, isProcessDead: false, at: now, into: &outputs)
+        if isProven {
+            declareDead(isStreamWhole: isStreamWhole, at: now, into: &outputs)
+        } else {
+            beat(at: now, isDue: true, into: &outputs)
+        }
+    }
+
+    mutating func datagramRefused(at now: Instant, into outputs: inout [ControllerOutput]) {
+        refusedAt = now
+        guard channel == .closed, let suspected = suspectedDeadAt, now < suspected + .seconds(1), !isTwinDead else { return }
+        declareDead(isStreamWhole: isSuspectWhole, at: now, into: &outputs)
+    }
+
+    /// The twin's process does not run any more: nothing that it held can be resumed, and it cannot speak.
+    mutating func declareDead(isStreamWhole: Bool, at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard !isTwinDead else { return }
+        isTwinDead = true
+        mastership.retryMaximum = .milliseconds(2)
+        pair?.twinDied(isStreamWhole: isStreamWhole, at: now)
+        pollPair(at: now, into: &outputs)
+        actOnDeath(at: now, into: &outputs)
+    }
+
+    /// Nobody needs to wait any longer. A gasp that is still awaited comes first.
+    mutating func actOnDeath(at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard gaspUntil == nil else { return }
+        master(at: now, into: &outputs) { $0.retry(into: &$1) }
+        guard channel == .closed, role == .standby, !isOffline, failure == nil, !works.contains(.restore) else { return }
+        let isWhole = receiver.isFollowing
+        master(at: now, into: &outputs) { isWhole ? $0.twinLost("the twin died", into: &$1) : $0.begin("the twin died", into: &$1) }
+    }
+
+    // MARK: somebody else
+
+    /// Whether a frame bears the router's own address as its source: we do not hear what we send.
+    func isFromOurAddress(_ frame: RawSpan, on interface: InterfaceID) -> Bool {
+        let i = Int(interface.value)
+        guard i < ownMACs.count, frame.byteCount >= 14 else { return false }
+        let word = unsafe UInt64(bigEndian: frame.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt64.self))
+        return word & 0xffff_ffff_ffff == ownMACs[i]
+    }
+
+    /// While we follow an active twin that is its voice. Otherwise somebody is the router whom we do not know: a third
+    /// controller, a twin with another key, name or letter.
+    mutating func heardOurAddress(on interface: InterfaceID, at now: Instant, into outputs: inout [ControllerOutput]) {
+        let name = Int(interface.value) < interfaces.count ? interfaces[Int(interface.value)].name : "\(interface)"
+        switch role {
+        case .active:
+            // What the old active had sent may still be on its way, and in a healing cut both speak until one has heard.
+            guard now >= roleSince + .seconds(1), !(watch.newest?.isHolder ?? false) else { return }
+            strangerFrames += 1
+            complain(
+                .stranger(interface), .alarm,
+                "another host speaks as this router: a frame from our address came in on \(name) that neither controller sent. "
+                    + "Is a third controller running, or the twin with another key, pair, router or letter? This one stays "
+                    + "active", at: now, into: &outputs)
+        case .takingOver: return
+        case .standby:
+            let isTwin = watch.newest?.isHolder ?? false
+            if isTwin, !watch.isSilent(for: PairArbiter.strangerMemory, at: now) { return }
+            strangerFrames += 1
+            pair?.heardStranger(at: now)
+            complain(
+                .stranger(interface), .alarm,
+                "another host speaks as this router on \(name), and it is not the twin as configured here: compare key, pair, "
+                    + "router and letter of both controller files. This controller stays silent", at: now, into: &outputs)
+        }
+    }
+}
