@@ -7,9 +7,9 @@ import Redundancy
 
 /// The arbiter for two controllers on one machine (DESIGN §8): who speaks as the router is one word in a mapped file.
 ///
-/// The word holds the epoch, the holder, for whom a released mastership is kept, and for each controller whether its copy
-/// is current. It changes by compare-and-exchange only, so there is no critical section in which a frozen process could
-/// leave the other one waiting. Taking mastership away from the holder needs one of two proofs:
+/// What the word says and what a request does to it is `LeaseWord`'s. Here it changes by compare-and-exchange only, so there
+/// is no critical section in which a frozen process could leave the other one waiting. Taking mastership away from the
+/// holder needs one of two proofs:
 ///
 /// - the holder's process is dead: the kernel dropped the lock that each controller holds on its own octet of the file;
 /// - the holder's lease ran out: it did not renew for that long, so it is frozen or starved.
@@ -24,47 +24,12 @@ public final class LeaseFile {
         public let description: String
     }
 
-    /// One moment's content of the state word.
-    struct Mastership: Equatable {
-        var epoch: Epoch
-        var holder: ControllerID?
-        /// Who alone may take a mastership that was released, until the releaser's slot says otherwise.
-        var reserved: ControllerID?
-        var isCurrentA: Bool
-        var isCurrentB: Bool
-
-        // epoch << 6 | B current << 5 | A current << 4 | reserved << 2 | holder (0 nobody, 1 A, 2 B)
-        init(_ word: UInt64) {
-            epoch = Epoch(word >> 6)
-            holder = Self.controller(word & 3)
-            reserved = Self.controller(word >> 2 & 3)
-            isCurrentA = word & 16 != 0
-            isCurrentB = word & 32 != 0
-        }
-        var word: UInt64 {
-            epoch.value << 6 | (isCurrentB ? 32 : 0) | (isCurrentA ? 16 : 0) | Self.code(reserved) << 2
-                | Self.code(holder)
-        }
-        subscript(isCurrent controller: ControllerID) -> Bool {
-            get { controller == .a ? isCurrentA : isCurrentB }
-            set { if controller == .a { isCurrentA = newValue } else { isCurrentB = newValue } }
-        }
-        private static func controller(_ code: UInt64) -> ControllerID? {
-            switch code {
-            case 1: .a
-            case 2: .b
-            default: nil
-            }
-        }
-        private static func code(_ controller: ControllerID?) -> UInt64 { controller.map { UInt64($0.rawValue) + 1 } ?? 0 }
-    }
-
     // Words of the file, by index. Little-endian; the file never leaves the machine.
     private static let magicWord = 0, bootWord = 1, stateWord = 2, leaseWords = 4
     private static let magic: UInt64 = 0x4c6f_636b_7374_0001
     private static let size = 4096
     /// For the frames that were on their way into the device when the lease ended.
-    private static let margin = Duration.milliseconds(1)
+    static let margin = Duration.milliseconds(1)
 
     private let fd: Int32
     private let words: UnsafeMutablePointer<UInt64>
@@ -117,7 +82,7 @@ public final class LeaseFile {
         }
         forgetLeasesOfEarlierBoot()
         // Whatever our last process had, this one knows nothing yet.
-        change { $0[isCurrent: controller] = false }
+        change { $0.begin(controller) }
     }
 
     deinit {
@@ -139,7 +104,7 @@ public final class LeaseFile {
     /// A crash gives the lock up from the signal handler. Only one lease file of a process can have that.
     func releaseOnCrash() { chost_gasp_lock(fd) }
 
-    var mastership: Mastership { Mastership(chost_load(words + Self.stateWord)) }
+    var mastership: LeaseWord { LeaseWord(bits: chost_load(words + Self.stateWord)) }
 
     var isTwinAlive: Bool { chost_is_locked(fd, off_t(controller.other.rawValue)) == 1 }
 
@@ -151,104 +116,61 @@ public final class LeaseFile {
     }
     private func setLeaseEnd(_ end: Instant) { chost_store(slot(controller), UInt64(bitPattern: end.nanoseconds)) }
 
-    private func change(_ body: (inout Mastership) -> Void) {
+    private func change(_ body: (inout LeaseWord) -> Void) {
         while true {
             let before = chost_load(words + Self.stateWord)
-            var state = Mastership(before)
+            var state = LeaseWord(bits: before)
             body(&state)
-            if state.word == before || chost_compare_exchange(words + Self.stateWord, before, state.word) { return }
+            if state.bits == before || chost_compare_exchange(words + Self.stateWord, before, state.bits) { return }
         }
     }
 
     /// Answers a request of our controller. `now` is CLOCK_BOOTTIME.
     public func answer(_ request: ArbiterRequest, at now: Instant) -> ArbiterAnswer {
         chost_stop_if_dying()
-        return switch request {
-        case .acquire(let atLeast): acquire(atLeast, now)
-        case .renew(let epoch): renew(epoch, now)
-        case .release(let epoch): release(epoch, now)
-        case .setTwinEligible(let epoch, let isEligible): setTwinEligible(epoch, isEligible)
-        }
-    }
-
-    private func acquire(_ atLeast: Epoch, _ now: Instant) -> ArbiterAnswer {
-        while true {
-            let before = chost_load(words + Self.stateWord)
-            let state = Mastership(before)
-            let twin = controller.other
-            if state.holder == twin || (state.holder == nil && state.reserved == twin), isTwinAlive {
-                // A reservation is as long as the lease that the releaser wrote into its slot, which is ours.
-                let end = leaseEnd(of: state.holder ?? controller) + Self.margin
-                if now <= end {
-                    let retryAt = isTwinSaidDead ? min(end, now + Self.deathPoll) : end
-                    return .denied(holder: state.holder, state.epoch, retryAt: retryAt)
-                }
-            }
-            let mayResume = state[isCurrent: controller]
-            var won = state
-            won.epoch = max(state.epoch, atLeast).next
-            won.holder = controller
-            won.reserved = nil
-            won[isCurrent: controller] = true
-            won[isCurrent: twin] = false
-            // The lease first: nobody may see us as holder with a lease of long ago.
-            let end = now + lease
-            setLeaseEnd(end)
-            if chost_compare_exchange(words + Self.stateWord, before, won.word) {
-                ownEpoch = won.epoch
-                ownLeaseEnd = end
-                return .granted(won.epoch, leaseUntil: end, mayResume: mayResume)
-            }
-        }
-    }
-
-    private func isHolder(_ state: Mastership, _ epoch: Epoch) -> Bool {
-        state.holder == controller && state.epoch == epoch
-    }
-
-    private func lost() -> ArbiterAnswer {
-        ownEpoch = .zero
-        return .lost(mastership.epoch)
-    }
-
-    private func renew(_ epoch: Epoch, _ now: Instant) -> ArbiterAnswer {
-        guard isHolder(mastership, epoch) else { return lost() }
         let end = now + lease
-        setLeaseEnd(end)
-        // The twin may have taken over between the look and the store.
-        guard isHolder(mastership, epoch) else { return lost() }
-        ownEpoch = epoch
-        ownLeaseEnd = end
-        return .renewed(epoch, leaseUntil: end)
-    }
-
-    private func release(_ epoch: Epoch, _ now: Instant) -> ArbiterAnswer {
-        ownEpoch = .zero
-        setLeaseEnd(now + lease)
         while true {
             let before = chost_load(words + Self.stateWord)
-            var state = Mastership(before)
-            guard isHolder(state, epoch) else { return lost() }
-            state.holder = nil
-            state.reserved = controller.other
-            if chost_compare_exchange(words + Self.stateWord, before, state.word) { return .released(epoch) }
-        }
-    }
-
-    private func setTwinEligible(_ epoch: Epoch, _ isEligible: Bool) -> ArbiterAnswer {
-        while true {
-            let before = chost_load(words + Self.stateWord)
-            var state = Mastership(before)
-            guard isHolder(state, epoch) else { return lost() }
-            state[isCurrent: controller.other] = isEligible
-            if state.word == before || chost_compare_exchange(words + Self.stateWord, before, state.word) {
-                return .twinEligibility(epoch, isEligible)
+            var state = LeaseWord(bits: before)
+            let outcome = state.apply(request, from: controller, policy: .lease) { twinEvidence(LeaseWord(bits: before), now) }
+            switch outcome {
+            case .granted, .renewed, .released:
+                // The lease first: nobody may see us as holder with a lease of long ago. Should the word change now, the
+                // slot says nothing, because it counts only for whoever holds mastership or released it.
+                setLeaseEnd(end)
+            case .denied, .twinEligibility, .lost, .refused: break
             }
+            // Also when nothing changes in it: the twin may have taken over since the look.
+            guard chost_compare_exchange(words + Self.stateWord, before, state.bits) else { continue }
+            remember(outcome, end)
+            return ArbiterAnswer(hurried(outcome, now), leaseUntil: end)
         }
+    }
+
+    private func twinEvidence(_ state: LeaseWord, _ now: Instant) -> LeaseWord.Evidence {
+        guard isTwinAlive else { return .dead }
+        // A reservation is as long as the lease that the releaser wrote into its slot, which is ours.
+        return LeaseWord.Evidence(until: leaseEnd(of: state.holder ?? controller) + Self.margin, at: now)
+    }
+
+    private func remember(_ outcome: LeaseWord.Outcome, _ end: Instant) {
+        switch outcome {
+        case .granted(let epoch, _), .renewed(let epoch):
+            ownEpoch = epoch
+            ownLeaseEnd = end
+        case .released, .lost: ownEpoch = .zero
+        case .denied, .twinEligibility, .refused: break
+        }
+    }
+
+    /// The kernel is about to drop the lock of a twin that the channel calls dead.
+    private func hurried(_ outcome: LeaseWord.Outcome, _ now: Instant) -> LeaseWord.Outcome {
+        guard isTwinSaidDead, case .denied(let holder, let epoch, let end) = outcome else { return outcome }
+        return .denied(holder: holder, epoch, retryAt: min(end, now + Self.deathPoll))
     }
 
     /// Whether we may speak. Two loads: cheap enough for every burst.
     public func maySpeak(at now: Instant) -> Bool {
-        ownEpoch != .zero && now < ownLeaseEnd && isHolder(mastership, ownEpoch)
+        ownEpoch != .zero && now < ownLeaseEnd && mastership.isHeld(by: controller, ownEpoch)
     }
 }

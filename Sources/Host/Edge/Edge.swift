@@ -1,4 +1,3 @@
-import CHost
 import Controller
 import Engine
 import Glibc
@@ -111,6 +110,3 @@ final class Edge: Sendable {
         thread.withLock { $0 }?.join()
     }
 }
-
-/// This machine's monotonic clock as the controller wants it.
-func monotonicNow() -> Instant { Instant(nanoseconds: chost_now()) }
