@@ -20,7 +20,7 @@ import Testing
         mutating func start(_ id: ControllerID) throws {
             guard processes[Int(id.rawValue)] == nil else { return }
             processes[Int(id.rawValue)] = try LeaseFile(
-                path: file.path, controller: id, lease: LeaseEquivalenceTests.lease)
+                path: file.path, controller: id, lease: LeaseEquivalenceTests.lease, quarantine: .zero, at: now)
             table.begin(id)
         }
         mutating func kill(_ id: ControllerID) { processes[Int(id.rawValue)] = nil }

@@ -131,10 +131,21 @@ final class EdgeLoop {
             if let retry = ports.retryAt, retry <= now {
                 refreshLinks(&controller, &outputs, now, everything: false)
             }
+            lookAtLeaseFile(now)
             let worked = monotonicNow() - now
             finishTurn(&controller, &outputs)
             noteSlowTurn(since: now, worked)
         }
+    }
+
+    /// Every 100 ms: one stat(2), on a memory file system.
+    private func lookAtLeaseFile(_ now: Instant) {
+        guard let leaseFile else { return }
+        leaseFile.look(at: now)
+        guard !leaseFile.events.isEmpty else { return }
+        tell(leaseFile.events)
+        leaseFile.events = []
+        if let fault = leaseFile.fault { report(.exit(fault)) }
     }
 
     private func isTimeDue(_ deadline: Instant, _ now: Instant) -> Bool {
@@ -165,6 +176,7 @@ final class EdgeLoop {
         if let timeHeldUntil { next = max(next, timeHeldUntil) }
         if let deadline = channel?.deadline { next = min(next, Instant(nanoseconds: max(1, deadline))) }
         if let retry = ports.retryAt { next = min(next, retry) }
+        if let leaseFile { next = min(next, leaseFile.nextLook) }
         timer.set(next == .distantFuture ? 0 : max(1, next.nanoseconds))
     }
 
