@@ -20,6 +20,11 @@ int chost_lock(int fd, off_t octet) {
     return fcntl(fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
 }
 
+void chost_unlock(int fd, off_t octet) {
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = octet, .l_len = 1};
+    fcntl(fd, F_OFD_SETLK, &lock);
+}
+
 int chost_is_locked(int fd, off_t octet) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = octet, .l_len = 1};
     if (fcntl(fd, F_OFD_GETLK, &lock) != 0) return -1;

@@ -61,6 +61,17 @@ extension Controller {
                     into: &outputs)
             }
         }
+        if receiver.phase != .asked {
+            askedAt = nil
+        } else if let asked = askedAt, now >= asked + Self.joinAnswerMaximum {
+            askedAt = nil
+            note(
+                .alarm, "rcm", "the active has not answered for \(Self.joinAnswerMaximum.inMilliseconds / 1000) s that we want to "
+                    + "join: the channel is opened anew", into: &outputs)
+            closeChannel("no answer to the join", at: now, into: &outputs)
+        } else {
+            askedAt = askedAt ?? now
+        }
         guard channel == .closed, role == .standby, !isOffline, failure == nil, case .following(nil) = mastership.stage else { return }
         if receiver.isFollowing, pair?.isCurrent ?? true {
             if watch.isSilent(for: silenceMaximum, at: now) {
@@ -171,6 +182,12 @@ extension Controller {
             foreignBeats += 1
             return
         }
+        if isTwinDead, beat.bootNonce == watch.twinNonce {
+            guard now >= diedAt + Self.lateBeats else { return }
+            // It lives after all, or again: whatever said otherwise was wrong.
+            isTwinDead = false
+            mastership.retryMaximum = nil
+        }
         switch watch.hear(beat, on: path, at: now) {
         case .old: return
         case .unproven:
@@ -246,6 +263,7 @@ extension Controller {
     mutating func declareDead(isStreamWhole: Bool, at now: Instant, into outputs: inout [ControllerOutput]) {
         guard !isTwinDead else { return }
         isTwinDead = true
+        diedAt = now
         mastership.retryMaximum = .milliseconds(2)
         pair?.twinDied(isStreamWhole: isStreamWhole, at: now)
         pollPair(at: now, into: &outputs)

@@ -51,6 +51,7 @@ extension Controller {
     ) {
         if isProcessDead {
             isTwinDead = true
+            diedAt = now
             mastership.retryMaximum = .milliseconds(2)
             pair?.twinDied(isStreamWhole: true, at: now)
             pollPair(at: now, into: &outputs)

@@ -65,7 +65,13 @@ public struct Controller {
     /// The channel ended as it does when a process dies. Proven when the twin's host refuses a datagram.
     var suspectedDeadAt: Instant?
     var isSuspectWhole = false
+    /// When the twin's process was known dead. What it had sent may still come by another path.
+    var diedAt: Instant = .zero
+    static let lateBeats: Duration = .milliseconds(10)
     var refusedAt: Instant?
+    /// Since when a bulk update that was asked for has not begun.
+    var askedAt: Instant?
+    static let joinAnswerMaximum: Duration = .seconds(20)
     /// From which beat on the active says what it said of our copy last.
     var inSyncFrom: UInt64 = 0
     /// So many beats more carry a nudge on the channel.

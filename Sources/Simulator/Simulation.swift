@@ -338,7 +338,9 @@ public final class Simulation {
                     request, from: node, isTwinDead: self.node(node.id.other).life == .dead, at: now)
                 // Renewals are every heartbeat's; a trace of them alone would hide the rest.
                 if case .renewed = answer {} else { note("\(node.id) asks the arbiter \(request): \(answer)") }
-                queue.schedule(.arbiterAnswer(to: node.id, incarnation: incarnation, answer), at: time)
+                // Answers come in the order of their requests.
+                node.answeredAt = max(time, node.answeredAt)
+                queue.schedule(.arbiterAnswer(to: node.id, incarnation: incarnation, answer), at: node.answeredAt)
             case .engine(let work):
                 node.enqueue(work)
                 startEngine(node)

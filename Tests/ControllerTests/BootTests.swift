@@ -16,7 +16,7 @@ import Testing
         #expect(world.status(world.a).isAllReady)
         #expect(world.status(world.b).isAllReady)
         #expect(world.a.engine.engine.digest == world.b.engine.engine.digest)
-        #expect(world.lease.holder == .a)
+        #expect(world.lease.word.holder == .a)
         #expect(world.lease.isEligible(.b))
     }
 

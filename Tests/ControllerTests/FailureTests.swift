@@ -302,6 +302,11 @@ import Testing
             for node in world.nodes where !node.isAlive && random.chance(1, in: 2) { world.restart(node) }
         }
         // Liveness: a healed world becomes redundant.
+        // A transport that swallowed octets cannot go on: what comes next would not fit.
+        if world.isMuted.contains(true) {
+            world.closeChannel()
+            world.run(.milliseconds(1))
+        }
         world.isMuted = [false, false]
         for node in world.nodes {
             if node.isFrozen { world.wake(node) }

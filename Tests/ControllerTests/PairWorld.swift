@@ -197,7 +197,10 @@ final class PairWorld {
         isChannelUp = false
         channelGeneration += 1
         for node in nodes where node.isAlive {
+            let start = node.starts
             schedule(channelDelay) { [self] in
+                // The end of a connection is news for the process that had it.
+                guard node.starts == start else { return }
                 deliver(.channelClosed(reason: reason, isProcessDead: deadProcess == node.id.other), to: node)
             }
         }

@@ -188,7 +188,7 @@ private final class ChannelPair {
         list.flatMap { if case .received(let bytes) = $0 { bytes } else { [UInt8]() } }
     }
     static func closings(_ list: [ReplicationChannel.Happening]) -> [Bool] {
-        list.compactMap { if case .closed(_, let isDead) = $0 { isDead } else { nil } }
+        list.compactMap { if case .closed(_, let isDead, _) = $0 { isDead } else { nil } }
     }
 }
 

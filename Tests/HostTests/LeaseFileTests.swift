@@ -19,7 +19,7 @@ final class TemporaryFile {
     let lease = Duration.milliseconds(50)
     func at(_ milliseconds: Int64) -> Instant { Instant(nanoseconds: 1_000_000_000 + milliseconds * 1_000_000) }
     func open(_ controller: ControllerID) throws -> LeaseFile {
-        try LeaseFile(path: file.path, controller: controller, lease: lease)
+        try LeaseFile(path: file.path, controller: controller, lease: lease, quarantine: .zero, at: at(0))
     }
 
     @Test func `The first to ask is granted epoch 1 and may not resume, for it knows nothing yet`() throws {

@@ -59,21 +59,6 @@ import Testing
         #expect(ask(.release(Epoch(2)), .b, 4) == .released(Epoch(2)))
         #expect(ask(.acquire(atLeast: .zero, isResuming: true), .b, 60) == .granted(Epoch(3), leaseUntil: at(100), mayResume: true))
     }
-
-    @Test("The table survives its words; damaged words are refused, all zero is an empty table")
-    func words() {
-        var table = LeaseTable()
-        _ = table.answer(.acquire(atLeast: Epoch(6), isResuming: false), from: .b, at: at(0), lease: lease, isTwinDead: false)
-        _ = table.answer(.setTwinEligible(Epoch(7), true), from: .b, at: at(0), lease: lease, isTwinDead: false)
-        let words = table.words
-        #expect(LeaseTable(words: words) == table)
-        #expect(LeaseTable(words: [0, 0, 0, 0, 0]) == LeaseTable())
-        for bit in 0..<(words.count * 64) {
-            var flipped = words
-            flipped[bit / 64] ^= 1 << UInt64(bit % 64)
-            #expect(LeaseTable(words: flipped) == nil, "bit \(bit)")
-        }
-    }
 }
 
 @Suite struct RouterClockTests {

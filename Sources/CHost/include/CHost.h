@@ -41,6 +41,8 @@ static inline void chost_store_relaxed(uint64_t *word, uint64_t value) {
 
 /// Takes one octet's exclusive OFD lock without waiting. Returns 0, or the errno.
 int chost_lock(int fd, off_t octet);
+/// Gives it back.
+void chost_unlock(int fd, off_t octet);
 /// 1 when somebody else holds that octet's lock, 0 when nobody does, -1 on error.
 int chost_is_locked(int fd, off_t octet);
 

@@ -1,5 +1,4 @@
 import CHost
-import Foundation
 import Glibc
 import Machine
 import Records
@@ -7,9 +6,9 @@ import Redundancy
 
 /// The arbiter for two controllers on one machine (DESIGN §8): who speaks as the router is one word in a mapped file.
 ///
-/// The word holds the epoch, the holder, for whom a released mastership is kept, and for each controller whether its copy
-/// is current. It changes by compare-and-exchange only, so there is no critical section in which a frozen process could
-/// leave the other one waiting. Taking mastership away from the holder needs one of two proofs:
+/// What the word says and what a request does to it is `LeaseWord`'s. Here it changes by compare-and-exchange only, so there
+/// is no critical section in which a frozen process could leave the other one waiting. Taking mastership away from the
+/// holder needs one of two proofs:
 ///
 /// - the holder's process is dead: the kernel dropped the lock that each controller holds on its own octet of the file;
 /// - the holder's lease ran out: it did not renew for that long, so it is frozen or starved.
@@ -18,237 +17,157 @@ import Redundancy
 /// its lease finds out before it sends anything. Each controller writes its lease into a slot of its own: a late renewal
 /// cannot prolong the other's.
 ///
-/// The file belongs on a memory file system (/run): a mapped page of a disk file can wait for the disk.
+/// The file belongs on a memory file system (/run): a mapped page of a disk file can wait for the disk. What happens when
+/// somebody removes or replaces it is in `LeaseFile+Repair.swift`.
 public final class LeaseFile {
     public struct Failure: Error, Sendable, CustomStringConvertible {
         public let description: String
+        /// Another process runs as this controller.
+        var isDuplicate = false
     }
 
-    /// One moment's content of the state word.
-    struct Mastership: Equatable {
-        var epoch: Epoch
-        var holder: ControllerID?
-        /// Who alone may take a mastership that was released, until the releaser's slot says otherwise.
-        var reserved: ControllerID?
-        var isCurrentA: Bool
-        var isCurrentB: Bool
-
-        // epoch << 6 | B current << 5 | A current << 4 | reserved << 2 | holder (0 nobody, 1 A, 2 B)
-        init(_ word: UInt64) {
-            epoch = Epoch(word >> 6)
-            holder = Self.controller(word & 3)
-            reserved = Self.controller(word >> 2 & 3)
-            isCurrentA = word & 16 != 0
-            isCurrentB = word & 32 != 0
-        }
-        var word: UInt64 {
-            epoch.value << 6 | (isCurrentB ? 32 : 0) | (isCurrentA ? 16 : 0) | Self.code(reserved) << 2
-                | Self.code(holder)
-        }
-        subscript(isCurrent controller: ControllerID) -> Bool {
-            get { controller == .a ? isCurrentA : isCurrentB }
-            set { if controller == .a { isCurrentA = newValue } else { isCurrentB = newValue } }
-        }
-        private static func controller(_ code: UInt64) -> ControllerID? {
-            switch code {
-            case 1: .a
-            case 2: .b
-            default: nil
-            }
-        }
-        private static func code(_ controller: ControllerID?) -> UInt64 { controller.map { UInt64($0.rawValue) + 1 } ?? 0 }
-    }
-
-    // Words of the file, by index. Little-endian; the file never leaves the machine.
-    private static let magicWord = 0, bootWord = 1, stateWord = 2, leaseWords = 4
-    private static let magic: UInt64 = 0x4c6f_636b_7374_0001
-    private static let size = 4096
     /// For the frames that were on their way into the device when the lease ended.
-    private static let margin = Duration.milliseconds(1)
+    static let margin = Duration.milliseconds(1)
+    private static let deathPoll = Duration.microseconds(200)
+    /// How often the path is compared with what is mapped.
+    static let lookInterval = Duration.milliseconds(100)
+    /// How long whoever does not hold mastership leaves the repair to the holder.
+    static let holderPatience = Duration.milliseconds(400)
+    static let leaseMaximum = Duration.seconds(60)
 
-    private let fd: Int32
-    private let words: UnsafeMutablePointer<UInt64>
+    var page: LeasePage
     public let path: String
     public let controller: ControllerID
     public let lease: Duration
+    private let policy: LeaseWord.Policy
+    /// For how long a file that was made anew grants nothing: longer than a running holder of an earlier file of this
+    /// path can speak without looking at the path.
+    private let quarantine: Duration
     /// The epoch under which we believe to hold mastership, 0 for none.
-    private var ownEpoch = Epoch.zero
+    private(set) var ownEpoch = Epoch.zero
     private var ownLeaseEnd = Instant.zero
     /// The channel's end says that the twin's process is gone, though the kernel may take a moment to drop its lock.
     public var isTwinSaidDead = false
-    private static let deathPoll = Duration.microseconds(200)
+
+    // MARK: the path, see LeaseFile+Repair.swift
+    var nextLook: Instant
+    /// Since when something else is at the path.
+    var strangeSince: Instant?
+    /// Another file is at the path and nothing can be done about it: whoever starts now could be granted what we hold.
+    var isPathLost = false
+    var hasGaspLock = false
+    var lastComplaint: (text: String, at: Instant)?
+    /// What happened since these were taken last.
+    public var events: [Event] = []
+    /// Why this process cannot go on: another one runs as this controller.
+    public internal(set) var fault: String?
 
     /// Opens or creates the file and takes the lock that says that this controller lives.
-    public init(path: String, controller: ControllerID, lease: Duration) throws {
+    /// - Parameters:
+    ///   - staleWait: see `LeaseWord.Policy`.
+    ///   - quarantine: `nil`: a second, or longer if the lease is.
+    ///   - now: CLOCK_BOOTTIME; `nil` reads it.
+    public init(
+        path: String, controller: ControllerID, lease: Duration, staleWait: Duration = .zero, quarantine: Duration? = nil,
+        at now: Instant? = nil
+    ) throws {
+        policy = LeaseWord.Policy(holderIsBoundByPair: false, staleWait: staleWait)
         self.path = path
         self.controller = controller
         self.lease = lease
-        let low = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard low >= 0 else { throw Failure(description: "\(path): \(SystemError("open"))") }
-        let fd = Sockets.raise(low, above: Sockets.leaseFloor)
-        do {
-            let lock = chost_lock(fd, off_t(controller.rawValue))
-            guard lock == 0 else {
-                throw Failure(description: lock == EAGAIN || lock == EACCES
-                    ? "\(path): another process already runs as controller \(controller)"
-                    : "\(path): \(SystemError("lock", lock))")
-            }
-            guard ftruncate(fd, off_t(Self.size)) == 0 else {
-                throw Failure(description: "\(path): \(SystemError("ftruncate"))")
-            }
-            // Opened once more: a mapping holds its open file, and with it the lock, until the memory is torn down, which
-            // takes its time; our death must be seen before that.
-            let mapped = open(path, O_RDWR | O_CLOEXEC)
-            guard mapped >= 0 else { throw Failure(description: "\(path): \(SystemError("open"))") }
-            defer { close(mapped) }
-            guard let memory = mmap(nil, Self.size, PROT_READ | PROT_WRITE, MAP_SHARED, mapped, 0), memory != MAP_FAILED
-            else { throw Failure(description: "\(path): \(SystemError("mmap"))") }
-            words = unsafe memory.bindMemory(to: UInt64.self, capacity: Self.size / 8)
-        } catch {
-            close(fd)
-            throw error
-        }
-        self.fd = fd
-        _ = chost_compare_exchange(words + Self.magicWord, 0, Self.magic)
-        guard chost_load(words + Self.magicWord) == Self.magic else {
-            munmap(words, Self.size)
-            close(fd)
-            throw Failure(description: "\(path): not a lease file of this release")
-        }
-        forgetLeasesOfEarlierBoot()
+        self.quarantine = quarantine ?? max(.seconds(1), lease + Self.lookInterval * 4)
+        let now = now ?? monotonicNow()
+        nextLook = now + Self.lookInterval
+        page = try LeasePage(path: path, controller: controller, .orMake, at: now)
         // Whatever our last process had, this one knows nothing yet.
-        change { $0[isCurrent: controller] = false }
-    }
-
-    deinit {
-        munmap(words, Self.size)
-        close(fd)
-    }
-
-    /// CLOCK_BOOTTIME begins anew with the machine, so leases from before a reboot mean nothing. The epoch stays.
-    private func forgetLeasesOfEarlierBoot() {
-        let text = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? ""
-        var digest = StateDigest(1)
-        for byte in text.utf8 { digest.mix(UInt64(byte)) }
-        let before = chost_load(words + Self.bootWord)
-        guard before != digest.value, chost_compare_exchange(words + Self.bootWord, before, digest.value) else { return }
-        chost_store(words + Self.leaseWords, 0)
-        chost_store(words + Self.leaseWords + 1, 0)
+        change { $0.begin(controller) }
+        // Somebody left it behind in the middle of a repair, or is at it.
+        if page.isSuperseded { lookNow(at: now) }
     }
 
     /// A crash gives the lock up from the signal handler. Only one lease file of a process can have that.
-    func releaseOnCrash() { chost_gasp_lock(fd) }
-
-    var mastership: Mastership { Mastership(chost_load(words + Self.stateWord)) }
-
-    var isTwinAlive: Bool { chost_is_locked(fd, off_t(controller.other.rawValue)) == 1 }
-
-    private func slot(_ controller: ControllerID) -> UnsafeMutablePointer<UInt64> {
-        words + Self.leaseWords + Int(controller.rawValue)
+    func releaseOnCrash() {
+        hasGaspLock = true
+        chost_gasp_lock(page.fd)
     }
-    private func leaseEnd(of controller: ControllerID) -> Instant {
-        Instant(nanoseconds: Int64(bitPattern: chost_load(slot(controller))))
-    }
-    private func setLeaseEnd(_ end: Instant) { chost_store(slot(controller), UInt64(bitPattern: end.nanoseconds)) }
 
-    private func change(_ body: (inout Mastership) -> Void) {
+    var mastership: LeaseWord { LeaseWord(bits: page[LeasePage.stateWord]) }
+
+    var isTwinAlive: Bool { page.isAlive(controller.other) }
+
+    func change(_ body: (inout LeaseWord) -> Void) {
         while true {
-            let before = chost_load(words + Self.stateWord)
-            var state = Mastership(before)
+            let before = page[LeasePage.stateWord]
+            guard before != LeasePage.superseded else { return }
+            var state = LeaseWord(bits: before)
             body(&state)
-            if state.word == before || chost_compare_exchange(words + Self.stateWord, before, state.word) { return }
+            if state.bits == before || page.exchange(LeasePage.stateWord, before, state.bits) { return }
         }
     }
 
     /// Answers a request of our controller. `now` is CLOCK_BOOTTIME.
     public func answer(_ request: ArbiterRequest, at now: Instant) -> ArbiterAnswer {
         chost_stop_if_dying()
-        return switch request {
-        case .acquire(let atLeast): acquire(atLeast, now)
-        case .renew(let epoch): renew(epoch, now)
-        case .release(let epoch): release(epoch, now)
-        case .setTwinEligible(let epoch, let isEligible): setTwinEligible(epoch, isEligible)
-        }
-    }
-
-    private func acquire(_ atLeast: Epoch, _ now: Instant) -> ArbiterAnswer {
-        while true {
-            let before = chost_load(words + Self.stateWord)
-            let state = Mastership(before)
-            let twin = controller.other
-            if state.holder == twin || (state.holder == nil && state.reserved == twin), isTwinAlive {
-                // A reservation is as long as the lease that the releaser wrote into its slot, which is ours.
-                let end = leaseEnd(of: state.holder ?? controller) + Self.margin
-                if now <= end {
-                    let retryAt = isTwinSaidDead ? min(end, now + Self.deathPoll) : end
-                    return .denied(holder: state.holder, state.epoch, retryAt: retryAt)
-                }
-            }
-            let mayResume = state[isCurrent: controller]
-            var won = state
-            won.epoch = max(state.epoch, atLeast).next
-            won.holder = controller
-            won.reserved = nil
-            won[isCurrent: controller] = true
-            won[isCurrent: twin] = false
-            // The lease first: nobody may see us as holder with a lease of long ago.
-            let end = now + lease
-            setLeaseEnd(end)
-            if chost_compare_exchange(words + Self.stateWord, before, won.word) {
-                ownEpoch = won.epoch
-                ownLeaseEnd = end
-                return .granted(won.epoch, leaseUntil: end, mayResume: mayResume)
-            }
-        }
-    }
-
-    private func isHolder(_ state: Mastership, _ epoch: Epoch) -> Bool {
-        state.holder == controller && state.epoch == epoch
-    }
-
-    private func lost() -> ArbiterAnswer {
-        ownEpoch = .zero
-        return .lost(mastership.epoch)
-    }
-
-    private func renew(_ epoch: Epoch, _ now: Instant) -> ArbiterAnswer {
-        guard isHolder(mastership, epoch) else { return lost() }
+        // A process that was frozen looks at the path before it asks for a lease.
+        look(at: now)
+        if page.isSuperseded { lookNow(at: now) }
+        if let fault { return .unavailable(fault) }
+        if isPathLost { return .unavailable("another file is at \(path), and it cannot be replaced") }
         let end = now + lease
-        setLeaseEnd(end)
-        // The twin may have taken over between the look and the store.
-        guard isHolder(mastership, epoch) else { return lost() }
-        ownEpoch = epoch
-        ownLeaseEnd = end
-        return .renewed(epoch, leaseUntil: end)
-    }
-
-    private func release(_ epoch: Epoch, _ now: Instant) -> ArbiterAnswer {
-        ownEpoch = .zero
-        setLeaseEnd(now + lease)
         while true {
-            let before = chost_load(words + Self.stateWord)
-            var state = Mastership(before)
-            guard isHolder(state, epoch) else { return lost() }
-            state.holder = nil
-            state.reserved = controller.other
-            if chost_compare_exchange(words + Self.stateWord, before, state.word) { return .released(epoch) }
-        }
-    }
-
-    private func setTwinEligible(_ epoch: Epoch, _ isEligible: Bool) -> ArbiterAnswer {
-        while true {
-            let before = chost_load(words + Self.stateWord)
-            var state = Mastership(before)
-            guard isHolder(state, epoch) else { return lost() }
-            state[isCurrent: controller.other] = isEligible
-            if state.word == before || chost_compare_exchange(words + Self.stateWord, before, state.word) {
-                return .twinEligibility(epoch, isEligible)
+            let before = page[LeasePage.stateWord]
+            guard before != LeasePage.superseded else { return .unavailable("\(path) is being replaced") }
+            var state = LeaseWord(bits: before)
+            if case .acquire = request, state.epoch == .zero, now < page.born + quarantine, page.born <= now {
+                // Nobody was granted anything here; a running holder of an earlier file puts its own back first.
+                return .denied(holder: nil, .zero, retryAt: page.born + quarantine)
             }
+            let outcome = state.apply(request, from: controller, policy: policy) { patience in
+                twinEvidence(LeaseWord(bits: before), patience, now)
+            }
+            switch outcome {
+            case .granted, .renewed, .released:
+                // The lease first: nobody may see us as holder with a lease of long ago. Should the word change now, the
+                // slot says nothing, because it counts only for whoever holds mastership or released it.
+                page.setLeaseEnd(of: controller, end)
+            case .denied, .notCurrent, .twinEligibility, .lost, .refused: break
+            }
+            // Also when nothing changes in it: the twin may have taken over since the look.
+            guard page.exchange(LeasePage.stateWord, before, state.bits) else {
+                if page.isSuperseded { lookNow(at: now) }
+                continue
+            }
+            remember(outcome, end)
+            return ArbiterAnswer(hurried(outcome, now), leaseUntil: end)
         }
+    }
+
+    private func twinEvidence(_ state: LeaseWord, _ patience: Duration, _ now: Instant) -> LeaseWord.Evidence {
+        // A twin that has not yet moved over to a successor has no lock on it.
+        let hasMoved = page.generation == 0 || now >= page.born + quarantine
+        guard isTwinAlive || !hasMoved else { return .dead }
+        // A reservation is as long as the lease that the releaser wrote into its slot, which is ours.
+        return LeaseWord.Evidence(until: page.leaseEnd(of: state.holder ?? controller) + Self.margin + patience, at: now)
+    }
+
+    private func remember(_ outcome: LeaseWord.Outcome, _ end: Instant) {
+        switch outcome {
+        case .granted(let epoch, _), .renewed(let epoch):
+            ownEpoch = epoch
+            ownLeaseEnd = end
+        case .released, .lost: ownEpoch = .zero
+        case .denied, .notCurrent, .twinEligibility, .refused: break
+        }
+    }
+
+    /// The kernel is about to drop the lock of a twin that the channel calls dead.
+    private func hurried(_ outcome: LeaseWord.Outcome, _ now: Instant) -> LeaseWord.Outcome {
+        guard isTwinSaidDead, case .denied(let holder, let epoch, let end) = outcome else { return outcome }
+        return .denied(holder: holder, epoch, retryAt: min(end, now + Self.deathPoll))
     }
 
     /// Whether we may speak. Two loads: cheap enough for every burst.
     public func maySpeak(at now: Instant) -> Bool {
-        ownEpoch != .zero && now < ownLeaseEnd && isHolder(mastership, ownEpoch)
+        ownEpoch != .zero && now < ownLeaseEnd && mastership.isHeld(by: controller, ownEpoch)
     }
 }

@@ -12,7 +12,8 @@ final class ChannelConnection {
         /// The twin said goodbye.
         case farewell
         /// The kernel says that nobody is there any more.
-        case dead(String)
+        /// `isWhole`: all that it had sent has been read, because the kernel said so in order and did not break off.
+        case dead(String, isWhole: Bool = false)
         /// Not our twin, or it speaks nonsense.
         case refused(String)
         /// Trouble of our own.
@@ -21,7 +22,7 @@ final class ChannelConnection {
         var description: String {
             switch self {
             case .farewell: "closed by the twin"
-            case .dead(let text), .refused(let text), .failed(let text): text
+            case .dead(let text, _), .refused(let text), .failed(let text): text
             }
         }
     }
@@ -82,7 +83,7 @@ final class ChannelConnection {
                 try deliver(body)
                 if count < scratch.count { return }
             } else if count == 0 {
-                throw .dead(isOpen ? "the twin's process ended" : "closed before it was open")
+                throw .dead(isOpen ? "the twin's process ended" : "closed before it was open", isWhole: true)
             } else {
                 let code = errno
                 if code == EINTR { continue }

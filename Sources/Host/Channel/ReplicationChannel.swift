@@ -13,7 +13,7 @@ final class ReplicationChannel {
     enum Happening {
         case opened
         case received([UInt8])
-        case closed(reason: String, isProcessDead: Bool)
+        case closed(reason: String, isProcessDead: Bool, isStreamWhole: Bool)
         case event(Event)
     }
     struct Settings {
@@ -190,7 +190,7 @@ final class ReplicationChannel {
     private func promote(_ connection: ChannelConnection, _ happenings: inout [Happening]) {
         if let before = open {
             drop(before)
-            happenings.append(.closed(reason: "the twin opened a new connection", isProcessDead: false))
+            happenings.append(.closed(reason: "the twin opened a new connection", isProcessDead: false, isStreamWhole: false))
         }
         opening = nil
         open = connection
@@ -221,9 +221,9 @@ final class ReplicationChannel {
         let wasOpen = connection === open
         drop(connection)
         if wasOpen {
-            var isDead = false
-            if case .dead = end { isDead = true }
-            happenings.append(.closed(reason: end.description, isProcessDead: isDead))
+            var isDead = false, isStreamWhole = false
+            if case .dead(_, let isWhole) = end { (isDead, isStreamWhole) = (true, isWhole) }
+            happenings.append(.closed(reason: end.description, isProcessDead: isDead, isStreamWhole: isStreamWhole))
             failures = 0
             retry(now)
             return

@@ -196,6 +196,7 @@ public final class Daemon: Sendable {
                 try ChannelIdentity(security, pair: file.pair, controller: file.controller), redundancy.gaspPort
             )
             if case .leaseFile(let path, let lease) = file.arbiter { edgeSettings.leaseFile = (path, lease) }
+            edgeSettings.staleWait = redundancy.staleWait
         }
         let daemon = try Daemon(
             file, options, datastore, settings, edgeSettings, level, early, interfaces: router?.interfaces)

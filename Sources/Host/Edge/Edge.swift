@@ -1,4 +1,3 @@
-import CHost
 import Controller
 import Engine
 import Glibc
@@ -57,6 +56,7 @@ final class Edge: Sendable {
         var advertisementType: UInt16
         var channel: (settings: ReplicationChannel.Settings, identity: ChannelIdentity, gaspPort: UInt16)?
         var leaseFile: (path: String, lease: Duration)?
+        var staleWait = Duration.seconds(3)
         var failedTests: [String]
     }
 
@@ -112,6 +112,3 @@ final class Edge: Sendable {
         thread.withLock { $0 }?.join()
     }
 }
-
-/// This machine's monotonic clock as the controller wants it.
-func monotonicNow() -> Instant { Instant(nanoseconds: chost_now()) }

@@ -68,7 +68,7 @@ final class EdgeLoop {
             datagrams = nil
         }
         if let file = settings.leaseFile, let controller = settings.channel?.settings.controller {
-            leaseFile = try LeaseFile(path: file.path, controller: controller, lease: file.lease)
+            leaseFile = try LeaseFile(path: file.path, controller: controller, lease: file.lease, staleWait: settings.staleWait)
             leaseFile?.releaseOnCrash()
         } else {
             leaseFile = nil
@@ -119,10 +119,21 @@ final class EdgeLoop {
             if let retry = ports.retryAt, retry <= now {
                 refreshLinks(&controller, &outputs, now, everything: false)
             }
+            lookAtLeaseFile(now)
             let worked = monotonicNow() - now
             finishTurn(&controller, &outputs)
             noteSlowTurn(since: now, worked)
         }
+    }
+
+    /// Every 100 ms: one stat(2), on a memory file system.
+    private func lookAtLeaseFile(_ now: Instant) {
+        guard let leaseFile else { return }
+        leaseFile.look(at: now)
+        guard !leaseFile.events.isEmpty else { return }
+        tell(leaseFile.events)
+        leaseFile.events = []
+        if let fault = leaseFile.fault { report(.exit(fault)) }
     }
 
     private func isTimeDue(_ deadline: Instant, _ now: Instant) -> Bool {
@@ -154,6 +165,7 @@ final class EdgeLoop {
         if let deadline = channel?.deadline { next = min(next, Instant(nanoseconds: max(1, deadline))) }
         if let retry = ports.retryAt { next = min(next, retry) }
         if let retry = datagrams?.retryAt { next = min(next, Instant(nanoseconds: max(1, retry))) }
+        if let leaseFile { next = min(next, leaseFile.nextLook) }
         timer.set(next == .distantFuture ? 0 : max(1, next.nanoseconds))
     }
 
@@ -287,10 +299,12 @@ final class EdgeLoop {
             case .received(let bytes):
                 twinOctets += bytes.count
                 controller.handle(.channelReceived(bytes), at: now, into: &outputs)
-            case .closed(let reason, let isProcessDead):
+            case .closed(let reason, let isProcessDead, let isStreamWhole):
                 report(.channel(isOpen: false))
                 leaseFile?.isTwinSaidDead = isProcessDead
-                controller.handle(.channelClosed(reason: reason, isProcessDead: isProcessDead), at: now, into: &outputs)
+                controller.handle(
+                    .channelClosed(reason: reason, isProcessDead: isProcessDead, isStreamWhole: isStreamWhole), at: now,
+                    into: &outputs)
             case .event(let event): report(.event(event))
             }
         }

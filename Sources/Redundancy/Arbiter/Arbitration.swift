@@ -4,14 +4,14 @@ import Records
 /// What a controller asks of the arbiter (DESIGN §8). Every request gets exactly one `ArbiterAnswer`, in order.
 ///
 /// The arbiter keeps four things: the epoch, who holds it, until when (the lease), and for each controller whether its
-/// copy is current. `LeaseTable` is the reference of what it answers; `link` decides without a third party (`PairArbiter`).
+/// copy is current. `LeaseWord` says what it answers; `link` decides without a third party (`PairArbiter`).
 public enum ArbiterRequest: Sendable, Hashable {
     /// Mastership for the asker, under a new epoch. Refused while somebody else's lease runs, except when the holder has
     /// released it or is known to be dead. Answered by `granted` or `denied`.
     /// `atLeast`: the new epoch must exceed this one, the greatest that the asker has seen.
     /// `isResuming`: only if the asker's copy is current; who has to start the sessions anew waits longer before it asks
     /// (`notCurrent`). The holder itself may ask, to raise its epoch.
-    case acquire(atLeast: Epoch, isResuming: Bool)
+    case acquire(atLeast: Epoch, isResuming: Bool = false)
     /// The holder lives: the lease begins anew. It may even have run out, as long as nobody took the epoch.
     /// Answered by `renewed` or `lost`.
     case renew(Epoch)
@@ -39,6 +39,23 @@ public enum ArbiterAnswer: Sendable, Hashable {
     case lost(Epoch)
     /// The arbiter itself cannot be asked (disk, network). The lease runs out by itself; ask again.
     case unavailable(String)
+}
+
+extension ArbiterAnswer {
+    /// An outcome with the lease that goes with it, on the asker's clock.
+    public init(_ outcome: LeaseWord.Outcome, leaseUntil: Instant) {
+        self =
+            switch outcome {
+            case .granted(let epoch, let mayResume): .granted(epoch, leaseUntil: leaseUntil, mayResume: mayResume)
+            case .denied(let holder, let epoch, let retryAt): .denied(holder: holder, epoch, retryAt: retryAt)
+            case .notCurrent(let epoch): .notCurrent(epoch)
+            case .renewed(let epoch): .renewed(epoch, leaseUntil: leaseUntil)
+            case .released(let epoch): .released(epoch)
+            case .twinEligibility(let epoch, let isEligible): .twinEligibility(epoch, isEligible)
+            case .lost(let epoch): .lost(epoch)
+            case .refused(let reason): .unavailable(reason)
+            }
+    }
 }
 
 /// Which arbiter decides.

@@ -282,8 +282,9 @@ public struct Mastership: Sendable {
             leaseUntil = until
             renewAt = now + renewInterval
             actions.append(.lease(epoch, until: until))
-        case .released:
-            guard stage == .holding else { return }
+        case .released(let released):
+            // Of a grant that came too late and was given back, it says nothing about the one we hold.
+            guard stage == .holding, released == epoch else { return }
             stage = .released
             holder = nil
             leaseUntil = now

@@ -33,6 +33,8 @@ final class ControllerNode {
     var storedEpoch = Epoch.zero
     var wasActive = false
     var storedKey: PairKey?
+    /// When the arbiter's newest answer arrives.
+    var answeredAt = Instant.zero
     /// What the process's signal handler would send.
     var gasp: [UInt8]?
     /// Inputs that arrived while it was frozen.

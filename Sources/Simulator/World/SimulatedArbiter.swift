@@ -4,7 +4,7 @@ import Machine
 import Records
 import Redundancy
 
-/// The lease file of the simulated machine: the product's own table, on the world's clock. As a kernel does, it knows
+/// The lease file of the simulated machine: the product's own word, on the world's clock. As a kernel does, it knows
 /// which process is dead, because the process's lock is dropped then.
 struct SimulatedArbiter {
     static let lease: Duration = .milliseconds(50)
