@@ -94,7 +94,6 @@ bit host[2];                    /* the host runs */
 bit mv[2];
 byte mn[2], ms[2], mst[2], mep[2], ma[2], en[2], es[2], ea[2];
 bit md[2], mc[2];
-bit mh[2];                      /* it came by the channel's handshake */
 
 /* Channel: as x sees it; what is to be read; how it ends after that (1 lost, 2 closed by death, whole). */
 bit ch[2];
@@ -119,6 +118,11 @@ hidden byte counts, isKnown, ke, refused;
 
 #define segWorks(z) (sg[z] && carr[0] && carr[1])
 #define canOpen (st[0] != dead && st[1] != dead && !frozen[0] && !frozen[1] && lk[0] && lk[1] && !ch[0] && !ch[1] && ce[0] == 0 && ce[1] == 0)
+#ifdef OLD_RETIRED
+#define retired false
+#else
+#define retired (known[x] != NONE && mn[x] == ((known[x] + 3) & 3))   /* the nonce before the one that counts */
+#endif
 #define path(z) (lk[z] || segWorks(z))
 #define right(z) ((st[z] == alone && !doubt[z] && reservedLease(z)) || ((st[z] == bound || st[z] == renouncing) && ack[z] < D))
 
@@ -162,7 +166,7 @@ inline carryOut() {
 inline readBeat() {
     isKnown = (mn[x] == known[x]);
     hn[x] = mn[x]; hs[x] = ms[x]; ha[x] = ma[x];
-    counts = isKnown || mh[x] || (en[x] == nonce[x] && ea[x] < D);
+    counts = isKnown || (en[x] == nonce[x] && ea[x] < D && !retired);
 #ifdef BUG_ANYNONCE
     counts = 1;
 #endif
@@ -176,7 +180,7 @@ inline readBeat() {
             :: else
             fi;
             if
-            :: ch[x] && ce[x] == 0 && !mh[x] -> ce[x] = 1        /* the other end is gone */
+            :: ch[x] && ce[x] == 0 -> ce[x] = 1; ce[y] = (ch[y] && ce[y] == 0 -> 1 : ce[y])      /* the other end is gone */
             :: else
             fi;
             known[x] = mn[x]
@@ -267,13 +271,12 @@ inline readBeat() {
         fi
     :: else
     fi;
-    mv[x] = 0; mn[x] = 0; ms[x] = 0; mst[x] = 0; mep[x] = 0; ma[x] = 0; en[x] = 0; es[x] = 0; ea[x] = 0; md[x] = 0; mh[x] = 0; mc[x] = 0;
+    mv[x] = 0; mn[x] = 0; ms[x] = 0; mst[x] = 0; mep[x] = 0; ma[x] = 0; en[x] = 0; es[x] = 0; ea[x] = 0; md[x] = 0; mc[x] = 0;
     counts = 0; isKnown = 0; ke = 0
 }
 
 /* x's beat of now, as it would be read by y */
 inline writeBeat(to, from) {
-    mh[to] = mh[to] && mn[to] == nonce[from];
     mv[to] = 1; mn[to] = nonce[from]; ms[to] = stm[from]; mst[to] = st[from]; mep[to] = ep[from]; ma[to] = 0;
     en[to] = hn[from]; es[to] = hs[from]; ea[to] = ha[from]; md[to] = doubt[from]; mc[to] = carr[from]
 }
@@ -322,6 +325,9 @@ inline readMessage() {
     :: t1 == TOOK ->
         if
         :: isHolder(st[x]) && t3 > ep[x] -> ep[x] = t3; goStale()
+#ifndef OLD_TOOKBACK
+        :: st[x] == current && t3 > ep[x] -> ep[x] = t3; goStale()
+#endif
         :: (st[x] == releasing || st[x] == reclaiming) && t3 > ep[x] -> ep[x] = t3; st[x] = current; ss[x] = t2; gone[x] = 0
         :: else
         fi
@@ -459,11 +465,28 @@ inline speak() {
     assert(!(st[x] == alone && !doubt[x]) || right(x))                    /* 5 */
 }
 
+inline dropQueue(u) {
+    if
+    :: u == 0 -> do :: len(q0) > 0 -> q0?_,_,_ :: else -> break od
+    :: else -> do :: len(q1) > 0 -> q1?_,_,_ :: else -> break od
+    fi;
+    skip
+}
+
 inline wake(w) {
     frozen[w] = 0;
     if
     :: gap[w] >= G && st[w] != dead ->
         sil[w] = 0;
+#ifndef OLD_LONG
+        /* what the channel still has was said before somebody may have begun anew */
+        if
+        :: gap[w] >= LONG && ch[w] ->
+            ch[w] = 0; ce[w] = 0; clean[w] = 0; dropQueue(w);
+            ce[1-w] = (ch[1-w] && ce[1-w] == 0 -> 1 : ce[1-w])
+        :: else
+        fi;
+#endif
         if
         :: st[w] == alone && gap[w] < LONG
         :: st[w] == alone && gap[w] >= LONG ->
@@ -480,6 +503,12 @@ inline wake(w) {
 #endif
         :: st[w] <= current ->
 #ifndef BUG_STALE
+#ifndef OLD_LONG
+            if
+            :: st[w] == current && gap[w] >= LONG -> st[w] = stale; asked[w] = 0; gone[w] = 0; clean[w] = 0; ss[w] = 0
+            :: else
+            fi;
+#endif
             doubt[w] = 1; stm[w] = (stm[w] + 1) & 31; wt[w] = 0;
 #endif
             quiet[w] = 0
@@ -492,7 +521,7 @@ inline wake(w) {
 inline forget(f) {
     doubt[f] = 0; frozen[f] = 0; gap[f] = 0; known[f] = NONE; stm[f] = 0; hn[f] = NONE; hs[f] = 0; ha[f] = 0; kt[f] = 0;
     ack[f] = D; sil[f] = 0; quiet[f] = 0; wt[f] = 0; ss[f] = 0; gone[f] = 0; clean[f] = 0; asked[f] = 0; sp[f] = 0; has[f] = 0;
-    mv[f] = 0; mn[f] = 0; ms[f] = 0; mst[f] = 0; mep[f] = 0; ma[f] = 0; en[f] = 0; es[f] = 0; ea[f] = 0; md[f] = 0; mh[f] = 0; mc[f] = 0; kc[f] = 0;
+    mv[f] = 0; mn[f] = 0; ms[f] = 0; mst[f] = 0; mep[f] = 0; ma[f] = 0; en[f] = 0; es[f] = 0; ea[f] = 0; md[f] = 0; mc[f] = 0; kc[f] = 0;
     ch[f] = 0; ce[f] = 0; run2[f] = 0;
     if
     :: f == 0 -> do :: len(q0) > 0 -> q0?_,_,_ :: else -> break od
@@ -500,15 +529,8 @@ inline forget(f) {
     fi
 }
 
-inline drop(r) { mv[r] = 0; mn[r] = 0; ms[r] = 0; mst[r] = 0; mep[r] = 0; ma[r] = 0; en[r] = 0; es[r] = 0; ea[r] = 0; md[r] = 0; mh[r] = 0; mc[r] = 0 }
+inline drop(r) { mv[r] = 0; mn[r] = 0; ms[r] = 0; mst[r] = 0; mep[r] = 0; ma[r] = 0; en[r] = 0; es[r] = 0; ea[r] = 0; md[r] = 0; mc[r] = 0 }
 
-inline dropQueue(u) {
-    if
-    :: u == 0 -> do :: len(q0) > 0 -> q0?_,_,_ :: else -> break od
-    :: else -> do :: len(q1) > 0 -> q1?_,_,_ :: else -> break od
-    fi;
-    skip
-}
 
 /* Both ends lose the channel; what was under way may or may not still be read. */
 inline loseChannel() {
@@ -548,13 +570,21 @@ inline die(k, power) {
     fi
 }
 
+/* x reads the twin's hello. */
+inline greet() {
+    if
+    :: known[x] != nonce[y] && known[x] != NONE && st[x] >= current && st[x] != alone -> gone[x] = 1
+    :: else
+    fi;
+    known[x] = nonce[y]; kt[x] = st[y]; kc[x] = carr[y]
+}
+
 /* Both say where they are; what was in the queues is gone. */
 inline openChannel() {
     d_step {
         ch[0] = 1; ch[1] = 1; ce[0] = 0; ce[1] = 0; clean[0] = 0; clean[1] = 0;
         dropQueue(0); dropQueue(1);
-        writeBeat(0, 1); mh[0] = 1;
-        writeBeat(1, 0); mh[1] = 1
+        x = 0; y = 1; greet(); x = 1; y = 0; greet(); x = 0; y = 0
     }
 }
 
@@ -608,7 +638,7 @@ inline environment() {
     :: faults > 0 && carr[z] -> carr[z] = 0; faults--; event = 1
 #endif
 #ifdef F_REPLAY
-    :: faults > 0 && st[z] != dead && !mh[z] -> replay(z)
+    :: faults > 0 && st[z] != dead -> replay(z)
 #endif
     fi;
     exempt = exempt || !((lk[0] && lk[1]) || (segWorks(0) && segWorks(1)))
