@@ -62,7 +62,7 @@
 #define RELINQUISH 3
 #define TOOK 4
 
-#define NONE 7
+#define NONE 15
 
 #define next(x,e) ((((e) & 1) == (x)) -> (e) + 2 : (e) + 1)
 #define newer(a,b) (((32 + (a) - (b)) & 31) < 16)      /* statement a is not older than statement b */
@@ -86,6 +86,7 @@ byte wt[2];                     /* since the statement of now was first sent */
 byte ss[2];                     /* current: statement of the inSync */
 bit gone[2];                    /* the process that our relation was with is known dead */
 bit clean[2];                   /* and its stream was read in order to its end */
+bit same[2];                    /* the channel is the one by which the twins became a pair */
 bit asked[2];                   /* relinquish came */
 bit carr[2];                    /* carrier */
 bit host[2];                    /* the host runs */
@@ -121,7 +122,17 @@ hidden byte counts, isKnown, ke, refused;
 #ifdef OLD_RETIRED
 #define retired false
 #else
-#define retired (known[x] != NONE && mn[x] == ((known[x] + 3) & 3))   /* the nonce before the one that counts */
+#define retired (known[x] != NONE && mn[x] == ((known[x] + 7) & 7))   /* the nonce before the one that counts */
+#endif
+#ifdef OLD_BOTHDOUBT
+#define doubtful (!md[x])
+#else
+#define doubtful true           /* a doubting holder was granted its epoch all the same */
+#endif
+#ifdef OLD_STREAM
+#define sameChannel true
+#else
+#define sameChannel same[x]
 #endif
 #define path(z) (lk[z] || segWorks(z))
 #define right(z) ((st[z] == alone && !doubt[z] && reservedLease(z)) || ((st[z] == bound || st[z] == renouncing) && ack[z] < D))
@@ -162,6 +173,14 @@ inline carryOut() {
     how = 0; fresh = 0
 }
 
+inline dropQueue(u) {
+    if
+    :: u == 0 -> do :: len(q0) > 0 -> q0?_,_,_ :: else -> break od
+    :: else -> do :: len(q1) > 0 -> q1?_,_,_ :: else -> break od
+    fi;
+    skip
+}
+
 /* x reads the beat in m*[x], or the twin's hello. */
 inline readBeat() {
     isKnown = (mn[x] == known[x]);
@@ -183,6 +202,12 @@ inline readBeat() {
             :: ch[x] && ce[x] == 0 -> ce[x] = 1; ce[y] = (ch[y] && ce[y] == 0 -> 1 : ce[y])      /* the other end is gone */
             :: else
             fi;
+#ifndef OLD_LATEINSYNC
+            if
+            :: st[x] < current && ch[x] -> dropQueue(x)         /* what it said before it died makes nobody current */
+            :: else
+            fi;
+#endif
             known[x] = mn[x]
         :: else
         fi;
@@ -199,7 +224,7 @@ inline readBeat() {
         if
         :: isHolder(st[x]) ->
             if
-            :: isHolder(mst[x]) && !md[x] && (mep[x] > ep[x] || doubt[x]) ->
+            :: isHolder(mst[x]) && ((mep[x] > ep[x] && doubtful) || (doubt[x] && !md[x])) ->
                 ep[x] = larger(ep[x], mep[x]); goStale()
             :: else ->
                 if
@@ -228,10 +253,10 @@ inline readBeat() {
             fi
         :: st[x] == releasing || st[x] == reclaiming ->
             if
-            :: isHolder(mst[x]) && !md[x] && mep[x] > ep[x] ->
+            :: isHolder(mst[x]) && mep[x] > ep[x] && doubtful ->
                 ep[x] = mep[x];
                 if
-                :: mst[x] == bound -> st[x] = current; ss[x] = ms[x]; asked[x] = 0; gone[x] = 0
+                :: mst[x] == bound && !md[x] -> st[x] = current; ss[x] = ms[x]; asked[x] = 0; gone[x] = 0
                 :: else -> goStale()
                 fi
             :: else ->
@@ -290,7 +315,8 @@ inline readChannel() {
     if
     :: ch[x] && ce[x] != 0 ->
         ch[x] = 0;
-        clean[x] = (ce[x] == 2);
+        clean[x] = (ce[x] == 2 && sameChannel);
+        same[x] = 0;
         ce[x] = 0
     :: else
     fi;
@@ -306,7 +332,7 @@ inline readMessage() {
 #ifndef OLD_LATEINSYNC
         :: (st[x] == stale || st[x] == booting) && hn[x] == known[x] && isHolder(kt[x]) && kt[x] != bound && newer(hs[x], t2)
 #endif
-        :: (st[x] == stale || st[x] == booting) -> st[x] = current; ss[x] = t2; ep[x] = larger(ep[x], t3); gone[x] = 0; quiet[x] = 0
+        :: (st[x] == stale || st[x] == booting) -> st[x] = current; ss[x] = t2; ep[x] = larger(ep[x], t3); same[x] = 1; gone[x] = 0; quiet[x] = 0
         :: else
         fi
     :: t1 == NOSYNC ->
@@ -343,7 +369,7 @@ inline readMessage() {
 inline decide() {
     refused = (!ch[x] && st[y] == dead && host[y] && lk[0] && lk[1]);
     if
-    :: !host[y] && sil[x] >= D && ch[x] -> ch[x] = 0; clean[x] = 0; ce[x] = 0
+    :: !host[y] && sil[x] >= D && ch[x] -> ch[x] = 0; clean[x] = 0; same[x] = 0; ce[x] = 0
     :: else
     fi;
     if
@@ -445,7 +471,7 @@ inline decide() {
 inline synchronise() {
     if
     :: st[x] == alone && !doubt[x] && ch[x] && ch[y] && ce[x] == 0 && ce[y] == 0 && !frozen[y] && sil[x] < D && (kt[x] == stale || kt[x] == booting) && (st[y] == stale || st[y] == booting) && ack[x] < D && ep[y] <= ep[x] ->
-        st[x] = bound; has[y] = has[x]; state(); tell(y, INSYNC, stm[x], ep[x])
+        st[x] = bound; same[x] = 1; has[y] = has[x]; state(); tell(y, INSYNC, stm[x], ep[x])
     :: else
     fi
 }
@@ -465,13 +491,6 @@ inline speak() {
     assert(!(st[x] == alone && !doubt[x]) || right(x))                    /* 5 */
 }
 
-inline dropQueue(u) {
-    if
-    :: u == 0 -> do :: len(q0) > 0 -> q0?_,_,_ :: else -> break od
-    :: else -> do :: len(q1) > 0 -> q1?_,_,_ :: else -> break od
-    fi;
-    skip
-}
 
 inline wake(w) {
     frozen[w] = 0;
@@ -481,9 +500,12 @@ inline wake(w) {
 #ifndef OLD_LONG
         /* what the channel still has was said before somebody may have begun anew */
         if
-        :: gap[w] >= LONG && ch[w] ->
-            ch[w] = 0; ce[w] = 0; clean[w] = 0; dropQueue(w);
-            ce[1-w] = (ch[1-w] && ce[1-w] == 0 -> 1 : ce[1-w])
+        :: gap[w] >= LONG ->
+            clean[w] = 0; same[w] = 0;
+            if
+            :: ch[w] -> ch[w] = 0; ce[w] = 0; dropQueue(w); ce[1-w] = (ch[1-w] && ce[1-w] == 0 -> 1 : ce[1-w])
+            :: else
+            fi
         :: else
         fi;
 #endif
@@ -520,7 +542,7 @@ inline wake(w) {
 
 inline forget(f) {
     doubt[f] = 0; frozen[f] = 0; gap[f] = 0; known[f] = NONE; stm[f] = 0; hn[f] = NONE; hs[f] = 0; ha[f] = 0; kt[f] = 0;
-    ack[f] = D; sil[f] = 0; quiet[f] = 0; wt[f] = 0; ss[f] = 0; gone[f] = 0; clean[f] = 0; asked[f] = 0; sp[f] = 0; has[f] = 0;
+    ack[f] = D; sil[f] = 0; quiet[f] = 0; wt[f] = 0; ss[f] = 0; gone[f] = 0; clean[f] = 0; asked[f] = 0; same[f] = 0; sp[f] = 0; has[f] = 0;
     mv[f] = 0; mn[f] = 0; ms[f] = 0; mst[f] = 0; mep[f] = 0; ma[f] = 0; en[f] = 0; es[f] = 0; ea[f] = 0; md[f] = 0; mc[f] = 0; kc[f] = 0;
     ch[f] = 0; ce[f] = 0; run2[f] = 0;
     if
@@ -582,7 +604,7 @@ inline greet() {
 /* Both say where they are; what was in the queues is gone. */
 inline openChannel() {
     d_step {
-        ch[0] = 1; ch[1] = 1; ce[0] = 0; ce[1] = 0; clean[0] = 0; clean[1] = 0;
+        ch[0] = 1; ch[1] = 1; ce[0] = 0; ce[1] = 0; clean[0] = 0; clean[1] = 0; same[0] = 0; same[1] = 0;
         dropQueue(0); dropQueue(1);
         x = 0; y = 1; greet(); x = 1; y = 0; greet(); x = 0; y = 0
     }
@@ -590,7 +612,7 @@ inline openChannel() {
 
 /* A recording of an earlier life of the twin reaches z: it was holder of a great epoch, or held nothing. */
 inline replay(v) {
-    d_step { faults--; event = 1; mv[v] = 1; mn[v] = 5; ms[v] = 0; mep[v] = ep[v] + 5; ma[v] = D; en[v] = nonce[v]; es[v] = stm[v]; ea[v] = D; md[v] = 0; mc[v] = 1 };
+    d_step { faults--; event = 1; mv[v] = 1; mn[v] = 9; ms[v] = 0; mep[v] = ep[v] + 5; ma[v] = D; en[v] = nonce[v]; es[v] = stm[v]; ea[v] = D; md[v] = 0; mc[v] = 1 };
     if
     :: mst[v] = alone
     :: mst[v] = stale
@@ -607,9 +629,9 @@ inline environment() {
     :: !lk[0] || !lk[1] -> lk[0] = 1; lk[1] = 1; event = 1
     :: !sg[0] || !sg[1] -> sg[0] = 1; sg[1] = 1; event = 1
     :: !carr[z] -> carr[z] = 1; event = 1; sil[z] = 0; quiet[z] = 0
-    :: st[z] == dead -> d_step { st[z] = booting; host[z] = 1; nonce[z] = (nonce[z] + 1) & 3; event = 1 }
+    :: st[z] == dead -> d_step { st[z] = booting; host[z] = 1; nonce[z] = (nonce[z] + 1) & 7; event = 1 }
 #ifdef F_LOST
-    :: st[z] == dead && faults > 0 -> d_step { st[z] = booting; host[z] = 1; nonce[z] = (nonce[z] + 1) & 3; event = 1; ep[z] = 0; faults-- }
+    :: st[z] == dead && faults > 0 -> d_step { st[z] = booting; host[z] = 1; nonce[z] = (nonce[z] + 1) & 7; event = 1; ep[z] = 0; faults-- }
 #endif
     :: canOpen -> openChannel(); event = 1
 #ifdef F_FREEZE
@@ -753,7 +775,7 @@ active proctype world() {
         d_step {
             if
             :: st[0] != booting ->
-                has[0] = 1; has[1] = 1; ch[0] = 1; ch[1] = 1; known[0] = 0; known[1] = 0;
+                has[0] = 1; has[1] = 1; ch[0] = 1; ch[1] = 1; same[0] = 1; same[1] = 1; known[0] = 0; known[1] = 0;
                 hn[0] = 0; hn[1] = 0; ack[0] = 1; ack[1] = 1
             :: else
             fi
