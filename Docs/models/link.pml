@@ -114,9 +114,14 @@ bit event;
 bit turn;                       /* who acts next */
 
 /* scratch, always zero between steps */
-hidden byte x, y, z, t1, t2, t3, how, fresh;
+hidden byte x, y, z, t1, t2, t3, t4, how, fresh;
 hidden byte counts, isKnown, ke, refused;
 
+#ifdef OLD_LEASE
+#define sure(z) true
+#else
+#define sure(z) (!doubt[z] && !gone[z])         /* in doubt it is silent; a new process of the twin renews nothing */
+#endif
 #define segWorks(z) (sg[z] && carr[0] && carr[1])
 #define canOpen (st[0] != dead && st[1] != dead && !frozen[0] && !frozen[1] && lk[0] && lk[1] && !ch[0] && !ch[1] && ce[0] == 0 && ce[1] == 0)
 #ifdef OLD_RETIRED
@@ -125,9 +130,10 @@ hidden byte counts, isKnown, ke, refused;
 #define retired (known[x] != NONE && mn[x] == ((known[x] + 7) & 7))   /* the nonce before the one that counts */
 #endif
 #ifdef OLD_BOTHDOUBT
-#define doubtful (!md[x])
+#define stepsDown (!md[x] && mep[x] > ep[x])
 #else
-#define doubtful true           /* a doubting holder was granted its epoch all the same */
+/* who doubts yields to any holder; who does not, to a greater epoch whose holder does not doubt either */
+#define stepsDown (doubt[x] || (!md[x] && mep[x] > ep[x]))
 #endif
 #ifdef OLD_STREAM
 #define sameChannel true
@@ -135,7 +141,7 @@ hidden byte counts, isKnown, ke, refused;
 #define sameChannel same[x]
 #endif
 #define path(z) (lk[z] || segWorks(z))
-#define right(z) ((st[z] == alone && !doubt[z] && reservedLease(z)) || ((st[z] == bound || st[z] == renouncing) && ack[z] < D))
+#define right(z) ((st[z] == alone && !doubt[z] && reservedLease(z)) || ((st[z] == bound || st[z] == renouncing) && ack[z] < D && sure(z)))
 
 #ifdef BUG_RESERVED
 bit reserved[2];
@@ -224,7 +230,7 @@ inline readBeat() {
         if
         :: isHolder(st[x]) ->
             if
-            :: isHolder(mst[x]) && ((mep[x] > ep[x] && doubtful) || (doubt[x] && !md[x])) ->
+            :: isHolder(mst[x]) && stepsDown ->
                 ep[x] = larger(ep[x], mep[x]); goStale()
             :: else ->
                 if
@@ -253,7 +259,7 @@ inline readBeat() {
             fi
         :: st[x] == releasing || st[x] == reclaiming ->
             if
-            :: isHolder(mst[x]) && mep[x] > ep[x] && doubtful ->
+            :: isHolder(mst[x]) && mep[x] > ep[x] ->
                 ep[x] = mep[x];
                 if
                 :: mst[x] == bound && !md[x] -> st[x] = current; ss[x] = ms[x]; asked[x] = 0; gone[x] = 0
@@ -320,17 +326,21 @@ inline readChannel() {
         ce[x] = 0
     :: else
     fi;
-    t1 = 0; t2 = 0; t3 = 0
+    t1 = 0; t2 = 0; t3 = 0; t4 = 0
 }
 
 #define heardLater (hn[x] == known[x] && hs[x] != t2 && newer(hs[x], t2))
 
 inline readMessage() {
     if
+    :: t1 == TOOK || t1 == INSYNC -> t4 = kt[x]; kt[x] = bound
+    :: else
+    fi;
+    if
     :: t1 == INSYNC ->
         if
 #ifndef OLD_LATEINSYNC
-        :: (st[x] == stale || st[x] == booting) && hn[x] == known[x] && isHolder(kt[x]) && kt[x] != bound && newer(hs[x], t2)
+        :: (st[x] == stale || st[x] == booting) && hn[x] == known[x] && isHolder(t4) && t4 != bound && newer(hs[x], t2)
 #endif
         :: (st[x] == stale || st[x] == booting) -> st[x] = current; ss[x] = t2; ep[x] = larger(ep[x], t3); same[x] = 1; gone[x] = 0; quiet[x] = 0
         :: else
@@ -423,7 +433,7 @@ inline decide() {
     :: st[x] == current && !carrier(x) && sil[x] >= D -> goStale()
 #ifndef OLD_MUTEHEIR
     /* the twin says that it is not holder and holds nothing: this copy, even without carrier, is what it will be given */
-    :: st[x] == current && !doubt[x] && sil[x] < D && (kt[x] == booting || kt[x] == stale) && (gone[x] || newer(hs[x], ss[x])) -> take(alone, 0)
+    :: st[x] == current && !doubt[x] && sil[x] < D && (kt[x] == booting || kt[x] == stale) && hn[x] == known[x] && (gone[x] || newer(hs[x], ss[x])) -> take(alone, 0)
 #endif
     :: st[x] == current && !doubt[x] && carrier(x) ->
         if
@@ -598,7 +608,8 @@ inline greet() {
     :: known[x] != nonce[y] && known[x] != NONE && st[x] >= current && st[x] != alone -> gone[x] = 1
     :: else
     fi;
-    known[x] = nonce[y]; kt[x] = st[y]; kc[x] = carr[y]
+    known[x] = nonce[y]; kt[x] = st[y]; kc[x] = carr[y]; hn[x] = nonce[y]; hs[x] = stm[y]; ha[x] = 0;
+    sil[x] = 0; quiet[x] = (holdsCopy(st[y]) -> 0 : quiet[x])
 }
 
 /* Both say where they are; what was in the queues is gone. */
