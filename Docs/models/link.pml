@@ -141,12 +141,43 @@ hidden byte counts, isKnown, ke, refused;
 #define sameChannel same[x]
 #endif
 #define path(z) (lk[z] || segWorks(z))
-#define right(z) ((st[z] == alone && !doubt[z] && reservedLease(z)) || ((st[z] == bound || st[z] == renouncing) && ack[z] < D && sure(z)))
+#define right(z) ((st[z] == alone && !doubt[z] && reservedLease(z) && voteLease(z)) || ((st[z] == bound || st[z] == renouncing) && ack[z] < D && sure(z)))
+
+/* The third vote: one word, changed as a whole, and how long ago its holder renewed. */
+#ifdef VOTE
+#define VL 3                    /* its lease, as its holder counts */
+byte vep = 2, vcur = 3, vl = 5; /* epoch; whose copies are current; age of the lease, as the vote counts */
+byte va[2] = VL;                /* age of x's newest renewal */
+bit vr[2] = 1;                  /* x reaches the vote */
+#define silenceCounts (vr[x] && vep <= ep[x] && ((vcur >> x) & 1))
+#define grantCurrent (vr[x] && ((vcur >> x) & 1))
+#ifdef BUG_VOTESTALE
+#define grantStale vr[x]
+#else
+#define grantStale (vr[x] && vl > VL)
+#endif
+#ifdef BUG_VOTEMUTE
+#define voteLease(z) true
+#else
+#define voteLease(z) (va[z] < VL)
+#endif
+#define voteKnows (vr[x] && va[x] == 0)
+#define voteReached (vr[0] && vr[1])
+#else
+#define silenceCounts true
+#define grantCurrent true
+#define grantStale true
+#define voteLease(z) true
+#define voteKnows true
+#define voteReached true
+#endif
 
 #ifdef BUG_RESERVED
 bit reserved[2];
+#define reserve() reserved[x] = 1
 #define reservedLease(z) (!reserved[z] || ack[z] < D)
 #else
+#define reserve() skip
 #define reservedLease(z) 1
 #endif
 
@@ -172,7 +203,19 @@ inline carryOut() {
     :: fresh -> has[x] = 1; has[y] = 0
     :: else -> assert(has[x] || exempt)                                   /* 2, 3 */
     fi;
+#ifdef VOTE
+    if
+    :: how == alone -> ep[x] = larger(ep[x], vep)
+    :: else
+    fi;
+#endif
     ep[x] = next(x, ep[x]);
+#ifdef VOTE
+    if
+    :: how == alone -> vep = ep[x]; vcur = 1 << x; vl = 0; va[x] = 0
+    :: else
+    fi;
+#endif
     st[x] = how; doubt[x] = 0; gone[x] = 0; clean[x] = 0; asked[x] = 0; ss[x] = 0;
     state();
     tell(y, TOOK, stm[x], ep[x]);
@@ -400,9 +443,9 @@ inline decide() {
         if
         :: gone[x] -> st[x] = alone
 #ifdef BUG_SAMETICK
-        :: sil[x] >= 1 && !gone[x] -> st[x] = alone
+        :: !gone[x] -> st[x] = alone
 #endif
-        :: !gone[x] && sil[x] >= D && wt[x] >= W && carrier(x) -> st[x] = alone
+        :: !gone[x] && sil[x] >= D && wt[x] >= W && carrier(x) && silenceCounts -> st[x] = alone
         :: else
         fi
     :: st[x] == renouncing && doubt[x] ->
@@ -414,7 +457,7 @@ inline decide() {
     :: st[x] == alone && doubt[x] && (refused || sil[x] >= DD) -> goStale()
     :: st[x] == reclaiming && !doubt[x] ->
         if
-        :: gone[x] -> take(alone, 0)
+        :: gone[x] && grantCurrent -> take(alone, 0)
 #ifndef OLD_RECLAIMMUTE
         :: !gone[x] && sil[x] >= D && !carrier(x) -> goStale()
 #endif
@@ -426,28 +469,24 @@ inline decide() {
         fi
     :: st[x] == reclaiming && doubt[x] ->
         if
-        :: gone[x] && clean[x] -> take(alone, 0)
+        :: gone[x] && clean[x] && grantCurrent -> take(alone, 0)
         :: !(gone[x] && clean[x]) && (gone[x] || sil[x] >= DD) -> goStale()
         :: else
         fi
     :: st[x] == current && !carrier(x) && sil[x] >= D -> goStale()
 #ifndef OLD_MUTEHEIR
     /* the twin says that it is not holder and holds nothing: this copy, even without carrier, is what it will be given */
-    :: st[x] == current && !doubt[x] && sil[x] < D && (kt[x] == booting || kt[x] == stale) && hn[x] == known[x] && (gone[x] || newer(hs[x], ss[x])) -> take(alone, 0)
+    :: st[x] == current && !doubt[x] && sil[x] < D && (kt[x] == booting || kt[x] == stale) && hn[x] == known[x] && (gone[x] || newer(hs[x], ss[x])) && grantCurrent -> take(alone, 0)
 #endif
     :: st[x] == current && !doubt[x] && carrier(x) ->
         if
-#ifdef BUG_RESERVED
-        :: gone[x] || sil[x] >= DD -> take(alone, 0)
-#else
-        :: gone[x] || sil[x] >= DD -> take(alone, 0)
-#endif
+        :: (gone[x] || sil[x] >= DD) && grantCurrent -> take(alone, 0)
         :: !(gone[x] || sil[x] >= DD) && asked[x] -> take(bound, 0)
         :: else
         fi
     :: st[x] == current && doubt[x] ->
         if
-        :: gone[x] && clean[x] && carrier(x) -> take(alone, 0)
+        :: gone[x] && clean[x] && carrier(x) && grantCurrent -> take(alone, 0)
 #ifndef OLD_DOUBT
         :: !(gone[x] && clean[x]) && (gone[x] || sil[x] >= DD) -> goStale()
 #endif
@@ -455,12 +494,12 @@ inline decide() {
         fi
     :: (st[x] == stale || st[x] == booting) && carrier(x) ->
         if
-        :: refused -> take(alone, 1)
+        :: refused && grantStale -> take(alone, 1)
 #ifdef OLD_ELECTION
-        :: !refused && sil[x] >= DD && quiet[x] >= S -> take(alone, 1)
+        :: !refused && sil[x] >= DD && quiet[x] >= S && grantStale -> take(alone, 1)
 #else
         /* silence, or both say for long that there is no holder: the first of those with carrier */
-        :: !refused && quiet[x] >= S && (x == 0 || sil[x] >= DD || !kc[x]) -> take(alone, 1)
+        :: !refused && quiet[x] >= S && (x == 0 || sil[x] >= DD || !kc[x]) && grantStale -> take(alone, 1)
 #endif
         :: else
         fi
@@ -470,6 +509,13 @@ inline decide() {
     :: how != 0 -> carryOut()
     :: else
     fi;
+#ifdef VOTE
+    if
+    :: st[x] == alone && vr[x] && vep <= ep[x] && ((vcur >> x) & 1) -> vep = ep[x]; vcur = 1 << x; vl = 0; va[x] = 0
+    :: st[x] == alone && vr[x] && !(vep <= ep[x] && ((vcur >> x) & 1)) -> goStale()
+    :: else
+    fi;
+#endif
     if
     :: st[x] == alone -> gone[x] = 0; clean[x] = 0
     :: else
@@ -480,7 +526,10 @@ inline decide() {
 /* Bulk update, records, digests: the twin is there, not frozen and says that it holds nothing. */
 inline synchronise() {
     if
-    :: st[x] == alone && !doubt[x] && ch[x] && ch[y] && ce[x] == 0 && ce[y] == 0 && !frozen[y] && sil[x] < D && (kt[x] == stale || kt[x] == booting) && (st[y] == stale || st[y] == booting) && ack[x] < D && ep[y] <= ep[x] ->
+    :: st[x] == alone && !doubt[x] && ch[x] && ch[y] && ce[x] == 0 && ce[y] == 0 && !frozen[y] && sil[x] < D && (kt[x] == stale || kt[x] == booting) && (st[y] == stale || st[y] == booting) && ack[x] < D && ep[y] <= ep[x] && voteKnows ->
+#ifdef VOTE
+        vcur = 3;
+#endif
         st[x] = bound; same[x] = 1; has[y] = has[x]; state(); tell(y, INSYNC, stm[x], ep[x])
     :: else
     fi
@@ -498,7 +547,7 @@ inline speak() {
         fi
     :: else
     fi;
-    assert(!(st[x] == alone && !doubt[x]) || right(x))                    /* 5 */
+    assert(!(st[x] == alone && !doubt[x]) || right(x) || !voteReached)                    /* 5 */
 }
 
 
@@ -645,6 +694,10 @@ inline environment() {
     :: st[z] == dead && faults > 0 -> d_step { st[z] = booting; host[z] = 1; nonce[z] = (nonce[z] + 1) & 7; event = 1; ep[z] = 0; faults-- }
 #endif
     :: canOpen -> openChannel(); event = 1
+#ifdef F_VOTE
+    :: !vr[z] -> vr[z] = 1; event = 1
+    :: faults > 0 && vr[z] -> vr[z] = 0; faults--; event = 1
+#endif
 #ifdef F_FREEZE
     :: faults > 0 && st[z] != dead && !frozen[z] -> frozen[z] = 1; sp[z] = 0; faults--; event = 1
 #endif
@@ -674,7 +727,11 @@ inline environment() {
     :: faults > 0 && st[z] != dead -> replay(z)
 #endif
     fi;
+#ifndef VOTE
     exempt = exempt || !((lk[0] && lk[1]) || (segWorks(0) && segWorks(1)))
+#else
+    skip
+#endif
 }
 
 inline act() {
@@ -693,10 +750,10 @@ inline act() {
         if
         /* it has no carrier, the twin says that it has */
         :: st[z] == bound && ch[z] && ce[z] == 0 && !doubt[z] && !carr[z] && carr[1-z] ->
-            d_step { x = z; y = 1-z; st[x] = releasing; state(); tell(y, RELINQUISH, stm[x], ep[x]); sp[x] = 0; x = 0; y = 0 }
+            d_step { x = z; y = 1-z; reserve(); st[x] = releasing; state(); tell(y, RELINQUISH, stm[x], ep[x]); sp[x] = 0; x = 0; y = 0 }
 #ifdef HANDOVER
         :: st[z] == bound && handovers > 0 && ch[z] && ce[z] == 0 && !doubt[z] && carr[z] ->
-            d_step { handovers--; event = 1; x = z; y = 1-z; st[x] = releasing; state(); tell(y, RELINQUISH, stm[x], ep[x]); sp[x] = 0; x = 0; y = 0 }
+            d_step { handovers--; event = 1; x = z; y = 1-z; reserve(); st[x] = releasing; state(); tell(y, RELINQUISH, stm[x], ep[x]); sp[x] = 0; x = 0; y = 0 }
 #endif
         :: !(st[z] == bound && ch[z] && ce[z] == 0 && !doubt[z] && (!carr[z] && carr[1-z]))
         fi;
@@ -716,6 +773,9 @@ inline clock(c) {
     up(sil[c], larger(DD, D)); up(quiet[c], S); up(wt[c], larger(W, PATIENCE)); up(ack[c], D); up(ha[1-c], D);
     if :: mv[c] -> up(ea[c], D) :: else fi;
     if :: mv[1-c] -> up(ma[1-c], D) :: else fi;
+#ifdef VOTE
+    up(va[c], VL); vl = (c == 0 && vl <= VL -> vl + 1 : vl);
+#endif
     if :: frozen[c] -> up(gap[c], S) :: else fi;
     if :: st[c] == dead -> sil[c] = 0; quiet[c] = 0; wt[c] = 0; ack[c] = D :: else fi;
     if :: isHolder(st[c]) || st[c] == current -> quiet[c] = 0 :: else fi
@@ -739,11 +799,11 @@ inline account() {
     :: else ->
         idle = (idle < 2 -> idle + 1 : 2);
         if
-        :: whole && !redundant -> well++
+        :: whole && voteReached && !redundant -> well++
         :: else -> well = 0
         fi;
         if
-        :: (able(0) || able(1)) && !sp[0] && !sp[1] && !exempt -> mute++
+        :: (able(0) || able(1)) && !sp[0] && !sp[1] && !exempt && voteReached -> mute++
         :: else -> mute = 0
         fi
     fi;
@@ -754,9 +814,15 @@ inline account() {
     t1 = (ep[0] < ep[1] -> ep[0] : ep[1]);
     if :: mv[0] && mep[0] < t1 -> t1 = mep[0] :: else fi;
     if :: mv[1] && mep[1] < t1 -> t1 = mep[1] :: else fi;
+#ifdef VOTE
+    t1 = (vep < t1 -> vep : t1);
+#endif
     if
     :: t1 >= 4 && len(q0) == 0 && len(q1) == 0 ->
         t1 = (t1 / 2) * 2 - 2;
+#ifdef VOTE
+        vep = vep - t1;
+#endif
         ep[0] = ep[0] - t1; ep[1] = ep[1] - t1;
         if :: mv[0] -> mep[0] = mep[0] - t1 :: else fi;
         if :: mv[1] -> mep[1] = mep[1] - t1 :: else fi
