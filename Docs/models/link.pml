@@ -161,6 +161,11 @@ bit vr[2] = 1;                  /* x reaches the vote */
 #else
 #define voteLease(z) (va[z] < VL)
 #endif
+#ifdef OLD_RENEWMUTE
+#define renews true
+#else
+#define renews (carr[x] || sil[x] < D)
+#endif
 #define voteKnows (vr[x] && va[x] == 0)
 #define voteReached (vr[0] && vr[1])
 #else
@@ -511,7 +516,9 @@ inline decide() {
     fi;
 #ifdef VOTE
     if
-    :: st[x] == alone && vr[x] && vep <= ep[x] && ((vcur >> x) & 1) -> vep = ep[x]; vcur = 1 << x; vl = 0; va[x] = 0
+    /* who has no carrier and hears no twin lets the lease go */
+    :: st[x] == alone && vr[x] && vep <= ep[x] && ((vcur >> x) & 1) && !renews
+    :: st[x] == alone && vr[x] && vep <= ep[x] && ((vcur >> x) & 1) && renews -> vep = ep[x]; vcur = 1 << x; vl = 0; va[x] = 0
     :: st[x] == alone && vr[x] && !(vep <= ep[x] && ((vcur >> x) & 1)) -> goStale()
     :: else
     fi;
