@@ -135,6 +135,11 @@ hidden byte counts, isKnown, ke, refused;
 /* who doubts yields to any holder; who does not, to a greater epoch whose holder does not doubt either */
 #define stepsDown (doubt[x] || (!md[x] && mep[x] > ep[x]))
 #endif
+#ifdef OLD_PROCESS
+#define sameProcess true
+#else
+#define sameProcess (!gone[x])
+#endif
 #ifdef OLD_STREAM
 #define sameChannel true
 #else
@@ -249,7 +254,7 @@ inline readBeat() {
         if
         :: !isKnown ->
             if
-            :: known[x] != NONE && st[x] >= current && st[x] != alone -> gone[x] = 1
+            :: known[x] != NONE && st[x] >= current && (st[x] != alone || doubt[x]) -> gone[x] = 1
             :: else
             fi;
             if
@@ -294,7 +299,7 @@ inline readBeat() {
                 :: else
                 fi;
                 if
-                :: doubt[x] && ke && isKnown && !isHolder(mst[x]) && isHolder(st[x]) -> doubt[x] = 0
+                :: doubt[x] && ke && isKnown && sameProcess && !isHolder(mst[x]) && isHolder(st[x]) -> doubt[x] = 0
                 :: else
                 fi;
                 if
@@ -318,7 +323,7 @@ inline readBeat() {
                 :: mep[x] > ep[x] -> ep[x] = mep[x]; goStale()
                 :: else ->
                     if
-                    :: doubt[x] && ke && isKnown && !isHolder(mst[x]) -> doubt[x] = 0
+                    :: doubt[x] && ke && isKnown && sameProcess && !isHolder(mst[x]) -> doubt[x] = 0
                     :: else
                     fi;
                     if
@@ -431,7 +436,7 @@ inline decide() {
     :: else
     fi;
     if
-    :: refused && st[x] >= current && st[x] != alone -> gone[x] = 1
+    :: refused && st[x] >= current && (st[x] != alone || doubt[x]) -> gone[x] = 1
     :: else
     fi;
     if
@@ -459,7 +464,7 @@ inline decide() {
         :: !(gone[x] && clean[x]) && (gone[x] || sil[x] >= DD) -> goStale()
         :: else
         fi
-    :: st[x] == alone && doubt[x] && (refused || sil[x] >= DD) -> goStale()
+    :: st[x] == alone && doubt[x] && (refused || sil[x] >= DD || gone[x]) -> goStale()
     :: st[x] == reclaiming && !doubt[x] ->
         if
         :: gone[x] && grantCurrent -> take(alone, 0)
@@ -661,7 +666,7 @@ inline die(k, power) {
 /* x reads the twin's hello. */
 inline greet() {
     if
-    :: known[x] != nonce[y] && known[x] != NONE && st[x] >= current && st[x] != alone -> gone[x] = 1
+    :: known[x] != nonce[y] && known[x] != NONE && st[x] >= current && (st[x] != alone || doubt[x]) -> gone[x] = 1
     :: else
     fi;
     known[x] = nonce[y]; kt[x] = st[y]; kc[x] = carr[y]; hn[x] = nonce[y]; hs[x] = stm[y]; ha[x] = 0;
