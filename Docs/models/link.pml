@@ -155,6 +155,11 @@ byte vep = 2, vcur = 3, vl = 5; /* epoch; whose copies are current; age of the l
 byte va[2] = VL;                /* age of x's newest renewal */
 bit vr[2] = 1;                  /* x reaches the vote */
 #define silenceCounts (vr[x] && vep <= ep[x] && ((vcur >> x) & 1))
+#ifdef OLD_REFUSED
+#define voteRefuses false
+#else
+#define voteRefuses (vr[x] && !((vcur >> x) & 1))    /* the word says: not current */
+#endif
 #define grantCurrent (vr[x] && ((vcur >> x) & 1))
 #ifdef BUG_VOTESTALE
 #define grantStale vr[x]
@@ -175,6 +180,7 @@ bit vr[2] = 1;                  /* x reaches the vote */
 #define voteReached (vr[0] && vr[1])
 #else
 #define silenceCounts true
+#define voteRefuses false
 #define grantCurrent true
 #define grantStale true
 #define voteLease(z) true
@@ -456,6 +462,7 @@ inline decide() {
         :: !gone[x] -> st[x] = alone
 #endif
         :: !gone[x] && sil[x] >= D && wt[x] >= W && carrier(x) && silenceCounts -> st[x] = alone
+        :: !gone[x] && sil[x] >= D && wt[x] >= W && voteRefuses -> goStale()
         :: else
         fi
     :: st[x] == renouncing && doubt[x] ->
@@ -468,6 +475,7 @@ inline decide() {
     :: st[x] == reclaiming && !doubt[x] ->
         if
         :: gone[x] && grantCurrent -> take(alone, 0)
+        :: gone[x] && voteRefuses -> goStale()
 #ifndef OLD_RECLAIMMUTE
         :: !gone[x] && sil[x] >= D && !carrier(x) -> goStale()
 #endif
@@ -491,6 +499,7 @@ inline decide() {
     :: st[x] == current && !doubt[x] && carrier(x) ->
         if
         :: (gone[x] || sil[x] >= DD) && grantCurrent -> take(alone, 0)
+        :: (gone[x] || sil[x] >= DD) && voteRefuses -> goStale()
         :: !(gone[x] || sil[x] >= DD) && asked[x] -> take(bound, 0)
         :: else
         fi
