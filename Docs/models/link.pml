@@ -568,7 +568,7 @@ inline speak() {
         fi
     :: else
     fi;
-    assert(!(st[x] == alone && !doubt[x]) || right(x) || !voteReached)                    /* 5 */
+    assert(!(st[x] == alone && !doubt[x]) || right(x) || !voteReached || !(carr[x] || voteLease(x)))                    /* 5 */
 }
 
 
