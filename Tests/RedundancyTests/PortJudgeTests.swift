@@ -80,11 +80,11 @@ import Testing
         #expect(found < 300)
         world.run(30_000)
         #expect(world.active == 1)
-        #expect(world.changes.count == 1)
+        #expect(world.changes.count == 1, "\(world.changes)")
         world.lines[0][0].inward = true
         world.run(30_000)
         #expect(world.health(0) == PortHealth(inward: .good, outward: .good))
-        #expect(world.changes.count == 1, "nothing moves back by itself")
+        #expect(world.changes.count == 1, "nothing moves back by itself: \(world.changes)")
     }
 
     @Test("Row 3: a standby that loses its input is found by the groups that the active hears")
@@ -200,7 +200,7 @@ import Testing
         #expect(world.health(0).inward == .partlyDeaf)
         #expect(world.health(0).points == 2)
         #expect(!world.isBlamed(1), "the twin is not mute")
-        #expect(world.changes.first?.why.contains("hears no groups of IPv4: nothing for") ?? false, "\(world.changes)")
+        #expect(world.changes.first?.why.contains("hears no groups of") ?? false, "\(world.changes)")
         world.lines[0][0].groupsIn = true
         let healed = world.run(9000) { !$0.isBlamed(0) }
         #expect((2000..<3000).contains(healed))
@@ -309,7 +309,9 @@ import Testing
         still.advertises = [true, false]
         expectNobody(&still)
         still.lines[0][0].inward = false
-        expectNobody(&still, "without advertisements only carrier counts")
+        still.run(3000)
+        #expect(still.health(0).inward == .partlyDeaf, "groups are still compared, and the twin hears our advertisements")
+        #expect(!still.isBlamed(1))
     }
 
     @Test("Row 16: the active's carrier is worth a change of role after the detection time, and two seconds to get well")
@@ -437,11 +439,11 @@ import Testing
         world.follows = false
         world.run(6000)
         world.setCarrier(0, false)
-        world.run(100)
+        world.run(100) { !$0.changes.isEmpty }
         #expect(world.changes.count == 1)
         world.judges[0].handoverDidNotBegin(at: world.instant)
         #expect(world.judges[0].damper.level(at: world.instant) == 0)
-        world.run(1000)
+        world.run(500)
         #expect(world.changes.count == 2)
         world.run(1500)
         #expect(world.changes.count == 2, "this one began, as far as the judge knows")

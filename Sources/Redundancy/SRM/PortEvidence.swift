@@ -18,6 +18,20 @@ struct PortTally: Sendable, BitwiseCopyable, Hashable {
     }
 }
 
+/// How many advertisements of the twin went missing between two frames of others that came in.
+///
+/// Only what is missing *between* two frames shows that the port heard while the twin was silent. A frame just before
+/// a fault shows nothing, so the first counts only once two are missing; nor does the first frame after a fault, which may
+/// come before the first advertisement.
+struct MissedAmong: Sendable, BitwiseCopyable {
+    private var first: Int?
+    private(set) var missed = 0
+
+    mutating func note(missed count: Int) {
+        if let first { missed = count - first } else if count >= 2 { first = count }
+    }
+}
+
 /// A verdict that is easily reached and slowly left.
 struct LatchedVerdict: Sendable, BitwiseCopyable {
     private(set) var isSet = false
@@ -48,6 +62,12 @@ struct LatchedVerdict: Sendable, BitwiseCopyable {
         if let goodSince, now >= goodSince + recoveryTime { clear() }
     }
 
+    /// Something was heard, after a silence that was too long or not.
+    mutating func heard(afterSilence: Bool, at now: Instant) {
+        guard isSet, afterSilence || goodSince == nil else { return }
+        goodSince = now
+    }
+
     mutating func clear() { self = LatchedVerdict() }
 }
 
@@ -60,7 +80,7 @@ struct PortEvidence: Sendable {
     /// What makes a family of groups usual: frames of the newest one to two minutes.
     static let usualFrames = 4
 
-    var isUp = true
+    private(set) var isUp = true
     /// Carrier came back then, and is on trial.
     private var upSince: Instant?
     private(set) var totals = FrameCounts()
@@ -87,8 +107,14 @@ struct PortEvidence: Sendable {
     private var sinceTwin = PortTally()
     private var sinceAnybody = PortTally()
     private var sinceGroup = InlineArray<3, PortTally>(repeating: PortTally())
-    /// Frames to groups heard here since the twin was.
-    private var groupsSinceTwin = 0
+    /// Frames to groups of others among which the twin's advertisements are missing; and those of the advertisements'
+    /// own kind (neither IPv4 nor IPv6).
+    private var groupsAmong = MissedAmong()
+    private var kinAmong = MissedAmong()
+    /// Of `sinceAnybody.others`, by family.
+    private var sinceAnybodyGroups = InlineArray<3, Int>(repeating: 0)
+    /// When the twin's words showed that it hears us.
+    private var heardByTwinAt: Instant?
 
     private var suspiciousSince: Instant?
     private var twinCalledAt: Instant?
@@ -126,7 +152,9 @@ struct PortEvidence: Sendable {
         from = now
         sinceTwin = PortTally()
         sinceAnybody = PortTally()
-        groupsSinceTwin = 0
+        sinceAnybodyGroups = InlineArray(repeating: 0)
+        groupsAmong = MissedAmong()
+        kinAmong = MissedAmong()
         suspiciousSince = nil
         rhythm.pause()
         for family in 0..<GroupFamily.count {
@@ -144,6 +172,7 @@ struct PortEvidence: Sendable {
         twin = nil
         twinSequence = 0
         twinCalledAt = nil
+        heardByTwinAt = nil
         twinGroupAt = InlineArray(repeating: nil)
     }
 
@@ -151,14 +180,15 @@ struct PortEvidence: Sendable {
         // A silence in which the twin was missing, too, is perhaps a fault: not something to get used to.
         let learns = sinceAnybody.missed < policy.missedMinimum
         totals.add(counts)
+        deaf.heard(afterSilence: isLate(later(twinAt, othersAt), at: now), at: now)
         rhythm.note(Int(min(counts.total, 1 << 20)), learns: learns, at: now)
         sinceAnybody = PortTally()
+        sinceAnybodyGroups = InlineArray(repeating: 0)
         isVirgin = false
         othersAt = now
         guard counts.groups > 0 else { return }
-        if let twinFrom, now >= twinFrom + policy.settleTime {
-            groupsSinceTwin = min(groupsSinceTwin + Int(min(counts.groups, 1 << 10)), PortTally.maximum)
-        }
+        groupsAmong.note(missed: sinceTwin.missed)
+        if counts.groupOther > 0 { kinAmong.note(missed: sinceTwin.missed) }
         for family in 0..<GroupFamily.count where counts[family] > 0 {
             groupRhythms[family].note(Int(min(counts[family], 1 << 20)), learns: learns, at: now)
             groupAt[family] = now
@@ -171,10 +201,14 @@ struct PortEvidence: Sendable {
         twinSequence = sequence
         heard &+= 1
         isVirgin = false
+        deaf.heard(afterSilence: isLate(later(twinAt, othersAt), at: now), at: now)
+        twinMute.heard(afterSilence: isLate(twinAt, at: now), at: now)
         twinAt = now
         sinceTwin = PortTally()
         sinceAnybody = PortTally()
-        groupsSinceTwin = 0
+        sinceAnybodyGroups = InlineArray(repeating: 0)
+        groupsAmong = MissedAmong()
+        kinAmong = MissedAmong()
         if callsForFast { twinCalledAt = now }
         return true
     }
@@ -196,16 +230,26 @@ struct PortEvidence: Sendable {
         guard let news, let old = twin, isContinuous, let previousAt else { return }
         let missed = Int(news.sent &- old.sent)
         let ours = Int(news.heard &- old.heard)
+        if ours > 0 { heardByTwinAt = now }
+        // A part is missed only while the rest comes in and the twin hears us: not while the segment is split, and not
+        // what was missed until it healed.
+        let isWhole =
+            !isLate(later(twinAt, othersAt), at: now)
+            && heardByTwinAt.map { now <= $0 + policy.lateAfter + policy.advertisementInterval } ?? false
         var groups = 0
+        let anybodySettled = anybodyFrom.map { previousAt >= $0 + policy.settleTime } ?? false
         func hasSettled(_ since: Instant?) -> Bool { since.map { previousAt >= $0 + policy.settleTime } ?? false }
         for family in 0..<GroupFamily.count {
             let grown = Int(news.group(family) &- old.group(family))
             groups += grown
             if grown > 0 { twinGroupAt[family] = now }
-            if hasSettled(groupFrom(family)) { sinceGroup[family].add(missed: missed, ours: ours, others: grown) }
+            if anybodySettled {
+                sinceAnybodyGroups[family] = min(sinceAnybodyGroups[family] + grown, PortTally.maximum)
+            }
+            if isWhole, hasSettled(groupFrom(family)) { sinceGroup[family].add(missed: missed, ours: ours, others: grown) }
         }
         if hasSettled(twinFrom) { sinceTwin.add(missed: missed, ours: ours, others: groups) }
-        if hasSettled(anybodyFrom) { sinceAnybody.add(missed: missed, ours: ours, others: groups) }
+        if anybodySettled { sinceAnybody.add(missed: missed, ours: ours, others: groups) }
     }
 
     func callsForFast(_ policy: PortJudgePolicy, at now: Instant) -> Bool {
@@ -317,7 +361,7 @@ struct PortEvidence: Sendable {
         // Row 3.
         if sinceAnybody.others >= policy.witnessMinimum, sinceAnybody.sightings > 1 {
             for family in 0..<GroupFamily.count
-            where isUsual(family, at: now) && sinceGroup[family].others >= policy.witnessMinimum { return true }
+            where isUsual(family, at: now) && sinceAnybodyGroups[family] >= policy.witnessMinimum { return true }
         }
         // Row 2. The times of the frames themselves, not of what was begun anew: it is the order that proves.
         guard sinceAnybody.ours >= policy.witnessMinimum, let limit = silenceLimit(policy, at: now),
@@ -328,10 +372,12 @@ struct PortEvidence: Sendable {
 
     /// Row 5; the twin is missing.
     private func isTwinMute(_ policy: PortJudgePolicy, at now: Instant) -> Bool {
-        guard groupsSinceTwin >= 2, sinceTwin.ours >= policy.witnessMinimum else { return false }
-        // Others of the advertisement's own kind that only the twin hears: then it may be that kind which is lost here.
+        guard groupsAmong.missed >= policy.missedMinimum, sinceTwin.ours >= policy.witnessMinimum else { return false }
+        // Advertisements are neither IPv4 nor IPv6. Where others send such frames, too, one of them must have come in, or
+        // the twin has heard none either: else it may be that kind which is lost here.
         let kin = GroupFamily.other.rawValue
-        return sinceGroup[kin].others < 2 || !isUsual(kin, at: now)
+        guard isUsual(kin, at: now), let twinFrom else { return true }
+        return kinAmong.missed >= policy.missedMinimum || sinceGroup[kin].others == 0 && now >= twinFrom + Self.lately
     }
 
     /// Rows 8 and 13.

@@ -153,7 +153,8 @@ extension PortJudge {
         return comparison(at: now).why
     }
 
-    /// The change of role that was asked for could not even begin: it does not count, and is asked for again a little later.
+    /// The change of role that was asked for could not even begin: it does not count, and is asked for again a little
+    /// later. To be said at once: the next report tells the twin of the hold-off.
     public mutating func handoverDidNotBegin(at now: Instant) {
         guard let before = damperBefore else { return }
         damper = before

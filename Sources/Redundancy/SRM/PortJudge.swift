@@ -67,7 +67,7 @@ public struct PortJudgePolicy: Hashable, Sendable {
 /// | 2 | missing | nobody, though usually, and they fell silent together with the twin | ours (3) | **we are deaf** |
 /// | 3 | missing | nobody, though usually groups of a family | of these groups (3) | **we are deaf** |
 /// | 4 | missing | nobody since carrier, nor the twin, for 2 s | others (5) | **we are deaf** |
-/// | 5 | missing | groups (2) | ours (3) | **the twin is mute** |
+/// | 5 | missing (5) between two frames | groups | ours (3) | **the twin is mute** |
 /// | 6 | missing | groups | others, not ours | split behind the switches: unknown |
 /// | 7 | missing | groups | nobody | the twin finds row 3 by itself; of its outward side nothing is known |
 /// | 8 | missing | to us alone, no groups, though usually | ours (3), groups (4) | **we are partly deaf**: multicast |
@@ -77,15 +77,15 @@ public struct PortJudgePolicy: Hashable, Sendable {
 /// | 12 | missing | nobody, though usually | nobody | the segment may be dead: unknown, until the twin hears somebody |
 /// | 13 | come | some groups, none of one family, though usually | ours (3), that family (4) | **we are partly deaf**: family |
 /// | 14 | (report is stale) | any | ? | nothing new; an old verdict stays, no change of role |
-/// | 15 | (twin has no carrier, or sends none) | any | any | nothing about in and out |
+/// | 15 | (twin has no carrier, or sends none) | any | any | nothing, but for rows 8 and 13 if it sends none |
 /// | 16 | (no carrier here) | | | **no carrier** |
 ///
 /// Row 2 is how an active that loses its input finds out within some 200 ms on a LAN where nobody speaks to groups: two
 /// independent sources fall silent at one moment, which has one cause, and that is here. It is why the order of silences
 /// matters (row 11): a twin that was mute before the LAN became quiet must not make us deaf. Row 5 needs a frame to a
 /// group, not one to us: what the twin sends goes to a group, and only another such frame shows that these come in.
-/// It also needs the twin's word that it hears us, or else the segment may be split (row 6). Where IPv4 and IPv6 groups
-/// come in but the twin hears others of the advertisement's own kind that we do not, the twin is not called mute either.
+/// It also needs the twin's word that it hears us, or else the segment may be split (row 6). Where frames
+/// of the advertisement's own kind (neither IPv4 nor IPv6) are usual, one of those must have come in, too.
 ///
 /// **What is usual** (`FrameRhythm`) is learned from many frames, never from one, and not while the twin is missing. A
 /// controller that becomes the standby forgets it, since frames to the router no longer come its way.
