@@ -14,39 +14,39 @@ import Testing
         let end = world.now + seconds * 1000
         var random = RandomNumbers(seed: seed &+ 99)
         while world.now < end {
+            let later = world.now + random.number(in: 100...1000)
             for controller in controllers where next[controller] <= world.now {
                 world.setCarrier(controller, !world.lines[controller][0].hasCarrier)
-                next[controller] = world.now + random.number(in: 100...1000)
-                if inStep, controllers.count > 1 { next[1] = next[0] }
+                next[controller] = inStep ? later : world.now + random.number(in: 100...1000)
             }
             world.run(1)
         }
         return world
     }
 
-    @Test("A carrier of the active that flaps for a minute costs one change of role", arguments: 0..<6)
+    @Test("A carrier of the active that flaps for a minute costs one change of role", arguments: 0..<2)
     func active(seed: UInt64) {
         let world = flap([0], seed: seed)
         #expect(world.changes.count == 1, "\(world.changes)")
         #expect(world.active == 1)
     }
 
-    @Test("A carrier of the standby that flaps costs none", arguments: 0..<4)
+    @Test("A carrier of the standby that flaps costs none", arguments: 0..<2)
     func standby(seed: UInt64) {
         #expect(flap([1], seed: seed).changes.isEmpty)
     }
 
-    @Test("Both flapping in step, as by a switch that restarts, cost none", arguments: 0..<4)
+    @Test("Both flapping in step, as by a switch that restarts, cost none", arguments: 0..<2)
     func inStep(seed: UInt64) {
         #expect(flap([0, 1], seed: seed, inStep: true).changes.isEmpty)
     }
 
-    @Test("Both flapping, each for itself: they begin together, and nothing changes", arguments: 0..<4)
+    @Test("Both flapping, each for itself: they begin together, and nothing changes", arguments: 0..<2)
     func both(seed: UInt64) {
         #expect(flap([0, 1], seed: seed).changes.isEmpty)
     }
 
-    @Test("Heartbeats that flap change no role, on a healthy LAN and on one that is split", arguments: 0..<4)
+    @Test("Heartbeats that flap change no role, on a healthy LAN and on one that is split", arguments: 0..<2)
     func channel(seed: UInt64) {
         var world = PortWorld(talkers: PortWorld.busy(), seed: seed)
         world.run(5000)
@@ -61,7 +61,7 @@ import Testing
         #expect(world.changes.isEmpty)
     }
 
-    @Test("A service link whose input flaps at 0.1–1 s costs one change of role", arguments: 0..<4)
+    @Test("A service link whose input flaps at 0.1–1 s costs one change of role", arguments: 0..<2)
     func grey(seed: UInt64) {
         var world = PortWorld(talkers: PortWorld.busy(), seed: seed)
         world.run(5000)

@@ -27,7 +27,7 @@ import Testing
         return talkers
     }
 
-    @Test("With one fault at a time only the controller that has it is blamed, and in time", arguments: 0..<40)
+    @Test("With one fault at a time only the controller that has it is blamed, and in time", arguments: 0..<16)
     func single(seed: UInt64) {
         var random = RandomNumbers(seed: seed &* 77 &+ 5)
         let lan = LAN.allCases[random.number(in: 0...3)]
@@ -98,7 +98,7 @@ import Testing
         }
     }
 
-    @Test("Healthy LANs never yield a verdict nor a change of role over minutes", arguments: 0..<6)
+    @Test("Healthy LANs never yield a verdict nor a change of role over minutes", arguments: 0..<4)
     func healthy(seed: UInt64) {
         var random = RandomNumbers(seed: seed)
         var world = PortWorld(talkers: talkers(LAN.allCases[Int(seed % 4)], &random), seed: seed)

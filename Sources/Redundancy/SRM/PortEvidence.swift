@@ -358,14 +358,17 @@ struct PortEvidence: Sendable {
             // Row 4. Who never heard anybody has nothing to compare with, so it takes more.
             return now >= anybodyFrom + policy.recoveryTime && sinceAnybody.others >= policy.witnessMinimum + 2
         }
-        // Row 3.
-        if sinceAnybody.others >= policy.witnessMinimum, sinceAnybody.sightings > 1 {
+        // Row 3. Unless the twin hears us, this may be the side of a split segment that speaks more seldom: it gets longer.
+        let limit = silenceLimit(policy, at: now)
+        let isHeard = sinceAnybody.ours >= policy.witnessMinimum
+        if isHeard || now >= anybodyFrom + max(policy.aloneMinimum, (limit ?? policy.aloneMinimum) * 3),
+            sinceAnybody.others >= policy.witnessMinimum, sinceAnybody.sightings > 1
+        {
             for family in 0..<GroupFamily.count
             where isUsual(family, at: now) && sinceAnybodyGroups[family] >= policy.witnessMinimum { return true }
         }
         // Row 2. The times of the frames themselves, not of what was begun anew: it is the order that proves.
-        guard sinceAnybody.ours >= policy.witnessMinimum, let limit = silenceLimit(policy, at: now),
-            let twinAt, let othersAt, let othersFrom, now >= othersFrom + limit
+        guard isHeard, let limit, let twinAt, let othersAt, let othersFrom, now >= othersFrom + limit
         else { return false }
         return twinAt + policy.lateAfter + policy.advertisementInterval >= othersAt && othersAt + limit >= twinAt
     }

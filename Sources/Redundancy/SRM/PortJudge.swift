@@ -22,6 +22,9 @@ public struct PortJudgePolicy: Hashable, Sendable {
     public var missedMinimum = 5
     /// Frames by which a witness must have heard somebody.
     public var witnessMinimum = 3
+    /// The shortest silence of everybody that makes a port deaf which nobody is known to hear; three times what is usual,
+    /// if that is longer.
+    public var aloneMinimum = Duration.milliseconds(400)
     /// A report that is older says nothing, and what was counted before counts no more.
     public var freshTime = Duration.milliseconds(100)
     /// A judge that was not asked for so long has slept with its process; frames may lie unread.
@@ -65,7 +68,8 @@ public struct PortJudgePolicy: Hashable, Sendable {
 /// |---|---|---|---|---|
 /// | 1 | come | any | any | both work here; a quiet LAN is no fault |
 /// | 2 | missing | nobody, though usually, and they fell silent together with the twin | ours (3) | **we are deaf** |
-/// | 3 | missing | nobody, though usually groups of a family | of these groups (3) | **we are deaf** |
+/// | 3 | missing | nobody, though usually groups of a family | of these groups (3), and ours (3) | **we are deaf** |
+/// | 3 | missing | the same for 400 ms or three times the usual silence | of these groups, not ours | **we are deaf** |
 /// | 4 | missing | nobody since carrier, nor the twin, for 2 s | others (5) | **we are deaf** |
 /// | 5 | missing (5) between two frames | groups | ours (3) | **the twin is mute** |
 /// | 6 | missing | groups | others, not ours | split behind the switches: unknown |
@@ -86,6 +90,10 @@ public struct PortJudgePolicy: Hashable, Sendable {
 /// group, not one to us: what the twin sends goes to a group, and only another such frame shows that these come in.
 /// It also needs the twin's word that it hears us, or else the segment may be split (row 6). Where frames
 /// of the advertisement's own kind (neither IPv4 nor IPv6) are usual, one of those must have come in, too.
+///
+/// Who hears nobody and is heard by nobody (the second row 3: a cable or a VLAN that is cut both ways) may also be the more
+/// silent side of a split segment, which is why that takes longer. Should that side be silent for so long, then the
+/// router is of more use on the other one.
 ///
 /// **What is usual** (`FrameRhythm`) is learned from many frames, never from one, and not while the twin is missing. A
 /// controller that becomes the standby forgets it, since frames to the router no longer come its way.
