@@ -54,7 +54,7 @@ struct PortWorld {
     private(set) var now = 0
     private(set) var active = 0
     private(set) var changes: [Change] = []
-    /// How many handovers were asked for while `follows` was false.
+    /// Of both controllers, on all ports.
     private(set) var advertisementsSent = 0
     var random: RandomNumbers
     private var sequences: [UInt64] = [0, 0]
