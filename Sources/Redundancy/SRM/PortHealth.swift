@@ -1,0 +1,188 @@
+import Machine
+import Wire
+
+/// What a controller's port does with frames that come in.
+public enum InwardHealth: UInt8, Hashable, Sendable, BitwiseCopyable, CaseIterable, CustomStringConvertible {
+    /// Nothing speaks against it, nothing was heard lately.
+    case unknown = 0
+    /// Somebody was heard within a second.
+    case good = 1
+    /// Some frames come in, but none to groups, or none of one address family, while the twin hears them.
+    case partlyDeaf = 2
+    /// Nothing comes in, while the twin shows that there is something.
+    case deaf = 3
+    /// No carrier, or not yet for the recovery time.
+    case noCarrier = 4
+
+    public var description: String {
+        switch self {
+        case .unknown: "unknown"
+        case .good: "good"
+        case .partlyDeaf: "partly deaf"
+        case .deaf: "deaf"
+        case .noCarrier: "no carrier"
+        }
+    }
+}
+
+/// What a controller's port does with frames that go out. Only the twin can tell.
+public enum OutwardHealth: UInt8, Hashable, Sendable, BitwiseCopyable, CaseIterable, CustomStringConvertible {
+    /// Nothing speaks against it; or the twin cannot tell.
+    case unknown = 0
+    /// The twin heard us within a second.
+    case good = 1
+    /// The twin hears others, but none of what we send.
+    case mute = 2
+
+    public var description: String {
+        switch self {
+        case .unknown: "unknown"
+        case .good: "good"
+        case .mute: "mute"
+        }
+    }
+}
+
+/// How well one controller's port works, in and out. What is unknown counts as working: only what is proven counts
+/// against a port.
+public struct PortHealth: Hashable, Sendable, CustomStringConvertible {
+    public var inward: InwardHealth
+    public var outward: OutwardHealth
+
+    public init(inward: InwardHealth = .unknown, outward: OutwardHealth = .unknown) {
+        self.inward = inward
+        self.outward = outward
+    }
+
+    /// Points of a port that works; the others have fewer.
+    public static let pointsMaximum = 4
+
+    /// 4 for a port that works, 2 for one that is partly deaf, 0 for one that does not work.
+    public var points: Int {
+        if outward == .mute { return 0 }
+        switch inward {
+        case .unknown, .good: return Self.pointsMaximum
+        case .partlyDeaf: return 2
+        case .deaf, .noCarrier: return 0
+        }
+    }
+
+    public var description: String {
+        inward == .noCarrier ? "no carrier" : "inward \(inward), outward \(outward)"
+    }
+}
+
+/// What one controller tells the other of its ports, in each heartbeat: what it has found, and the counters from which
+/// the twin draws its own conclusions. At most 64 ports one by one, the others as a sum.
+///
+/// ```
+///  octets  1        1      9 × count   2            2            1            2
+///          version  count  ports       other ports  their points damper level hold-off in 10 ms
+///
+///  one port:  1  inward (3 bits), outward of the twin (2), carrier (1), calls for fast advertisements (1), zero (1)
+///             1  advertisements sent      1  advertisements of the twin heard      (modulo 256)
+///             6  frames of others to groups: IPv4, IPv6, other                      (modulo 65536 each)
+/// ```
+public struct PortReport: Hashable, Sendable {
+    public static let version: UInt8 = 1
+    /// Ports that are reported one by one.
+    public static let portsMaximum = 64
+    /// The longest report, in octets.
+    public static let sizeMaximum = 2 + 9 * portsMaximum + 7
+
+    public struct Port: Hashable, Sendable, BitwiseCopyable {
+        /// The sender's finding on its own port.
+        public var inward: InwardHealth = .unknown
+        /// The sender's finding on the *receiver's* port.
+        public var twinOutward: OutwardHealth = .unknown
+        public var isUp = true
+        /// The sender is suspicious: the receiver shall advertise fast on this port.
+        public var callsForFast = false
+        public var sent: UInt8 = 0
+        public var heard: UInt8 = 0
+        public var groupIPv4: UInt16 = 0
+        public var groupIPv6: UInt16 = 0
+        public var groupOther: UInt16 = 0
+        public init() {}
+
+        func group(_ family: Int) -> UInt16 {
+            switch family {
+            case 0: groupIPv4
+            case 1: groupIPv6
+            default: groupOther
+            }
+        }
+    }
+
+    /// By `InterfaceID`, from 0; at most 64.
+    public var ports: [Port] = []
+    /// Ports beyond these, and the sum of their points.
+    public var otherPorts: UInt16 = 0
+    public var otherPoints: UInt16 = 0
+    /// See `RoleDamper`.
+    public var damperLevel: UInt8 = 0
+    public var holdOff: Duration = .zero
+
+    public init() {}
+
+    public func encode(into writer: inout ByteWriter) {
+        writer.u8(Self.version)
+        let listed = ports.prefix(Self.portsMaximum)
+        writer.u8(UInt8(listed.count))
+        for port in listed {
+            var bits = port.inward.rawValue | port.twinOutward.rawValue << 3
+            if port.isUp { bits |= 0x20 }
+            if port.callsForFast { bits |= 0x40 }
+            writer.u8(bits)
+            writer.u8(port.sent)
+            writer.u8(port.heard)
+            writer.u16(port.groupIPv4)
+            writer.u16(port.groupIPv6)
+            writer.u16(port.groupOther)
+        }
+        writer.u16(otherPorts)
+        writer.u16(otherPoints)
+        writer.u8(damperLevel)
+        writer.u16(UInt16(min(max(holdOff.inMilliseconds / 10, 0), Int64(UInt16.max))))
+    }
+
+    @_lifetime(reader: copy reader)
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        let start = reader.offset
+        guard try reader.u8("port report version") == Self.version else {
+            throw DecodeError("port report version", at: start, .unsupported)
+        }
+        let count = Int(try reader.u8("reported ports"))
+        guard count <= Self.portsMaximum else { throw DecodeError("reported ports", at: start + 1, .badLength) }
+        ports.reserveCapacity(count)
+        for _ in 0..<count {
+            var port = Port()
+            let at = reader.offset
+            let bits = try reader.u8("port state")
+            guard let inward = InwardHealth(rawValue: bits & 7), let outward = OutwardHealth(rawValue: bits >> 3 & 3),
+                bits & 0x80 == 0
+            else { throw DecodeError("port state", at: at, .badValue) }
+            port.inward = inward
+            port.twinOutward = outward
+            port.isUp = bits & 0x20 != 0
+            port.callsForFast = bits & 0x40 != 0
+            port.sent = try reader.u8("advertisements sent")
+            port.heard = try reader.u8("advertisements heard")
+            port.groupIPv4 = try reader.u16("IPv4 frames to groups")
+            port.groupIPv6 = try reader.u16("IPv6 frames to groups")
+            port.groupOther = try reader.u16("other frames to groups")
+            ports.append(port)
+        }
+        otherPorts = try reader.u16("other ports")
+        let at = reader.offset
+        otherPoints = try reader.u16("points of other ports")
+        guard Int(otherPoints) <= Int(otherPorts) * PortHealth.pointsMaximum else {
+            throw DecodeError("points of other ports", at: at, .badValue)
+        }
+        damperLevel = try reader.u8("damper level")
+        guard damperLevel <= RoleDamper.levelMaximum else {
+            throw DecodeError("damper level", at: at + 2, .badValue)
+        }
+        holdOff = .milliseconds(Int(try reader.u16("hold-off")) * 10)
+    }
+}
