@@ -306,13 +306,43 @@ extension Controller {
         case .takingOver: return
         case .standby:
             let isTwin = watch.newest?.isHolder ?? false
-            if isTwin, !watch.isSilent(for: PairArbiter.strangerMemory, at: now) { return }
+            if isTwin, !watch.isSilent(for: Self.strangerMemory, at: now) { return }
             strangerFrames += 1
-            pair?.heardStranger(at: now)
-            complain(
-                .stranger(interface), .alarm,
-                "another host speaks as this router on \(name), and it is not the twin as configured here: compare key, pair, "
-                    + "router and letter of both controller files. This controller stays silent", at: now, into: &outputs)
+            // Said only where it matters: a twin that is only starting to be heard is no stranger for long.
+            stranger = (interface, now)
         }
+    }
+
+    func isStrangerNear(at now: Instant) -> Bool { stranger.map { now < $0.at + Self.strangerMemory } ?? false }
+
+    /// Who would begin the router anew asks first whether somebody is it already, and goes on asking.
+    var isProbing: Bool {
+        guard role == .standby, !isOffline, failure == nil, !configuration.isSingle, !ownMACs.isEmpty else { return false }
+        switch mastership.stage {
+        case .waiting, .acquiring: return true
+        case .following(let patience): return patience != nil
+        case .holding, .released, .offline: return false
+        }
+    }
+
+    mutating func probe(at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard isProbing, probeAt <= now else { return }
+        probeAt = now + Self.probeInterval
+        for (i, interface) in interfaces.enumerated() where !interface.isLoopback {
+            guard let question = SegmentQuestion.frame(for: interface) else { continue }
+            outputs.append(.ask(InterfaceID(UInt16(truncatingIfNeeded: i)), question))
+        }
+    }
+
+    /// Somebody is the router whom we do not know: why nothing is begun here.
+    mutating func refuseForStranger(at now: Instant, into outputs: inout [ControllerOutput]) -> ArbiterAnswer? {
+        guard isStrangerNear(at: now), let stranger else { return nil }
+        let i = Int(stranger.interface.value)
+        let name = i < interfaces.count ? interfaces[i].name : "\(stranger.interface)"
+        complain(
+            .stranger(stranger.interface), .alarm,
+            "another host speaks as this router on \(name), and it is not the twin as configured here: compare key, pair and "
+                + "letter of both controller files. This controller stays silent", at: now, into: &outputs)
+        return .denied(holder: nil, epoch, retryAt: now + .seconds(1))
     }
 }

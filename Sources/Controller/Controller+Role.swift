@@ -20,7 +20,9 @@ extension Controller {
             i += 1
             switch action {
             case .request(let request):
-                if configuration.isSingle {
+                if case .acquire(_, isResuming: false) = request, let refusal = refuseForStranger(at: now, into: &outputs) {
+                    mastership.answered(refusal, at: now, into: &actions)
+                } else if configuration.isSingle {
                     mastership.answered(answerAlone(request), at: now, into: &actions)
                 } else if pair != nil {
                     if let answer = pair!.ask(request, watch: watch, at: now) {

@@ -106,6 +106,12 @@ public struct Controller {
     var foreignBeats: UInt64 = 0
     /// Frames from the router's own address that neither controller sent.
     var strangerFrames: UInt64 = 0
+    /// When somebody whom we do not know spoke with the router's address, and on which interface.
+    var stranger: (interface: InterfaceID, at: Instant)?
+    static let strangerMemory: Duration = .seconds(3)
+    /// When the segments are asked next whether somebody is the router.
+    var probeAt: Instant = .zero
+    static let probeInterval: Duration = .milliseconds(500)
     /// When each kind of complaint about the world around was made last.
     var complaints: [(kind: Complaint, at: Instant)] = []
     var roleSince: Instant = .zero
@@ -237,6 +243,11 @@ public struct Controller {
             return
         }
         note(.notice, "srm", "controller \(configuration.id) of '\(configuration.routerName)' starts", into: &outputs)
+        if interfaces.isEmpty, let first = configuration.initialConfiguration,
+            let router = try? RouterConfiguration(decoding: first.bytes)
+        {
+            learnInterfaces(router.interfaces, into: &outputs)
+        }
         let hasTwin = !configuration.isSingle
         if hasTwin { watch.start(at: now) }
         master(at: now, into: &outputs) { $0.start(waitForTwin: hasTwin, at: now, into: &$1) }
@@ -249,6 +260,7 @@ public struct Controller {
             closeChannel("the twin did not introduce itself", at: now, into: &outputs)
         }
         judgeSilence(at: now, into: &outputs)
+        probe(at: now, into: &outputs)
         if let wait = gaspUntil, wait.at <= now {
             gaspUntil = nil
             if channel == .closed {
@@ -282,6 +294,7 @@ public struct Controller {
         if !keys.isEmpty { consider(watch.nextDeadline) }
         if channel == .open { consider(watch.silenceEnds(after: silenceMaximum)) }
         consider(gaspUntil?.at)
+        if isProbing { consider(probeAt) }
         consider(pair?.nextDeadline(watch))
         consider(mastership.nextDeadline)
         consider(sender?.nextDeadline)

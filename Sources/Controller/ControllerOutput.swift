@@ -11,6 +11,9 @@ public enum ControllerOutput: Sendable {
     /// Send a frame as this controller (a beat), whatever the role, if that interface allows it. The source address is the
     /// host's to fill in: octets 6…11 are zero.
     case advertise(InterfaceID, [UInt8])
+    /// Send a frame in this controller's own name, also on an interface that does not want beats: a question after the router's
+    /// addresses, as every host asks. The source address is the host's to fill in (`fillSource`).
+    case ask(InterfaceID, [UInt8])
     /// The gate of the host: frames may leave under this epoch until then (local monotonic time). `until` in the past
     /// closes it at once.
     case lease(Epoch, until: Instant)

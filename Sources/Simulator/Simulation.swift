@@ -315,8 +315,8 @@ public final class Simulation {
                 guard node.clock(now) <= node.lease.until else { continue }
                 checkers.transmitted(frame, by: node, in: self)
                 transmit([frame], from: Int(node.id.rawValue))
-            case .advertise(_, var frame):
-                for (i, octet) in Self.hostMAC(node.id).enumerated() { frame[6 + i] = octet }
+            case .advertise(_, var frame), .ask(_, var frame):
+                frame.fillSource(Self.hostMAC(node.id))
                 transmit([frame], from: Int(node.id.rawValue))
             case .lease(let epoch, let until):
                 node.lease = (epoch, until)
@@ -387,7 +387,7 @@ public final class Simulation {
         queue.schedule(.channelOctets(to: other, generation: wire.generation, octets), at: time)
     }
 
-    private static func hostMAC(_ id: ControllerID) -> [UInt8] { [2, 0, 0, 0, 0x20, id.rawValue] }
+    private static func hostMAC(_ id: ControllerID) -> MACAddress { MACAddress(raw: 0x0200_0000_2000 | UInt64(id.rawValue)) }
 
     private func startEngine(_ node: ControllerNode) {
         guard !node.isEngineBusy, let work = node.nextWork() else { return }

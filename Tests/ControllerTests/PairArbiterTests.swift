@@ -294,6 +294,25 @@ import Wire
         #expect(!world.said("another host", by: world.b))
     }
 
+    @Test("A controller with another key boots beside a healthy router: it hears the router answer, stays silent and says why")
+    func wrongKey() {
+        let world = pair()
+        world.kill(world.b)
+        world.run(.milliseconds(300))
+        // Its channel is refused and its beats mean nothing to the other.
+        world.reconnects = false
+        world.isChannelCut = true
+        world.b.key = PairKey(high: 5, low: 6)
+        world.restart(world.b)
+        watchMasters(world, for: .seconds(8))
+        #expect(world.a.state == .activeAlone)
+        #expect(!world.b.state.isActive)
+        #expect(world.said("it is not the twin as configured here", by: world.b))
+        // The real one is gone: somebody has to be the router.
+        world.kill(world.a)
+        #expect(world.run(.seconds(10)) { world.b.state.isActive })
+    }
+
     @Test("The channel is lost at any moment of a hand-over: never two speakers, and one router in the end")
     func cutMidway() {
         for step in 0..<80 {

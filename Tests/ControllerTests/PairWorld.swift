@@ -302,7 +302,9 @@ final class PairWorld {
                 guard now < node.lease.until else { continue }
                 node.frames.append((now, node.lease.epoch, octets))
                 broadcast(octets, from: node.id)
-            case .advertise(_, let octets): broadcast(octets, from: node.id)
+            case .advertise(_, var octets), .ask(_, var octets):
+                octets.fillSource(MACAddress(raw: 0x0200_0000_2000 | UInt64(node.id.rawValue)))
+                broadcast(octets, from: node.id)
             case .lease(let epoch, let until): node.lease = (epoch, until)
             case .channelSend(let octets): sendOverChannel(octets, from: node)
             case .channelClose(let reason):

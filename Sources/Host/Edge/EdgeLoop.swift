@@ -317,6 +317,7 @@ final class EdgeLoop {
         switch output {
         case .transmit(let interface, let frame): ports.send(frame, on: interface)
         case .advertise(let interface, let frame): ports.advertise(frame, on: interface)
+        case .ask(let interface, let frame): ports.ask(frame, on: interface)
         case .lease(_, let until): gateUntil = until
         case .channelSend(let bytes): channel?.send(bytes)
         case .channelClose(let reason):

@@ -96,7 +96,15 @@ final class PortTable {
             frame.count >= 14
         else { return }
         var frame = frame
-        for i in 0..<6 { frame[6 + i] = UInt8(truncatingIfNeeded: port.ownMAC.raw >> UInt64(40 - 8 * i)) }
+        frame.fillSource(port.ownMAC)
+        port.sendNow(frame)
+    }
+
+    /// The same for a question that any host may ask.
+    func ask(_ frame: consuming [UInt8], on interface: InterfaceID) {
+        guard let position = map.position(of: interface), let port = ports[position] else { return }
+        var frame = frame
+        frame.fillSource(port.ownMAC)
         port.sendNow(frame)
     }
 

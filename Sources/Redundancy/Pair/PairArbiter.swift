@@ -68,8 +68,6 @@ public struct PairArbiter: Sendable {
     private var carrierLostAt: Instant?
     /// A holder that had no carrier listens first when it has one again.
     private var listensUntil: Instant?
-    /// Somebody who is not the twin speaks with the router's address.
-    private var strangerAt: Instant?
     /// The answer about the twin's eligibility waits: until it has answered a beat.
     private var isBindingAsked = false
     /// Alone, we slept so long that the twin may have begun anew.
@@ -215,11 +213,6 @@ public struct PairArbiter: Sendable {
         }
     }
 
-    /// A frame from the router's own address came in that neither we nor the twin sent.
-    public mutating func heardStranger(at now: Instant) { strangerAt = now }
-    public static let strangerMemory: Duration = .seconds(3)
-    public func isStrangerNear(at now: Instant) -> Bool { strangerAt.map { now < $0 + Self.strangerMemory } ?? false }
-
     // MARK: requests
 
     /// The answer, or `nil` when it comes later from `poll`.
@@ -353,7 +346,6 @@ public struct PairArbiter: Sendable {
             let end = watch.silenceEnds(after: watch.detectionTime + watch.margin)
             return now >= end ? nil : end
         }
-        if isStrangerNear(at: now) { return now + .seconds(1) }
         if isTwinDead { return nil }
         if let newest = watch.newest, !watch.isSilent(for: staleWait, at: now) {
             let end = watch.silenceEnds(after: staleWait)
