@@ -96,6 +96,8 @@ extension Controller {
             let takeOver = receiver.takeOver(fatal: fatal)
             rest = takeOver.rest
             last = stored
+            // Acknowledged or not: from here on they are in force.
+            announceConfigurations(in: rest, into: &outputs)
             if let poisoned = takeOver.quarantined { reportQuarantine(poisoned, into: &outputs) }
         }
         receiver.invalidate()
@@ -140,6 +142,7 @@ extension Controller {
         // An image that an earlier, lost mastership asked for is not this one's.
         guard role == .takingOver, !works.contains(.image(isTakeOver: true)) else { return }
         role = .active
+        announceConfigurations(into: &outputs)
         learnInterfaces(image.interfaces, into: &outputs)
         let time = clock.routerTime(at: now)
         for i in linksUp.indices {
@@ -254,6 +257,7 @@ extension Controller {
         pendingApply = []
         gate = []
         gateFirst = 0
+        configuring = []
         heldFrames = []
         passedFrames = []
         isReadingStopped = false

@@ -7,7 +7,7 @@ public struct Hello: Hashable, Sendable {
     /// `LOCKSTEP` in ASCII.
     static let magic: UInt64 = 0x4c4f_434b_5354_4550
     /// Of the framing and the messages. Records and snapshots have a schema of their own.
-    public static let protocolVersion: UInt16 = 1
+    public static let protocolVersion: UInt16 = 2
 
     public var protocolVersion = Hello.protocolVersion
     public var oldestSchema = RecordSchema.oldest
@@ -21,15 +21,17 @@ public struct Hello: Hashable, Sendable {
     public var wasActive: Bool
     public var isPreferred: Bool
     public var bootNonce: UInt64
-    /// Revision of the configuration that its datastore holds, 0 for none.
-    public var configurationRevision: UInt64
+    /// The configuration that was in force last as far as it knows.
+    public var configuration: ConfigurationPosition
+    /// It held one and cannot read it any more: `configuration` says nothing.
+    public var hasLostConfiguration: Bool
     /// Authenticates its dying gasps.
     public var gaspToken: DyingGasp.Token
 
     public init(
         routerName: String, pairID: UInt64, controller: ControllerID, state: ControllerState, epoch: Epoch,
-        wasActive: Bool, isPreferred: Bool, bootNonce: UInt64, configurationRevision: UInt64,
-        gaspToken: DyingGasp.Token
+        wasActive: Bool, isPreferred: Bool, bootNonce: UInt64, configuration: ConfigurationPosition,
+        hasLostConfiguration: Bool = false, gaspToken: DyingGasp.Token
     ) {
         self.routerName = routerName
         self.pairID = pairID
@@ -39,7 +41,8 @@ public struct Hello: Hashable, Sendable {
         self.wasActive = wasActive
         self.isPreferred = isPreferred
         self.bootNonce = bootNonce
-        self.configurationRevision = configurationRevision
+        self.configuration = configuration
+        self.hasLostConfiguration = hasLostConfiguration
         self.gaspToken = gaspToken
     }
 
@@ -60,16 +63,14 @@ public struct Hello: Hashable, Sendable {
     /// The schema that both speak: the older of the two newest.
     public func agreedSchema(with twin: Hello) -> UInt16 { min(newestSchema, twin.newestSchema) }
 
-    /// FIG. 10A with both booting: which of the two goes first. Who was active before keeps mastership; then who holds
-    /// the newer configuration; then configuration's preference; then A.
+    /// FIG. 10A with both booting: which of the two goes first. Who holds the configuration that was in force last, or
+    /// what was acknowledged to an operator would be undone; then who was active before; then preference; then A.
     public func goesFirst(before twin: Hello) -> Bool {
         // One that is in lock step can resume the sessions; the other cannot.
         if (state == .standby) != (twin.state == .standby) { return state == .standby }
+        if configuration != twin.configuration { return configuration > twin.configuration }
         if wasActive != twin.wasActive { return wasActive }
         if wasActive, epoch != twin.epoch { return epoch > twin.epoch }
-        if configurationRevision != twin.configurationRevision {
-            return configurationRevision > twin.configurationRevision
-        }
         if isPreferred != twin.isPreferred { return isPreferred }
         return controller == .a
     }
@@ -110,10 +111,13 @@ public struct Hello: Hashable, Sendable {
         writer.u8(wasActive ? 1 : 0)
         writer.u8(isPreferred ? 1 : 0)
         writer.u64(bootNonce)
-        writer.u64(configurationRevision)
+        writer.u64(configuration.revision)
         writer.u64(gaspToken.high)
         writer.u64(gaspToken.low)
         writer.text(String(decoding: routerName.utf8.prefix(255), as: UTF8.self))
+        writer.u64(configuration.epoch.value)
+        writer.u64(configuration.index.value)
+        writer.u8(hasLostConfiguration ? 1 : 0)
     }
 
     init(from reader: inout ByteReader) throws(DecodeError) {
@@ -129,10 +133,16 @@ public struct Hello: Hashable, Sendable {
         wasActive = try reader.flag("was active")
         isPreferred = try reader.flag("preferred")
         bootNonce = try reader.u64("boot nonce")
-        configurationRevision = try reader.u64("configuration revision")
+        configuration = ConfigurationPosition(revision: try reader.u64("configuration revision"))
         let high = try reader.u64("gasp token")
         gaspToken = DyingGasp.Token(high: high, low: try reader.u64("gasp token"))
         routerName = try reader.text("router name")
+        hasLostConfiguration = false
+        // Version 1 ends here; it is read so that it can be refused by name.
+        guard protocolVersion > 1 else { return }
+        configuration.epoch = Epoch(try reader.u64("configuration epoch"))
+        configuration.index = LogIndex(try reader.u64("configuration index"))
+        hasLostConfiguration = try reader.flag("lost configuration")
     }
 }
 
