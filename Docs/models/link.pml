@@ -531,7 +531,11 @@ inline decide() {
 #ifdef VOTE
     if
     /* who has no carrier and hears no twin lets the lease go */
-    :: st[x] == alone && vr[x] && vep <= ep[x] && ((vcur >> x) & 1) && !renews
+    :: st[x] == alone && vr[x] && vep <= ep[x] && ((vcur >> x) & 1) && !renews ->
+        if
+        :: va[x] >= VL -> goStale()
+        :: else
+        fi
     :: st[x] == alone && vr[x] && vep <= ep[x] && ((vcur >> x) & 1) && renews -> vep = ep[x]; vcur = 1 << x; vl = 0; va[x] = 0
     :: st[x] == alone && vr[x] && !(vep <= ep[x] && ((vcur >> x) & 1)) -> goStale()
     :: else
