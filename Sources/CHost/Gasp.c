@@ -74,7 +74,8 @@ static void gasp_and_die(int number, siginfo_t *info, void *context) {
         struct gasp *gasp = &gasps[which];
         uint64_t index = is_the_records_fault(info) ? __atomic_load_n(&applying, __ATOMIC_SEQ_CST) : 0;
         for (int i = 0; i < 8; i++) gasp->bytes[gasp->index_offset + i] = (uint8_t)(index >> (56 - 8 * i));
-        // Twice, because a datagram may be lost and the twin takes the first and ignores the second.
+        // Three times, because a datagram may be lost; the twin takes the first and ignores the others.
+        send(gasp->fd, gasp->bytes, gasp->count, MSG_DONTWAIT | MSG_NOSIGNAL);
         send(gasp->fd, gasp->bytes, gasp->count, MSG_DONTWAIT | MSG_NOSIGNAL);
         send(gasp->fd, gasp->bytes, gasp->count, MSG_DONTWAIT | MSG_NOSIGNAL);
     }

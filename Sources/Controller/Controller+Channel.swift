@@ -234,6 +234,9 @@ extension Controller {
             note(.warning, "srm", "a dying gasp that is not the twin's was ignored", into: &outputs)
             return
         }
+        // It is sent more than once. The second must not end a wait that the first has begun.
+        guard gaspHeard != gasp.bootNonce else { return }
+        gaspHeard = gasp.bootNonce
         let what = gasp.index == .zero ? "" : " in record \(gasp.index)"
         note(.alarm, "srm", "the twin died\(what)", into: &outputs)
         if gasp.index != .zero { fatal = gasp.index }

@@ -322,7 +322,8 @@ extension Controller {
             let gasp = DyingGasp(
                 controller: configuration.id, epoch: epoch, index: index, bootNonce: configuration.bootNonce,
                 token: configuration.gaspToken!)
-            outputs.append(.datagram(gasp.encoded()))
+            // Nobody asks for it again, so it goes three times.
+            for _ in 0..<3 { outputs.append(.datagram(gasp.encoded())) }
         }
         becomeSilent()
         if wasHolding {

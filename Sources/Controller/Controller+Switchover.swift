@@ -173,6 +173,7 @@ extension Controller {
         linksUp[i] = isUp
         health.links = UInt16(linksUp.count)
         health.linksUp = UInt16(linksUp.reduce(0) { $0 + ($1 ? 1 : 0) })
+        if isUp, health.linksUp == 1 { watch.listensAnew(at: now) }
         pair?.setCarrier(health.linksUp > 0, at: now, watch: watch)
         heldLinkLosses.removeAll { $0.interface == interface }
         if role == .active, !isReadingStopped {

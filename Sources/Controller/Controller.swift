@@ -88,6 +88,8 @@ public struct Controller {
     /// The process ends when mastership is handed back, or then at the latest.
     var exitBy: (at: Instant, reason: String, fatal: LogIndex)?
     var isForced = false
+    /// Of which start of the twin a gasp was heard.
+    var gaspHeard: UInt64 = 0
     /// The record that killed the twin, by its gasp.
     var fatal: LogIndex?
     /// The twin is dead, and either records wait that a gasp may still name, or a gasp names one that is still to come.

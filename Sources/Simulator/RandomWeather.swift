@@ -13,10 +13,14 @@ enum RandomWeather {
         case breakChannel, cutChannel, stallChannel
         case standbyKill, standbyKillMidway, standbyKillInBulk, standbyFreeze, standbySlow
         case unplug, poison, trap, hang, memory, force, offline
+        /// Every cable of one controller is out, the redundancy link's too.
+        case standbyIsolated, activeIsolated
     }
     /// What goes on beside a fault.
     enum Nuisance: CaseIterable {
         case none, lan, snapshot, softClear, cutPeer, oneWay, commit
+        /// Datagrams of the redundancy link are lost, come twice, or late.
+        case poorLink
     }
 
     static let poison = (UInt64(203) << 24 | UInt64(113) << 8 | UInt64(66)) << 8 | 32
@@ -159,6 +163,11 @@ extension Simulation {
             let address = stations[station].speaker.address.description
             perform(.command(random.chance(1, in: 2) ? .softClearIn(address: address) : .softClearOut(address: address)))
         case .commit: perform(.commit)
+        case .poorLink:
+            perform(
+                .linkWeather(
+                    loss: random.number(in: 0...500), duplication: random.number(in: 0...500),
+                    reordering: random.number(in: 0...500)))
         case .cutPeer: perform(.cutPort(2 + station, inward: true, outward: true))
         case .oneWay:
             let inward = random.chance(1, in: 2)
@@ -203,6 +212,11 @@ extension Simulation {
         case .standbyFreeze: perform(.freeze(standby))
         case .standbySlow: perform(.slow(standby, random.number(in: 2...200)))
         case .unplug: perform(.unplug(active))
+        case .standbyIsolated, .activeIsolated:
+            let id = fault == .standbyIsolated ? standby : active
+            // In whichever order the cables come out.
+            perform(.cutChannel)
+            schedule(.unplug(id), at: soon)
         case .trap, .hang:
             perform(.command(fault == .trap ? .testTrap : .testHang))
             // Until the watchdog has seen it the pair looks well; a second fault meanwhile would be two at once.
@@ -236,6 +250,7 @@ extension Simulation {
             perform(.plug(id))
         }
         perform(.healChannel)
+        perform(.linkWeather(loss: 0, duplication: 0, reordering: 0))
         for port in 0..<portCount {
             perform(.healPort(port))
             perform(.weather(port: port, loss: 0, duplication: 0, reordering: 0))

@@ -46,6 +46,18 @@ public struct Scenario: Sendable {
         }
     }
 
+    private static var linked: SimulationOptions {
+        var options = SimulationOptions()
+        options.arbiter = .link
+        return options
+    }
+
+    /// The same for a pair that decides by itself.
+    private static func paired(_ name: String, _ promise: String, _ fault: RandomWeather.Fault) -> Scenario {
+        let plain = once(name, promise, fault)
+        return Scenario(name, promise, options: linked, plain.run)
+    }
+
     private static func routed(stations: Int = 3, routers: Int = 4) -> SimulationOptions {
         var options = SimulationOptions()
         options.peerCount = 2
@@ -103,6 +115,27 @@ public struct Scenario: Sendable {
         once("memory", "a controller whose memory runs out hands over", .memory),
         once("force", "a forced switchover costs no session", .force),
         once("offline", "a standby that the operator takes out comes back", .offline),
+        paired("link-kill", "without a lease file: SIGKILL of the active costs no session", .kill),
+        paired("link-freeze", "without a lease file: a frozen active that wakes up says nothing", .freeze),
+        paired("link-graceful", "without a lease file: a graceful switchover costs nothing", .switchover),
+        paired("link-graceful-kill", "without a lease file: the old active dies during a hand-over", .switchoverKill),
+        paired("link-channel-cut", "without a lease file: a cut channel alone makes no two masters", .cutChannel),
+        paired("link-standby-isolated", "a standby whose every cable is out has no vote", .standbyIsolated),
+        paired("link-active-isolated", "an active whose every cable is out is followed by its twin", .activeIsolated),
+        paired("link-stutter", "without a lease file: a pause near the detection time makes no two masters", .stutter),
+        Scenario("link-after-hand-over", "the old active takes over from a new one that dies, at any time after", options: linked) { s in
+            guard s.comeUp() else { return }
+            for _ in 0..<3 where s.findings.isEmpty {
+                guard let active = s.active else { return }
+                s.perform(.switchover(active))
+                s.run(until: s.now + .milliseconds(s.random.number(in: 5...2000)))
+                RandomWeather.churn(s, steps: 30, within: .milliseconds(200))
+                s.perform(.kill(active.other))
+                s.run(until: s.now + .milliseconds(800))
+                guard s.becomeRedundant() else { return }
+            }
+            s.settle()
+        },
         Scenario("routed-calm", "OSPF, IS-IS and RIP neighbours keep their adjacencies while links behind them flap", options: routed()) { s in
             guard s.comeUp() else { return }
             RandomWeather.flap(s, count: 40, within: .seconds(6))

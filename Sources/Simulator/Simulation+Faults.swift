@@ -35,6 +35,8 @@ public enum Act: Sendable, Equatable {
     /// Nothing passes and nobody is told.
     case cutChannel
     case healChannel
+    /// How datagrams of the redundancy link fare; chances per 10,000.
+    case linkWeather(loss: Int, duplication: Int, reordering: Int)
     /// Half dead: what goes towards this controller comes late, in order.
     case stallChannel(towards: ControllerID, Duration)
     case command(EngineCommand)
@@ -99,6 +101,10 @@ extension Simulation {
             give(.request(OperatorRequestID(UInt64(steps)), .commit(revision: revision, bytes)), to: node(active))
         case .breakChannel: if wire.state == .up { closeChannel(by: nil, isProcessDead: false) }
         case .cutChannel: wire.isCut = true
+        case .linkWeather(let loss, let duplication, let reordering):
+            wire.datagramLoss = loss
+            wire.datagramDuplication = duplication
+            wire.datagramReordering = reordering
         case .stallChannel(let id, let duration): wire.stall(towards: id, until: now + duration)
         case .command(let command):
             guard let active else { return }
@@ -148,7 +154,8 @@ extension Simulation {
     func crash(_ node: ControllerNode, applying index: LogIndex) {
         if var gasp = node.gasp {
             for i in 0..<8 { gasp[DyingGasp.indexOffset + i] = UInt8(truncatingIfNeeded: index.value >> UInt64(56 - 8 * i)) }
-            sendDatagram(gasp, from: node.id)
+            // As often as the signal handler sends it.
+            for _ in 0..<3 { sendDatagram(gasp, from: node.id) }
         }
         die(node)
     }

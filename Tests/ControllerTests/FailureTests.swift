@@ -329,3 +329,21 @@ import Testing
             + [0, 0, 0, 0, 0, 0, 192, 0, 2, last]
     }
 }
+
+extension FailureTests {
+    @Test("A gasp comes more than once, and overtakes the record that it names: the second does not end the wait for it")
+    func repeatedGasp() {
+        let world = Self.pair()
+        let gasp = world.a.gasp!
+        let index = LogIndex(world.status(world.b).lastIndex + 1)
+        var named = gasp
+        for i in 0..<8 { named[DyingGasp.indexOffset + i] = UInt8(truncatingIfNeeded: index.value >> UInt64(56 - 8 * i)) }
+        world.channelDelay = .microseconds(400)
+        world.ask(world.a, .commit(revision: 2, PairWorld.router("192.0.2.9")))
+        for _ in 0..<3 { world.deliver(.datagram(named), to: world.b) }
+        world.kill(world.a)
+        world.run(.milliseconds(100))
+        #expect(world.b.state == .activeAlone)
+        #expect(world.status(world.b).quarantined == [index.value], "it came, and was not run")
+    }
+}

@@ -14,7 +14,7 @@ import Wire
 private final class SlowRouter: ConfigurationRouter {
     struct State: Sendable {
         var revision: UInt64 = 5
-        var configuration = configuration(1)
+        var configuration = routerConfiguration(1)
         var committed: [UInt64] = []
         var isChanging = false
         var overlaps = 0
@@ -58,7 +58,7 @@ private final class SlowRouter: ConfigurationRouter {
     func isRedundant() async -> Bool { true }
 }
 
-private func configuration(_ last: Int) -> RouterConfiguration {
+private func routerConfiguration(_ last: Int) -> RouterConfiguration {
     RouterConfiguration(interfaces: [
         InterfaceConfiguration(
             name: "lan", virtualMAC: MACAddress("02:00:00:00:00:01")!,
@@ -76,7 +76,7 @@ private func configuration(_ last: Int) -> RouterConfiguration {
         datastore = await Datastore.open(path: directory + "/store.sqlite", controller: .a) { _ in }
         _ = await datastore.store(.configuration(ConfigurationRevision(
             number: 5, time: WallTime(microseconds: 1), author: "eve", comment: "", text: "",
-            octets: try configuration(1).encoded())))
+            octets: try routerConfiguration(1).encoded())))
     }
 
     private func desk(_ router: SlowRouter, isAlone: Bool = false) -> ConfigurationDesk {
@@ -84,7 +84,7 @@ private func configuration(_ last: Int) -> RouterConfiguration {
     }
     private func change(_ last: Int, _ author: String = "ada", base: UInt64? = nil, isDryRun: Bool = false) -> ConfigurationDesk.Change {
         ConfigurationDesk.Change(
-            configuration: configuration(last), text: "text \(last)", comment: "c\(last)", author: author, base: base,
+            configuration: routerConfiguration(last), text: "text \(last)", comment: "c\(last)", author: author, base: base,
             isDryRun: isDryRun)
     }
 
@@ -119,7 +119,7 @@ private func configuration(_ last: Int) -> RouterConfiguration {
             #expect(conflict.changes.map(\.revision) == [6])
             #expect(conflict.changes.first?.author.hasPrefix("author") == true)
             #expect(conflict.difference == TextDifference.lines(
-                from: RouterText.text(of: configuration(1)), to: RouterText.text(of: inForce)))
+                from: RouterText.text(of: routerConfiguration(1)), to: RouterText.text(of: inForce)))
         }
     }
 
@@ -222,12 +222,12 @@ private func configuration(_ last: Int) -> RouterConfiguration {
     }
     private func choose(_ stored: StoredConfiguration, accepts: Bool = false, file: String? = "r.yaml") throws -> FirstConfiguration {
         try FirstConfiguration.choose(stored, newest: 9, routerFile: file, acceptsFile: accepts) { _ in
-            RouterFile.Loaded(configuration: configuration(1), text: "", octets: try configuration(1).encoded())
+            RouterFile.Loaded(configuration: routerConfiguration(1), text: "", octets: try routerConfiguration(1).encoded())
         }
     }
 
     @Test func `what was in force is used, with its position`() throws {
-        let first = try choose(.inForce(stored(try configuration(2).encoded())))
+        let first = try choose(.inForce(stored(try routerConfiguration(2).encoded())))
         #expect(first.initial?.revision == 9)
         #expect(first.position == ConfigurationPosition(epoch: Epoch(5), index: LogIndex(7), revision: 9))
         #expect(!first.isLost)
@@ -235,7 +235,7 @@ private func configuration(_ last: Int) -> RouterConfiguration {
 
     @Test func `the router file is used at a first start only`() throws {
         let first = try FirstConfiguration.choose(.never, newest: 0, routerFile: "r.yaml", acceptsFile: false) { _ in
-            RouterFile.Loaded(configuration: configuration(1), text: "", octets: [])
+            RouterFile.Loaded(configuration: routerConfiguration(1), text: "", octets: [])
         }
         #expect(first.initial?.revision == 1)
         #expect(first.position == .none)

@@ -22,6 +22,14 @@ import Testing
         #expect(simulation.checkers.lockstep.comparisons > 50)
     }
 
+    @Test(arguments: 1...20) func `no seed breaks a promise of a pair that decides by itself`(seed: Int) {
+        var options = SimulationOptions()
+        options.arbiter = .link
+        let simulation = Simulation(seed: UInt64(seed), options: options)
+        simulation.runPhases()
+        #expect(simulation.findings == [], "simulate --seed \(seed) --arbiter link --trace")
+    }
+
     @Test func `the same seed gives the same run, to the last step`() {
         func run(_ seed: UInt64) -> [String] {
             var options = SimulationOptions()

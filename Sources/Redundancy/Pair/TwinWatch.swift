@@ -104,6 +104,9 @@ public struct TwinWatch: Sendable {
         return now - before
     }
 
+    /// A path is there again on which nothing could be heard: silence counts from now on.
+    public mutating func listensAnew(at now: Instant) { if isRunning { wokeAt = now } }
+
     // MARK: hearing
 
     /// A new channel's handshake vouches for the twin's start.
