@@ -341,6 +341,8 @@ extension FailureTests {
         world.channelDelay = .microseconds(400)
         world.ask(world.a, .commit(revision: 2, PairWorld.router("192.0.2.9")))
         for _ in 0..<3 { world.deliver(.datagram(named), to: world.b) }
+        // What the dead process had sent arrives, and then the end.
+        world.run(.microseconds(700))
         world.kill(world.a)
         world.run(.milliseconds(100))
         #expect(world.b.state == .activeAlone)
