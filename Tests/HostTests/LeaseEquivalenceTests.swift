@@ -1,3 +1,4 @@
+import Glibc
 import Machine
 import Records
 import Redundancy
@@ -19,12 +20,28 @@ import Testing
 
         mutating func start(_ id: ControllerID) throws {
             guard processes[Int(id.rawValue)] == nil else { return }
+            // A test beside this one may have forked at this moment: its child has our locks until it becomes another program.
+            for _ in 0..<2000 {
+                if let made = try? LeaseFile(
+                    path: file.path, controller: id, lease: LeaseEquivalenceTests.lease,
+                    staleWait: LeaseWord.Policy.lease.staleWait, quarantine: .zero, at: now)
+                {
+                    processes[Int(id.rawValue)] = made
+                    table.begin(id)
+                    return
+                }
+                usleep(500)
+            }
             processes[Int(id.rawValue)] = try LeaseFile(
                 path: file.path, controller: id, lease: LeaseEquivalenceTests.lease, staleWait: LeaseWord.Policy.lease.staleWait,
                 quarantine: .zero, at: now)
             table.begin(id)
         }
-        mutating func kill(_ id: ControllerID) { processes[Int(id.rawValue)] = nil }
+        mutating func kill(_ id: ControllerID) {
+            processes[Int(id.rawValue)] = nil
+            guard let other = processes[Int(id.other.rawValue)] else { return }
+            for _ in 0..<2000 where other.isTwinAlive { usleep(500) }
+        }
         func isAlive(_ id: ControllerID) -> Bool { processes[Int(id.rawValue)] != nil }
     }
 
