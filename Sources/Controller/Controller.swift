@@ -135,7 +135,8 @@ public struct Controller {
         }
         clock = RouterClock(start: configuration.routerTimeStart)
         mastership = Mastership(
-            id: configuration.id, lastEpoch: configuration.lastEpoch, renewInterval: configuration.heartbeatInterval,
+            id: configuration.id, lastEpoch: configuration.lastEpoch,
+            renewInterval: configuration.renewInterval ?? configuration.heartbeatInterval,
             patience: configuration.bootWait)
         monitor = HeartbeatMonitor(
             interval: configuration.heartbeatInterval, lostMaximum: configuration.heartbeatsLostMaximum)

@@ -43,6 +43,8 @@ public struct ControllerConfiguration: Sendable {
     /// DESIGN §7: heartbeats every 10 ms, five lost mean a lost twin. Both controllers should agree.
     public var heartbeatInterval: Duration = .milliseconds(10)
     public var heartbeatsLostMaximum = 5
+    /// How often the lease is renewed, if not with each heartbeat: an arbiter elsewhere is asked less often.
+    public var renewInterval: Duration?
     /// How often `link` advertises on the service segments. A take-over after the active's death waits for two of them.
     public var advertisementInterval: Duration = .milliseconds(5)
     /// How long the active waits for a standby that does not acknowledge, before it goes on alone.

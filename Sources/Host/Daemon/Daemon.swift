@@ -98,6 +98,7 @@ public final class Daemon: Sendable {
             let (file, warnings) = try ConfigurationFiles.controller(path)
             for warning in warnings { complain(warning) }
             if let redundancy = file.redundancy { _ = try secret(redundancy) }
+            _ = try Vote.maker(file, session: 1)
             if let router = file.routerConfiguration {
                 let (loaded, warnings) = try RouterFile.read(router)
                 for warning in warnings { complain(warning) }
@@ -193,6 +194,7 @@ public final class Daemon: Sendable {
                 try ChannelIdentity(security, pair: file.pair, controller: file.controller), redundancy.gaspPort
             )
             if case .leaseFile(let path, let lease) = file.arbiter { edgeSettings.leaseFile = (path, lease) }
+            edgeSettings.makeVote = try Vote.maker(file, session: settings.bootNonce)
         }
         let daemon = try Daemon(
             file, options, datastore, settings, edgeSettings, level, early, interfaces: router?.interfaces)

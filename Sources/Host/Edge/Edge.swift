@@ -55,6 +55,8 @@ final class Edge: Sendable {
         var advertisementType: UInt16
         var channel: (settings: ReplicationChannel.Settings, identity: ChannelIdentity, gaspPort: UInt16)?
         var leaseFile: (path: String, lease: Duration)?
+        /// A vote elsewhere, given where its answers and events go.
+        var makeVote: (@Sendable (VoteSink) throws -> any VoteClient)?
         var failedTests: [String]
     }
 

@@ -25,6 +25,7 @@ final class EdgeLoop {
     private let ports: PortTable
     private let channel: ReplicationChannel?
     private let leaseFile: LeaseFile?
+    private let vote: (any VoteClient)?
     private let gaspFD: Int32
     private let linkMonitor: Int32
     private let failedTests: [String]
@@ -73,6 +74,8 @@ final class EdgeLoop {
         } else {
             leaseFile = nil
         }
+        vote = try settings.makeVote?(VoteSink(
+            answer: { [edge] in edge.give(.arbiter($0)) }, note: { [edge] in edge.reports.put(.event($0)) }))
         linkMonitor = chost_link_monitor()
         guard linkMonitor >= 0 else { throw SystemError("netlink", -linkMonitor) }
         try poller.add(timer.fd, token: Token.timer)
@@ -136,6 +139,7 @@ final class EdgeLoop {
             finishTurn(&controller, &outputs)
             noteSlowTurn(since: now, worked)
         }
+        vote?.stop()
     }
 
     /// Every 100 ms: one stat(2), on a memory file system.
@@ -342,8 +346,13 @@ final class EdgeLoop {
             guard gaspFD >= 0 else { break }
             for _ in 0..<2 { _ = send(gaspFD, message, message.count, Int32(MSG_DONTWAIT)) }
         case .arbiter(let request):
+            if let vote {
+                // Its answer comes as a command, in a later turn.
+                vote.ask(request)
+                break
+            }
             let now = monotonicNow()
-            let answer = leaseFile?.answer(request, at: now) ?? .unavailable("no lease file is configured")
+            let answer = leaseFile?.answer(request, at: now) ?? .unavailable("no arbiter is configured")
             controller.handle(.arbiter(answer), at: now, into: &outputs)
             return true
         case .engine(let work):
