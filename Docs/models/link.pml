@@ -462,6 +462,7 @@ inline decide() {
         :: !gone[x] -> st[x] = alone
 #endif
         :: !gone[x] && sil[x] >= D && wt[x] >= W && carrier(x) && silenceCounts -> st[x] = alone
+        :: !gone[x] && sil[x] >= DD && wt[x] >= W && !carrier(x) -> goStale()     /* deaf and mute: say so, if anybody hears it */
         :: !gone[x] && sil[x] >= D && wt[x] >= W && voteRefuses -> goStale()
         :: else
         fi
