@@ -160,6 +160,7 @@ bit vr[2] = 1;                  /* x reaches the vote */
 #else
 #define voteRefuses (vr[x] && !((vcur >> x) & 1))    /* the word says: not current */
 #endif
+#define unanswered (ack[x] >= D)       /* heard or not: the word settles it */
 #define grantCurrent (vr[x] && ((vcur >> x) & 1))
 #ifdef BUG_VOTESTALE
 #define grantStale vr[x]
@@ -180,6 +181,7 @@ bit vr[2] = 1;                  /* x reaches the vote */
 #define voteReached (vr[0] && vr[1])
 #else
 #define silenceCounts true
+#define unanswered (sil[x] >= D)
 #define voteRefuses false
 #define grantCurrent true
 #define grantStale true
@@ -461,7 +463,7 @@ inline decide() {
 #ifdef BUG_SAMETICK
         :: !gone[x] -> st[x] = alone
 #endif
-        :: !gone[x] && sil[x] >= D && wt[x] >= W && carrier(x) && silenceCounts -> st[x] = alone
+        :: !gone[x] && unanswered && wt[x] >= W && carrier(x) && silenceCounts -> st[x] = alone
         :: !gone[x] && sil[x] >= DD && wt[x] >= W && !carrier(x) -> goStale()     /* deaf and mute: say so, if anybody hears it */
         :: !gone[x] && sil[x] >= D && wt[x] >= W && voteRefuses -> goStale()
         :: else
