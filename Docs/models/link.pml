@@ -175,7 +175,7 @@ bit vr[2] = 1;                  /* x reaches the vote */
 #ifdef OLD_RENEWMUTE
 #define renews true
 #else
-#define renews (carr[x] || sil[x] < D)
+#define renews (carr[x] || ack[x] < D)
 #endif
 #define voteKnows (vr[x] && va[x] == 0)
 #define voteReached (vr[0] && vr[1])
