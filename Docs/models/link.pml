@@ -281,7 +281,7 @@ inline readBeat() {
         kt[x] = mst[x]; kc[x] = mc[x];
         sil[x] = 0;
         if
-        :: en[x] == nonce[x] && ea[x] < ack[x] -> ack[x] = ea[x]
+        :: en[x] == nonce[x] && ea[x] < ack[x] && !(isHolder(st[x]) && isHolder(mst[x])) -> ack[x] = ea[x]   /* two holders renew nothing */
         :: else
         fi;
         if
@@ -482,7 +482,12 @@ inline decide() {
 #ifndef OLD_RECLAIMMUTE
         :: !gone[x] && sil[x] >= D && !carrier(x) -> goStale()
 #endif
+#if defined(VOTE) && !defined(OLD_RECLAIMVOTE)
+        :: !gone[x] && sil[x] >= DD && carrier(x) && grantCurrent -> take(alone, 0)
+        :: !gone[x] && sil[x] >= DD && voteRefuses -> goStale()
+#else
         :: !gone[x] && sil[x] >= DD -> take(renouncing, 0)
+#endif
 #ifdef BUG_RECLAIM
         :: !gone[x] && sil[x] < DD -> take(alone, 0)
 #endif
