@@ -160,6 +160,7 @@ bit vr[2] = 1;                  /* x reaches the vote */
 #else
 #define voteRefuses (vr[x] && !((vcur >> x) & 1))    /* the word says: not current */
 #endif
+#define unanswered (ack[x] >= D)       /* heard or not: the word settles it */
 #define grantCurrent (vr[x] && ((vcur >> x) & 1))
 #ifdef BUG_VOTESTALE
 #define grantStale vr[x]
@@ -174,12 +175,13 @@ bit vr[2] = 1;                  /* x reaches the vote */
 #ifdef OLD_RENEWMUTE
 #define renews true
 #else
-#define renews (carr[x] || sil[x] < D)
+#define renews (carr[x] || ack[x] < D)
 #endif
 #define voteKnows (vr[x] && va[x] == 0)
 #define voteReached (vr[0] && vr[1])
 #else
 #define silenceCounts true
+#define unanswered (sil[x] >= D)
 #define voteRefuses false
 #define grantCurrent true
 #define grantStale true
@@ -279,7 +281,7 @@ inline readBeat() {
         kt[x] = mst[x]; kc[x] = mc[x];
         sil[x] = 0;
         if
-        :: en[x] == nonce[x] && ea[x] < ack[x] -> ack[x] = ea[x]
+        :: en[x] == nonce[x] && ea[x] < ack[x] && !(isHolder(st[x]) && isHolder(mst[x])) -> ack[x] = ea[x]   /* two holders renew nothing */
         :: else
         fi;
         if
@@ -461,7 +463,8 @@ inline decide() {
 #ifdef BUG_SAMETICK
         :: !gone[x] -> st[x] = alone
 #endif
-        :: !gone[x] && sil[x] >= D && wt[x] >= W && carrier(x) && silenceCounts -> st[x] = alone
+        :: !gone[x] && unanswered && wt[x] >= W && carrier(x) && silenceCounts -> st[x] = alone
+        :: !gone[x] && sil[x] >= DD && wt[x] >= W && !carrier(x) -> goStale()     /* deaf and mute: say so, if anybody hears it */
         :: !gone[x] && sil[x] >= D && wt[x] >= W && voteRefuses -> goStale()
         :: else
         fi
@@ -479,7 +482,12 @@ inline decide() {
 #ifndef OLD_RECLAIMMUTE
         :: !gone[x] && sil[x] >= D && !carrier(x) -> goStale()
 #endif
+#if defined(VOTE) && !defined(OLD_RECLAIMVOTE)
+        :: !gone[x] && sil[x] >= DD && carrier(x) && grantCurrent -> take(alone, 0)
+        :: !gone[x] && sil[x] >= DD && voteRefuses -> goStale()
+#else
         :: !gone[x] && sil[x] >= DD -> take(renouncing, 0)
+#endif
 #ifdef BUG_RECLAIM
         :: !gone[x] && sil[x] < DD -> take(alone, 0)
 #endif
