@@ -110,7 +110,8 @@ if !coreOnly {
             .product(name: "X509", package: "swift-certificates"),
             .product(name: "Logging", package: "swift-log"),
         ]),
-        tests("HostTests", floor + ["Host", "CHost", "Redundancy", "Configuration", "Management", "Routing",
+        tests("HostTests", floor + [
+            "Host", "CHost", "Controller", "Engine", "Datastore", "Redundancy", "Configuration", "Management", "Routing",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),
@@ -123,7 +124,9 @@ if !coreOnly {
             .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
         tests("ConfigurationTests", floor + ["Configuration", "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing"]),
-        tests("DatastoreTests", floor + ["Datastore", .product(name: "GRDB", package: "GRDB.swift")]),
+        // A disk whose power can be cut.
+        .target(name: "CPowerCut", path: "Tests/CPowerCut", linkerSettings: [.linkedLibrary("sqlite3")]),
+        tests("DatastoreTests", floor + ["Datastore", "CPowerCut", .product(name: "GRDB", package: "GRDB.swift")]),
         tests("ManagementTests", ["Management"]),
     ]
     products += [

@@ -23,7 +23,7 @@ extension Controller {
             // Whoever holds mastership is the router, though it may not speak yet.
             state: mastership.isHolding && !state.isActive ? .activeAlone : state, epoch: epoch, wasActive: configuration.wasActive, isPreferred: configuration.isPreferred,
             bootNonce: configuration.bootNonce,
-            configurationRevision: configuration.initialConfiguration?.revision ?? 0,
+            configuration: inForce, hasLostConfiguration: mastership.isWithheld,
             gaspToken: configuration.gaspToken!, identity: configuration.identity,
             keyFingerprint: keys.first?.fingerprint ?? 0, keyShare: keyShare, arbiter: configuration.arbiter,
             detectionTime: watch.detectionTime)
@@ -66,7 +66,7 @@ extension Controller {
         gaspUntil = nil
         channelBuffer = ByteWriter()
         pair?.channelClosed()
-        mirrorsUnderWay = 0
+        mirrorsUnderWay = []
         guard wasOpen else { return }
         note(.warning, "srm", "the twin is lost: \(reason)", into: &outputs)
         switch role {
@@ -145,6 +145,7 @@ extension Controller {
                 receiver.invalidate()
                 if mastership.stage != .released { pair?.renounce() }
             }
+            judgeConfiguration(of: twin, into: &outputs)
             if isOffline || failure != nil { return }
             let goesFirst = ours.goesFirst(before: twin)
             master(at: now, into: &outputs) { $0.twinAppeared(twin, goesFirst: goesFirst, at: now, into: &$1) }
@@ -171,6 +172,7 @@ extension Controller {
 
         case .records(let epoch, let records):
             guard role == .standby, epoch >= self.epoch else { return }
+            recordEpoch = epoch
             follow(into: &outputs, at: now) { $0.receivedRecords(records, into: &$1) }
         case .applied(let index, let digest):
             guard role == .standby else { return }
@@ -215,7 +217,7 @@ extension Controller {
             if role == .active, !isReadingStopped { feedPassedFrames(at: now, into: &outputs) }
         case .mirror(let transaction, let octets): outputs.append(.mirror(transaction: transaction, octets))
         case .mirrorAnswer(let transaction, let refusal):
-            mirrorsUnderWay = max(0, mirrorsUnderWay - 1)
+            if !mirrorsUnderWay.isEmpty { mirrorsUnderWay.removeFirst() }
             if !refusal.isEmpty {
                 note(.alarm, "datastore", "the twin could not keep transaction \(transaction): \(refusal)", into: &outputs)
             }
@@ -252,18 +254,5 @@ extension Controller {
         } else {
             declareDead(isStreamWhole: false, at: now, into: &outputs)
         }
-    }
-
-    // MARK: persistent data (FIG. 14)
-
-    mutating func mirror(_ transaction: UInt64, _ octets: [UInt8], into outputs: inout [ControllerOutput]) {
-        guard channel == .open, octets.count <= ChannelLimit.mirror, mirrorsUnderWay < Self.mirrorsMaximum else {
-            // No harm: a twin that joins asks for everything.
-            let why = channel == .open ? "too much is under way" : "no twin is connected"
-            outputs.append(.mirrorAnswered(transaction: transaction, refusal: why))
-            return
-        }
-        mirrorsUnderWay += 1
-        send(.mirror(transaction: transaction, octets))
     }
 }

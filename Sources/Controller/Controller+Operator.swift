@@ -57,11 +57,16 @@ extension Controller {
             closeChannel("back online", at: now, into: &outputs)
             return .done("online")
         case .commit(let revision, let octets):
-            guard role == .active else { return .refused(notActive) }
+            let beginsWithIt = canBeginWithOperatorsConfiguration
+            guard role == .active || beginsWithIt else { return .refused(notActive) }
             guard !isBlocked, !isReadingStopped else { return .refused("a switchover is under way") }
             guard octets.count <= RecordSchema.configurationOctetsMaximum else {
                 return .refused("the configuration is longer than \(RecordSchema.configurationOctetsMaximum) octets")
             }
+            guard revision > newestRevision else {
+                return .refused("number \(revision) is taken: the newest revision is \(newestRevision)")
+            }
+            if beginsWithIt { return begin(with: revision, octets, at: now, into: &outputs) }
             let index = append(.configure(revision: revision, octets), at: now, into: &outputs)
             return .done("revision \(revision) is record \(index)")
         case .command(let command):
@@ -75,7 +80,7 @@ extension Controller {
         }
     }
 
-    private var notActive: String {
+    var notActive: String {
         if let holder = mastership.holder, holder != configuration.id { return "controller \(holder) is active" }
         return "this controller is \(state)"
     }

@@ -61,7 +61,10 @@ extension Controller {
         sender!.append(record)
         pendingApply.append(record)
         if case .configure(let revision, let octets) = body {
-            outputs.append(.configured(revision: revision, octets))
+            let position = ConfigurationPosition(epoch: epoch, index: record.index, revision: revision)
+            configuring.append((position, octets))
+            // No operator is heard before this controller speaks: it is what it began with.
+            if role == .takingOver { began = position }
         }
         return record.index
     }
@@ -190,6 +193,7 @@ extension Controller {
             let replica = ReplicaDigest(digest.parts.map(\.value))
             engineDigest = replica
             follow(into: &outputs, at: now) { $0.restored(index, replica, into: &$1) }
+            gotConfiguration(at: now, into: &outputs)
             // The interfaces of a router that this controller has not configured itself are in its state only.
             issue(.image, .image(isTakeOver: false), into: &outputs)
             resumeDeferredGrant(at: now, into: &outputs)
@@ -248,11 +252,7 @@ extension Controller {
             case .restore(let octets): issue(.restore(octets), .restore, into: &outputs)
             case .apply(let records):
                 guard let last = records.last else { break }
-                for record in records {
-                    if case .configure(let revision, let octets) = record.body {
-                        outputs.append(.configured(revision: revision, octets))
-                    }
-                }
+                announceConfigurations(in: records, into: &outputs)
                 engineIssued = last.index
                 issue(.apply(records), .apply(upTo: last.index), into: &outputs)
             case .inSync(let isInSync):
@@ -281,6 +281,7 @@ extension Controller {
             // waited for): one more round, what comes then waits for the next burst.
             if !pendingApply.isEmpty { endLineCardBatch(at: now, into: &outputs) }
             dispatchApply(into: &outputs)
+            announceConfigurations(into: &outputs)
         case .takingOver:
             // The log is shipped when we speak: until then the old active of a graceful switchover does not listen.
             dispatchApply(isForced: true, into: &outputs)

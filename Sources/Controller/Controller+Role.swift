@@ -103,6 +103,8 @@ extension Controller {
             let takeOver = receiver.takeOver(fatal: fatal)
             rest = takeOver.rest
             last = stored
+            // Acknowledged or not: from here on they are in force.
+            announceConfigurations(in: rest, into: &outputs)
             if let poisoned = takeOver.quarantined { reportQuarantine(poisoned, into: &outputs) }
         }
         receiver.invalidate()
@@ -149,6 +151,7 @@ extension Controller {
         guard role == .takingOver, !works.contains(.image(isTakeOver: true)) else { return }
         role = .active
         roleSince = now
+        announceConfigurations(into: &outputs)
         learnInterfaces(image.interfaces, into: &outputs)
         let time = clock.routerTime(at: now)
         for i in linksUp.indices {
@@ -272,6 +275,7 @@ extension Controller {
         pendingApply = []
         gate = []
         gateFirst = 0
+        configuring = []
         heldFrames = []
         passedFrames = []
         isReadingStopped = false

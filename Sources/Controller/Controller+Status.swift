@@ -15,6 +15,8 @@ extension Controller {
             reason = failure
         } else if isOffline {
             reason = "offline"
+        } else if mastership.isWithheld {
+            reason = "this controller has lost its configuration and waits for its twin's, or for 'lockstepctl config apply'"
         } else {
             reason = sender?.reasonNotReady ?? (role == .standby ? receiver.reasonNotReady : nil)
         }

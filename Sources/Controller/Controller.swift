@@ -128,8 +128,18 @@ public struct Controller {
     var channelReceiver = ChannelReceiver()
     var channelBuffer = ByteWriter()
     var twin: Hello?
-    /// Transactions of our datastore that the twin has not answered.
-    var mirrorsUnderWay = 0
+    /// Octets of our datastore's transactions that the twin has not answered, oldest first: it answers in order.
+    var mirrorsUnderWay: [Int] = []
+
+    // MARK: configuration
+    /// In force last, as far as is known here.
+    var inForce = ConfigurationPosition.none
+    /// Where the configuration with which this controller began as the first of the two came into force again.
+    var began: ConfigurationPosition?
+    /// Appended here, and not in force before the engine has applied them and the twin has stored them.
+    var configuring: [(position: ConfigurationPosition, octets: [UInt8])] = []
+    /// The epoch in which the active shipped the newest records.
+    var recordEpoch = Epoch.zero
 
     // MARK: engine and line card
     var lineCard: LineCard
@@ -158,6 +168,7 @@ public struct Controller {
     /// records the one after holds.
     static let worksMaximum = 2
     static let mirrorsMaximum = 1024
+    static let mirrorOctetsMaximum = 32 << 20
 
     public init(configuration: ControllerConfiguration) {
         self.configuration = configuration
@@ -177,6 +188,7 @@ public struct Controller {
         keyShare = PairKey(high: random.next(), low: random.next())
         keys = configuration.pairKey.map { [$0] } ?? []
         receiver = ReplicationReceiver(queueOctetsMaximum: configuration.queueOctetsMaximum)
+        beginConfiguration()
         if configuration.arbiter == .link, !configuration.isSingle {
             pair = PairArbiter(
                 id: configuration.id, lastEpoch: configuration.lastEpoch, staleWait: configuration.staleWait)

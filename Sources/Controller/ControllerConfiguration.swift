@@ -39,6 +39,13 @@ public struct ControllerConfiguration: Sendable {
     /// Revision and encoding of the configuration in the datastore: the first `.configure` record if this controller is
     /// the first active one. `nil` starts with an empty router that waits for a commit.
     public var initialConfiguration: (revision: UInt64, bytes: [UInt8])?
+    /// When that configuration was in force last; epoch zero if it never was (the router file of a first start).
+    public var initialPosition = ConfigurationPosition.none
+    /// There was a configuration and it cannot be read: this controller waits for its twin's, or for an operator's, rather
+    /// than being the router with none or an older one. Alone it begins without a configuration.
+    public var hasLostConfiguration = false
+    /// An operator said that the router file shall be used although a later configuration may have been lost.
+    public var acceptsFirstConfiguration = false
     /// How many interfaces the host has opened, whatever the configuration says: beats go out on all of them.
     public var segmentCount = 0
 

@@ -45,7 +45,7 @@ public enum ControllerInput: Sendable {
 
     // MARK: the datastore (FIG. 14)
 
-    /// The local datastore has committed this transaction; the twin's must follow. At most 1 MiB. Given on the active.
+    /// A transaction of the local datastore that the twin's must store, too. At most `ChannelLimit.mirror` octets.
     case mirror(transaction: UInt64, [UInt8])
     /// The local datastore's answer to `ControllerOutput.mirror`; `nil` means done, else why not.
     case mirrored(transaction: UInt64, refusal: String?)
@@ -79,7 +79,9 @@ public enum OperatorRequest: Sendable {
     /// Takes a standby out of redundancy, or back.
     case goOffline(reason: String)
     case goOnline
-    /// A configuration that is validated and encoded as the engine wants it. Refused on a standby and during a switchover.
+    /// A configuration that is validated and encoded as the engine wants it, under a number greater than all before.
+    /// Refused on a standby and during a switchover. A controller that lost its own configuration, and whose twin is not
+    /// active, becomes the router with it.
     case commit(revision: UInt64, [UInt8])
     case command(EngineCommand)
 }

@@ -39,8 +39,9 @@ public enum ControllerOutput: Sendable {
     case state(ControllerState, Epoch)
     /// The router's interfaces, on both controllers, whenever they change: which devices to open and what to program.
     case interfaces([InterfaceConfiguration])
-    /// A configuration is in force from this record on. Both controllers say it; the datastore of each keeps it.
-    case configured(revision: UInt64, [UInt8])
+    /// A configuration is in force from this record on: the active says it when its engine has applied the record and the
+    /// standby, if there is one, has stored it; the standby when it applies it. The datastore of each keeps it.
+    case configured(ConfigurationPosition, [UInt8])
     case answer(OperatorRequestID, OperatorAnswer)
 
     /// A transaction of the twin's datastore for ours: answer with `ControllerInput.mirrored`.

@@ -39,6 +39,10 @@ public actor Datastore {
     /// Not on disk yet, oldest first.
     private var waiting: [DatastoreTransaction] = []
     private var droppedTransactions: UInt64 = 0
+    /// What a file that is begun anew while we run must hold at once.
+    private var newest: (configuration: ConfigurationRevision?, mastership: MastershipEntry?)
+    /// Why what the file holds now is not all that was held.
+    private var loss: String?
     private var retryDelay: Duration?
     private var isRetryScheduled = false
 
@@ -114,9 +118,11 @@ public actor Datastore {
         do throws(DatastoreFailure) {
             guard waiting.isEmpty else { throw failure ?? DatastoreFailure(.other, "older transactions wait") }
             try write(transaction)
+            remember(transaction)
             return .stored
         } catch {
             if error.kind == .notUnderstood { return .refused(error) }
+            remember(transaction)
             wait(transaction, error)
             return .deferred(error)
         }
@@ -180,10 +186,26 @@ public actor Datastore {
     private func wait(_ transaction: DatastoreTransaction, _ failure: DatastoreFailure) {
         waiting.append(transaction)
         if waiting.count > limits.waitingTransactions {
-            waiting.removeFirst()
+            // The newest configuration is the last thing to give up.
+            let kept = waiting.lastIndex { $0.entersForce != nil }
+            waiting.remove(at: kept == 0 ? 1 : 0)
             droppedTransactions += 1
         }
         fail(failure)
+    }
+
+    /// What is in force for this process, by the rule by which the file marks it.
+    private func remember(_ transaction: DatastoreTransaction) {
+        if var revision = transaction.entersForce, transaction.comes(after: newest.configuration) {
+            if let held = newest.configuration, revision.author.isEmpty, revision.isSame(as: held) {
+                let position = transaction.isAuthoritative ? revision.position : max(revision.position, held.position)
+                revision = held
+                revision.position = position
+            }
+            newest.configuration = revision
+        } else if case .mastership(let entry) = transaction, entry.epoch >= newest.mastership?.epoch ?? 0 {
+            newest.mastership = entry
+        }
     }
 
     // MARK: trouble
@@ -197,20 +219,27 @@ public actor Datastore {
             opened = try DatastoreFile(path: path, limits: limits)
         } catch where error.kind == .damaged {
             let aside = try moveAside()
+            loss = "the datastore was damaged (\(error.reason)) and moved to \(aside)"
             notify(Event(
                 .alarm, "datastore",
                 "\(path) is damaged (\(error.reason)); it was moved to \(aside) and a new one is begun"))
             opened = try DatastoreFile(path: path, limits: limits)
         }
+        // What this process knows is later than whatever a file holds that could not be read before, and is not lost
+        // with one that could not be read any more.
+        if let entry = newest.mastership { try opened.write(.mastership(entry)) }
+        if let revision = newest.configuration { try opened.write(.configurationInForce(revision)) }
         let last = try opened.lastEventNumber(of: controller)
         intake.withLock { $0.buffer.number(after: last) }
+        if newest.configuration == nil { newest.configuration = try opened.inForce() }
+        if newest.mastership == nil { newest.mastership = try opened.masterships(limit: 1).first }
         file = opened
     }
 
     private func moveAside() throws(DatastoreFailure) -> String {
         let manager = FileManager.default
-        let taken = (1...9).first { !manager.fileExists(atPath: "\(path).damaged-\($0)") } ?? 9
-        let aside = "\(path).damaged-\(taken)"
+        let places = Self.places(aside: path)
+        let aside = places.first { !manager.fileExists(atPath: $0) && !manager.fileExists(atPath: $0 + "-wal") } ?? places[8]
         for suffix in ["", "-wal", "-shm"] {
             try? manager.removeItem(atPath: aside + suffix)
             guard manager.fileExists(atPath: path + suffix) else { continue }
@@ -222,6 +251,9 @@ public actor Datastore {
         }
         return aside
     }
+
+    /// Where damaged files go.
+    private static func places(aside path: String) -> [String] { (1...9).map { "\(path).damaged-\($0)" } }
 
     /// Notes a failure, says it once, and comes back later.
     private func fail(_ new: DatastoreFailure) {
@@ -279,6 +311,26 @@ public actor Datastore {
         }
     }
 
+    /// What to begin with. Ask before anything is stored.
+    public func beginning() -> StoredConfiguration {
+        guard let file else { return .lost("\(path): \(failure?.reason ?? "the file is not open")") }
+        do throws(DatastoreFailure) {
+            if let revision = try file.inForce() { return .inForce(revision) }
+            if let loss { return .lost(loss) }
+            let aside = Self.places(aside: path).first { FileManager.default.fileExists(atPath: $0) }
+            if let aside { return .lost("the datastore holds no configuration, and an earlier one was moved to \(aside)") }
+            if let entry = try file.masterships(limit: 1).first {
+                return .lost("\(path) knows of epoch \(entry.epoch) and holds no configuration that was in force")
+            }
+            guard try file.revisions(withContents: false, limit: 1).isEmpty else {
+                return .lost("\(path) does not say which of its configurations was in force last")
+            }
+            return .never
+        } catch {
+            return .lost("\(path): \(error.reason)")
+        }
+    }
+
     /// The newest `limit` revisions, newest first, without text and octets.
     public func history(limit: Int) -> [ConfigurationRevision] {
         let stored = read([]) { file throws(DatastoreFailure) in try file.revisions(withContents: false, limit: limit) }
@@ -291,17 +343,16 @@ public actor Datastore {
         return Array((inMemory + stored).prefix(max(0, limit)))
     }
 
-    /// The revision with this number, or the newest.
+    /// The revision with this number, the later one if there are two, or the one that is in force.
     public func configuration(_ number: UInt64? = nil) -> ConfigurationRevision? {
-        if let found = waitingRevisions.first(where: { number == nil || $0.number == number }) { return found }
+        guard let number else { return newest.configuration }
+        if let found = waitingRevisions.first(where: { $0.number == number }) { return found }
         return read([]) { file throws(DatastoreFailure) in
             try file.revisions(number: number, withContents: true, limit: 1)
         }.first
     }
 
-    private var waitingRevisions: [ConfigurationRevision] {
-        waiting.reversed().compactMap { if case .configuration(let revision) = $0 { revision } else { nil } }
-    }
+    private var waitingRevisions: [ConfigurationRevision] { waiting.reversed().compactMap(\.revision) }
 
     /// The greatest epoch that this controller knows.
     public func mastership() -> MastershipEntry? {
@@ -324,19 +375,50 @@ public actor Datastore {
         return Array((stored + inMemory).suffix(max(0, query.limit)))
     }
 
-    /// What a twin that joins must be told, as transactions for its `apply`: epochs and configurations, oldest first, the
-    /// last switchovers and this controller's last events.
+    /// What a twin that joins must be told, as transactions for its `apply`: first the configuration in force, then
+    /// epochs and earlier configurations, oldest first, the last switchovers and this controller's last events.
     /// - Parameters:
     ///   - revisions: so many of the newest.
     public func everything(revisions limit: Int = 20) -> [DatastoreTransaction] {
-        let revisions = read([]) { file throws(DatastoreFailure) in try file.revisions(withContents: true, limit: limit) }
+        let stored = read([]) { file throws(DatastoreFailure) in try file.revisions(withContents: true, limit: limit) }
         let masterships = read([]) { file throws(DatastoreFailure) in try file.masterships(limit: 20) }
         let switchovers = read([]) { file throws(DatastoreFailure) in try file.switchovers(limit: 20) }
         let selection = EventSelection(controller: controller, severity: .info, limit: 256)
         let events = read([]) { file throws(DatastoreFailure) in try file.events(selection) }
-        return masterships.reversed().map { .mastership($0) } + revisions.reversed().map { .configuration($0) }
-            + switchovers.reversed().map { .switchover($0) } + (events.isEmpty ? [] : [.events(events)]) + waiting
+        let inForce = newest.configuration
+        let past = (stored.reversed() + waitingRevisions.reversed()).filter { revision in
+            !(inForce.map(revision.isSame) ?? false)
+        }
+        // A twin that is cut off in the middle must not have epochs and no configuration.
+        return (inForce.map { [.configurationInForce($0)] } ?? []) + masterships.reversed().map { .mastership($0) }
+            + past.map { .pastConfiguration($0) } + switchovers.reversed().map { .switchover($0) }
+            + (events.isEmpty ? [] : [.events(events)]) + waiting.filter { $0.revision == nil }
     }
+}
+
+extension DatastoreTransaction {
+    /// The configuration in it.
+    var revision: ConfigurationRevision? {
+        switch self {
+        case .configuration(let revision), .configurationInForce(let revision), .pastConfiguration(let revision): revision
+        case .mastership, .switchover, .events: nil
+        }
+    }
+    /// The configuration in it, if it may be the one to begin with.
+    var entersForce: ConfigurationRevision? {
+        if case .pastConfiguration = self { nil } else { revision }
+    }
+    /// Whether it is the one to begin with where this one was; the file decides by the same rule.
+    func comes(after held: ConfigurationRevision?) -> Bool {
+        guard case .configuration(let revision) = self, let held else { return true }
+        return revision.isSame(as: held) || revision.position > held.position
+    }
+    /// Whether its position counts even if an earlier one was said before.
+    var isAuthoritative: Bool { if case .configurationInForce = self { true } else { false } }
+}
+
+extension ConfigurationRevision {
+    func isSame(as other: ConfigurationRevision) -> Bool { number == other.number && octets == other.octets }
 }
 
 /// Runs the datastore on a thread that may wait for a disk, so that no thread of the runtime's small pool does.

@@ -1,30 +1,25 @@
 import Foundation
 import GRDB
+import Glibc
 import Records
 
 /// The SQLite file. It has one owner, which calls it from one thread at a time.
 struct DatastoreFile {
     /// Version of the tables, in `PRAGMA user_version`.
-    static let version = 1
+    static let version = 2
 
-    private let database: DatabaseQueue
-    private let limits: DatastoreLimits
+    let database: DatabaseQueue
+    let limits: DatastoreLimits
 
     /// Opens or creates the file, checks it and brings its tables up to date.
+    ///
+    /// A new file is made under another name and renamed when it is whole: a file that is there and has no tables is
+    /// therefore not one that a power cut left half made, but one that has lost what it held.
     init(path: String, limits: DatastoreLimits) throws(DatastoreFailure) {
         self.limits = limits
         do {
-            var configuration = GRDB.Configuration()
-            configuration.label = "datastore"
-            configuration.prepareDatabase { db in
-                // Nobody else should have the file; if somebody looks into it, wait a little.
-                try db.execute(sql: "PRAGMA busy_timeout = 1000")
-                try db.execute(sql: "PRAGMA journal_mode = WAL")
-                // An epoch that is forgotten after a power cut would be used twice.
-                try db.execute(sql: "PRAGMA synchronous = FULL")
-                try db.execute(sql: "PRAGMA max_page_count = \(limits.pages)")
-            }
-            database = try DatabaseQueue(path: path, configuration: configuration)
+            try Self.make(at: path, limits)
+            database = try Self.open(path, limits)
             try database.writeWithoutTransaction { db in
                 let found = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
                 guard found <= Self.version else {
@@ -32,7 +27,8 @@ struct DatastoreFile {
                 }
                 let check = try String.fetchOne(db, sql: "PRAGMA quick_check(1)") ?? ""
                 guard check == "ok" else { throw DatastoreFailure(.damaged, check) }
-                if found < 1 { try Self.create(db) }
+                guard found > 0 else { throw DatastoreFailure(.damaged, "it is empty") }
+                if found < 2 { try Self.update1(db) }
                 // A file that passes the check can still lack our tables, or hold others of the same names.
                 for statement in Self.reads { _ = try db.makeStatement(sql: statement) }
             }
@@ -41,26 +37,91 @@ struct DatastoreFile {
         }
     }
 
+    private static func open(_ path: String, _ limits: DatastoreLimits) throws -> DatabaseQueue {
+        var configuration = GRDB.Configuration()
+        configuration.label = "datastore"
+        configuration.prepareDatabase { db in
+            // Nobody else should have the file; if somebody looks into it, wait a little.
+            try db.execute(sql: "PRAGMA busy_timeout = 1000")
+            try db.execute(sql: "PRAGMA journal_mode = WAL")
+            // A commit returns when the disk has it: what is acknowledged survives a power cut, and an epoch that were
+            // forgotten would be used twice.
+            try db.execute(sql: "PRAGMA synchronous = FULL")
+            try db.execute(sql: "PRAGMA wal_autocheckpoint = \(limits.checkpointPages)")
+            try db.execute(sql: "PRAGMA max_page_count = \(limits.pages)")
+        }
+        return try DatabaseQueue(path: path, configuration: configuration)
+    }
+
+    /// Makes the file if it is not there.
+    private static func make(at path: String, _ limits: DatastoreLimits) throws {
+        let manager = FileManager.default
+        guard !manager.fileExists(atPath: path) else { return }
+        if manager.fileExists(atPath: path + "-wal") {
+            throw DatastoreFailure(.damaged, "the file is gone and its write-ahead log is there")
+        }
+        let new = path + ".new"
+        for suffix in ["", "-wal", "-shm"] { try? manager.removeItem(atPath: new + suffix) }
+        let database = try open(new, limits)
+        try database.writeWithoutTransaction { db in try create(db) }
+        // The last one to close writes everything into the file itself and removes the log.
+        try database.close()
+        guard rename(new, path) == 0 else {
+            throw DatastoreFailure(.inaccessible, "\(new) cannot be renamed to \(path): \(String(cString: strerror(errno)))")
+        }
+        let directory = (path as NSString).deletingLastPathComponent
+        let fd = Glibc.open(directory.isEmpty ? "." : directory, O_RDONLY | O_DIRECTORY)
+        guard fd >= 0 else { return }
+        fsync(fd)
+        Glibc.close(fd)
+    }
+
     private static let reads = [
-        "SELECT number, time, author, comment, text, octets FROM configuration",
+        "SELECT id, number, epoch, log_index, time, author, comment, text, octets FROM configuration",
+        "SELECT one, configuration FROM in_force",
         "SELECT epoch, controller, time FROM mastership",
         "SELECT started, epoch, entry FROM switchover",
         "SELECT controller, number, time, severity, component, message FROM event",
     ]
 
+    /// A number may stand twice: each of two controllers that went on alone may have given it.
+    private static let configurationTables = """
+        CREATE TABLE configuration (
+            id INTEGER PRIMARY KEY, number INTEGER NOT NULL, epoch INTEGER NOT NULL, log_index INTEGER NOT NULL,
+            time INTEGER NOT NULL, author TEXT NOT NULL, comment TEXT NOT NULL, text TEXT NOT NULL, octets BLOB NOT NULL);
+        CREATE INDEX configuration_number ON configuration (number);
+        CREATE TABLE in_force (one INTEGER PRIMARY KEY CHECK (one = 1), configuration INTEGER NOT NULL);
+        """
+
     private static func create(_ db: Database) throws {
         try db.inTransaction {
             try db.execute(sql: """
-                CREATE TABLE configuration (
-                    number INTEGER PRIMARY KEY, time INTEGER NOT NULL, author TEXT NOT NULL, comment TEXT NOT NULL,
-                    text TEXT NOT NULL, octets BLOB NOT NULL);
+                \(configurationTables)
                 CREATE TABLE mastership (epoch INTEGER PRIMARY KEY, controller INTEGER NOT NULL, time INTEGER NOT NULL);
                 CREATE TABLE switchover (
                     started INTEGER NOT NULL, epoch INTEGER NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (started, epoch));
                 CREATE TABLE event (
                     controller INTEGER NOT NULL, number INTEGER NOT NULL, time INTEGER NOT NULL, severity INTEGER NOT NULL,
                     component TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (controller, number)) WITHOUT ROWID;
-                PRAGMA user_version = 1;
+                PRAGMA user_version = 2;
+                """)
+            return .commit
+        }
+    }
+
+    /// Version 1 began with the greatest number, and did not know when anything was in force.
+    private static func update1(_ db: Database) throws {
+        try db.inTransaction {
+            try db.execute(sql: """
+                ALTER TABLE configuration RENAME TO configuration_1;
+                \(configurationTables)
+                INSERT INTO configuration (number, epoch, log_index, time, author, comment, text, octets)
+                    SELECT number, 0, 0, time, author, comment, text, octets FROM configuration_1 ORDER BY number;
+                DROP TABLE configuration_1;
+                UPDATE configuration SET epoch = (SELECT IFNULL(MAX(epoch), 0) FROM mastership)
+                    WHERE number = (SELECT MAX(number) FROM configuration);
+                INSERT INTO in_force SELECT 1, id FROM configuration ORDER BY number DESC LIMIT 1;
+                PRAGMA user_version = 2;
                 """)
             return .commit
         }
@@ -92,7 +153,9 @@ struct DatastoreFile {
         do {
             try database.write { db in
                 switch transaction {
-                case .configuration(let revision): try write(revision, db)
+                case .configuration(let revision): try write(revision, .enters, db)
+                case .configurationInForce(let revision): try write(revision, .stands, db)
+                case .pastConfiguration(let revision): try write(revision, .past, db)
                 case .mastership(let entry): try write(entry, db)
                 case .switchover(let entry): try write(entry, db)
                 case .events(let entries): try write(entries, db)
@@ -101,20 +164,6 @@ struct DatastoreFile {
         } catch {
             throw Self.failure(error)
         }
-    }
-
-    private func write(_ revision: ConfigurationRevision, _ db: Database) throws {
-        let number = try Self.integer(revision.number)
-        try db.execute(
-            sql: "INSERT OR REPLACE INTO configuration VALUES (?, ?, ?, ?, ?, ?)",
-            arguments: [
-                number, revision.time.microseconds, revision.author, revision.comment, revision.text, Data(revision.octets),
-            ])
-        try db.execute(
-            sql: """
-                DELETE FROM configuration WHERE number NOT IN
-                    (SELECT number FROM configuration ORDER BY number DESC LIMIT ?)
-                """, arguments: [limits.revisions])
     }
 
     private func write(_ entry: MastershipEntry, _ db: Database) throws {
@@ -176,7 +225,7 @@ struct DatastoreFile {
     }
 
     /// SQLite's integers have a sign; a number that only an attacker would send must not trap.
-    private static func integer(_ value: UInt64) throws -> Int64 {
+    static func integer(_ value: UInt64) throws -> Int64 {
         guard let value = Int64(exactly: value) else {
             throw DatastoreFailure(.notUnderstood, "the number \(value) is out of range")
         }
@@ -185,37 +234,11 @@ struct DatastoreFile {
 
     // MARK: reading
 
-    private func read<T>(_ body: (Database) throws -> T) throws(DatastoreFailure) -> T {
+    func read<T>(_ body: (Database) throws -> T) throws(DatastoreFailure) -> T {
         do {
             return try database.read(body)
         } catch {
             throw Self.failure(error)
-        }
-    }
-
-    /// Newest first.
-    /// - Parameters:
-    ///   - number: only this one.
-    ///   - withContents: else text and octets stay empty.
-    func revisions(
-        number: UInt64? = nil, withContents: Bool, limit: Int
-    ) throws(DatastoreFailure) -> [ConfigurationRevision] {
-        try read { db in
-            let contents = withContents ? "text, octets" : "'' AS text, x'' AS octets"
-            let condition = number == nil ? "" : "WHERE number = ?"
-            var arguments: StatementArguments = []
-            if let number { arguments += [try Self.integer(number)] }
-            return try Row.fetchAll(
-                db, sql: """
-                    SELECT number, time, author, comment, \(contents) FROM configuration \(condition)
-                    ORDER BY number DESC LIMIT \(max(0, limit))
-                    """, arguments: arguments
-            ).map { row in
-                ConfigurationRevision(
-                    number: UInt64(clamping: row["number"] as Int64), time: WallTime(microseconds: row["time"]),
-                    author: row["author"], comment: row["comment"], text: row["text"],
-                    octets: [UInt8](row["octets"] as Data))
-            }
         }
     }
 
@@ -283,32 +306,4 @@ struct DatastoreFile {
     }
 
     private static func controller(_ value: Int64) -> ControllerID { value == 1 ? .b : .a }
-}
-
-/// Which events to read.
-public struct EventSelection: Hashable, Sendable {
-    /// `nil`: of both.
-    public var controller: ControllerID?
-    /// Only greater numbers. Numbers are each controller's own, so use it together with `controller`.
-    public var after: UInt64?
-    /// This one and worse.
-    public var severity: Event.Severity
-    public var component: String?
-    public var limit: Int
-
-    public init(
-        controller: ControllerID? = nil, after: UInt64? = nil, severity: Event.Severity = .debug,
-        component: String? = nil, limit: Int = 100
-    ) {
-        self.controller = controller
-        self.after = after
-        self.severity = severity
-        self.component = component
-        self.limit = limit
-    }
-
-    func selects(_ entry: EventEntry) -> Bool {
-        (controller == nil || controller == entry.controller) && entry.number > after ?? 0
-            && entry.event.severity >= severity && (component == nil || component == entry.event.component)
-    }
 }

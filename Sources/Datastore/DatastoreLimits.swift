@@ -15,5 +15,8 @@ public struct DatastoreLimits: Hashable, Sendable {
     public var retryMinimum: Duration? = .seconds(1)
     public var retryMaximum: Duration = .seconds(60)
 
+    /// Pages of SQLite's write-ahead log after which it is copied into the file.
+    public var checkpointPages = 1_000
+
     public init() {}
 }

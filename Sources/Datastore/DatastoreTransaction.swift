@@ -4,13 +4,19 @@ import Wire
 
 /// One change of what is kept on disk. It is written whole or not at all, here and on the twin (FIG. 14).
 public enum DatastoreTransaction: Hashable, Sendable, Codable {
-    /// A configuration is in force from now on.
+    /// A configuration came into force, at the position that it names. It is the one to begin with, unless a later one is
+    /// held already.
     case configuration(ConfigurationRevision)
     /// Somebody speaks as the router from now on.
     case mastership(MastershipEntry)
     case switchover(SwitchoverEntry)
     /// Events in order of their numbers, all of one controller.
     case events([EventEntry])
+    /// The configuration that the active has in force: it is the one to begin with, whatever is held. A controller that
+    /// went on alone and then follows another may hold one with a later position; it stays in the history.
+    case configurationInForce(ConfigurationRevision)
+    /// A configuration for the history only.
+    case pastConfiguration(ConfigurationRevision)
 
     /// Octets of an encoded transaction: 8 MiB, so that every accepted configuration fits with its encoding.
     public static let lengthMaximum = 8 << 20
@@ -45,8 +51,11 @@ public struct WallTime: Hashable, Comparable, Sendable, Codable {
 
 /// A configuration that was in force.
 public struct ConfigurationRevision: Hashable, Sendable, Codable {
-    /// From 1; grows by one with each.
+    /// From 1; grows with each. Each of two controllers that went on alone may have given the same one: both are kept.
     public var number: UInt64
+    /// Of the record that brought it into force last; zero if nothing did.
+    public var epoch: UInt64
+    public var index: UInt64
     public var time: WallTime
     public var author: String
     public var comment: String
@@ -55,16 +64,53 @@ public struct ConfigurationRevision: Hashable, Sendable, Codable {
     /// The engine's encoding of it, so that a later release that reads the text differently still starts with this.
     public var octets: [UInt8]
 
-    public init(number: UInt64, time: WallTime, author: String, comment: String, text: String, octets: [UInt8]) {
+    public init(
+        number: UInt64, epoch: UInt64 = 0, index: UInt64 = 0, time: WallTime, author: String, comment: String, text: String,
+        octets: [UInt8]
+    ) {
         self.number = number
+        self.epoch = epoch
+        self.index = index
         self.time = time
         self.author = author
         self.comment = comment
         self.text = text
         self.octets = octets
     }
+    /// A twin of an older release does not say the position.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        number = try container.decode(UInt64.self, forKey: .number)
+        epoch = try container.decodeIfPresent(UInt64.self, forKey: .epoch) ?? 0
+        index = try container.decodeIfPresent(UInt64.self, forKey: .index) ?? 0
+        time = try container.decode(WallTime.self, forKey: .time)
+        author = try container.decode(String.self, forKey: .author)
+        comment = try container.decode(String.self, forKey: .comment)
+        text = try container.decode(String.self, forKey: .text)
+        octets = try container.decode([UInt8].self, forKey: .octets)
+    }
+    /// When it was in force last.
+    public var position: ConfigurationPosition {
+        get { ConfigurationPosition(epoch: Epoch(epoch), index: LogIndex(index), revision: number) }
+        set {
+            epoch = newValue.epoch.value
+            index = newValue.index.value
+            number = newValue.revision
+        }
+    }
     /// Tells equal encodings from different ones, on both controllers alike.
     public var digest: UInt64 { seededHash(octets.span.bytes, seed: 0) }
+}
+
+/// What a controller finds in its datastore to begin with.
+public enum StoredConfiguration: Hashable, Sendable {
+    /// Verifiably nothing, ever: this is the first start.
+    case never
+    /// This was in force last.
+    case inForce(ConfigurationRevision)
+    /// There may have been one, and it is not to be had. Beginning with anything else would undo what an operator was
+    /// told is in force; the text says what is wrong.
+    case lost(String)
 }
 
 /// Who spoke as the router in an epoch.

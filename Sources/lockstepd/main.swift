@@ -31,12 +31,18 @@ struct Lockstepd: ParsableCommand {
     @Flag(help: "Lock the process in memory, so that it never waits for a page of its own.")
     var lockMemory = false
 
+    @Flag(help: ArgumentHelp(
+        "Use the router file although the datastore may have held a later configuration.",
+        discussion: "For one start, after both controllers have lost theirs."))
+    var acceptFirstConfiguration = false
+
     func run() throws {
         if check { throw ExitCode(Daemon.check(config)) }
         var options = Daemon.Options(configuration: config)
         options.logLevel = logLevel
         options.handoverLimit = .seconds(handoverLimit)
         options.locksMemory = lockMemory
+        options.acceptsFirstConfiguration = acceptFirstConfiguration
         throw ExitCode(Daemon.run(options))
     }
 }

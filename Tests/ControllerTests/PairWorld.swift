@@ -36,7 +36,7 @@ final class PairWorld {
         var heard: [[UInt8]] = []
         var frames: [(at: Instant, epoch: Epoch, octets: [UInt8])] = []
         var answers: [(OperatorRequestID, OperatorAnswer)] = []
-        var configured: [UInt64] = []
+        var configured: [ConfigurationPosition] = []
         var mirrored: [(UInt64, [UInt8])] = []
         var mirrorAnswers: [(UInt64, String?)] = []
         var exits: [String] = []
@@ -334,7 +334,7 @@ final class PairWorld {
                 if event.severity >= .notice { trace.append("\(now) \(node.id) \(event.message)") }
             case .state(let state, _): node.states.append(state)
             case .interfaces(let list): node.segments.assign(list)
-            case .configured(let revision, _): node.configured.append(revision)
+            case .configured(let position, _): node.configured.append(position)
             case .answer(let id, let answer): node.answers.append((id, answer))
             case .mirror(let transaction, let octets):
                 node.mirrored.append((transaction, octets))

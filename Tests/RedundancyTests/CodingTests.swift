@@ -62,7 +62,8 @@ import Wire
 
     static let hello = Hello(
         routerName: "r1", pairID: 5, controller: .a, state: .booting, epoch: Epoch(3), wasActive: true,
-        isPreferred: false, bootNonce: 8, configurationRevision: 4, gaspToken: .init(high: 1, low: 2),
+        isPreferred: false, bootNonce: 8, configuration: .init(epoch: Epoch(3), index: LogIndex(9), revision: 4),
+        hasLostConfiguration: true, gaspToken: .init(high: 1, low: 2),
         identity: 17, keyFingerprint: 18, keyShare: PairKey(high: 19, low: 20))
 
     static let messages: [ChannelMessage] = [
@@ -255,13 +256,53 @@ import Wire
             b.wasActive = random.chance(1, in: 2)
             a.epoch = Epoch(UInt64(random.number(in: 0...2)))
             b.epoch = Epoch(UInt64(random.number(in: 0...2)))
-            a.configurationRevision = UInt64(random.number(in: 0...1))
-            b.configurationRevision = UInt64(random.number(in: 0...1))
+            for keyPath in [\Hello.configuration.revision, \Hello.configuration.epoch.value, \Hello.configuration.index.value] {
+                a[keyPath: keyPath] = UInt64(random.number(in: 0...1))
+                b[keyPath: keyPath] = UInt64(random.number(in: 0...1))
+            }
             a.isPreferred = random.chance(1, in: 2)
             b.isPreferred = random.chance(1, in: 2)
             a.state = random.chance(1, in: 2) ? .standby : .booting
             b.state = random.chance(1, in: 2) ? .standby : .booting
             #expect(a.goesFirst(before: b) != b.goesFirst(before: a))
         }
+    }
+
+    @Test("FIG. 10A: who holds the configuration that was in force last goes first, not who counted further or spoke last")
+    func lastInForce() {
+        var a = Self.hello, b = Self.hello
+        b.controller = .b
+        // Both went on alone. A was edited often, B later.
+        a.configuration = ConfigurationPosition(epoch: Epoch(4), index: LogIndex(900), revision: 12)
+        b.configuration = ConfigurationPosition(epoch: Epoch(5), index: LogIndex(2), revision: 9)
+        a.isPreferred = true
+        a.wasActive = true
+        b.wasActive = false
+        #expect(b.goesFirst(before: a))
+        // In one epoch the later record counts.
+        a.configuration = ConfigurationPosition(epoch: Epoch(5), index: LogIndex(3), revision: 8)
+        #expect(a.goesFirst(before: b))
+        // Who lost its own has nothing to begin with, whatever its mastership was.
+        a.configuration = .none
+        a.hasLostConfiguration = true
+        #expect(b.goesFirst(before: a))
+        // The router file of a first start was never in force.
+        a.configuration = ConfigurationPosition(revision: 30)
+        #expect(b.goesFirst(before: a))
+    }
+
+    @Test func `a hello of the channel's first version is read as far as it goes, and refused by its version`() throws {
+        var old = Self.hello
+        old.protocolVersion = 1
+        old.configuration = ConfigurationPosition(revision: 4)
+        old.hasLostConfiguration = false
+        // Without the length, and without what was added since.
+        let octets = Array(ChannelMessage.hello(old).encoded().dropFirst(4).dropLast(17))
+        guard case .hello(let read) = try ChannelMessage(decoding: octets.span.bytes) else {
+            Issue.record("it is a hello")
+            return
+        }
+        #expect(read == old)
+        #expect(Self.hello.refusal(of: read) == .protocolVersion(ours: 2, theirs: 1))
     }
 }

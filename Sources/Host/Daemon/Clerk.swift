@@ -3,6 +3,7 @@ import Datastore
 import Foundation
 import Logging
 import Machine
+import Management
 import Records
 import Redundancy
 import Synchronization
@@ -16,7 +17,9 @@ final class Clerk: Sendable {
         var controllerState = ControllerStateSince()
         var isChannelOpen = false
         var channelSince: Date?
-        var lastConfigured: UInt64 = 0
+        var isActive = false
+        /// What the controller was told of the datastore's configuration.
+        var lastLearned = ConfigurationPosition.none
     }
     struct ControllerStateSince: Sendable {
         var text = "booting"
@@ -34,12 +37,15 @@ final class Clerk: Sendable {
     private let waitingAnswers = Mutex<[UInt64: CheckedContinuation<OperatorAnswer, Never>]>([:])
     private let nextRequest = Atomic<UInt64>(1)
     private let nextTransaction = Atomic<UInt64>(1)
-    /// Texts of configurations that were committed here, until the record comes back.
+    /// Configurations that were committed here, with their texts, until the controller says that they are in force.
     private let pendingTexts = Mutex<[UInt64: ConfigurationRevision]>([:])
+    /// By revision: in force, and where it is stored.
+    private let commits = OpenQuestions<CommitResult>()
+    /// By transaction: what the twin says. `nil` inside: stored.
+    private let mirrors = OpenQuestions<ConfigurationStorage.Absence?>()
     private let followers = Mutex<[UInt64: AsyncStream<EventEntry>.Continuation]>([:])
     private let nextFollower = Atomic<UInt64>(1)
     private let work: AsyncStream<Edge.Report>.Continuation
-    private let isMirrored = Mutex<[UInt64: String?]>([:])
     let isStopped = DispatchSemaphore(value: 0)
 
     init(
@@ -68,18 +74,28 @@ final class Clerk: Sendable {
                 switch report {
                 case .event(let event): note(event)
                 case .state(let controllerState, _):
-                    state.withLock { $0.controllerState = ControllerStateSince(text: "\(controllerState)", since: Date()) }
+                    state.withLock {
+                        $0.controllerState = ControllerStateSince(text: "\(controllerState)", since: Date())
+                        $0.isActive = controllerState.isActive
+                    }
                     work.yield(report)
                 case .channel(let isOpen):
                     state.withLock {
                         $0.isChannelOpen = isOpen
                         $0.channelSince = Date()
                     }
+                    if !isOpen { mirrors.settleAll(.failed("the connection to it was lost before it answered")) }
+                case .mirrorAnswered(let transaction, let refusal):
+                    let isAwaited = mirrors.settle(
+                        transaction, refusal.map { $0 == Controller.noTwin ? .noTwin : .failed($0) })
+                    if let refusal, !isAwaited {
+                        note(Event(.warning, "datastore", "the twin did not store a transaction: \(refusal)"))
+                    }
                 case .answer(let id, let answer):
                     waitingAnswers.withLock { $0.removeValue(forKey: id.value) }?.resume(returning: answer)
                 case .exit(let reason): onExit(reason)
                 case .stopped: isStopped.signal()
-                case .interfaces, .configured, .mirror, .mirrorAnswered, .mirrorEverything, .pairKey: work.yield(report)
+                case .interfaces, .configured, .mirror, .mirrorEverything, .pairKey: work.yield(report)
                 }
             }
             reports.removeAll()
@@ -126,9 +142,38 @@ final class Clerk: Sendable {
         }
     }
 
-    /// The text that belongs to a revision that is about to be committed.
+    // MARK: commits
+
+    /// How long an operator waits until a configuration is in force, and then until it is known where it is stored.
+    static let inForceMaximum: Duration = .seconds(15)
+    static let storedMaximum: Duration = .seconds(5)
+
+    enum CommitResult: Sendable {
+        case stored(ConfigurationStorage)
+        case unknown
+    }
+
+    /// The text that belongs to a revision that comes into force without an operator: the router file of a first start.
     func expect(_ revision: ConfigurationRevision) { pendingTexts.withLock { $0[revision.number] = revision } }
-    func forget(_ revision: UInt64) { _ = pendingTexts.withLock { $0.removeValue(forKey: revision) } }
+
+    /// Commits a configuration, and says where it is stored when it is in force.
+    func commit(_ revision: ConfigurationRevision) async throws -> ConfigurationStorage {
+        expect(revision)
+        commits.open(revision.number)
+        if case .refused(let reason) = await ask(.commit(revision: revision.number, revision.octets)) {
+            _ = pendingTexts.withLock { $0.removeValue(forKey: revision.number) }
+            commits.forget(revision.number)
+            throw ManagementFailure(.refused, reason)
+        }
+        switch await commits.answer(to: revision.number, within: Self.inForceMaximum + Self.storedMaximum, otherwise: .unknown) {
+        case .stored(let storage): return storage
+        case .unknown:
+            throw ManagementFailure(
+                .failed,
+                "revision \(revision.number) is in the log of controller \(controller.letter), and it is not known whether it is in "
+                    + "force and stored; see 'lockstepctl show redundancy' and 'config history' on both controllers")
+        }
+    }
 
     // MARK: the datastore (FIG. 14)
 
@@ -138,12 +183,8 @@ final class Clerk: Sendable {
             if controllerState.isActive, epoch != .zero {
                 await storeAndMirror(.mastership(MastershipEntry(epoch: epoch.value, controller: controller, time: .now)))
             }
-        case .configured(let revision, let octets): await configured(revision, octets)
-        case .mirror(let transaction, let octets):
-            let outcome = await datastore.apply(octets)
-            edge.give(.mirrored(transaction: transaction, refusal: outcome.refusal))
-        case .mirrorAnswered(_, let refusal):
-            if let refusal { note(Event(.warning, "datastore", "the twin did not store a transaction: \(refusal)")) }
+        case .configured(let position, let octets): await configured(position, octets)
+        case .mirror(let transaction, let octets): await store(transaction, octets)
         case .interfaces(let list):
             let addresses = list.flatMap { $0.addresses.map(\.address) }
             if installsGuard, !addresses.isEmpty, let reason = GuardRule.install(for: addresses) {
@@ -164,28 +205,74 @@ final class Clerk: Sendable {
         mirror(transaction)
     }
 
-    /// Without a twin there is nothing to do: one that joins gets everything.
-    func mirror(_ transaction: DatastoreTransaction) {
-        guard state.withLock({ $0.isChannelOpen }) else { return }
-        guard let octets = try? transaction.encoded() else { return }
-        edge.give(.mirror(transaction: nextTransaction.add(1, ordering: .relaxed).oldValue, octets))
+    /// A transaction of the twin. It is told when the disk has it.
+    private func store(_ transaction: UInt64, _ octets: [UInt8]) async {
+        let outcome = await datastore.apply(octets)
+        edge.give(.mirrored(transaction: transaction, refusal: outcome.refusal))
+        await tellPosition()
     }
 
-    /// A configuration came into force. Where it was committed its text is at hand; elsewhere the twin mirrors it, and if
-    /// it does not, the text is written from the octets.
-    private func configured(_ revision: UInt64, _ octets: [UInt8]) async {
-        state.withLock { $0.lastConfigured = revision }
-        if let pending = pendingTexts.withLock({ $0.removeValue(forKey: revision) }) {
-            await storeAndMirror(.configuration(pending))
-            return
+    /// A standby learns from its datastore where the active's configuration stands: its own engine's copy does not say.
+    private func tellPosition() async {
+        guard let position = await datastore.configuration()?.position else { return }
+        let isNews = state.withLock { state in
+            defer { state.lastLearned = position }
+            return state.lastLearned != position
         }
+        guard isNews else { return }
+        _ = try? await edge.look { controller, _ in controller.learnedConfiguration(position) }
+    }
+
+    /// Without a twin there is nothing to do: one that joins gets everything.
+    func mirror(_ transaction: DatastoreTransaction) { _ = send(transaction, isAwaited: false) }
+
+    /// The number under which the twin's answer comes, or why there will be none.
+    private func send(
+        _ transaction: DatastoreTransaction, isAwaited: Bool
+    ) -> Result<UInt64, TwinAbsence> {
+        guard state.withLock({ $0.isChannelOpen }) else { return .failure(TwinAbsence(.noTwin)) }
+        let octets: [UInt8]
+        do { octets = try transaction.encoded() } catch { return .failure(TwinAbsence(.failed("\(error)"))) }
+        let number = nextTransaction.add(1, ordering: .relaxed).oldValue
+        if isAwaited { mirrors.open(number) }
+        edge.give(.mirror(transaction: number, octets))
+        return .success(number)
+    }
+    private struct TwinAbsence: Error {
+        var reason: ConfigurationStorage.Absence
+        init(_ reason: ConfigurationStorage.Absence) { self.reason = reason }
+    }
+
+    /// A configuration is in force. Where an operator gave it its text is at hand; elsewhere it is written from the octets
+    /// at once, and the twin's datastore adds who wrote it and how.
+    private func configured(_ position: ConfigurationPosition, _ octets: [UInt8]) async {
+        let pending = pendingTexts.withLock { $0.removeValue(forKey: position.revision) }
+        var revision: ConfigurationRevision
+        if let pending, pending.octets == octets {
+            revision = pending
+        } else if let known = await datastore.configuration(position.revision), known.octets == octets {
+            revision = known
+        } else {
+            revision = ConfigurationRevision(
+                number: position.revision, time: .now, author: "", comment: "", text: RouterFile.text(octets), octets: octets)
+        }
+        revision.position = position
+        let transaction = DatastoreTransaction.configuration(revision)
+        let outcome = await datastore.store(transaction)
+        guard state.withLock({ $0.isActive }) || pending != nil else { return await tellPosition() }
+        // In order with what else is told; its answer is waited for elsewhere, or a twin that is slow would hold up all.
+        let sent = send(transaction, isAwaited: pending != nil)
+        guard pending != nil else { return }
         Task { [self] in
-            try? await Task.sleep(for: .seconds(3))
-            let known = await datastore.configuration(revision)
-            guard known?.octets != octets else { return }
-            _ = await datastore.store(.configuration(ConfigurationRevision(
-                number: revision, time: .now, author: "", comment: "from the twin",
-                text: RouterFile.text(octets), octets: octets)))
+            var storage = ConfigurationStorage(here: outcome.refusal.map { .failed($0) })
+            switch sent {
+            case .failure(let absence): storage.twin = absence.reason
+            case .success(let number):
+                storage.twin = await mirrors.answer(
+                    to: number, within: Self.storedMaximum,
+                    otherwise: .failed("it did not answer within \(Self.storedMaximum)"))
+            }
+            commits.settle(position.revision, .stored(storage))
         }
     }
 }

@@ -15,7 +15,7 @@ extension ControllerSettings {
     ///   - secret: the shared key, the authority's certificate, or nothing: what both controllers have and others do not.
     static func make(
         _ file: ControllerFile, secret: [UInt8], memory: PairMemory, lastEpoch: Epoch, wasActive: Bool,
-        initial: (revision: UInt64, bytes: [UInt8])?, testing: Bool
+        first: FirstConfiguration, acceptsFirst: Bool, testing: Bool
     ) -> ControllerSettings {
         var random = SystemRandomNumberGenerator()
         let pair = derive(secret, file.pair, "pair")
@@ -34,7 +34,10 @@ extension ControllerSettings {
         settings.routerTimeStart = .nanoseconds(Int64(day.tv_sec) * 1_000_000_000 + Int64(day.tv_nsec) - chost_now())
         settings.lastEpoch = lastEpoch
         settings.wasActive = wasActive
-        settings.initialConfiguration = initial
+        settings.initialConfiguration = first.initial
+        settings.initialPosition = first.position
+        settings.hasLostConfiguration = first.isLost
+        settings.acceptsFirstConfiguration = acceptsFirst
         settings.segmentCount = Set(file.interfaces.map(\.device)).count
         if let redundancy = file.redundancy {
             settings.heartbeatInterval = redundancy.heartbeatInterval

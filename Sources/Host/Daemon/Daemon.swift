@@ -30,6 +30,8 @@ public final class Daemon: Sendable {
         /// How long a redundant active tries to hand over before it ends anyway.
         public var handoverLimit: Duration = .seconds(5)
         public var locksMemory = false
+        /// Uses the router file although the datastore may have held a later configuration.
+        public var acceptsFirstConfiguration = false
         public init(configuration: String) { self.configuration = configuration }
     }
 
@@ -149,27 +151,23 @@ public final class Daemon: Sendable {
         let datastore = await Datastore.open(
             path: file.datastore, controller: file.controller, mirror: { mirror.take($0) }, notify: { early.note($0) })
 
-        // What the datastore holds was in force; the file is for the very first start.
-        var initial: (revision: UInt64, bytes: [UInt8])?
-        var router: RouterConfiguration?
-        if let stored = await datastore.configuration() {
-            if let decoded = try? RouterConfiguration(decoding: stored.octets) {
-                initial = (stored.number, stored.octets)
-                router = decoded
-                say(.info, "router configuration: revision \(stored.number) of the datastore")
-            } else {
-                say(.error, "router configuration: revision \(stored.number) of the datastore cannot be read by this release")
-            }
-        }
-        if initial == nil, let path = file.routerConfiguration {
+        let first = try FirstConfiguration.choose(
+            await datastore.beginning(), newest: await datastore.history(limit: 1).first?.number ?? 0,
+            routerFile: file.routerConfiguration, acceptsFile: options.acceptsFirstConfiguration
+        ) { path in
             let (loaded, warnings) = try RouterFile.read(path)
             for warning in warnings { say(.warning, warning) }
-            initial = (1, loaded.octets)
-            router = loaded.configuration
-            _ = await datastore.store(.configuration(ConfigurationRevision(
-                number: 1, time: .now, author: "lockstepd", comment: "from \(path)", text: loaded.text,
-                octets: loaded.octets)))
-            say(.info, "router configuration: \(path)")
+            return loaded
+        }
+        let router = first.router
+        switch first {
+        case .none: say(.notice, "router configuration: none yet; 'lockstepctl config apply FILE' gives one")
+        case .stored(let revision, _): say(.info, "router configuration: \(revision.position) of the datastore")
+        case .file(let number, _, let path): say(.info, "router configuration: \(path), as revision \(number)")
+        case .lost(let reason):
+            early.note(Event(
+                .alarm, "datastore",
+                FirstConfiguration.advice(reason, isAlone: file.isAlone, routerFile: file.routerConfiguration)))
         }
 
         try selfTest(file, router, say)
@@ -182,9 +180,10 @@ public final class Daemon: Sendable {
             say(.warning, "the redundancy channel is neither encrypted nor authenticated ('insecure: true')")
         }
         let settings = ControllerSettings.make(
-            file, secret: securityAndSecret?.1 ?? [], memory: memory, lastEpoch: Epoch(mastership?.epoch ?? 0),
-            wasActive: mastership?.controller == file.controller, initial: initial,
-            testing: router?.testing.isEnabled ?? false)
+            file, secret: securityAndSecret?.1 ?? [], memory: memory,
+            lastEpoch: max(Epoch(mastership?.epoch ?? 0), first.position.epoch),
+            wasActive: mastership?.controller == file.controller, first: first,
+            acceptsFirst: options.acceptsFirstConfiguration, testing: router?.testing.isEnabled ?? false)
         var edgeSettings = Edge.Settings(
             bindings: file.interfaces.map { .init(name: $0.name, device: $0.device, advertises: $0.advertises) },
             advertisementType: Beat.etherType, channel: nil,
@@ -199,7 +198,7 @@ public final class Daemon: Sendable {
             edgeSettings.staleWait = redundancy.staleWait
         }
         let daemon = try Daemon(
-            file, options, datastore, settings, edgeSettings, level, early, interfaces: router?.interfaces)
+            file, options, datastore, settings, edgeSettings, level, early, first)
         let clerk = daemon.clerk
         mirror.begin { clerk.mirror($0) }
         return daemon
@@ -224,7 +223,8 @@ public final class Daemon: Sendable {
 
     private init(
         _ file: ControllerFile, _ options: Options, _ datastore: Datastore, _ settings: ControllerSettings,
-        _ edgeSettings: Edge.Settings, _ level: Logger.Level, _ early: EarlyEvents, interfaces: [InterfaceConfiguration]?
+        _ edgeSettings: Edge.Settings, _ level: Logger.Level, _ early: EarlyEvents,
+        _ first: FirstConfiguration
     ) throws {
         self.file = file
         self.options = options
@@ -243,8 +243,14 @@ public final class Daemon: Sendable {
         }
         let clerk = clerk
         early.forward { clerk.note($0) }
+        // It is stored when it is in force, not before: one that never was must not look as if.
+        if case .file(let number, let loaded, let path) = first {
+            clerk.expect(ConfigurationRevision(
+                number: number, time: .now, author: "lockstepd", comment: "from \(path)", text: loaded.text,
+                octets: loaded.octets))
+        }
         // First of all: a gate that a life before left open closes.
-        try forwarding.start(interfaces: interfaces)
+        try forwarding.start(interfaces: first.router?.interfaces)
         server = try ManagementServer(
             path: file.managementSocket,
             handler: ManagementAnswers(file: file, edge: edge, engine: engine, clerk: clerk, datastore: datastore,

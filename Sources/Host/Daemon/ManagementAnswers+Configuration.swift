@@ -32,19 +32,20 @@ extension ManagementAnswers {
             throw ManagementFailure(.badRequest, "a configuration has at most 4 MiB")
         }
         let result = read(apply.configuration)
-        var view = ConfigurationApplyView(
-            revision: nil, isAccepted: result.value != nil, problems: Self.problems(result.problems), difference: [])
-        guard let value = result.value else { return view }
+        var problems = Self.problems(result.problems)
+        guard let value = result.value else {
+            return ConfigurationApplyView(revision: nil, isAccepted: false, problems: problems, difference: [])
+        }
         for interface in value.interfaces where !interface.isLoopback && file.device(for: interface.name) == nil {
-            view.problems.append(ConfigurationProblemView(
+            problems.append(ConfigurationProblemView(
                 isError: false, file: apply.configuration.file, line: 0, column: 0, path: "interfaces",
                 message: "'\(interface.name)' has no device in the file of controller \(file.controller.letter)"))
         }
-        let (revision, before) = try await inForce()
-        view.difference = TextDifference.lines(from: RouterText.text(of: before), to: RouterText.text(of: value))
-        guard !apply.dryRun, value != before || revision == 0 else { return view }
-        try await commit(value, text: apply.configuration.text, comment: apply.comment, author: author, after: revision, &view)
-        return view
+        return try await desk.make(
+            ConfigurationDesk.Change(
+                configuration: value, text: apply.configuration.text, comment: apply.comment, author: author,
+                base: apply.base, isDryRun: apply.dryRun),
+            problems: problems)
     }
 
     func rollback(_ rollback: ConfigurationRollback, author: String) async throws -> ConfigurationApplyView {
@@ -54,39 +55,17 @@ extension ManagementAnswers {
         guard let value = try? RouterConfiguration(decoding: stored.octets) else {
             throw ManagementFailure(.failed, "revision \(rollback.revision) cannot be read by this release")
         }
-        let (revision, before) = try await inForce()
-        var view = ConfigurationApplyView(
-            revision: nil, isAccepted: true, problems: [],
-            difference: TextDifference.lines(from: RouterText.text(of: before), to: RouterText.text(of: value)))
-        guard value != before else { return view }
         let comment = rollback.comment.isEmpty ? "back to revision \(rollback.revision)" : rollback.comment
-        try await commit(value, text: stored.text, comment: comment, author: author, after: revision, &view)
-        return view
-    }
-
-    private func commit(
-        _ value: RouterConfiguration, text: String, comment: String, author: String, after revision: UInt64,
-        _ view: inout ConfigurationApplyView
-    ) async throws {
-        let newest = await datastore.history(limit: 1).first?.number ?? 0
-        let number = max(revision, newest) + 1
-        let octets = try value.encoded()
-        clerk.expect(ConfigurationRevision(
-            number: number, time: .now, author: author, comment: comment, text: text, octets: octets))
-        do {
-            _ = try await request(.commit(revision: number, octets))
-        } catch {
-            clerk.forget(number)
-            throw error
-        }
-        view.revision = number
-        view.isMirrored = (try? await edge.look { controller, now in controller.status(at: now).isRedundant }) ?? false
+        return try await desk.make(ConfigurationDesk.Change(
+            configuration: value, text: stored.text, comment: comment, author: author, base: rollback.base))
     }
 
     func configuration(_ query: ConfigurationQuery) async throws -> ConfigurationView {
         let (revision, value) = try await inForce()
         let number = query.revision ?? revision
-        if let stored = await datastore.configuration(number) {
+        // A number may stand twice; of these the one in force is meant.
+        let marked = await datastore.configuration()
+        if let stored = number == revision && marked?.number == number ? marked : await datastore.configuration(number) {
             return ConfigurationView(
                 revision: number, time: stored.time.date, author: stored.author, comment: stored.comment,
                 text: query.canonical ? RouterFile.text(stored.octets) : stored.text)
@@ -99,10 +78,11 @@ extension ManagementAnswers {
 
     func history(_ limit: Int) async -> ConfigurationHistoryView {
         let revision = (try? await inForce())?.revision ?? 0
+        let marked = await datastore.configuration()?.position
         return ConfigurationHistoryView(revisions: await datastore.history(limit: max(1, min(limit, 1000))).map {
             ConfigurationHistoryView.Revision(
                 revision: $0.number, time: $0.time.date, author: $0.author, comment: $0.comment,
-                isInForce: $0.number == revision)
+                isInForce: $0.number == revision && (marked?.revision != revision || marked == $0.position))
         })
     }
 

@@ -16,6 +16,7 @@ final class ManagementAnswers: ManagementHandler {
     let clerk: Clerk
     let datastore: Datastore
     let forwarding: Forwarding
+    let desk: ConfigurationDesk
     let started = Date()
 
     init(
@@ -27,6 +28,9 @@ final class ManagementAnswers: ManagementHandler {
         self.engine = engine
         self.clerk = clerk
         self.datastore = datastore
+        desk = ConfigurationDesk(
+            router: LiveConfigurationRouter(edge: edge, engine: engine, clerk: clerk), datastore: datastore,
+            controller: file.controller, isAlone: file.isAlone)
     }
 
     func handle(

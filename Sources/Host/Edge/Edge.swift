@@ -41,7 +41,7 @@ final class Edge: Sendable {
         case event(Event)
         case state(ControllerState, Epoch)
         case interfaces([InterfaceConfiguration])
-        case configured(revision: UInt64, [UInt8])
+        case configured(ConfigurationPosition, [UInt8])
         case answer(OperatorRequestID, OperatorAnswer)
         case mirror(transaction: UInt64, [UInt8])
         case mirrorAnswered(transaction: UInt64, refusal: String?)

@@ -364,7 +364,7 @@ final class EdgeLoop {
             report(.interfaces(list))
             refreshLinks(&controller, &outputs, monotonicNow(), everything: true)
             return true
-        case .configured(let revision, let bytes): report(.configured(revision: revision, bytes))
+        case .configured(let position, let bytes): report(.configured(position, bytes))
         case .answer(let id, let answer): report(.answer(id, answer))
         case .mirror(let transaction, let bytes): report(.mirror(transaction: transaction, bytes))
         case .mirrorAnswered(let transaction, let refusal): report(.mirrorAnswered(transaction: transaction, refusal: refusal))

@@ -146,11 +146,15 @@ public struct ConfigurationApply: Hashable, Sendable, Codable {
     public var comment: String
     /// Check and compare, but change nothing.
     public var dryRun: Bool
+    /// The revision that its author began with: if another is in force meanwhile, nothing is changed and the answer tells
+    /// what others did. `nil` changes whatever is in force.
+    public var base: UInt64?
 
-    public init(configuration: ConfigurationText, comment: String = "", dryRun: Bool = false) {
+    public init(configuration: ConfigurationText, comment: String = "", dryRun: Bool = false, base: UInt64? = nil) {
         self.configuration = configuration
         self.comment = comment
         self.dryRun = dryRun
+        self.base = base
     }
 }
 
@@ -168,9 +172,12 @@ public struct ConfigurationDiffQuery: Hashable, Sendable, Codable {
 public struct ConfigurationRollback: Hashable, Sendable, Codable {
     public var revision: UInt64
     public var comment: String
-    public init(revision: UInt64, comment: String = "") {
+    /// As for `ConfigurationApply`.
+    public var base: UInt64?
+    public init(revision: UInt64, comment: String = "", base: UInt64? = nil) {
         self.revision = revision
         self.comment = comment
+        self.base = base
     }
 }
 

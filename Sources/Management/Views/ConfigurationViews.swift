@@ -62,18 +62,66 @@ public struct ConfigurationApplyView: Hashable, Sendable, Codable {
     public var problems: [ConfigurationProblemView]
     /// Lines that begin with `+`, `-` or a space; empty when nothing differs.
     public var difference: [String]
-    /// Whether the standby has it too.
+    /// Whether both controllers have it on their disks.
     public var isMirrored: Bool
+    /// The revision that was in force before, against which `difference` is.
+    public var base: UInt64?
+    /// Refused because another revision is in force than the one that its author began with.
+    public var conflict: ConfigurationConflictView?
+    /// Where the new revision is stored, this controller first.
+    public var storage: [ConfigurationStorageView]?
+    /// Whether the twin is in lock step with it; `nil` if there is no twin.
+    public var isRedundant: Bool?
 
     public init(
         revision: UInt64?, isAccepted: Bool, problems: [ConfigurationProblemView], difference: [String],
-        isMirrored: Bool = false
+        isMirrored: Bool = false, base: UInt64? = nil, conflict: ConfigurationConflictView? = nil,
+        storage: [ConfigurationStorageView]? = nil, isRedundant: Bool? = nil
     ) {
         self.revision = revision
         self.isAccepted = isAccepted
         self.problems = problems
         self.difference = difference
         self.isMirrored = isMirrored
+        self.base = base
+        self.conflict = conflict
+        self.storage = storage
+        self.isRedundant = isRedundant
+    }
+}
+
+/// Whether one controller has a configuration on its disk.
+public struct ConfigurationStorageView: Hashable, Sendable, Codable {
+    /// `a` or `b`
+    public var controller: String
+    public var isStored: Bool
+    /// False where nobody is there to store it: no fault of a disk.
+    public var isExpected: Bool
+    /// Why it is not stored; empty if it is.
+    public var reason: String
+    public init(controller: String, isStored: Bool, isExpected: Bool = true, reason: String = "") {
+        self.controller = controller
+        self.isStored = isStored
+        self.isExpected = isExpected
+        self.reason = reason
+    }
+}
+
+/// What others changed since an author began.
+public struct ConfigurationConflictView: Hashable, Sendable, Codable {
+    /// The revision that the author began with.
+    public var base: UInt64
+    /// The one in force now.
+    public var revision: UInt64
+    /// What came in between, oldest first.
+    public var changes: [ConfigurationHistoryView.Revision]
+    /// From `base` to what is in force; `nil` if `base` is not known here.
+    public var difference: [String]?
+    public init(base: UInt64, revision: UInt64, changes: [ConfigurationHistoryView.Revision], difference: [String]?) {
+        self.base = base
+        self.revision = revision
+        self.changes = changes
+        self.difference = difference
     }
 }
 

@@ -8,8 +8,8 @@ import Wire
 public enum ChannelLimit {
     /// Of a frame before the twin is known.
     public static let firstFrame = 2048
-    /// Of any frame: one record of the greatest size and its surroundings.
-    public static let frame = RecordSchema.configurationOctetsMaximum + 65_536
+    /// Of any frame: one record of the greatest size and its surroundings, or one transaction.
+    public static let frame = max(RecordSchema.configurationOctetsMaximum, mirror) + 65_536
     /// A batch of records is cut at this size.
     public static let batch = 1 << 20
     public static let recordsInBatch = 65_536
@@ -18,7 +18,8 @@ public enum ChannelLimit {
     public static let bulkWindow = 4 << 20
     /// Of a whole snapshot.
     public static let snapshot: UInt64 = 16 << 30
-    public static let mirror = 1 << 20
+    /// Of a datastore's transaction: the greatest configuration with its text.
+    public static let mirror = 8 << 20
     public static let forwardedFrame = 65_600
     public static let forwardedFrames = 1024
 }

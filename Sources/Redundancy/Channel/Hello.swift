@@ -21,8 +21,10 @@ public struct Hello: Hashable, Sendable {
     public var wasActive: Bool
     public var isPreferred: Bool
     public var bootNonce: UInt64
-    /// Revision of the configuration that its datastore holds, 0 for none.
-    public var configurationRevision: UInt64
+    /// The configuration that was in force last as far as it knows.
+    public var configuration: ConfigurationPosition
+    /// It held one and cannot read it any more: `configuration` says nothing.
+    public var hasLostConfiguration: Bool
     /// Authenticates its dying gasps.
     public var gaspToken: DyingGasp.Token
     /// Made at the first start of a controller and kept with its datastore: tells a copied file from a twin. 0: none.
@@ -36,8 +38,8 @@ public struct Hello: Hashable, Sendable {
 
     public init(
         routerName: String, pairID: UInt64, controller: ControllerID, state: ControllerState, epoch: Epoch,
-        wasActive: Bool, isPreferred: Bool, bootNonce: UInt64, configurationRevision: UInt64,
-        gaspToken: DyingGasp.Token, identity: UInt64 = 0, keyFingerprint: UInt64 = 0,
+        wasActive: Bool, isPreferred: Bool, bootNonce: UInt64, configuration: ConfigurationPosition,
+        hasLostConfiguration: Bool = false, gaspToken: DyingGasp.Token, identity: UInt64 = 0, keyFingerprint: UInt64 = 0,
         keyShare: PairKey = PairKey(high: 0, low: 0), arbiter: ArbiterKind = .link,
         detectionTime: Duration = .milliseconds(50)
     ) {
@@ -54,7 +56,8 @@ public struct Hello: Hashable, Sendable {
         self.wasActive = wasActive
         self.isPreferred = isPreferred
         self.bootNonce = bootNonce
-        self.configurationRevision = configurationRevision
+        self.configuration = configuration
+        self.hasLostConfiguration = hasLostConfiguration
         self.gaspToken = gaspToken
     }
 
@@ -77,16 +80,14 @@ public struct Hello: Hashable, Sendable {
     /// The schema that both speak: the older of the two newest.
     public func agreedSchema(with twin: Hello) -> UInt16 { min(newestSchema, twin.newestSchema) }
 
-    /// FIG. 10A with both booting: which of the two goes first. Who was active before keeps mastership; then who holds
-    /// the newer configuration; then configuration's preference; then A.
+    /// FIG. 10A with both booting: which of the two goes first. Who holds the configuration that was in force last, or
+    /// what was acknowledged to an operator would be undone; then who was active before; then preference; then A.
     public func goesFirst(before twin: Hello) -> Bool {
         // One that is in lock step can resume the sessions; the other cannot.
         if (state == .standby) != (twin.state == .standby) { return state == .standby }
+        if configuration != twin.configuration { return configuration > twin.configuration }
         if wasActive != twin.wasActive { return wasActive }
         if wasActive, epoch != twin.epoch { return epoch > twin.epoch }
-        if configurationRevision != twin.configurationRevision {
-            return configurationRevision > twin.configurationRevision
-        }
         if isPreferred != twin.isPreferred { return isPreferred }
         return controller == .a
     }
@@ -135,7 +136,7 @@ public struct Hello: Hashable, Sendable {
         writer.u8(wasActive ? 1 : 0)
         writer.u8(isPreferred ? 1 : 0)
         writer.u64(bootNonce)
-        writer.u64(configurationRevision)
+        writer.u64(configuration.revision)
         writer.u64(gaspToken.high)
         writer.u64(gaspToken.low)
         writer.u64(identity)
@@ -145,6 +146,9 @@ public struct Hello: Hashable, Sendable {
         writer.u8(arbiter.code)
         writer.u64(UInt64(bitPattern: detectionTime.inNanoseconds))
         writer.text(String(decoding: routerName.utf8.prefix(255), as: UTF8.self))
+        writer.u64(configuration.epoch.value)
+        writer.u64(configuration.index.value)
+        writer.u8(hasLostConfiguration ? 1 : 0)
     }
 
     init(from reader: inout ByteReader) throws(DecodeError) {
@@ -160,7 +164,7 @@ public struct Hello: Hashable, Sendable {
         wasActive = try reader.flag("was active")
         isPreferred = try reader.flag("preferred")
         bootNonce = try reader.u64("boot nonce")
-        configurationRevision = try reader.u64("configuration revision")
+        configuration = ConfigurationPosition(revision: try reader.u64("configuration revision"))
         let high = try reader.u64("gasp token")
         gaspToken = DyingGasp.Token(high: high, low: try reader.u64("gasp token"))
         identity = try reader.u64("identity")
@@ -175,6 +179,12 @@ public struct Hello: Hashable, Sendable {
         guard detection > 0, detection < 1 << 42 else { throw DecodeError("detection time", at: reader.offset - 8, .badValue) }
         detectionTime = .nanoseconds(Int64(detection))
         routerName = try reader.text("router name")
+        hasLostConfiguration = false
+        // Version 1 ends here; it is read so that it can be refused by name.
+        guard protocolVersion > 1 else { return }
+        configuration.epoch = Epoch(try reader.u64("configuration epoch"))
+        configuration.index = LogIndex(try reader.u64("configuration index"))
+        hasLostConfiguration = try reader.flag("lost configuration")
     }
 }
 

@@ -52,6 +52,8 @@ public struct Mastership: Sendable {
     /// When set, a refused request is repeated after at most this long: the twin is known to be dead, and the arbiter is
     /// about to see it too.
     public var retryMaximum: Duration?
+    /// This controller has nothing to be the router with: it follows an active twin, and waits as long as there is none.
+    public var isWithheld = false
     private var asked: [ArbiterRequest] = []
     private var renewAt: Instant?
     private var retryAt: Instant?
@@ -150,6 +152,11 @@ public struct Mastership: Sendable {
     /// - Parameter isResuming: to go on with the sessions, which is refused without a current copy.
     public mutating func acquire(_ reason: String, isResuming: Bool, into actions: inout [Action]) {
         guard stage != .holding else { return }
+        if isWithheld {
+            stage = .waiting(until: .distantFuture)
+            holder = nil
+            return
+        }
         stage = .acquiring
         self.reason = reason
         self.isResuming = isResuming

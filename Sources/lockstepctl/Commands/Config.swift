@@ -68,11 +68,17 @@ struct ConfigCheck: ParsableCommand {
 
 struct ConfigApply: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "apply", abstract: "Put a router configuration into force on both controllers.")
+        commandName: "apply", abstract: "Put a router configuration into force on both controllers.",
+        discussion: """
+            Nobody's change is lost: if another revision came into force since this text was made, nothing is changed and \
+            what the others did is shown. What a text was made from is said by --base, or by the first line that 'config \
+            show' printed; else it is the revision in force when the command begins.
+            """)
     @Argument(help: "The file, or - for the standard input.") var file: String
     @Option(name: [.short, .long], help: "A line for the history.") var comment = ""
     @Flag(name: [.customLong("dry-run"), .customLong("diff")], help: "Check and show the difference, but change nothing.")
     var dryRun = false
+    @Option(help: ArgumentHelp("The revision that the text was made from.", valueName: "revision")) var base: UInt64?
     @OptionGroup var form: JSONFlag
 
     func run() throws {
@@ -80,31 +86,48 @@ struct ConfigApply: ParsableCommand {
         guard bytes.count <= ManagementProtocol.configurationLengthMaximum,
             let text = String(validating: bytes, as: UTF8.self)
         else { throw ManagementFailure(.refused, "\(file): it is no text, or longer than a configuration can be") }
-        let apply = ConfigurationApply(
-            configuration: ConfigurationText(file: file, text: text), comment: comment, dryRun: dryRun)
-        try finish(try Connection.ask(.configurationApply(apply), timeout: .seconds(30)), form, dryRun: dryRun)
+        var apply = ConfigurationApply(
+            configuration: ConfigurationText(file: file, text: text), comment: comment, dryRun: true,
+            base: base ?? ConfigurationHeader.revision(of: text))
+        // What would change is asked first: then the order holds only for the revision against which that was judged.
+        let would = try ask(apply)
+        guard !dryRun, would.isAccepted, !would.difference.isEmpty || would.base == 0 else {
+            return try finish(would, form, isDryRun: true, command: ("config apply", file))
+        }
+        apply.dryRun = false
+        apply.base = apply.base ?? would.base
+        let view = try ask(apply)
+        try finish(view, form, command: ("config apply", file))
+        if !form.json, let revision = view.revision, ConfigurationHeader.revision(of: text) != nil {
+            print("for the next edit let the first line of the text say '# revision \(revision)', or begin with 'config show'")
+        }
+    }
+
+    private func ask(_ apply: ConfigurationApply) throws -> ConfigurationApplyView {
+        let result = try Connection.ask(.configurationApply(apply), timeout: .seconds(60))
+        guard case .configurationApply(let view) = result else { throw unexpected() }
+        return view
     }
 }
 
 /// Says what became of `apply` or `rollback`.
-private func finish(_ result: ManagementResult, _ form: JSONFlag, dryRun: Bool) throws {
-    guard case .configurationApply(let view) = result else { throw unexpected() }
+private func finish(
+    _ view: ConfigurationApplyView, _ form: JSONFlag, isDryRun: Bool = false, command: (words: String, object: String)
+) throws {
+    let outcome = view.outcome(isDryRun: isDryRun, command: command)
     if form.json {
         try form.show(view, [])
     } else {
-        tell(view.problems)
-        say(view.difference)
-        if !view.isAccepted {
-            complain("refused, \(summary(view.problems)); the configuration in force stays")
-        } else if let revision = view.revision {
-            print("revision \(revision) is in force\(view.isMirrored ? ", on both controllers" : "; the twin does not have it yet")")
-        } else if view.difference.isEmpty {
-            print("nothing changes")
-        } else if dryRun {
-            print("nothing was changed: this is what would be")
-        }
+        // In the order in which they are said, also where both go to one place.
+        say(outcome.lines)
+        fflush(nil)
+        for line in outcome.complaints { complain(line) }
     }
-    if !view.isAccepted { throw Silent(status: Status.refused) }
+    switch outcome.status {
+    case .done: break
+    case .failed: throw Silent(status: Status.failed)
+    case .refused: throw Silent(status: Status.refused)
+    }
 }
 
 struct ConfigShow: ParsableCommand {
@@ -116,7 +139,8 @@ struct ConfigShow: ParsableCommand {
     func run() throws {
         let query = ConfigurationQuery(revision: revision, canonical: canonical)
         guard case .configuration(let view) = try Connection.ask(.configurationShow(query)) else { throw unexpected() }
-        try form.show(view, [view.text.hasSuffix("\n") ? String(view.text.dropLast()) : view.text])
+        let text = ConfigurationHeader.text(of: view)
+        try form.show(view, [text.hasSuffix("\n") ? String(text.dropLast()) : text])
     }
 }
 
@@ -156,10 +180,22 @@ struct ConfigRollback: ParsableCommand {
         commandName: "rollback", abstract: "Put an older revision into force again, as a new one.")
     @Argument(help: "Number of the revision.") var revision: UInt64
     @Option(name: [.short, .long], help: "A line for the history.") var comment = ""
+    @Option(help: ArgumentHelp(
+        "Only if this revision is in force; else the one that is when the command begins.", valueName: "revision"))
+    var base: UInt64?
     @OptionGroup var form: JSONFlag
 
     func run() throws {
-        let rollback = ConfigurationRollback(revision: revision, comment: comment)
-        try finish(try Connection.ask(.configurationRollback(rollback), timeout: .seconds(30)), form, dryRun: false)
+        var base = base
+        if base == nil {
+            guard case .configuration(let now) = try Connection.ask(.configurationShow(ConfigurationQuery())) else {
+                throw unexpected()
+            }
+            base = now.revision
+        }
+        let rollback = ConfigurationRollback(revision: revision, comment: comment, base: base)
+        let result = try Connection.ask(.configurationRollback(rollback), timeout: .seconds(60))
+        guard case .configurationApply(let view) = result else { throw unexpected() }
+        try finish(view, form, command: ("config rollback", "\(revision)"))
     }
 }
