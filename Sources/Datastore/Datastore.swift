@@ -197,15 +197,24 @@ public actor Datastore {
     /// What is in force for this process, by the rule by which the file marks it.
     private func remember(_ transaction: DatastoreTransaction) {
         if var revision = transaction.entersForce, transaction.comes(after: newest.configuration) {
-            if let held = newest.configuration, revision.author.isEmpty, revision.isSame(as: held) {
-                let position = transaction.isAuthoritative ? revision.position : max(revision.position, held.position)
-                revision = held
+            if revision.author.isEmpty, let known = known(like: revision) {
+                let position = transaction.isAuthoritative ? revision.position : max(revision.position, known.position)
+                revision = known
                 revision.position = position
             }
             newest.configuration = revision
         } else if case .mastership(let entry) = transaction, entry.epoch >= newest.mastership?.epoch ?? 0 {
             newest.mastership = entry
         }
+    }
+
+    /// The same configuration as its author wrote it: octets alone come with the log.
+    private func known(like revision: ConfigurationRevision) -> ConfigurationRevision? {
+        if let held = newest.configuration, held.isSame(as: revision) { return held }
+        if let waits = waitingRevisions.first(where: { $0.isSame(as: revision) && !$0.author.isEmpty }) { return waits }
+        return read([]) { file throws(DatastoreFailure) in
+            try file.revisions(number: revision.number, withContents: true, limit: 8)
+        }.first { $0.isSame(as: revision) }
     }
 
     // MARK: trouble
@@ -239,7 +248,7 @@ public actor Datastore {
     private func moveAside() throws(DatastoreFailure) -> String {
         let manager = FileManager.default
         let places = Self.places(aside: path)
-        let aside = places.first { !manager.fileExists(atPath: $0) && !manager.fileExists(atPath: $0 + "-wal") } ?? places[8]
+        let aside = places.first { !Self.isTaken($0) } ?? places[8]
         for suffix in ["", "-wal", "-shm"] {
             try? manager.removeItem(atPath: aside + suffix)
             guard manager.fileExists(atPath: path + suffix) else { continue }
@@ -252,6 +261,10 @@ public actor Datastore {
         return aside
     }
 
+    /// Whether a damaged file, or the log of one that was gone, lies there.
+    private static func isTaken(_ place: String) -> Bool {
+        FileManager.default.fileExists(atPath: place) || FileManager.default.fileExists(atPath: place + "-wal")
+    }
     /// Where damaged files go.
     private static func places(aside path: String) -> [String] { (1...9).map { "\(path).damaged-\($0)" } }
 
@@ -317,7 +330,7 @@ public actor Datastore {
         do throws(DatastoreFailure) {
             if let revision = try file.inForce() { return .inForce(revision) }
             if let loss { return .lost(loss) }
-            let aside = Self.places(aside: path).first { FileManager.default.fileExists(atPath: $0) }
+            let aside = Self.places(aside: path).first(where: Self.isTaken)
             if let aside { return .lost("the datastore holds no configuration, and an earlier one was moved to \(aside)") }
             if let entry = try file.masterships(limit: 1).first {
                 return .lost("\(path) knows of epoch \(entry.epoch) and holds no configuration that was in force")

@@ -204,7 +204,8 @@ private final class Recording {
                 return
             }
             #expect(failure.kind == .full)
-            #expect(inForce?.number == 1, "after \(writes) writes")
+            // A commit whose last octets found no room was not acknowledged; a disk may hold it all the same.
+            #expect(inForce?.number == 1 || writes > 0 && inForce?.number == 2, "after \(writes) writes")
             // With room again it is written by itself.
             await store.retry()
             #expect(await store.status.failure == nil)
