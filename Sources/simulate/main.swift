@@ -41,7 +41,7 @@ struct Arguments {
                 }
                 planted = bug
             case "--arbiter":
-                guard let kind = words.popFirst().flatMap(ArbiterKind.init(rawValue:)) else {
+                guard let kind = words.popFirst().flatMap(ArbiterKind.init(rawValue:)), [.link, .leasefile].contains(kind) else {
                     Self.refuse("--arbiter needs leasefile or link")
                 }
                 arbiter = kind

@@ -64,6 +64,10 @@ public enum ArbiterKind: String, Hashable, Sendable, Codable, CaseIterable {
     case link
     /// A file that both controllers of one machine map; the world outside `Controller` answers the requests.
     case leasefile
+    /// A `lockstep-witness` on a third host; the world outside asks it.
+    case witness
+    /// An etcd cluster; the world outside asks it.
+    case etcd
 }
 
 extension ArbiterKind {
