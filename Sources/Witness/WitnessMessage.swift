@@ -49,7 +49,7 @@ public enum WitnessRequest: Hashable, Sendable {
                 writer.u8(2)
                 writer.u64(number)
                 let (kind, epoch, flag): (UInt8, Epoch, Bool) = switch request {
-                case .acquire(let least): (1, least, false)
+                case .acquire(let least, let isResuming): (1, least, isResuming)
                 case .renew(let epoch): (2, epoch, isTwinEligible)
                 case .release(let epoch): (3, epoch, false)
                 case .setTwinEligible(let epoch, let isEligible): (4, epoch, isEligible)
@@ -85,7 +85,7 @@ public enum WitnessRequest: Hashable, Sendable {
             guard flag < 2 else { throw DecodeError("flag", at: 18, .badValue) }
             let request: ArbiterRequest
             switch kind {
-            case 1: request = .acquire(atLeast: epoch)
+            case 1: request = .acquire(atLeast: epoch, isResuming: flag == 1)
             case 2: request = .renew(epoch)
             case 3: request = .release(epoch)
             case 4: request = .setTwinEligible(epoch, flag == 1)
@@ -153,6 +153,7 @@ public enum WitnessAnswer: Hashable, Sendable {
         case .released(let epoch): put(4, epoch, 0, .zero, &writer)
         case .twinEligibility(let epoch, let isEligible): put(5, epoch, isEligible ? 1 : 0, .zero, &writer)
         case .lost(let epoch): put(6, epoch, 0, .zero, &writer)
+        case .notCurrent(let epoch): put(8, epoch, 0, .zero, &writer)
         case .unavailable(let reason):
             writer.u8(7)
             encode(reason, &writer)
@@ -203,6 +204,7 @@ public enum WitnessAnswer: Hashable, Sendable {
         case 4: return .released(epoch)
         case 5: return .twinEligibility(epoch, flag == 1)
         case 6: return .lost(epoch)
+        case 8: return .notCurrent(epoch)
         default: throw DecodeError("answer", at: 0, .badValue)
         }
     }

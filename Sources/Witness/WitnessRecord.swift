@@ -72,7 +72,7 @@ public struct WitnessRecord: Hashable, Sendable {
     /// Carries a request out and notes under its number what must not be done twice.
     public mutating func carryOut(
         _ request: ArbiterRequest, _ number: UInt64, from id: ControllerID, policy: LeaseWord.Policy,
-        twin: () -> LeaseWord.Evidence
+        twin: (_ patience: Duration) -> LeaseWord.Evidence
     ) -> LeaseWord.Outcome {
         let outcome = word.apply(request, from: id, policy: policy, twin: twin)
         let done: Done
@@ -80,7 +80,7 @@ public struct WitnessRecord: Hashable, Sendable {
         case .granted(let epoch, let mayResume): done = .granted(epoch, mayResume: mayResume)
         case .released(let epoch): done = .released(epoch)
         case .twinEligibility: done = .nothing
-        case .denied, .renewed, .lost, .refused: return outcome
+        case .denied, .notCurrent, .renewed, .lost, .refused: return outcome
         }
         self[id].number = number
         self[id].done = done

@@ -36,9 +36,6 @@ public struct WitnessState: Sendable {
     private var until: [Instant]
     /// Until then nothing is granted to anybody but the holder, for a pair whose record was lost.
     private var silentUntil: [Instant]
-    /// Controllers whose process said its first hello to us, by `ControllerID`: nothing that is said of a copy from before
-    /// holds for it.
-    private var began: [UInt8]
 
     /// - Parameters:
     ///   - found: the records on the disk, by the pair's position; `nil` for a pair that was never there.
@@ -49,7 +46,6 @@ public struct WitnessState: Sendable {
         records = found.map { $0 ?? WitnessRecord() }
         // Nothing is known about renewals before the restart: every lease may just have begun, as far as we know.
         until = records.map { now + $0.longestLease }
-        began = records.map { _ in 0 }
         silentUntil = lost.map { $0 ? now + Self.silence(leaseMaximum) : .zero }
     }
 
@@ -67,10 +63,7 @@ public struct WitnessState: Sendable {
         let known = record[client.controller].session
         if known != session {
             record[client.controller] = WitnessRecord.Process(session: session, lease: lease)
-            if known != 0 || isFirst {
-                record.word.begin(client.controller)
-                began[client.pair] |= 1 << client.controller.rawValue
-            }
+            if known != 0 || isFirst { record.word.begin(client.controller) }
         } else {
             record[client.controller].lease = lease
         }
@@ -107,19 +100,25 @@ public struct WitnessState: Sendable {
     ) -> VoteAnswer {
         var record = records[client.pair]
         let isSilent = now < silentUntil[client.pair]
-        if case .renew(let epoch) = request { adopt(epoch, of: client, isTwinEligible, isSilent, &record) }
+        if case .renew(let epoch) = request {
+            adopt(epoch, of: client, isSilent, &record)
+            // A twin that reached us after its copy was called current is the one that the holder means.
+            if isTwinEligible, record.word.isHeld(by: client.controller, epoch) {
+                record.word[isCurrent: client.controller.other] = true
+            }
+        }
         if isSilent, case .acquire = request, record.word.holder != client.controller {
             return .denied(
                 holder: record.word.holder, record.word.epoch, retryAfter: silentUntil[client.pair] - now)
         }
         let end = until[client.pair]
         let outcome = record.carryOut(request, number, from: client.controller, policy: .pair) {
-            LeaseWord.Evidence(until: end, at: now)
+            LeaseWord.Evidence(until: end + $0, at: now)
         }
         let lease = record[client.controller].lease
         switch outcome {
         case .granted, .renewed, .released: until[client.pair] = now + lease
-        case .denied, .twinEligibility, .lost, .refused: break
+        case .denied, .notCurrent, .twinEligibility, .lost, .refused: break
         }
         records[client.pair] = record
         return VoteAnswer(outcome, lease: lease, at: now)
@@ -127,14 +126,12 @@ public struct WitnessState: Sendable {
 
     /// A witness that knows nothing believes the holder that renews; of two, the one with the higher epoch.
     private func adopt(
-        _ epoch: Epoch, of client: Client, _ isTwinEligible: Bool, _ isSilent: Bool, _ record: inout WitnessRecord
+        _ epoch: Epoch, of client: Client, _ isSilent: Bool, _ record: inout WitnessRecord
     ) {
         guard epoch > record.word.epoch, epoch <= LeaseWord.epochMaximum, isSilent || record.word.epoch == .zero else { return }
         record.word = LeaseWord()
         record.word.epoch = epoch
         record.word.holder = client.controller
         record.word[isCurrent: client.controller] = true
-        let twin = client.controller.other
-        record.word[isCurrent: twin] = isTwinEligible && began[client.pair] & (1 << twin.rawValue) == 0
     }
 }

@@ -28,13 +28,12 @@ struct EtcdVoteTests {
         let renewed = try await a.ask(.renew(epoch)) { $0.isRenewed }.last
         #expect(renewed.leaseUntil! < monotonicNow() + .seconds(2))
         #expect(try await a.ask(.release(epoch)) { !$0.isUnavailable }.last == .released(epoch))
-        #expect(await a.ask(.acquire(atLeast: epoch)).isDenied)
-        let over = try await b.ask(.acquire(atLeast: epoch)) { !$0.isUnavailable }.last
+        let over = try await b.ask(.acquire(atLeast: epoch, isResuming: true)) { !$0.isUnavailable }.last
         #expect(over.mayResume == true)
         #expect(over.epoch! > epoch)
         #expect(await a.ask(.renew(epoch)) == .lost(over.epoch!))
         // The old active follows with a whole copy.
-        let back = await a.ask(.acquire(atLeast: over.epoch!))
+        let back = await a.ask(.acquire(atLeast: over.epoch!, isResuming: true))
         #expect(back.mayResume == true)
         await a.stop()
         await b.stop()
@@ -43,7 +42,7 @@ struct EtcdVoteTests {
     @Test func `A twin whose copy is current takes over from a live holder at once`() async throws {
         let fixture = try EtcdFixture(count: 1)
         let (a, b, epoch) = try await pair(fixture)
-        let over = try await b.ask(.acquire(atLeast: epoch)) { !$0.isUnavailable }
+        let over = try await b.ask(.acquire(atLeast: epoch, isResuming: true)) { !$0.isUnavailable }
         #expect(over.last.mayResume == true)
         #expect(over.last.epoch! > epoch)
         #expect(await a.ask(.setTwinEligible(epoch, false)).isLost)
@@ -81,7 +80,7 @@ struct EtcdVoteTests {
         #expect(await a.ask(.renew(epoch)).isRenewed)
         #expect(await a.events.contains { $0.severity == .alarm && $0.message.contains("was gone; it is put back") })
         // With what was confirmed of the twin.
-        #expect(await b.ask(.acquire(atLeast: .zero)).mayResume == true)
+        #expect(await b.ask(.acquire(atLeast: .zero, isResuming: true)).mayResume == true)
         await a.stop()
         await b.stop()
     }
@@ -104,7 +103,7 @@ struct EtcdVoteTests {
         let renewed = try await a.ask(.renew(epoch)) { $0.isRenewed }
         #expect(renewed.before.allSatisfy { $0.isUnavailable })
         _ = try await fixture.leader()
-        let over = try await b.ask(.acquire(atLeast: epoch)) { $0.isGranted }
+        let over = try await b.ask(.acquire(atLeast: epoch, isResuming: true)) { $0.isGranted }
         #expect(over.last.mayResume == true)
         #expect(over.before.allSatisfy { $0.isUnavailable })
         await a.stop()

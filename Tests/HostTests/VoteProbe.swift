@@ -65,7 +65,12 @@ extension ArbiterAnswer {
     var isRenewed: Bool { if case .renewed = self { true } else { false } }
     var isDenied: Bool { if case .denied = self { true } else { false } }
     var isLost: Bool { if case .lost = self { true } else { false } }
-    var isUnavailable: Bool { if case .unavailable = self { true } else { false } }
+    var isUnavailable: Bool {
+        switch self {
+        case .unavailable, .unasked: true
+        default: false
+        }
+    }
     /// The epoch of a grant.
     var epoch: Epoch? { if case .granted(let epoch, _, _) = self { epoch } else { nil } }
     var mayResume: Bool? { if case .granted(_, _, let mayResume) = self { mayResume } else { nil } }

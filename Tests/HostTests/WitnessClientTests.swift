@@ -89,7 +89,7 @@ import Witness
         #expect(await b.ask(.renew(.zero)).isLost)
         _ = await a.ask(.acquire(atLeast: .zero))
         _ = await a.ask(.setTwinEligible(Epoch(1), true))
-        let over = await b.ask(.acquire(atLeast: Epoch(1)))
+        let over = await b.ask(.acquire(atLeast: Epoch(1), isResuming: true))
         #expect(over.epoch == Epoch(2) && over.mayResume == true)
         await a.stop()
         await b.stop()
@@ -121,7 +121,7 @@ import Witness
         var renewed = await a.next()
         if renewed.isUnavailable { renewed = try await a.ask(.renew(Epoch(5)), until: { $0.isRenewed }).last }
         #expect(renewed.isRenewed)
-        let over = try await b.ask(.acquire(atLeast: .zero)) { $0.isGranted }.last
+        let over = try await b.ask(.acquire(atLeast: .zero, isResuming: true)) { $0.isGranted }.last
         #expect(over.epoch == Epoch(6) && over.mayResume == true)
         #expect(setup.notes.withLock { $0 }.isEmpty)
         await a.stop()
@@ -155,7 +155,7 @@ import Witness
         setup.stop()
         let a = try setup.probe(.a, lease: .milliseconds(100))
         for _ in 0..<3 {
-            guard case .unavailable(let reason) = await a.ask(.acquire(atLeast: .zero)) else {
+            guard case .unasked(let reason) = await a.ask(.release(Epoch(1))) else {
                 return _ = Issue.record("there is no witness")
             }
             #expect(reason.contains("no answer within 50 ms"))

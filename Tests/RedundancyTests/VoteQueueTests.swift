@@ -58,13 +58,28 @@ import Testing
     @Test func `Without an answer in time the controller is told so, with the reason`() {
         var queue = VoteQueue(patience: .milliseconds(500))
         queue.linkClosed("witness 192.0.2.9: connection refused")
-        queue.ask(.acquire(atLeast: .zero), at: at(0))
+        queue.ask(.release(Epoch(4)), at: at(0))
         #expect(queue.nextDeadline == at(500))
         queue.tick(at: at(499))
         #expect(queue.takeAnswers().isEmpty)
         queue.tick(at: at(500))
-        #expect(queue.takeAnswers() == [.unavailable("no answer within 500 ms (witness 192.0.2.9: connection refused)")])
+        #expect(queue.takeAnswers() == [.unasked("no answer within 500 ms (witness 192.0.2.9: connection refused)")])
         #expect(queue.isIdle, "it was never sent, so it is not in doubt")
+    }
+
+    @Test func `Who wants mastership from a vote that is not connected knows it at once`() {
+        var queue = VoteQueue(patience: .milliseconds(500))
+        queue.ask(.acquire(atLeast: .zero), at: at(0))
+        #expect(queue.takeAnswers().isEmpty, "it may be there in a moment")
+        queue.linkOpened()
+        #expect(queue.next(at: at(1))?.request == .acquire(atLeast: .zero))
+        queue.answered(1, .denied(holder: .a, Epoch(4), retryAfter: .seconds(1)), at: at(2))
+        _ = queue.takeAnswers()
+        queue.linkClosed("cut")
+        queue.ask(.acquire(atLeast: .zero, isResuming: true), at: at(3))
+        #expect(queue.takeAnswers() == [.unasked("cut")])
+        queue.linkOpened()
+        #expect(queue.next(at: at(4)) == nil)
     }
 
     @Test func `A release in doubt goes out again before anything else, and serves whoever asks the same again`() {

@@ -9,6 +9,7 @@ import Witness
     static let requests: [WitnessRequest] = [
         .hello(session: 7, lease: .seconds(1), isFirst: true), .hello(session: .max, lease: .seconds(60), isFirst: false),
         .ask(number: 1, .acquire(atLeast: Epoch(5)), isTwinEligible: false),
+        .ask(number: 1, .acquire(atLeast: Epoch(5), isResuming: true), isTwinEligible: false),
         .ask(number: 2, .renew(Epoch(5)), isTwinEligible: true), .ask(number: 3, .release(Epoch(5)), isTwinEligible: false),
         .ask(number: .max, .setTwinEligible(Epoch(.max), true), isTwinEligible: false), .ping(3),
     ]
@@ -19,7 +20,7 @@ import Witness
         .answer(number: 2, .denied(holder: nil, Epoch(5), retryAfter: .zero)),
         .answer(number: 3, .renewed(Epoch(5), lease: .seconds(1))), .answer(number: 4, .released(Epoch(5))),
         .answer(number: 5, .twinEligibility(Epoch(5), true)), .answer(number: 6, .lost(Epoch(6))),
-        .answer(number: 7, .unavailable("no")),
+        .answer(number: 7, .unavailable("no")), .answer(number: 8, .notCurrent(Epoch(6))),
     ]
 
     static func request(_ body: some Sequence<UInt8>) throws -> WitnessRequest {

@@ -6,6 +6,7 @@ import Witness
 
 @Suite struct WitnessStateTests {
     let lease = Duration.seconds(1)
+    func resume(_ least: UInt64) -> ArbiterRequest { .acquire(atLeast: Epoch(least), isResuming: true) }
     func at(_ milliseconds: Int64) -> Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
 
     /// A witness and the clients of two of its pairs, with counters as their queues have.
@@ -63,9 +64,10 @@ import Witness
     @Test func `A twin whose copy is current is granted mastership at once, a stale one when the lease has run out`() {
         var world = pair()
         var stale = world
-        #expect(world.ask(0, .b, .acquire(atLeast: Epoch(1)), at: at(10)) == .granted(Epoch(2), lease: lease, mayResume: true))
+        #expect(world.ask(0, .b, resume(1), at: at(10)) == .granted(Epoch(2), lease: lease, mayResume: true))
         #expect(world.ask(0, .a, .renew(Epoch(1)), at: at(11)) == .lost(Epoch(2)))
         _ = stale.ask(0, .a, .setTwinEligible(Epoch(1), false), at: at(5))
+        #expect(stale.ask(0, .b, resume(1), at: at(10)) == .notCurrent(Epoch(1)))
         #expect(stale.ask(0, .b, .acquire(atLeast: Epoch(1)), at: at(10))
             == .denied(holder: .a, Epoch(1), retryAfter: .milliseconds(990)))
         #expect(stale.ask(0, .b, .acquire(atLeast: Epoch(1)), at: at(1000))
@@ -98,22 +100,22 @@ import Witness
 
     @Test func `A grant that is asked for again is the same grant, as long as it holds`() {
         var world = pair()
-        #expect(world.ask(0, .b, .acquire(atLeast: Epoch(1)), at: at(10)) == .granted(Epoch(2), lease: lease, mayResume: true))
-        #expect(world.again(0, .b, .acquire(atLeast: Epoch(1)), at: at(50)) == .granted(Epoch(2), lease: lease, mayResume: true))
+        #expect(world.ask(0, .b, resume(1), at: at(10)) == .granted(Epoch(2), lease: lease, mayResume: true))
+        #expect(world.again(0, .b, resume(1), at: at(50)) == .granted(Epoch(2), lease: lease, mayResume: true))
         #expect(world.state.records[0].word.epoch == Epoch(2))
         // The holder says that its twin's copy is current, and the twin takes over.
         _ = world.ask(0, .b, .setTwinEligible(Epoch(2), true), at: at(60))
         var late = world
-        #expect(world.ask(0, .a, .acquire(atLeast: Epoch(2)), at: at(70)) == .granted(Epoch(3), lease: lease, mayResume: true))
+        #expect(world.ask(0, .a, resume(2), at: at(70)) == .granted(Epoch(3), lease: lease, mayResume: true))
         late = world
         late.numbers[World.client(0, .b)]! -= 1
-        #expect(late.again(0, .b, .acquire(atLeast: Epoch(1)), at: at(80)) == nil, "an older request than the last one")
+        #expect(late.again(0, .b, resume(1), at: at(80)) == nil, "an older request than the last one")
     }
 
     @Test func `A release that is asked for again is not carried out twice`() {
         var world = pair()
         #expect(world.ask(0, .a, .release(Epoch(1)), at: at(10)) == .released(Epoch(1)))
-        #expect(world.ask(0, .b, .acquire(atLeast: Epoch(1)), at: at(11)) == .granted(Epoch(2), lease: lease, mayResume: true))
+        #expect(world.ask(0, .b, resume(1), at: at(11)) == .granted(Epoch(2), lease: lease, mayResume: true))
         #expect(world.again(0, .a, .release(Epoch(1)), at: at(12)) == .released(Epoch(1)))
         #expect(world.state.records[0].word.holder == .b)
     }
@@ -158,15 +160,29 @@ import Witness
         #expect(world.ask(0, .a, .renew(Epoch(1)), hint: true, at: at(105)) == .lost(Epoch(2)))
     }
 
-    @Test(arguments: [true, false])
-    func `A process that began while the witness had no memory is not called current`(twinFirst: Bool) {
-        var world = pair().restarted(isLost: true, at: at(100))
-        world.hello(0, .a, isFirst: false, at: at(100))
-        if twinFirst { world.hello(0, .b, at: at(100)) }
-        _ = world.ask(0, .a, .renew(Epoch(1)), hint: true, at: at(101))
-        if !twinFirst { world.hello(0, .b, at: at(102)) }
-        // The first hello of a process of which nothing was known clears whatever is said of it.
-        #expect(!world.state.records[0].word[isCurrent: .b])
+    @Test func `A twin that reaches the witness after its copy was called current is the one that the holder means`() {
+        var world = World()
+        world.hello(0, .a, at: at(0))
+        _ = world.ask(0, .a, .acquire(atLeast: .zero), at: at(0))
+        _ = world.ask(0, .a, .setTwinEligible(Epoch(1), true), at: at(0))
+        world.hello(0, .b, at: at(1))
+        #expect(world.ask(0, .b, resume(1), at: at(2)) == .notCurrent(Epoch(1)))
+        _ = world.ask(0, .a, .renew(Epoch(1)), hint: true, at: at(3))
+        #expect(world.ask(0, .b, resume(1), at: at(4)) == .granted(Epoch(2), lease: lease, mayResume: true))
+    }
+
+    @Test func `A process that knows nothing does not overtake a lease, whatever is said of its copy`() {
+        var world = pair()
+        _ = world.ask(0, .a, .renew(Epoch(1)), hint: true, at: at(3))
+        #expect(world.ask(0, .b, .acquire(atLeast: Epoch(1)), at: at(10))
+            == .denied(holder: .a, Epoch(1), retryAfter: .milliseconds(993)))
+    }
+
+    @Test func `Who released mastership and wants it back from a silent twin gets it, and then the twin does not`() {
+        var world = pair()
+        _ = world.ask(0, .a, .release(Epoch(1)), at: at(1))
+        #expect(world.ask(0, .a, resume(1), at: at(60)) == .granted(Epoch(2), lease: lease, mayResume: true))
+        #expect(world.ask(0, .b, resume(1), at: at(61)) == .notCurrent(Epoch(2)))
     }
 
     @Test func `A witness with its file adopts nobody`() {

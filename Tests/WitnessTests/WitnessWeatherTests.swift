@@ -73,7 +73,9 @@ import Witness
             guard node.asked.count < 4 else { return }
             let isHolding = node.heldEpoch != .zero
             let request: ArbiterRequest = switch random.number(in: 0...5) {
-            case 0, 1, 2: isHolding ? .renew(node.heldEpoch) : .acquire(atLeast: node.heldEpoch)
+            case 0, 1, 2:
+                isHolding
+                    ? .renew(node.heldEpoch) : .acquire(atLeast: node.heldEpoch, isResuming: random.chance(1, in: 2))
             case 3: isHolding ? .setTwinEligible(node.heldEpoch, random.chance(1, in: 2)) : .acquire(atLeast: .zero)
             case 4: isHolding && random.chance(1, in: 4) ? .release(node.heldEpoch) : .renew(node.heldEpoch)
             default: .renew(node.heldEpoch)
@@ -120,7 +122,7 @@ import Witness
                 guard !node.asked.isEmpty else { return findings.append("an answer to nothing: \(answer)") }
                 let request = node.asked.removeFirst()
                 switch (request, answer) {
-                case (.acquire(let least), .granted(let epoch, let until, _)):
+                case (.acquire(let least, _), .granted(let epoch, let until, _)):
                     if epoch <= least { findings.append("\(epoch) is not above \(least)") }
                     if !heardGrants.insert(epoch).inserted { findings.append("epoch \(epoch) was granted twice") }
                     node.heldEpoch = epoch
@@ -131,7 +133,9 @@ import Witness
                 case (.release, .released), (_, .lost):
                     node.heldEpoch = .zero
                     node.leaseUntil = .zero
-                case (.acquire, .denied), (.setTwinEligible, .twinEligibility), (_, .unavailable): break
+                case (.acquire, .denied), (.acquire, .notCurrent), (.setTwinEligible, .twinEligibility),
+                    (_, .unavailable), (_, .unasked):
+                    break
                 default: findings.append("\(answer) answers \(request)")
                 }
             }

@@ -5,6 +5,7 @@ import Records
 public enum VoteAnswer: Hashable, Sendable {
     case granted(Epoch, lease: Duration, mayResume: Bool)
     case denied(holder: ControllerID?, Epoch, retryAfter: Duration)
+    case notCurrent(Epoch)
     case renewed(Epoch, lease: Duration)
     case released(Epoch)
     case twinEligibility(Epoch, Bool)
@@ -18,6 +19,7 @@ public enum VoteAnswer: Hashable, Sendable {
             case .granted(let epoch, let mayResume): .granted(epoch, lease: lease, mayResume: mayResume)
             case .denied(let holder, let epoch, let retryAt):
                 .denied(holder: holder, epoch, retryAfter: max(.zero, retryAt - now))
+            case .notCurrent(let epoch): .notCurrent(epoch)
             case .renewed(let epoch): .renewed(epoch, lease: lease)
             case .released(let epoch): .released(epoch)
             case .twinEligibility(let epoch, let isEligible): .twinEligibility(epoch, isEligible)

@@ -9,6 +9,7 @@ import Records
 ///   number that it had; the vote knows the number and neither loses it nor carries it out twice.
 /// - A request that is not answered in time becomes `unavailable` for the controller. It stays *in doubt* here, before all
 ///   later ones, until its outcome is known. If the controller asks the same again meanwhile, the one in doubt serves it.
+/// - One that was never sent because nothing is connected is `unasked`: it is not in doubt, and never goes out.
 /// - What was granted to nobody's ears (the controller had been told `unavailable`) is kept and answers the next `acquire`:
 ///   asked anew, the vote would say that the holder's own copy is current, which the lost answer may have denied.
 ///
@@ -45,6 +46,8 @@ public struct VoteQueue: Sendable {
     private let patience: Duration
     private var entries: [Entry] = []
     private var isLinked = false
+    /// The last attempt to connect failed.
+    private var isBroken = false
     private var isUnderWay = false
     private var nextNumber: UInt64 = 1
     private var confirmed: (epoch: Epoch, isTwinEligible: Bool) = (.zero, false)
@@ -63,7 +66,7 @@ public struct VoteQueue: Sendable {
     // MARK: the controller
 
     public mutating func ask(_ request: ArbiterRequest, at now: Instant) {
-        if case .acquire(let least) = request, let grant = unheard, entries.isEmpty {
+        if case .acquire(let least, _) = request, let grant = unheard, entries.isEmpty {
             if grant.epoch > least {
                 unheard = nil
                 answers.append(.granted(grant.epoch, leaseUntil: grant.leaseUntil, mayResume: grant.mayResume))
@@ -72,6 +75,11 @@ public struct VoteQueue: Sendable {
         }
         if entries.count == 1, entries[0].deadline == nil, entries[0].request == request, !entries[0].isRenewal {
             entries[0].deadline = now + patience
+            return
+        }
+        if case .acquire = request, isBroken, entries.isEmpty {
+            // Whoever wants mastership answers its twin nothing until it knows: better it knows at once.
+            answers.append(.unasked(trouble.isEmpty ? "not connected" : trouble))
             return
         }
         entries.append(Entry(request: request, deadline: now + patience))
@@ -89,12 +97,14 @@ public struct VoteQueue: Sendable {
 
     public mutating func linkOpened() {
         isLinked = true
+        isBroken = false
         isUnderWay = false
         trouble = ""
     }
 
     public mutating func linkClosed(_ reason: String) {
         isLinked = false
+        isBroken = true
         isUnderWay = false
         trouble = reason
         // Nobody waits for it, and a renewal more or less changes nothing.
@@ -144,6 +154,9 @@ public struct VoteQueue: Sendable {
         case .denied(let holder, let epoch, let retryAfter):
             unheard = nil
             result = .denied(holder: holder, epoch, retryAt: now + retryAfter)
+        case .notCurrent(let epoch):
+            unheard = nil
+            result = .notCurrent(epoch)
         case .renewed(let epoch, let lease):
             result = .renewed(epoch, leaseUntil: Self.leaseEnd(sent: sent, lease))
         case .released(let epoch): result = .released(epoch)
@@ -167,8 +180,8 @@ public struct VoteQueue: Sendable {
                 kept.append(entry)
                 continue
             }
-            answers.append(.unavailable("no answer within \(patience.inMilliseconds) ms"
-                + (trouble.isEmpty ? "" : " (\(trouble))")))
+            let reason = "no answer within \(patience.inMilliseconds) ms" + (trouble.isEmpty ? "" : " (\(trouble))")
+            answers.append(entry.firstSent == nil ? .unasked(reason) : .unavailable(reason))
             // What was never sent is not in doubt, and a renewal in doubt is of no interest unless its answer is to come.
             guard entry.firstSent != nil, !entry.isRenewal || (position == 0 && isUnderWay) else { continue }
             var doubtful = entry
@@ -181,5 +194,8 @@ public struct VoteQueue: Sendable {
     public var nextDeadline: Instant? { entries.compactMap(\.deadline).min() }
 
     /// Says why nothing gets through, until it is known better.
-    public mutating func note(_ reason: String) { trouble = reason }
+    public mutating func note(_ reason: String) {
+        trouble = reason
+        if !isLinked { isBroken = true }
+    }
 }

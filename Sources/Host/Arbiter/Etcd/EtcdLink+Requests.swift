@@ -155,8 +155,9 @@ extension EtcdLink {
                 return loop.makeSucceededFuture(answer(repeated, attempt, at: now))
             }
             var request = attempt.request
-            if case .acquire(let least) = request {
-                request = .acquire(atLeast: max(least, Epoch(UInt64(max(0, gateway.revision)))))
+            if case .acquire(let least, let isResuming) = request {
+                request = .acquire(
+                    atLeast: max(least, Epoch(UInt64(max(0, gateway.revision)))), isResuming: isResuming)
                 if record.word.epoch == .zero, before.isAlive(id.other) {
                     // Its word is gone but its lease runs: it puts it back when it renews.
                     return isFresh
@@ -166,7 +167,7 @@ extension EtcdLink {
             }
             let evidence = before.evidence(for: id, record.word, at: now, poll: poll)
             let isInTheWay = record.word.isTwinInTheWay(of: id)
-            let outcome = record.carryOut(request, attempt.number, from: id, policy: .pair) { evidence }
+            let outcome = record.carryOut(request, attempt.number, from: id, policy: .pair) { _ in evidence }
             var absent: [Data] = []
             var operations: [EtcdMessages.Operation] = []
             switch outcome {
@@ -188,7 +189,7 @@ extension EtcdLink {
                     .init(request_delete_range: .init(key: keys.holder(id))),
                 ]
             case .twinEligibility: break
-            case .denied, .lost, .refused, .renewed:
+            case .denied, .notCurrent, .lost, .refused, .renewed:
                 // Only what was seen since it was asked may refuse it.
                 return isFresh
                     ? loop.makeSucceededFuture(answer(outcome, attempt, at: now)) : again(attempt, reservation, tries)
@@ -213,7 +214,10 @@ extension EtcdLink {
         var record = seen.record ?? WitnessRecord()
         if !seen.isLost {
             guard record.word.isHeld(by: id, epoch) else { return loop.makeSucceededFuture(.lost(record.word.epoch)) }
-            if seen.isAlive(id), boundLease == lease?.id {
+            // A twin that began after its copy was called current is the one that the holder means.
+            let isCountedAnew = attempt.isTwinEligible && !record.word[isCurrent: id.other]
+            if isCountedAnew { record.word[isCurrent: id.other] = true }
+            if seen.isAlive(id), boundLease == lease?.id, !isCountedAnew {
                 return loop.makeSucceededFuture(.renewed(epoch, lease: leaseFor(attempt)))
             }
             // The key went with a lease that ran out, and nobody took the epoch.
@@ -226,8 +230,7 @@ extension EtcdLink {
             record.word.epoch = epoch
             record.word.holder = id
             record.word[isCurrent: id] = true
-            // A twin that began in the meantime is another process than the one that was called current.
-            record.word[isCurrent: id.other] = attempt.isTwinEligible && record[id.other].session == 0
+            record.word[isCurrent: id.other] = attempt.isTwinEligible
             record[id] = .init(session: settings.session, lease: ttl)
         }
         let operations = [EtcdMessages.Operation(request_put: .init(
