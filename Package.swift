@@ -44,11 +44,13 @@ var targets: [Target] = [
     library("Engine", floor + ["Routing", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD"]),
     library("LineCard", floor + ["TCP", "BFD"]),
     library("Redundancy", floor),
+    // a third vote, without I/O
+    library("Witness", floor + ["Redundancy"]),
     // one box
     library("Controller", floor + ["Engine", "LineCard", "Redundancy", "Routing"]),
     // a world: virtual time
     library("Simulator", floor + [
-        "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing",
+        "Controller", "Engine", "LineCard", "Redundancy", "Witness", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing",
     ]),
     program("simulate", ["Simulator", "Redundancy"]),
 
@@ -63,6 +65,7 @@ var targets: [Target] = [
     ]),
     tests("EngineTests", floor + ["Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing"]),
     tests("RedundancyTests", floor + ["Redundancy"]),
+    tests("WitnessTests", floor + ["Redundancy", "Witness"]),
     tests("ControllerTests", floor + ["Controller", "Engine", "LineCard", "Redundancy"]),
     tests("HouseTests", []),
     tests("BGPTests", floor + ["BGP", "Routing"]),
@@ -93,6 +96,13 @@ if !coreOnly {
         library("Configuration", floor + [
             "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing", .product(name: "Yams", package: "Yams")]),
         library("Management", []),
+        // who is at the other end of a connection
+        library("Identity", [
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "X509", package: "swift-certificates"),
+        ]),
         // a part with a disk
         library("Datastore", floor + [.product(name: "GRDB", package: "GRDB.swift")]),
         // a world: the real one
@@ -100,18 +110,31 @@ if !coreOnly {
         .target(name: "CHost"),
         library("Host", floor + [
             "Controller", "Engine", "LineCard", "Redundancy", "Configuration", "Management", "Datastore", "CPcap", "CHost",
+            "Witness", "Identity",
             "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing", "TCP",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOEmbedded", package: "swift-nio"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
             .product(name: "NIOTLS", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "X509", package: "swift-certificates"),
             .product(name: "Logging", package: "swift-log"),
         ]),
+        // a world of its own: the third host
+        library("WitnessServer", floor + [
+            "Witness", "Redundancy", "Configuration", "Identity", "CHost",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            .product(name: "NIOTLS", package: "swift-nio"),
+        ]),
+        program("lockstep-witness", [
+            "WitnessServer", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         tests("HostTests", floor + [
             "Host", "CHost", "Controller", "Engine", "Datastore", "Redundancy", "Configuration", "Management", "Routing",
+            "Identity", "Witness", "WitnessServer",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),
@@ -132,6 +155,7 @@ if !coreOnly {
     products += [
         .executable(name: "lockstepd", targets: ["lockstepd"]),
         .executable(name: "lockstepctl", targets: ["lockstepctl"]),
+        .executable(name: "lockstep-witness", targets: ["lockstep-witness"]),
         .executable(name: "bench", targets: ["bench"]),
     ]
 }

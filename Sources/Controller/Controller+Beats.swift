@@ -86,7 +86,13 @@ extension Controller {
     mutating func pollPair(at now: Instant, into outputs: inout [ControllerOutput]) {
         guard pair != nil else { return }
         if let answer = pair!.poll(watch, at: now) { arbiterAnswered(answer, at: now, into: &outputs) }
+        askVote(into: &outputs)
         noteCopy(into: &outputs)
+        if pair!.isUnanswered(for: configuration.standbyStallMaximum, watch, at: now) {
+            replicate(at: now, into: &outputs) {
+                $0.leave("the standby is heard and answers no beat", closesChannel: false, into: &$1)
+            }
+        }
         if pair!.isTwinWithoutCopy(watch, at: now) {
             replicate(at: now, into: &outputs) {
                 $0.leave("the standby says that its copy does not count", closesChannel: false, into: &$1)
@@ -95,7 +101,7 @@ extension Controller {
     }
 
     /// The pair's arbitration may find that our copy is stale before the channel says so.
-    private mutating func noteCopy(into outputs: inout [ControllerOutput]) {
+    mutating func noteCopy(into outputs: inout [ControllerOutput]) {
         if role == .standby, receiver.isInSync, let pair, !pair.isCurrent, fromStandby == nil {
             receiver.lostSync()
             note(.warning, "rcm", "our copy is stale: the active went on without us, or may have", into: &outputs)
@@ -111,7 +117,7 @@ extension Controller {
         guard let due = watch.takeDue(at: now, isForced: isDue) else { return }
         let beat = Beat(
             pairID: configuration.pairID, controller: configuration.id, bootNonce: configuration.bootNonce,
-            sequence: due.sequence, echoNonce: watch.twinNonce, echo: watch.newest?.sequence ?? 0, state: state,
+            sequence: due.sequence, echoNonce: watch.twinNonce, echo: pair?.isClaiming ?? false ? 0 : watch.newest?.sequence ?? 0, state: state,
             epoch: epoch, greatest: max(epoch, pair?.greatest ?? epoch), flags: beatFlags,
             routerTime: clock.routerTime(at: now), clock: now, health: health)
         if due.onLink {
@@ -206,7 +212,8 @@ extension Controller {
         pollPair(at: now, into: &outputs)
         guard !isOffline, failure == nil else { return }
         // In a switchover the old active ceases to be active before we are told to take over: that is no reason to hurry.
-        if fromStandby == nil || beat.isHolder {
+        // While the vote decides, its word counts and not the twin's.
+        if fromStandby == nil || beat.isHolder, !(pair?.isClaiming ?? false) {
             master(at: now, into: &outputs) { $0.twinSays(isHolder: beat.isHolder, epoch: beat.epoch, at: now, into: &$1) }
         }
         if fromStandby == nil, role == .standby, case .following = mastership.stage, receiver.isFollowing, pair?.isHeir(watch) ?? false {

@@ -11,6 +11,8 @@ extension Controller {
 
     mutating func channelOpened(at now: Instant, into outputs: inout [ControllerOutput]) {
         if channel != .closed { twinLost("a new channel replaces the old", isProcessDead: false, at: now, into: &outputs) }
+        // This process is about to end, and the twin has been told: nobody should follow it any more.
+        guard exitBy == nil else { return outputs.append(.channelClose(reason: "this controller ends")) }
         channel = .greeting(until: now + .seconds(2))
         channelReceiver = ChannelReceiver()
         channelBuffer = ByteWriter()
@@ -122,6 +124,10 @@ extension Controller {
                 closeChannel("refused: \(refusal)", at: now, into: &outputs)
                 return
             }
+            // The vote may say that our copy is the router's: it is kept as it is until then.
+            if pair?.isClaiming ?? false {
+                return closeChannel("mastership is being asked for", at: now, into: &outputs)
+            }
             channel = .open
             channelReceiver.frameMaximum = ChannelLimit.frame
             self.twin = twin
@@ -129,7 +135,6 @@ extension Controller {
             suspectedDeadAt = nil
             refusedAt = nil
             mastership.retryMaximum = nil
-            fatal = nil
             gaspUntil = nil
             agreeOnKey(with: twin, ours, into: &outputs)
             watch.vouched(twin.bootNonce, at: now)
@@ -143,6 +148,8 @@ extension Controller {
             // What is held from an earlier channel has a gap after it.
             if role == .standby, twin.state.isActive {
                 receiver.invalidate()
+                // What killed the twin's process is in that copy, and stays known as long as it may be resumed.
+                fatal = nil
                 if mastership.stage != .released { pair?.renounce() }
             }
             judgeConfiguration(of: twin, into: &outputs)

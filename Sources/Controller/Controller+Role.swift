@@ -26,8 +26,9 @@ extension Controller {
                     mastership.answered(answerAlone(request), at: now, into: &actions)
                 } else if pair != nil {
                     if let answer = pair!.ask(request, watch: watch, at: now) {
-                        mastership.answered(answer, at: now, into: &actions)
+                        mastership.answered(answer, to: request, at: now, into: &actions)
                     }
+                    askVote(into: &outputs)
                     // What we say of the twin's copy is in force from the next beat on: it leaves now.
                     if case .setTwinEligible = request { beat(at: now, isDue: true, into: &outputs) }
                 } else {
@@ -54,6 +55,22 @@ extension Controller {
 
     mutating func arbiterAnswered(_ answer: ArbiterAnswer, at now: Instant, into outputs: inout [ControllerOutput]) {
         master(at: now, into: &outputs) { $0.answered(answer, at: now, into: &$1) }
+    }
+
+    /// What the pair does not settle between the two goes to the vote.
+    mutating func askVote(into outputs: inout [ControllerOutput]) {
+        guard pair?.hasVote ?? false else { return }
+        for request in pair!.takeVoteRequests() { outputs.append(.arbiter(request)) }
+    }
+
+    mutating func voteAnswered(_ answer: ArbiterAnswer, at now: Instant, into outputs: inout [ControllerOutput]) {
+        if let settled = pair!.voteAnswered(answer, watch: watch, at: now) {
+            master(at: now, into: &outputs) { $0.answered(settled.answer, to: settled.request, at: now, into: &$1) }
+        }
+        askVote(into: &outputs)
+        noteCopy(into: &outputs)
+        // A longer lease, or none any more: what waits for it leaves now.
+        checkLease(at: now, into: &outputs)
     }
 
     /// Without a twin there is nobody to ask.
@@ -262,6 +279,8 @@ extension Controller {
         switchoverRequest = nil
         fromActive = nil
         fromStandby = nil
+        // A release that was asked for has come to this.
+        isForced = false
         history.end("lost: \(reason)")
         if wasRouter { note(.alarm, "srm", "stepping down: \(reason)", into: &outputs) }
     }

@@ -68,12 +68,16 @@ extension Controller {
                 last: sender.last, stored: sender.stored, applied: engineApplied, verified: sender.verified,
                 difference: sender.difference, committed: sender.committed,
                 isGateEmpty: gateFirst == gate.count && pendingApply.isEmpty, digest: engineDigest,
-                reasonNotReady: sender.reasonNotReady)
+                reasonNotReady: sender.reasonNotReady ?? voteTrouble)
         }
         return .init(
             last: receiver.stored, stored: receiver.stored, applied: receiver.applied, verified: receiver.verified,
             difference: receiver.difference, committed: receiver.stored, isGateEmpty: true, digest: receiver.digest,
-            reasonNotReady: failure ?? receiver.reasonNotReady)
+            reasonNotReady: failure ?? receiver.reasonNotReady ?? voteTrouble)
+    }
+    /// A hand-over that stops half-way because nobody can say who may speak would leave the router silent.
+    private var voteTrouble: String? {
+        pair?.isVoteSilent ?? false ? "controller \(configuration.id) gets no answer from the \(configuration.arbiter.rawValue)" : nil
     }
 
     mutating func advanceSwitchover(at now: Instant, into outputs: inout [ControllerOutput]) {

@@ -189,9 +189,10 @@ public struct Controller {
         keys = configuration.pairKey.map { [$0] } ?? []
         receiver = ReplicationReceiver(queueOctetsMaximum: configuration.queueOctetsMaximum)
         beginConfiguration()
-        if configuration.arbiter == .link, !configuration.isSingle {
+        if configuration.arbiter != .leasefile, !configuration.isSingle {
             pair = PairArbiter(
-                id: configuration.id, lastEpoch: configuration.lastEpoch, staleWait: configuration.staleWait)
+                id: configuration.id, lastEpoch: configuration.lastEpoch, staleWait: configuration.staleWait,
+                voteRenewInterval: configuration.arbiter == .link ? nil : configuration.voteRenewInterval)
         }
     }
 
@@ -232,7 +233,12 @@ public struct Controller {
                 into: &outputs)
         case .datagram(let octets): receiveDatagram(octets, at: now, into: &outputs)
         case .datagramRefused: datagramRefused(at: now, into: &outputs)
-        case .arbiter(let answer): arbiterAnswered(answer, at: now, into: &outputs)
+        case .arbiter(let answer):
+            if pair != nil {
+                voteAnswered(answer, at: now, into: &outputs)
+            } else {
+                arbiterAnswered(answer, at: now, into: &outputs)
+            }
         case .engine(let report): engineReported(report, at: now, into: &outputs)
         case .snapshotEncoded(let index, let octets):
             replicate(at: now, into: &outputs) { $0.snapshotEncoded(index, octets, at: now, into: &$1) }

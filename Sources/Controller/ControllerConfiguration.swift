@@ -52,6 +52,8 @@ public struct ControllerConfiguration: Sendable {
     /// DESIGN §7: heartbeats every 10 ms, five lost mean a lost twin. Both controllers should agree.
     public var heartbeatInterval: Duration = .milliseconds(10)
     public var heartbeatsLostMaximum = 5
+    /// How often a vote elsewhere (`witness`, `etcd`) is asked to prolong the lease.
+    public var voteRenewInterval: Duration = .milliseconds(500)
     /// How long the active waits for a standby that does not acknowledge, before it goes on alone.
     public var standbyStallMaximum: Duration = .milliseconds(250)
     /// How long a booting controller waits for its twin before it goes first alone.

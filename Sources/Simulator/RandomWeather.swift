@@ -15,12 +15,17 @@ enum RandomWeather {
         case unplug, poison, trap, hang, memory, force, offline
         /// Every cable of one controller is out, the redundancy link's too.
         case standbyIsolated, activeIsolated
+        /// With a vote: nothing passes between the two; or nobody reaches the vote, or it starts again, with its file or
+        /// without.
+        case partition, voteCut, voteRestart, voteLost
     }
     /// What goes on beside a fault.
     enum Nuisance: CaseIterable {
         case none, lan, snapshot, softClear, cutPeer, oneWay, commit
         /// Datagrams of the redundancy link are lost, come twice, or late.
         case poorLink
+        /// One controller does not reach the vote for a moment.
+        case poorVote
     }
 
     static let poison = (UInt64(203) << 24 | UInt64(113) << 8 | UInt64(66)) << 8 | 32
@@ -168,12 +173,18 @@ extension Simulation {
                 .linkWeather(
                     loss: random.number(in: 0...500), duplication: random.number(in: 0...500),
                     reordering: random.number(in: 0...500)))
+        case .poorVote:
+            guard hasVote else { return }
+            let id: ControllerID = random.chance(1, in: 2) ? .a : .b
+            perform(.cutVote(id))
+            schedule(.healVote(id), at: now + .milliseconds(random.number(in: 1...1500)))
         case .cutPeer: perform(.cutPort(2 + station, inward: true, outward: true))
         case .oneWay:
             let inward = random.chance(1, in: 2)
             // With `link` a controller that hears its twin on neither path cannot know who of the two lives: the last row
             // of the table in Docs/mastership.md.
-            let least = options.arbiter == .link ? 2 : 0
+            // The same with a vote beside another fault.
+            let least = options.arbiter == .leasefile ? 0 : 2
             perform(.cutPort(random.number(in: least...(1 + stations.count)), inward: inward, outward: !inward))
         }
     }
@@ -217,6 +228,10 @@ extension Simulation {
             // In whichever order the cables come out.
             perform(.cutChannel)
             schedule(.unplug(id), at: soon)
+            perform(.cutVote(id))
+        case .partition: if hasVote { perform(.partition) }
+        case .voteCut: for id in ControllerID.allCases { schedule(.cutVote(id), at: soon) }
+        case .voteRestart, .voteLost: perform(.restartWitness(isLost: fault == .voteLost))
         case .trap, .hang:
             perform(.command(fault == .trap ? .testTrap : .testHang))
             // Until the watchdog has seen it the pair looks well; a second fault meanwhile would be two at once.
@@ -248,6 +263,7 @@ extension Simulation {
             node(id).slowness = 1
             if node(id).life == .dead { perform(.start(id)) }
             perform(.plug(id))
+            perform(.healVote(id))
         }
         perform(.healChannel)
         perform(.linkWeather(loss: 0, duplication: 0, reordering: 0))

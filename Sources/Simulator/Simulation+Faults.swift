@@ -35,6 +35,13 @@ public enum Act: Sendable, Equatable {
     /// Nothing passes and nobody is told.
     case cutChannel
     case healChannel
+    /// Nothing passes between the controllers, on any path; each has its peers, and its vote.
+    case partition
+    /// Nothing passes between this controller and the vote, until it is healed.
+    case cutVote(ControllerID)
+    case healVote(ControllerID)
+    /// With its file, or without.
+    case restartWitness(isLost: Bool)
     /// How datagrams of the redundancy link fare; chances per 10,000.
     case linkWeather(loss: Int, duplication: Int, reordering: Int)
     /// Half dead: what goes towards this controller comes late, in order.
@@ -101,6 +108,12 @@ extension Simulation {
             give(.request(OperatorRequestID(UInt64(steps)), .commit(revision: revision, bytes)), to: node(active))
         case .breakChannel: if wire.state == .up { closeChannel(by: nil, isProcessDead: false) }
         case .cutChannel: wire.isCut = true
+        case .partition:
+            wire.isCut = true
+            bridge.isTwinPathCut = true
+        case .cutVote(let id): cutVote(id)
+        case .healVote(let id): healVote(id)
+        case .restartWitness(let isLost): restartWitness(isLost: isLost)
         case .linkWeather(let loss, let duplication, let reordering):
             wire.datagramLoss = loss
             wire.datagramDuplication = duplication
@@ -110,6 +123,7 @@ extension Simulation {
             guard let active else { return }
             give(.request(OperatorRequestID(UInt64(steps)), .command(command)), to: node(active))
         case .healChannel:
+            bridge.isTwinPathCut = false
             guard wire.isCut else { return }
             wire.isCut = false
             // What was under way when it was cut is lost, so the transport cannot go on in order.
@@ -136,6 +150,7 @@ extension Simulation {
         let node = node(id)
         node.restart(controllerConfiguration(id), seed: random.next())
         note("\(id) starts")
+        beginVote(node)
         give(.start(failedTests: []), to: node)
         // A host tells of every link when it starts; the twin weighs how many each of them has.
         give(.link(InterfaceID(0), isUp: !bridge.ports[Int(id.rawValue)].isCutInward), to: node)
@@ -148,6 +163,8 @@ extension Simulation {
         node.life = .dead
         node.fuse = nil
         node.incarnation += 1
+        witness[node.id].connection += 1
+        witness[node.id].isUp = false
         closeChannel(by: node.id, isProcessDead: true)
     }
 
@@ -174,6 +191,7 @@ extension Simulation {
             }
         }
         give(.time, to: node)
+        pumpVote(node)
     }
 
     /// A datagram over the redundancy link: it may be lost, come twice, or late.

@@ -22,6 +22,11 @@ public final class Simulation {
         case datagram(to: ControllerID, [UInt8])
         case datagramRefused(to: ControllerID, incarnation: Int)
         case arbiterAnswer(to: ControllerID, incarnation: Int, ArbiterAnswer)
+        case voteConnects(ControllerID, connection: Int)
+        case voteArrives(from: ControllerID, connection: Int, VoteQueue.Attempt)
+        case voteAnswers(to: ControllerID, connection: Int, UInt64, VoteAnswer)
+        case voteLost(ControllerID, connection: Int)
+        case voteTime(ControllerID, incarnation: Int)
         case engineDone(ControllerID, incarnation: Int, EngineWork)
         case engineStuck(ControllerID, incarnation: Int, LogIndex)
         case snapshotEncoded(ControllerID, incarnation: Int, LogIndex, [UInt8])
@@ -42,6 +47,7 @@ public final class Simulation {
     var bridge: Bridge
     var wire = ReplicationWire()
     var arbiter = SimulatedArbiter()
+    var witness = SimulatedWitness()
     var nodes: [ControllerNode] = []
     var stations: [SpeakerStation] = []
     private var stationWakeUps: [Instant?] = []
@@ -205,6 +211,16 @@ public final class Simulation {
             if node(id).incarnation == incarnation, !wire.isCut { give(.datagramRefused, to: node(id)) }
         case .arbiterAnswer(let id, let incarnation, let answer):
             if node(id).incarnation == incarnation { give(.arbiter(answer), to: node(id)) }
+        case .voteConnects(let id, let connection): voteConnects(id, connection: connection)
+        case .voteArrives(let id, let connection, let attempt): voteArrives(from: id, connection: connection, attempt)
+        case .voteAnswers(let id, let connection, let number, let answer):
+            voteAnswers(to: id, connection: connection, number, answer)
+        case .voteLost(let id, let connection):
+            if witness[id].connection == connection, witness[id].isCut { loseVote(id, "silent") }
+        case .voteTime(let id, let incarnation):
+            guard node(id).incarnation == incarnation else { return }
+            witness[id].wakeUp = nil
+            pumpVote(node(id))
         case .engineDone(let id, let incarnation, let work):
             let node = node(id)
             guard node.incarnation == incarnation, node.life != .dead else { return }
@@ -332,6 +348,7 @@ public final class Simulation {
                 sendDatagram(bytes, from: node.id)
             case .pairKey(let key):
                 node.storedKey = key
+            case .arbiter(let request) where hasVote: askVote(request, of: node)
             case .arbiter(let request):
                 let time = now + .microseconds(random.number(in: 5...40))
                 let answer = arbiter.answer(

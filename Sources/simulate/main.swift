@@ -41,8 +41,8 @@ struct Arguments {
                 }
                 planted = bug
             case "--arbiter":
-                guard let kind = words.popFirst().flatMap(ArbiterKind.init(rawValue:)) else {
-                    Self.refuse("--arbiter needs leasefile or link")
+                guard let kind = words.popFirst().flatMap(ArbiterKind.init(rawValue:)), kind != .etcd else {
+                    Self.refuse("--arbiter needs leasefile, link or witness")
                 }
                 arbiter = kind
             case "--list":
@@ -56,7 +56,7 @@ struct Arguments {
     static func refuse(_ sentence: String) -> Never {
         print("simulate: \(sentence)")
         print("usage: simulate [--seeds N] [--seed S] [--faults N] [--routed N] [--scenario NAME|all] [--list]")
-        print("                [--arbiter leasefile|link] [--plant BUG] [--verbose] [--trace]")
+        print("                [--arbiter leasefile|link|witness] [--plant BUG] [--verbose] [--trace]")
         exitProcess(2)
     }
 }

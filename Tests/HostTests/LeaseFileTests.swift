@@ -8,7 +8,7 @@ import Testing
 @testable import Host
 
 /// A file that goes away with the test.
-final class TemporaryFile {
+final class TemporaryFile: Sendable {
     let path: String
     init() { path = NSTemporaryDirectory() + "/lockstep-test-\(UUID().uuidString)" }
     deinit { unlink(path) }

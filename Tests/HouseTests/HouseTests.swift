@@ -10,15 +10,15 @@ import Testing
         ["Routing", "SPF", "Digests"],
         ["TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD"],
         ["Engine", "LineCard", "Redundancy", "Datastore"],
-        ["Controller"],
-        ["Configuration", "Management", "CHost", "CPcap"],
-        ["Host", "Simulator"],
-        ["lockstepd", "lockstepctl", "simulate", "bench"],
+        ["Controller", "Witness"],
+        ["Configuration", "Management", "Identity", "CHost", "CPcap"],
+        ["Host", "WitnessServer", "Simulator"],
+        ["lockstepd", "lockstepctl", "lockstep-witness", "simulate", "bench"],
     ]
     /// Targets that must be the same on both controllers: no clock, no chance, no I/O, no hash order.
     static let deterministic = [
         "Wire", "Machine", "Records", "Routing", "SPF", "Digests", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD",
-        "Engine", "LineCard", "Redundancy", "Controller", "Simulator",
+        "Engine", "LineCard", "Redundancy", "Witness", "Controller", "Simulator",
     ]
 
     /// Targets that compute with integers only.

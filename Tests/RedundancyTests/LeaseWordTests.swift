@@ -34,7 +34,7 @@ import Testing
 
     @Test func `A holder that is bound by its pair is followed at once by a twin whose copy is current`() {
         var word = held()
-        let outcome = word.apply(.acquire(atLeast: Epoch(7)), from: .b, policy: .pair) { _ in .runs(until: at(1000)) }
+        let outcome = word.apply(.acquire(atLeast: Epoch(7), isResuming: true), from: .b, policy: .pair) { _ in .runs(until: at(1000)) }
         #expect(outcome == .granted(Epoch(8), mayResume: true))
         #expect(word.apply(.renew(Epoch(7)), from: .a, policy: .pair) { _ in .over } == .lost(Epoch(8)))
     }
@@ -53,10 +53,10 @@ import Testing
         var first = held()
         #expect(first.apply(.setTwinEligible(Epoch(7), false), from: .a, policy: .pair) { _ in .over }
             == .twinEligibility(Epoch(7), false))
-        #expect(first.apply(.acquire(atLeast: Epoch(7)), from: .b, policy: .pair) { _ in .runs(until: at(5)) }
-            == .denied(holder: .a, Epoch(7), retryAt: at(5)))
+        #expect(first.apply(.acquire(atLeast: Epoch(7), isResuming: true), from: .b, policy: .pair) { _ in .runs(until: at(5)) }
+            == .notCurrent(Epoch(7)))
         var second = held()
-        #expect(second.apply(.acquire(atLeast: Epoch(7)), from: .b, policy: .pair) { _ in .runs(until: at(5)) }
+        #expect(second.apply(.acquire(atLeast: Epoch(7), isResuming: true), from: .b, policy: .pair) { _ in .runs(until: at(5)) }
             == .granted(Epoch(8), mayResume: true))
         #expect(second.apply(.setTwinEligible(Epoch(7), false), from: .a, policy: .pair) { _ in .over } == .lost(Epoch(8)))
     }

@@ -30,6 +30,14 @@ import Testing
         #expect(simulation.findings == [], "simulate --seed \(seed) --arbiter link --trace")
     }
 
+    @Test(arguments: 1...20) func `no seed breaks a promise of a pair with a witness`(seed: Int) {
+        var options = SimulationOptions()
+        options.arbiter = .witness
+        let simulation = Simulation(seed: UInt64(seed), options: options)
+        simulation.runPhases()
+        #expect(simulation.findings == [], "simulate --seed \(seed) --arbiter witness --trace")
+    }
+
     @Test func `the same seed gives the same run, to the last step`() {
         func run(_ seed: UInt64) -> [String] {
             var options = SimulationOptions()

@@ -145,4 +145,44 @@ public enum ArbiterConfiguration: Hashable, Sendable {
     case link
     /// A locked and mapped file that both controllers of one machine see. 10 ms…10 s
     case leaseFile(path: String, lease: Duration)
+    /// A `lockstep-witness` on a third host.
+    case witness(WitnessVoteConfiguration)
+    /// An etcd cluster.
+    case etcd(EtcdVoteConfiguration)
+}
+
+/// A witness as a controller sees it.
+public struct WitnessVoteConfiguration: Hashable, Sendable {
+    public var address: IPAddress
+    /// TCP
+    public var port: UInt16 = 7181
+    /// Path of the secret that this pair shares with the witness.
+    public var keyFile: String
+    /// How long the holder may speak without having asked again. 100 ms…60 s
+    public var lease = Duration.seconds(2)
+
+    public init(address: IPAddress, keyFile: String) {
+        self.address = address
+        self.keyFile = keyFile
+    }
+}
+
+/// An etcd cluster as a controller sees it.
+public struct EtcdVoteConfiguration: Hashable, Sendable {
+    /// `http://…:2379` or `https://…:2379`, without a path. One to nine.
+    public var endpoints: [String]
+    /// What the pair's keys begin with; without a slash at its end.
+    public var prefix = "/lockstep"
+    /// Whole seconds, 2…60: how long the holder may speak without having asked again.
+    public var ttl: UInt16 = 5
+    /// Path of the authority that signed the members' certificates. `nil`: the host's own ones.
+    public var authority: String?
+    /// Paths of our certificate and key.
+    public var certificate: String?
+    public var privateKey: String?
+    public var user: String?
+    /// Path of the user's password.
+    public var passwordFile: String?
+
+    public init(endpoints: [String]) { self.endpoints = endpoints }
 }

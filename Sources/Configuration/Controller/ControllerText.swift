@@ -21,7 +21,7 @@ public enum ControllerText {
     ]
 }
 
-private struct ControllerTextReader {
+struct ControllerTextReader {
     let directory: String
 
     func path(_ field: Field) -> String? {
@@ -118,20 +118,6 @@ private struct ControllerTextReader {
             return field.wrong("'\(device)' is no name of a device")
         }
         return device
-    }
-
-    private func arbiter(_ field: Field) -> ArbiterConfiguration? {
-        guard field.isMapping else {
-            guard field.scalar != "lease-file" else {
-                return field.wrong("the lease file needs its path; write {lease-file: PATH}")
-            }
-            return field.choice(["link"]).map { _ in .link }
-        }
-        guard let mapping = MappingReader(field, keys: ["lease-file", "lease"], foreign: ["leasefile": "lease-file"]),
-            let file = mapping.required("lease-file").flatMap({ path($0) })
-        else { return nil }
-        let lease = mapping["lease"].map { $0.duration(.milliseconds(10)...(.seconds(10))) } ?? .milliseconds(50)
-        return lease.map { .leaseFile(path: file, lease: $0) }
     }
 
     /// A word, or a mapping whose `mode` it is.

@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import Identity
 import NIOCore
 import NIOSSL
 import Records
@@ -39,7 +40,7 @@ struct ChannelIdentity {
     }
 
     /// The least length of a shared key, in octets.
-    static let sharedKeyLengthMinimum = 16
+    static let sharedKeyLengthMinimum = SharedKey.lengthMinimum
 
     init(_ security: ChannelSecurity, pair: String, controller: ControllerID) throws {
         switch security {
@@ -52,11 +53,9 @@ struct ChannelIdentity {
             }
             let own = try Self.keyPair(secret: secret, pair: pair, controller: controller)
             let twin = try Self.keyPair(secret: secret, pair: pair, controller: controller.other)
-            let certificate = try Self.selfSigned(own, name: "lockstep \(pair) \(controller)")
-            let key = try NIOSSLPrivateKey(bytes: Array(own.pemRepresentation.utf8), format: .pem)
-            let chain = try NIOSSLCertificate.fromPEMBytes(Array(certificate.utf8))
-            client = try NIOSSLContext(configuration: Self.configuration(chain, key, roots: nil, isServer: false))
-            server = try NIOSSLContext(configuration: Self.configuration(chain, key, roots: nil, isServer: true))
+            let (chain, key) = try SharedKey.material(own, name: "lockstep \(pair) \(controller)")
+            client = try NIOSSLContext(configuration: SharedKey.configuration(chain, key, roots: nil, isServer: false))
+            server = try NIOSSLContext(configuration: SharedKey.configuration(chain, key, roots: nil, isServer: true))
             expectedPeerKey = Array(twin.publicKey.derRepresentation)
             expectedPeerName = nil
         case .certificates(let certificate, let privateKey, let authority, let peerName):
@@ -64,8 +63,8 @@ struct ChannelIdentity {
             let key = try Self.reading(privateKey) { try NIOSSLPrivateKey(file: $0, format: .pem) }
             let roots = try Self.reading(authority) { try NIOSSLCertificate.fromPEMFile($0) }
             do {
-                client = try NIOSSLContext(configuration: Self.configuration(chain, key, roots: roots, isServer: false))
-                server = try NIOSSLContext(configuration: Self.configuration(chain, key, roots: roots, isServer: true))
+                client = try NIOSSLContext(configuration: SharedKey.configuration(chain, key, roots: roots, isServer: false))
+                server = try NIOSSLContext(configuration: SharedKey.configuration(chain, key, roots: roots, isServer: true))
             } catch {
                 throw ChannelIdentityError("\(certificate) and \(privateKey) do not belong together (\(error))")
             }
@@ -78,47 +77,9 @@ struct ChannelIdentity {
         do { return try body(path) } catch { throw ChannelIdentityError("cannot use \(path): \(error)") }
     }
 
-    /// TLS 1.3 and nothing else, and both sides show a certificate.
-    private static func configuration(
-        _ chain: [NIOSSLCertificate], _ key: NIOSSLPrivateKey, roots: [NIOSSLCertificate]?, isServer: Bool
-    ) -> TLSConfiguration {
-        var configuration = isServer
-            ? TLSConfiguration.makeServerConfiguration(
-                certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
-            : TLSConfiguration.makeClientConfiguration()
-        configuration.certificateChain = chain.map { .certificate($0) }
-        configuration.privateKey = .privateKey(key)
-        configuration.minimumTLSVersion = .tlsv13
-        configuration.maximumTLSVersion = .tlsv13
-        configuration.certificateVerification = .noHostnameVerification
-        configuration.trustRoots = .certificates(roots ?? [])
-        return configuration
-    }
-
-    /// RFC 5869: the same secret and pair name give the same key pair on both controllers.
+    /// The same secret and pair name give the same key pair on both controllers.
     static func keyPair(secret: [UInt8], pair: String, controller: ControllerID) throws -> P256.Signing.PrivateKey {
-        let input = SymmetricKey(data: secret)
-        // About one number in 2^32 is not below the order of P-256; then the next one is.
-        for attempt in 0..<16 {
-            let info = Array("lockstep channel \(controller) \(attempt)".utf8)
-            let derived = HKDF<SHA256>.deriveKey(
-                inputKeyMaterial: input, salt: Array(pair.utf8), info: info, outputByteCount: 32)
-            let raw = unsafe derived.withUnsafeBytes { unsafe Array($0) }
-            if let key = try? P256.Signing.PrivateKey(rawRepresentation: raw) { return key }
-        }
-        throw ChannelIdentityError("no key pair can be derived from the shared key")
-    }
-
-    /// The dates are of no meaning: the key itself is what the twin accepts.
-    private static func selfSigned(_ key: P256.Signing.PrivateKey, name: String) throws -> String {
-        let key = Certificate.PrivateKey(key)
-        let subject = try DistinguishedName { CommonName(name) }
-        let certificate = try Certificate(
-            version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: key.publicKey,
-            notValidBefore: Date(timeIntervalSince1970: 0), notValidAfter: Date(timeIntervalSince1970: 4_102_444_800),
-            issuer: subject, subject: subject, signatureAlgorithm: .ecdsaWithSHA256,
-            extensions: Certificate.Extensions(), issuerPrivateKey: key)
-        return try certificate.serializeAsPEM().pemString
+        try SharedKey.keyPair(secret: secret, pair: pair, role: "lockstep channel \(controller)")
     }
 
     func makeHandler(isServer: Bool) throws -> NIOSSLHandler? {

@@ -1,6 +1,6 @@
 import Configuration
 import Foundation
-
+import Identity
 
 /// Reading configuration files from disk.
 public enum ConfigurationFiles {
@@ -36,17 +36,6 @@ public enum ConfigurationFiles {
 
     /// The secret in a key file: its octets without the line end. Others must not be able to read it.
     static func sharedKey(_ path: String) throws -> [UInt8] {
-        var status = stat()
-        guard stat(path, &status) == 0 else { throw Refusal(description: "\(path): \(SystemError("stat"))") }
-        guard status.st_mode & 0o077 == 0 else {
-            throw Refusal(description: "\(path): others than its owner may read or write the shared key; run: chmod 600 \(path)")
-        }
-        var octets = try octets(path)
-        while let last = octets.last, last == 10 || last == 13 { octets.removeLast() }
-        guard octets.count >= ChannelIdentity.sharedKeyLengthMinimum else {
-            throw Refusal(description: "\(path): the shared key has \(octets.count) octets, at least "
-                + "\(ChannelIdentity.sharedKeyLengthMinimum) are needed; make one with: openssl rand -hex 32 > \(path)")
-        }
-        return octets
+        do { return try SharedKey.read(path) } catch { throw Refusal(description: "\(error)") }
     }
 }

@@ -27,7 +27,19 @@ extension ControllerSettings {
         settings.isSingle = file.isAlone
         // The default is 100 on both; then the patent's slot number decides.
         settings.isPreferred = file.priority > 100 || (file.priority == 100 && file.controller == .a)
-        if case .leaseFile = file.arbiter, !file.isAlone { settings.arbiter = .leasefile }
+        if !file.isAlone {
+            switch file.arbiter {
+            case .link: settings.arbiter = .link
+            case .leaseFile: settings.arbiter = .leasefile
+            // A quarter of the lease: two renewals may fail before it runs out.
+            case .witness(let witness):
+                settings.arbiter = .witness
+                settings.voteRenewInterval = witness.lease / 4
+            case .etcd(let etcd):
+                settings.arbiter = .etcd
+                settings.voteRenewInterval = .seconds(Int(etcd.ttl)) / 4
+            }
+        }
         settings.testing = testing
         var day = timespec()
         clock_gettime(CLOCK_REALTIME, &day)

@@ -100,6 +100,7 @@ public final class Daemon: Sendable {
             let (file, warnings) = try ConfigurationFiles.controller(path)
             for warning in warnings { complain(warning) }
             if let redundancy = file.redundancy { _ = try secret(redundancy) }
+            _ = try Vote.maker(file, session: 1)
             if let router = file.routerConfiguration {
                 let (loaded, warnings) = try RouterFile.read(router)
                 for warning in warnings { complain(warning) }
@@ -196,6 +197,7 @@ public final class Daemon: Sendable {
             )
             if case .leaseFile(let path, let lease) = file.arbiter { edgeSettings.leaseFile = (path, lease) }
             edgeSettings.staleWait = redundancy.staleWait
+            edgeSettings.makeVote = try Vote.maker(file, session: settings.bootNonce)
         }
         let daemon = try Daemon(
             file, options, datastore, settings, edgeSettings, level, early, first)

@@ -69,8 +69,12 @@ extension ManagementAnswers {
 
     private var arbiter: String {
         if file.isAlone { return "none" }
-        if case .leaseFile = file.arbiter { return "leasefile" }
-        return "link"
+        return switch file.arbiter {
+        case .link: "link"
+        case .leaseFile: "leasefile"
+        case .witness: "witness"
+        case .etcd: "etcd"
+        }
     }
 
     private func security(_ redundancy: RedundancyConfiguration, _ version: String?) -> String {

@@ -57,6 +57,8 @@ final class Edge: Sendable {
         var channel: (settings: ReplicationChannel.Settings, identity: ChannelIdentity, gaspPort: UInt16)?
         var leaseFile: (path: String, lease: Duration)?
         var staleWait = Duration.seconds(3)
+        /// A vote elsewhere, given where its answers and events go.
+        var makeVote: (@Sendable (VoteSink) throws -> any VoteClient)?
         var failedTests: [String]
     }
 

@@ -25,6 +25,7 @@ final class EdgeLoop {
     private let channel: ReplicationChannel?
     private let leaseFile: LeaseFile?
     private let datagrams: LinkDatagrams?
+    private let vote: (any VoteClient)?
     private let linkMonitor: Int32
     private let failedTests: [String]
 
@@ -73,6 +74,8 @@ final class EdgeLoop {
         } else {
             leaseFile = nil
         }
+        vote = try settings.makeVote?(VoteSink(
+            answer: { [edge] in edge.give(.arbiter($0)) }, note: { [edge] in edge.reports.put(.event($0)) }))
         linkMonitor = chost_link_monitor()
         guard linkMonitor >= 0 else { throw SystemError("netlink", -linkMonitor) }
         try poller.add(timer.fd, token: Token.timer)
@@ -124,6 +127,7 @@ final class EdgeLoop {
             finishTurn(&controller, &outputs)
             noteSlowTurn(since: now, worked)
         }
+        vote?.stop()
     }
 
     /// Every 100 ms: one stat(2), on a memory file system.
@@ -331,8 +335,13 @@ final class EdgeLoop {
         case .datagram(let octets): datagrams?.send(octets, now: chost_now())
         case .pairKey(let key): report(.pairKey(key))
         case .arbiter(let request):
+            if let vote {
+                // Its answer comes as a command, in a later turn.
+                vote.ask(request)
+                break
+            }
             let now = monotonicNow()
-            let answer = leaseFile?.answer(request, at: now) ?? .unavailable("no lease file is configured")
+            let answer = leaseFile?.answer(request, at: now) ?? .unavailable("no arbiter is configured")
             controller.handle(.arbiter(answer), at: now, into: &outputs)
             return true
         case .engine(let work):

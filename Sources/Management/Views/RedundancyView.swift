@@ -138,7 +138,7 @@ public struct RedundancyView: Hashable, Sendable, Codable {
     /// Absent when this controller is configured to be alone.
     public var peer: Controller?
     public var epoch: UInt64
-    /// `link`, `leasefile`, `none`
+    /// `link`, `leasefile`, `witness`, `etcd`, `none`
     public var arbiter: String
     /// Whether the twin could take over now without losing a session.
     public var isReady: Bool

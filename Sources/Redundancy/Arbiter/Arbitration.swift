@@ -37,11 +37,21 @@ public enum ArbiterAnswer: Sendable, Hashable {
     case twinEligibility(Epoch, Bool)
     /// The asker no longer holds what it thought it held; `Epoch` is the one in force.
     case lost(Epoch)
-    /// The arbiter itself cannot be asked (disk, network). The lease runs out by itself; ask again.
+    /// The arbiter itself cannot be asked (disk, network). The lease runs out by itself; ask again. Whether the request was
+    /// carried out is not known.
     case unavailable(String)
+    /// The request never reached the arbiter, and will not.
+    case unasked(String)
 }
 
 extension ArbiterAnswer {
+    /// The arbiter itself has answered.
+    var isReal: Bool {
+        switch self {
+        case .unavailable, .unasked: false
+        default: true
+        }
+    }
     /// An outcome with the lease that goes with it, on the asker's clock.
     public init(_ outcome: LeaseWord.Outcome, leaseUntil: Instant) {
         self =
@@ -64,6 +74,10 @@ public enum ArbiterKind: String, Hashable, Sendable, Codable, CaseIterable {
     case link
     /// A file that both controllers of one machine map; the world outside `Controller` answers the requests.
     case leasefile
+    /// A `lockstep-witness` on a third host; the world outside asks it.
+    case witness
+    /// An etcd cluster; the world outside asks it.
+    case etcd
 }
 
 extension ArbiterKind {
@@ -72,6 +86,8 @@ extension ArbiterKind {
         switch self {
         case .link: 1
         case .leasefile: 2
+        case .witness: 3
+        case .etcd: 4
         }
     }
     init?(code: UInt8) {

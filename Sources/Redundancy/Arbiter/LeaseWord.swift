@@ -44,8 +44,9 @@ public struct LeaseWord: Hashable, Sendable {
     /// What the holder promises besides its lease.
     public struct Policy: Hashable, Sendable {
         /// The holder of a redundant pair falls silent by the pair's own heartbeats as soon as its twin does not answer.
-        /// Then a twin whose copy is current needs nobody's lease to run out: that it asks means that it answers nobody,
-        /// and whoever of the two comes first, the twin that acquires or the holder that calls it stale, has decided.
+        /// Then a twin that asks in order to resume, and whose copy is current, needs nobody's lease to run out: that it
+        /// asks means that it answers nobody, and whoever of the two comes first, the twin that acquires or the holder that
+        /// calls it stale, has decided. The same holds for who released mastership and wants it back from a silent twin.
         public var holderIsBoundByPair: Bool
         /// How long after the end of another's lease one waits who cannot resume: the holder may only have stumbled, and
         /// would lose every session by it.
@@ -57,8 +58,8 @@ public struct LeaseWord: Hashable, Sendable {
 
         /// The lease says it all (`leasefile`).
         public static let lease = Policy(holderIsBoundByPair: false)
-        /// The pair detects, the vote only says who may (`witness`, `etcd`).
-        public static let pair = Policy(holderIsBoundByPair: true)
+        /// The pair detects, and waits before it begins anew; the vote only says who may (`witness`, `etcd`).
+        public static let pair = Policy(holderIsBoundByPair: true, staleWait: .zero)
     }
 
     /// What a request came to. Leases are added by whoever holds the word.
@@ -89,6 +90,8 @@ public struct LeaseWord: Hashable, Sendable {
             // Whether the lease ran out meanwhile does not matter: nobody else took the epoch.
             return isHeld(by: id, asked) ? .renewed(epoch) : .lost(epoch)
         case .release(let asked):
+            // Twice is once: the answer to the first may have been lost.
+            if holder == nil, reserved == id.other, epoch == asked { return .released(epoch) }
             guard isHeld(by: id, asked) else { return .lost(epoch) }
             holder = nil
             reserved = id.other
@@ -126,12 +129,13 @@ public struct LeaseWord: Hashable, Sendable {
         var evidence = Evidence.over
         if isTwinInTheWay(of: id) {
             evidence = twin(isResuming || holder == nil ? .zero : policy.staleWait)
-            let isBound = policy.holderIsBoundByPair && holder == id.other && mayResume
+            let isBound = policy.holderIsBoundByPair && isResuming
             if case .runs(let end) = evidence, !isBound { return .denied(holder: holder, epoch, retryAt: end) }
         }
         // After a hand-over in order the old active follows with a whole copy, so that it may resume should the new one
         // die. After anything else the other's copy is stale until the new holder says otherwise.
-        let keepsOther = holder == nil && mayResume && self[isCurrent: id.other] && evidence != .dead
+        let isHandedOver = holder == nil && reserved != id.other
+        let keepsOther = isHandedOver && mayResume && self[isCurrent: id.other] && evidence != .dead
         epoch = max(epoch, least).next
         holder = id
         reserved = nil

@@ -46,17 +46,20 @@ public struct PairArbiter: Sendable {
     /// How long a controller whose copy is stale waits before it starts the router anew.
     public let staleWait: Duration
     /// A vote elsewhere decides what silence cannot.
-    public let hasVote: Bool
+    public var hasVote: Bool { vote != nil }
+    var vote: PairVote?
+    /// The vote has not answered for a while: this controller cannot be handed mastership, nor give it up in order.
+    public internal(set) var isVoteSilent = false
 
-    public private(set) var holding = Holding.none
-    public private(set) var copy = Copy.stale
-    private var epoch = Epoch.zero
+    public internal(set) var holding = Holding.none
+    public internal(set) var copy = Copy.stale
+    var epoch = Epoch.zero
     /// The greatest epoch that anybody mentioned; the next one exceeds it.
-    public private(set) var greatest: Epoch
+    public internal(set) var greatest: Epoch
     /// The greatest epoch in which the twin was heard to hold mastership. More than ours means that we do not.
-    private var inForce = Epoch.zero
+    var inForce = Epoch.zero
     private var twinHeldAt: Instant?
-    private var isReleasedToUs = false
+    var isReleasedToUs = false
     private var isTwinDead = false
     private var diedAt: Instant = .zero
     /// What a dead process had sent may still come by another path for so long.
@@ -64,7 +67,7 @@ public struct PairArbiter: Sendable {
     /// The channel was read to its end, in order, when the twin's process died.
     private var isStreamWhole = false
     private var isChannelOpen = false
-    private var hasCarrier = true
+    var hasCarrier = true
     private var carrierLostAt: Instant?
     /// A holder that had no carrier listens first when it has one again.
     private var listensUntil: Instant?
@@ -72,18 +75,19 @@ public struct PairArbiter: Sendable {
     private var isBindingAsked = false
     /// Alone, we slept so long that the twin may have begun anew.
     private var isAloneInDoubt = false
-    /// In doubt we heard that the twin is the holder: it is.
-    private var mustYield = false
+    /// In doubt we heard that the twin is the holder, or the vote says so: it is.
+    var mustYield = false
     /// The channel that is open, or was, is the one on which our copy was called current.
     private var isCopyOfThisChannel = false
     /// The twin has said since then that it holds the copy that we count.
     private var didTwinConfirm = false
     private var boundAt: Instant?
 
-    public init(id: ControllerID, lastEpoch: Epoch, staleWait: Duration, hasVote: Bool = false) {
+    /// - Parameter voteRenewInterval: there is a vote, which is asked to prolong the lease so often.
+    public init(id: ControllerID, lastEpoch: Epoch, staleWait: Duration, voteRenewInterval: Duration? = nil) {
         self.id = id
         self.staleWait = staleWait
-        self.hasVote = hasVote
+        vote = voteRenewInterval.map { PairVote(renewInterval: $0) }
         greatest = min(lastEpoch, Beat.epochMaximum)
     }
 
@@ -132,7 +136,8 @@ public struct PairArbiter: Sendable {
             if holding != .none, isDoubting(watch) { mustYield = true }
             isReleasedToUs = false
             if now > diedAt + Self.lateBeats { isTwinDead = false }
-            if case .current(let epoch, let from) = copy {
+            // What we have asked the vote is the vote's to decide, whatever the holder says meanwhile.
+            if !isClaiming, case .current(let epoch, let from) = copy {
                 if !beat.countsTwin, beat.epoch >= epoch, beat.sequence >= from { copy = .stale }
                 if beat.epoch > epoch, isDoubting(watch) { copy = .stale }
             }
@@ -186,6 +191,7 @@ public struct PairArbiter: Sendable {
         // What the twin has said since counts: that it wants mastership back, or has it.
         isReleasedToUs = !(watch.newest.map { $0.reclaims || $0.isHolder && $0.epoch > epoch } ?? false)
         greatest = max(greatest, epoch)
+        vote?.retryAt = .zero
     }
     /// The hand-over was aborted.
     public mutating func forgetRelease() { isReleasedToUs = false }
@@ -225,8 +231,12 @@ public struct PairArbiter: Sendable {
             return .renewed(asked, leaseUntil: lease(watch, at: now))
         case .release(let asked):
             guard holds(asked) else { return lose() }
-            holding = .releasing
             isBindingAsked = false
+            if vote != nil {
+                vote!.ask(request)
+                return nil
+            }
+            holding = .releasing
             return .released(asked)
         case .setTwinEligible(let asked, let isEligible):
             guard holds(asked) else { return lose() }
@@ -235,26 +245,33 @@ public struct PairArbiter: Sendable {
                 return settleBinding(watch, at: now)
             }
             isBindingAsked = false
-            guard holding == .bound else { return settleRenouncing(watch, at: now) ?? .twinEligibility(asked, false) }
-            holding = .renouncing(from: watch.sequence + 1, since: now)
+            switch holding {
+            case .bound: holding = .renouncing(from: watch.sequence + 1, since: now)
+            case .renouncing: break
+            case .none, .alone, .releasing, .reclaiming: return .twinEligibility(asked, false)
+            }
+            if vote != nil {
+                vote!.ask(request)
+                return nil
+            }
             return settleRenouncing(watch, at: now)
         }
     }
 
-    private func holds(_ asked: Epoch) -> Bool {
+    func holds(_ asked: Epoch) -> Bool {
         switch holding {
         case .bound, .renouncing, .alone: asked == epoch && inForce <= epoch && !mustYield
         case .none, .releasing, .reclaiming: false
         }
     }
 
-    private mutating func lose() -> ArbiterAnswer {
+    mutating func lose() -> ArbiterAnswer {
         renounce()
         return .lost(max(inForce, greatest))
     }
 
     /// Until when we may speak, on our clock.
-    private func lease(_ watch: TwinWatch, at now: Instant) -> Instant {
+    func lease(_ watch: TwinWatch, at now: Instant) -> Instant {
         switch holding {
         case .bound, .renouncing:
             guard watch.isAnsweredSinceWake else { return now }
@@ -262,7 +279,7 @@ public struct PairArbiter: Sendable {
         case .alone:
             if isAloneInDoubt { return now }
             if let listensUntil, now < listensUntil { return now }
-            return now + watch.detectionTime
+            return hasVote ? leaseWithVote(watch) : now + watch.detectionTime
         case .none, .releasing, .reclaiming: return .zero
         }
     }
@@ -271,29 +288,46 @@ public struct PairArbiter: Sendable {
 
     private mutating func acquire(
         atLeast least: Epoch, isResuming: Bool, watch: TwinWatch, at now: Instant
-    ) -> ArbiterAnswer {
+    ) -> ArbiterAnswer? {
         greatest = max(greatest, min(least, Beat.epochMaximum))
         if holds(epoch) {
             // The holder raises its epoch above one that the twin remembers.
+            if vote != nil {
+                vote!.ask(.acquire(atLeast: greatest, isResuming: true))
+                return nil
+            }
             takeNextEpoch()
             return .granted(epoch, leaseUntil: lease(watch, at: now), mayResume: true)
         }
+        // What was asked already must be known first.
+        if case .doubtful = vote?.claim { return claim(atLeast: least, isResuming: true, at: now) }
         if holding == .releasing { holding = .reclaiming(from: watch.sequence + 1, since: now) }
         if isResuming, !isResumable { return .notCurrent(greatest) }
         if let retryAt = refusal(isResuming: isResuming, watch, at: now) {
             let isTwinHolder = watch.newest?.isHolder ?? false
             return .denied(holder: isTwinHolder ? id.other : nil, greatest, retryAt: retryAt)
         }
+        if hasVote { return claim(atLeast: least, isResuming: isResuming, at: now) }
         let mayResume = isResumable && isTrusted(watch)
-        let wasReleased = isReleasedToUs && mayResume
+        takeNextEpoch()
+        become(epoch: epoch, isReleased: isReleasedToUs && mayResume, watch, at: now)
+        // A hand-over in order leaves no pause: the twin has just read our beats.
+        return .granted(epoch, leaseUntil: lease(watch, at: now), mayResume: mayResume)
+    }
+
+    /// Mastership is ours.
+    /// - Parameter isReleased: by the twin, which follows with a whole copy.
+    mutating func become(epoch granted: Epoch, isReleased: Bool, _ watch: TwinWatch, at now: Instant) {
+        epoch = granted
+        greatest = max(greatest, granted)
+        inForce = max(inForce, granted)
         var isReclaimed = false
         if case .reclaiming = holding { isReclaimed = true }
-        takeNextEpoch()
-        if wasReleased {
+        if isReleased {
             holding = .bound
             boundAt = now
             didTwinConfirm = false
-        } else if isReclaimed, !isTwinDead {
+        } else if isReclaimed, !isTwinDead, !hasVote {
             holding = .renouncing(from: watch.sequence + 1, since: now)
         } else {
             holding = .alone
@@ -304,8 +338,6 @@ public struct PairArbiter: Sendable {
         listensUntil = nil
         isAloneInDoubt = false
         mustYield = false
-        // A hand-over in order leaves no pause: the twin has just read our beats.
-        return .granted(epoch, leaseUntil: lease(watch, at: now), mayResume: mayResume)
     }
 
     /// A's epochs are even and B's are odd: two grants that did not know of each other never have the same.
@@ -318,14 +350,14 @@ public struct PairArbiter: Sendable {
     }
 
     /// Whether there is a copy that could be resumed at all.
-    private var isResumable: Bool {
+    var isResumable: Bool {
         switch holding {
         case .releasing, .reclaiming: true
         case .none, .bound, .renouncing, .alone: isCurrent
         }
     }
     /// Whether the holder cannot have gone on alone while we did not run.
-    private func isTrusted(_ watch: TwinWatch) -> Bool {
+    func isTrusted(_ watch: TwinWatch) -> Bool {
         watch.isAnsweredSinceWake || isTwinDead && isStreamWhole || holding != .none
     }
 
@@ -379,19 +411,30 @@ public struct PairArbiter: Sendable {
             boundAt = now
             didTwinConfirm = false
         }
+        if vote != nil {
+            // Bound first: from the vote's word on the twin may ask for mastership and get it.
+            vote!.ask(.setTwinEligible(epoch, true))
+            return nil
+        }
         return .twinEligibility(epoch, true)
     }
 
     private mutating func settleRenouncing(_ watch: TwinWatch, at now: Instant) -> ArbiterAnswer? {
         guard case .renouncing(let from, let since) = holding else { return nil }
         guard holds(epoch) else { return lose() }
-        let hasUnderstood = watch.newest.map { $0.echo >= from && watch.answered >= from && !$0.holdsCopy } ?? false
+        // With a vote it is the vote's answer that ends it.
+        guard !hasVote else { return nil }
         // Who has no carrier cannot know that it is not itself who is cut off.
-        let isGone = !hasVote && hasCarrier && watch.isSilent(for: watch.detectionTime, at: now)
+        let isGone = hasCarrier && watch.isSilent(for: watch.detectionTime, at: now)
             && now >= since + watch.interval * 3
-        guard hasUnderstood || isTwinDead || isGone else { return nil }
+        guard hasUnderstood(from, watch) || isTwinDead || isGone else { return nil }
         holding = .alone
         return .twinEligibility(epoch, false)
+    }
+
+    /// The twin has read our beat `from`, and holds no copy that it would resume.
+    func hasUnderstood(_ from: UInt64, _ watch: TwinWatch) -> Bool {
+        watch.newest.map { $0.echo >= from && watch.answered >= from && !$0.holdsCopy } ?? false
     }
 
     /// Answers that became due, and what time does to a copy.
@@ -410,7 +453,14 @@ public struct PairArbiter: Sendable {
             let isAnswered = watch.isAnsweredSinceWake && !(watch.newest?.isHolder ?? false)
             if isAnswered || watch.isSilent(for: watch.detectionTime + watch.margin, at: now) { isAloneInDoubt = false }
         }
+        tendVote(watch, at: now)
         return settleRenouncing(watch, at: now) ?? settleBinding(watch, at: now)
+    }
+
+    /// Bound to a twin that is heard but does not answer: it has asked the vote, or does not hear us.
+    public func isUnanswered(for patience: Duration, _ watch: TwinWatch, at now: Instant) -> Bool {
+        guard holding == .bound, hasVote, let boundAt else { return false }
+        return now >= max(watch.answeredAt ?? boundAt, boundAt) + watch.detectionTime + patience
     }
 
     /// The twin does not hold the copy that we count, though it had the time to say so.
@@ -420,6 +470,10 @@ public struct PairArbiter: Sendable {
     }
 
     public func nextDeadline(_ watch: TwinWatch) -> Instant? {
+        if let vote {
+            // A claim in doubt is looked at just as often.
+            return vote.renewAt
+        }
         switch holding {
         case .renouncing(_, let since):
             // Without a carrier, or with a vote, it is not time that ends it.

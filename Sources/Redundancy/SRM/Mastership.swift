@@ -243,10 +243,15 @@ public struct Mastership: Sendable {
 
     // MARK: the arbiter's answers
 
-    public mutating func answered(_ answer: ArbiterAnswer, at now: Instant, into actions: inout [Action]) {
+    /// - Parameter request: which one is answered, where that is known.
+    public mutating func answered(
+        _ answer: ArbiterAnswer, to answeredRequest: ArbiterRequest? = nil, at now: Instant, into actions: inout [Action]
+    ) {
         guard !asked.isEmpty else { return }
-        // `link` keeps the answer about eligibility back until the twin has understood, and answers others meanwhile.
-        let request = asked.remove(at: asked.firstIndex { Self.belongs(answer, to: $0) } ?? 0)
+        // The pair keeps the answer about eligibility back until the twin has understood, and answers others meanwhile.
+        let request = asked.remove(
+            at: answeredRequest.flatMap { asked.firstIndex(of: $0) } ?? asked.firstIndex { Self.belongs(answer, to: $0) } ?? 0)
+        if answer.isReal { trouble = nil }
         switch answer {
         case .granted(let granted, let until, let mayResume):
             epoch = max(epoch, granted)
@@ -263,6 +268,8 @@ public struct Mastership: Sendable {
                 return
             }
             stage = .holding
+            // What was asked of an earlier mastership is of no interest to this one.
+            repeatAt = []
             holder = id
             leaseUntil = until
             renewAt = until == .distantFuture ? nil : now + renewInterval
@@ -308,8 +315,12 @@ public struct Mastership: Sendable {
             renewAt = nil
             actions.append(.lease(epoch, until: .zero))
             actions.append(.lost(inForce))
-        case .unavailable(let why):
-            actions.append(.event(Event(.alarm, "srm", "the arbiter cannot be asked: \(why)")))
+        case .unavailable(let why), .unasked(let why):
+            // Asked many times a second, and said once.
+            if trouble != why {
+                trouble = why
+                actions.append(.event(Event(.alarm, "srm", "the arbiter cannot be asked: \(why)")))
+            }
             switch request {
             case .renew: renewAt = now + renewInterval
             case .acquire: retryAt = now + .milliseconds(50)
@@ -319,12 +330,14 @@ public struct Mastership: Sendable {
         }
     }
     private var repeatAt: [(Instant, ArbiterRequest)] = []
+    /// Why the arbiter could not be asked the last time.
+    private var trouble: String?
 
     private static func belongs(_ answer: ArbiterAnswer, to request: ArbiterRequest) -> Bool {
         switch (answer, request) {
         case (.granted, .acquire), (.denied, .acquire), (.notCurrent, .acquire), (.renewed, .renew), (.released, .release),
             (.twinEligibility, .setTwinEligible), (.lost, .renew), (.lost, .release), (.lost, .setTwinEligible),
-            (.unavailable, _):
+            (.unavailable, _), (.unasked, _):
             true
         default: false
         }

@@ -26,6 +26,9 @@ struct Bridge {
     /// Looked up, never iterated. The port at which each address was seen last.
     private var learnt: [MACAddress: Int] = [:]
 
+    /// Frames between the two controllers, which have the first two ports, are lost.
+    var isTwinPathCut = false
+
     init(portCount: Int) { ports = Array(repeating: Port(), count: portCount) }
 
     mutating func setWeather(_ weather: Weather, port: Int) { ports[port].weather = weather }
@@ -48,7 +51,7 @@ struct Bridge {
             targets = ports.indices.filter { $0 != port }
         }
         var deliveries: [(port: Int, delay: Duration)] = []
-        for target in targets where !ports[target].isCutOutward {
+        for target in targets where !ports[target].isCutOutward && !(isTwinPathCut && port < 2 && target < 2) {
             let lost =
                 random.chance(ports[port].weather.loss, in: 10_000) || random.chance(ports[target].weather.loss, in: 10_000)
             if lost { continue }

@@ -26,7 +26,7 @@ struct SimulatedArbiter {
             return .denied(holder: holder, epoch, retryAt: node.clock(retryAt))
         case .renewed(let epoch, let until):
             return .renewed(epoch, leaseUntil: node.clock(until))
-        case .released, .twinEligibility, .lost, .unavailable, .notCurrent:
+        case .released, .twinEligibility, .lost, .unavailable, .unasked, .notCurrent:
             return answer
         }
     }

@@ -1,0 +1,32 @@
+import Wire
+
+/// What a witness is told: its own file, read once at start.
+public struct WitnessFile: Hashable, Sendable {
+    public struct Pair: Hashable, Sendable {
+        /// The `pair` of its controllers' files.
+        public var name: String
+        /// Path of the file with the secret that the witness shares with this pair's controllers.
+        public var keyFile: String
+        public init(name: String, keyFile: String) {
+            self.name = name
+            self.keyFile = keyFile
+        }
+    }
+
+    public var listen: IPAddress
+    /// TCP
+    public var port: UInt16 = 7181
+    /// Path of the file that holds what must not be forgotten.
+    public var store = "/var/lib/lockstep/witness"
+    /// The longest lease that a controller may ask for. After the file was lost nothing is granted for a little longer.
+    /// 100 ms…60 s
+    public var leaseMaximum = Duration.seconds(10)
+    /// In the order of the file.
+    public var pairs: [Pair]
+    public var logLevel = ControllerFile.LogLevel.info
+
+    public init(listen: IPAddress, pairs: [Pair]) {
+        self.listen = listen
+        self.pairs = pairs
+    }
+}
