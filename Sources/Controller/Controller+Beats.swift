@@ -11,7 +11,7 @@ import Wire
 extension Controller {
     /// What is complained of at most once in a while.
     enum Complaint: Equatable {
-        case foreignBeat, unprovenBeat, stranger(InterfaceID), noDatagrams, pause
+        case foreignBeat, unprovenBeat, stranger(InterfaceID), noDatagrams, pause, standstill, ports, refusal(String)
     }
     private static let complaintInterval: Duration = .seconds(60)
 
@@ -34,13 +34,27 @@ extension Controller {
     /// Every input proves that we run. What happened while we did not is not the twin's fault.
     mutating func attend(at now: Instant, into outputs: inout [ControllerOutput]) {
         guard let pause = watch.ran(at: now) else { return }
-        if pair?.slept(pause, watch: watch) ?? false {
-            closeChannel("this controller did not run for \(pause.inMilliseconds) ms", at: now, into: &outputs)
-            receiver.invalidate()
-        }
+        slept(pause, at: now, into: &outputs)
         complain(
             .pause, .warning, "this controller did not run for \(pause.inMilliseconds) ms: silence is counted from now",
             at: now, into: &outputs)
+    }
+
+    private mutating func slept(_ pause: Duration, at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard pair?.slept(pause, watch: watch) ?? false else { return }
+        closeChannel("this controller did not run for \(pause.inMilliseconds) ms", at: now, into: &outputs)
+        receiver.invalidate()
+    }
+
+    /// A hypervisor stopped this machine and its clock together: only the twin's clock shows it.
+    private mutating func noteStandstill(at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard let pause = watch.takeStandstill() else { return }
+        slept(pause, at: now, into: &outputs)
+        guard pause >= watch.detectionTime else { return }
+        complain(
+            .standstill, .alarm, "this machine's clock stood still for \(pause.inMilliseconds) ms while the twin's went on: a "
+                + "virtual machine that is paused without its clock may speak for a moment after its lease has ended. Let the "
+                + "hypervisor advance its boot clock, or do not pause it", at: now, into: &outputs)
     }
 
     /// How long the twin may be silent. Who would take over waits longer than who would fall silent.
@@ -113,22 +127,24 @@ extension Controller {
     /// Sends a beat when one is due, or now.
     mutating func beat(at now: Instant, isDue: Bool = false, into outputs: inout [ControllerOutput]) {
         guard let key = keys.first else { return }
-        watch.isUrgent = pair?.isUrgent ?? false
+        watch.isUrgent = (pair?.isUrgent ?? false) || isAnyPortSuspicious(at: now)
         guard let due = watch.takeDue(at: now, isForced: isDue) else { return }
         let beat = Beat(
             pairID: configuration.pairID, controller: configuration.id, bootNonce: configuration.bootNonce,
             sequence: due.sequence, echoNonce: watch.twinNonce, echo: pair?.isClaiming ?? false ? 0 : watch.newest?.sequence ?? 0, state: state,
             epoch: epoch, greatest: max(epoch, pair?.greatest ?? epoch), flags: beatFlags,
-            routerTime: clock.routerTime(at: now), clock: now, health: health)
+            routerTime: clock.routerTime(at: now), clock: now, health: health, ports: portReport(at: now))
         if due.onLink {
             outputs.append(.datagram(beat.datagram(key: key)))
             nudge()
         }
         guard due.onSegments else { return }
         for i in 0..<max(configuration.segmentCount, interfaces.count) {
-            let vlan = i < interfaces.count ? interfaces[i].vlan : 0
-            if i < interfaces.count, interfaces[i].isLoopback { continue }
-            outputs.append(.advertise(InterfaceID(UInt16(truncatingIfNeeded: i)), beat.frame(key: key, vlan: vlan)))
+            guard advertises(on: i) else { continue }
+            let interface = InterfaceID(UInt16(truncatingIfNeeded: i)), vlan = i < interfaces.count ? interfaces[i].vlan : 0
+            outputs.append(.advertise(interface, beat.frame(key: key, vlan: vlan)))
+            // Before the interfaces are known there may be no such one.
+            if i < interfaces.count { judge.sentAdvertisement(interface, at: now) }
         }
     }
 
@@ -158,10 +174,14 @@ extension Controller {
         }
     }
 
-    mutating func receiveBeat(frame: RawSpan, at now: Instant, into outputs: inout [ControllerOutput]) {
+    mutating func receiveBeat(
+        frame: RawSpan, on interface: InterfaceID, at now: Instant, into outputs: inout [ControllerOutput]
+    ) {
         guard !configuration.isSingle else { return }
         do throws(DecodeError) {
-            hear(try Beat(frame: frame, keys: keys), on: .segment, at: now, into: &outputs)
+            let beat = try Beat(frame: frame, keys: keys)
+            heardOnSegment(beat, on: interface, at: now)
+            hear(beat, on: .segment, at: now, into: &outputs)
         } catch {
             hearForeign(on: .segment, at: now, into: &outputs)
         }
@@ -203,12 +223,17 @@ extension Controller {
             return
         case .newStart:
             note(.warning, "srm", "the twin was started anew: what its process held is gone", into: &outputs)
+            judge.forgetTwin(at: now)
             closeChannel("the twin was started anew", at: now, into: &outputs)
             declareDead(isStreamWhole: false, at: now, into: &outputs)
         case .new: break
         }
+        noteStandstill(at: now, into: &outputs)
         pair?.heard(beat, watch: watch, at: now)
-        if beat.isHolder, role == .standby { clock.follow(beat.routerTime, at: now) }
+        if role == .standby {
+            // Who begins the router anew goes on from what its twin knows: sequence numbers that hang on time never go back.
+            if beat.isHolder { clock.follow(beat.routerTime, at: now) } else { clock.saw(beat.routerTime) }
+        }
         pollPair(at: now, into: &outputs)
         guard !isOffline, failure == nil else { return }
         // In a switchover the old active ceases to be active before we are told to take over: that is no reason to hurry.
@@ -223,7 +248,8 @@ extension Controller {
             master(at: now, into: &outputs) { $0.raise(above: beat.greatest, into: &$1) }
         }
         considerJoining(beat, at: now, into: &outputs)
-        considerHealth(beat.health, at: now, into: &outputs)
+        heardReport(beat, at: now)
+        considerPorts(at: now, into: &outputs)
         checkLease(at: now, into: &outputs)
         if watch.nextDeadline.map({ $0 <= now }) ?? false { self.beat(at: now, into: &outputs) }
     }
@@ -231,10 +257,19 @@ extension Controller {
     private mutating func beatSoon() { watch.isUrgent = true }
 
     private mutating func considerJoining(_ beat: Beat, at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard channel == .open, role == .standby, beat.state.isActive, beat.epoch >= epoch, receiver.phase == .idle,
+        guard channel == .open, role == .standby, beat.state.isActive, beat.epoch >= epoch,
             case .following = mastership.stage, !works.contains(.restore)
         else { return }
+        if receiver.isFollowing, receiver.isSuspended, fromStandby == nil {
+            // It became the router on this channel, without us: what we hold ends with an earlier one.
+            receiver.invalidate()
+            fatal = nil
+            pair?.renounce()
+        }
+        guard receiver.phase == .idle else { return }
         note(.notice, "rcm", "asking the active for a bulk update", into: &outputs)
+        clock.forget()
+        clock.follow(beat.routerTime, at: now)
         follow(into: &outputs, at: now) { $0.begin(into: &$1) }
     }
 

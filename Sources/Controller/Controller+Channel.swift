@@ -28,8 +28,14 @@ extension Controller {
             configuration: inForce, hasLostConfiguration: mastership.isWithheld,
             gaspToken: configuration.gaspToken!, identity: configuration.identity,
             keyFingerprint: keys.first?.fingerprint ?? 0, keyShare: keyShare, arbiter: configuration.arbiter,
-            detectionTime: watch.detectionTime)
+            detectionTime: watch.detectionTime, schemas: Self.schemas)
     }
+    /// What passes between the two, and in which forms this release reads and writes it.
+    static let schemas = SchemaMap([
+        RecordSchema.part,
+        .init(
+            "snapshot", oldest: UInt16(EngineSnapshot.schemas.lowerBound), newest: UInt16(EngineSnapshot.schemas.upperBound)),
+    ])
 
     /// The key of the beats: the one that both have kept, or a new one from what each has drawn.
     private mutating func agreeOnKey(with twin: Hello, _ ours: Hello, into outputs: inout [ControllerOutput]) {
@@ -74,7 +80,7 @@ extension Controller {
         switch role {
         case .active, .takingOver:
             switchoverTwinLost(reason, at: now, into: &outputs)
-            replicate(at: now, into: &outputs) { $0.twinLost(reason, into: &$1) }
+            replicate(at: now, into: &outputs) { $0.twinLost(reason, at: now, into: &$1) }
         case .standby:
             receiver.suspend()
             switchoverTwinLost(reason, at: now, into: &outputs)
@@ -119,7 +125,8 @@ extension Controller {
         case .hello(let twin):
             let ours = hello
             if let refusal = ours.refusal(of: twin) {
-                note(.alarm, "rcm", "the channel's peer is refused: \(refusal)", into: &outputs)
+                channelRefusal = "the channel's peer is refused: \(refusal)"
+                complain(.refusal("\(refusal)"), .alarm, "the channel's peer is refused: \(refusal)", at: now, into: &outputs)
                 send(.refuse(reason: "\(refusal)"))
                 closeChannel("refused: \(refusal)", at: now, into: &outputs)
                 return
@@ -129,6 +136,9 @@ extension Controller {
                 return closeChannel("mastership is being asked for", at: now, into: &outputs)
             }
             channel = .open
+            channelRefusal = nil
+            agreedSchemas = ours.schemas.agreed(with: twin.schemas)
+            if twin.bootNonce != self.twin?.bootNonce { sender?.forgetJoinFailures() }
             channelReceiver.frameMaximum = ChannelLimit.frame
             self.twin = twin
             isTwinDead = false
@@ -137,6 +147,7 @@ extension Controller {
             mastership.retryMaximum = nil
             gaspUntil = nil
             agreeOnKey(with: twin, ours, into: &outputs)
+            if twin.bootNonce != watch.twinNonce { judge.forgetTwin(at: now) }
             watch.vouched(twin.bootNonce, at: now)
             pair?.channelOpened(twin, at: now)
             if twin.detectionTime != watch.detectionTime {
@@ -159,7 +170,8 @@ extension Controller {
             // The gasp can be prepared from now on.
             publishedState = nil
         case .refuse(let reason):
-            note(.alarm, "rcm", "the channel's peer refuses us: \(reason)", into: &outputs)
+            channelRefusal = "the channel's peer refuses us: \(reason)"
+            complain(.refusal(reason), .alarm, "the channel's peer refuses us: \(reason)", at: now, into: &outputs)
             closeChannel("refused by the peer", at: now, into: &outputs)
         default:
             note(.alarm, "rcm", "the channel's peer did not introduce itself", into: &outputs)

@@ -143,6 +143,7 @@ extension Controller {
         guard list != interfaces else { return }
         interfaces = list
         ownMACs = list.map(\.virtualMAC.raw)
+        judge.names = list.map(\.name)
         outputs.append(.interfaces(list))
     }
 
@@ -271,6 +272,7 @@ extension Controller {
     // MARK: the end of a burst
 
     mutating func endBatch(at now: Instant, into outputs: inout [ControllerOutput]) {
+        noteFrames(at: now)
         switch role {
         case .active:
             // Mastership is given up: the log has its last record.

@@ -168,6 +168,7 @@ extension Controller {
         guard role == .takingOver, !works.contains(.image(isTakeOver: true)) else { return }
         role = .active
         roleSince = now
+        judge.roleChanged(isActive: true, at: now)
         announceConfigurations(into: &outputs)
         learnInterfaces(image.interfaces, into: &outputs)
         let time = clock.routerTime(at: now)
@@ -271,7 +272,7 @@ extension Controller {
     /// Not the router any more, and not by a hand-over in order: what this controller holds is stale.
     mutating func stepDown(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) {
         let wasRouter = role != .standby
-        becomeSilent()
+        becomeSilent(at: now)
         receiver.invalidate()
         pair?.renounce()
         deferredGrant = nil
@@ -286,7 +287,7 @@ extension Controller {
     }
 
     /// The line card forgets everything and nothing waits to leave.
-    mutating func becomeSilent() {
+    mutating func becomeSilent(at now: Instant) {
         role = .standby
         lineCard.handle(.standDown, at: .zero, into: &lineCardEffects)
         lineCardEffects = []
@@ -300,7 +301,7 @@ extension Controller {
         isReadingStopped = false
         isBlocked = false
         engineDeadline = nil
-        worseSince = nil
+        judge.roleChanged(isActive: false, at: now)
         heldLinkLosses = []
     }
 
@@ -311,7 +312,7 @@ extension Controller {
             isForced = false
             send(.goodbye(reason: "forced switchover", fatal: .zero))
             flushChannel(into: &outputs)
-            becomeSilent()
+            becomeSilent(at: now)
             receiver.invalidate()
             pair?.renounce()
             step("1118 relinquish mastership", at: now, into: &outputs)
@@ -344,7 +345,7 @@ extension Controller {
             // Nobody asks for it again, so it goes three times.
             for _ in 0..<3 { outputs.append(.datagram(gasp.encoded())) }
         }
-        becomeSilent()
+        becomeSilent(at: now)
         if wasHolding {
             // The twin may take over the moment the arbiter knows; nothing leaves from here since the line above.
             master(at: now, into: &outputs) { $0.release(into: &$1) }

@@ -55,8 +55,27 @@ extension Controller {
                         .init(name: $0.name, microseconds: ($0.at - record.began).inNanoseconds / 1000)
                     }))
         }
+        status.warnings = warnings(at: now)
         status.quarantined = quarantined.map(\.value)
         status.routerTime = clock.routerTime(at: now).nanoseconds
         return status
+    }
+
+    private func warnings(at now: Instant) -> [String] {
+        var warnings: [String] = []
+        if let channelRefusal { warnings.append(channelRefusal) }
+        if channel == .open, let twin, twin.detectionTime != watch.detectionTime {
+            warnings.append("the twin waits \(twin.detectionTime.inMilliseconds) ms for a silent controller, this one "
+                + "\(watch.detectionTime.inMilliseconds) ms: make 'heartbeat' of both controller files equal")
+        }
+        if isStrangerNear(at: now), let stranger {
+            let i = Int(stranger.interface.value)
+            let name = i < interfaces.count ? interfaces[i].name : "\(stranger.interface)"
+            warnings.append("another host speaks as this router on \(name): a third controller, or a twin with another key, "
+                + "pair, router or letter")
+        }
+        if strangerFrames > 0 { warnings.append("\(strangerFrames) frames from the router's own address came from neither controller") }
+        if pair?.isVoteSilent ?? false { warnings.append("the \(configuration.arbiter.rawValue) does not answer this controller") }
+        return warnings + portTrouble(at: now)
     }
 }

@@ -131,7 +131,7 @@ extension Controller {
         let frames = passedFrames
         let digest = engineDigest
         let applied = engineApplied
-        becomeSilent()
+        becomeSilent(at: now)
         for start in stride(from: 0, to: frames.count, by: ChannelLimit.forwardedFrames) {
             let end = min(start + ChannelLimit.forwardedFrames, frames.count)
             send(.frames(Array(frames[start..<end])))
@@ -179,6 +179,7 @@ extension Controller {
         health.linksUp = UInt16(linksUp.reduce(0) { $0 + ($1 ? 1 : 0) })
         if isUp, health.linksUp == 1 { watch.listensAnew(at: now) }
         pair?.setCarrier(health.linksUp > 0, at: now, watch: watch)
+        judge.carrier(interface, isUp: isUp, at: now)
         heldLinkLosses.removeAll { $0.interface == interface }
         if role == .active, !isReadingStopped {
             if !isUp, sender?.phase == .redundant {
@@ -214,26 +215,6 @@ extension Controller {
             if let why = beginSwitchover("memory exhaustion", at: now, into: &outputs) {
                 note(.alarm, "srm", "no switchover for want of memory: \(why)", into: &outputs)
             }
-        }
-    }
-
-    /// The twin reaches more of the network than we do, for longer than a flap.
-    mutating func considerHealth(_ twinHealth: Health, at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard role == .active, fromActive == nil, sender?.phase == .redundant, twinHealth.linksUp > health.linksUp,
-            health.links > 0
-        else {
-            worseSince = nil
-            return
-        }
-        guard let since = worseSince else {
-            worseSince = now
-            return
-        }
-        guard now >= since + configuration.detectionTime else { return }
-        worseSince = nil
-        let reason = "interface failure: \(health) here, \(twinHealth) there"
-        if let why = beginSwitchover(reason, at: now, into: &outputs) {
-            note(.warning, "srm", "no switchover after an interface failure: \(why)", into: &outputs)
         }
     }
 }

@@ -102,8 +102,13 @@ public struct Controller {
     var linksUp: [Bool] = []
     /// Lost carriers that the engine has not been told of, because a switchover may spare it.
     var heldLinkLosses: [(interface: InterfaceID, until: Instant)] = []
-    /// Since when the twin has had more links than this active.
-    var worseSince: Instant?
+    /// Who hears and is heard better on the segments.
+    var judge: PortJudge
+    /// Frames of this burst that the judge has not been told of, by interface.
+    var frameTally: [FrameCounts] = []
+    var hasFrameTally = false
+    /// What was said last of each port of ours.
+    var portPoints: [Int] = []
     /// Beats that are not the twin's: forged, of another pair, or recorded.
     var foreignBeats: UInt64 = 0
     /// Frames from the router's own address that neither controller sent.
@@ -128,6 +133,10 @@ public struct Controller {
     var channelReceiver = ChannelReceiver()
     var channelBuffer = ByteWriter()
     var twin: Hello?
+    /// Why the newest handshake came to nothing; `nil` once one came to something.
+    var channelRefusal: String?
+    /// The forms in which the two speak, part by part.
+    var agreedSchemas: [(name: String, schema: UInt16)] = []
     /// Octets of our datastore's transactions that the twin has not answered, oldest first: it answers in order.
     var mirrorsUnderWay: [Int] = []
 
@@ -187,12 +196,18 @@ public struct Controller {
             lostMaximum: configuration.heartbeatsLostMaximum)
         keyShare = PairKey(high: random.next(), low: random.next())
         keys = configuration.pairKey.map { [$0] } ?? []
+        var policy = PortJudgePolicy()
+        policy.advertisementInterval = TwinWatch.segmentInterval
+        policy.fastInterval = configuration.heartbeatInterval
+        policy.steadyTime = configuration.detectionTime
+        judge = PortJudge(portCount: configuration.segmentCount, policy: policy)
         receiver = ReplicationReceiver(queueOctetsMaximum: configuration.queueOctetsMaximum)
         beginConfiguration()
         if configuration.arbiter != .leasefile, !configuration.isSingle {
             pair = PairArbiter(
                 id: configuration.id, lastEpoch: configuration.lastEpoch, staleWait: configuration.staleWait,
                 voteRenewInterval: configuration.arbiter == .link ? nil : configuration.voteRenewInterval)
+            pair!.mistakes = configuration.mistakes
         }
     }
 
@@ -203,8 +218,9 @@ public struct Controller {
         _ frame: RawSpan, on interface: InterfaceID, at now: Instant, into outputs: inout [ControllerOutput]
     ) {
         attend(at: now, into: &outputs)
-        if Beat.isOne(frame) { return receiveBeat(frame: frame, at: now, into: &outputs) }
+        if Beat.isOne(frame) { return receiveBeat(frame: frame, on: interface, at: now, into: &outputs) }
         if isFromOurAddress(frame, on: interface) { return heardOurAddress(on: interface, at: now, into: &outputs) }
+        if !configuration.isSingle { countFrame(frame, on: interface) }
         guard role == .active, !isReadingStopped else {
             // 1116: this side has stopped reading, the other does not speak yet. Nothing is lost.
             if isReadingStopped, passedFrames.count < Self.framesHeldMaximum, frame.byteCount <= ChannelLimit.forwardedFrame {
@@ -280,6 +296,8 @@ public struct Controller {
             closeChannel("the twin did not introduce itself", at: now, into: &outputs)
         }
         judgeSilence(at: now, into: &outputs)
+        judge.tick(at: now)
+        considerPorts(at: now, into: &outputs)
         probe(at: now, into: &outputs)
         if let wait = gaspUntil, wait.at <= now {
             gaspUntil = nil
@@ -316,6 +334,7 @@ public struct Controller {
         consider(gaspUntil?.at)
         if isProbing { consider(probeAt) }
         consider(pair?.nextDeadline(watch))
+        if !configuration.isSingle { consider(judge.nextDeadline) }
         consider(mastership.nextDeadline)
         consider(sender?.nextDeadline)
         consider(exitBy?.at)

@@ -52,6 +52,10 @@ public struct ControllerConfiguration: Sendable {
     /// DESIGN §7: heartbeats every 10 ms, five lost mean a lost twin. Both controllers should agree.
     public var heartbeatInterval: Duration = .milliseconds(10)
     public var heartbeatsLostMaximum = 5
+    /// Interfaces of the router on which the pair says nothing of itself, by name.
+    public var quietInterfaces: Set<String> = []
+    /// For the simulator, which plants them.
+    public var mistakes: Mistakes = []
     /// How often a vote elsewhere (`witness`, `etcd`) is asked to prolong the lease.
     public var voteRenewInterval: Duration = .milliseconds(500)
     /// How long the active waits for a standby that does not acknowledge, before it goes on alone.

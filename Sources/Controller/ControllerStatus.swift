@@ -58,6 +58,8 @@ public struct ControllerStatus: Sendable, Hashable, Codable {
     /// The newest sixteen, newest last.
     public var switchovers: [Switchover] = []
     public var quarantined: [UInt64] = []
+    /// What is not as it should be around this controller, in words: a refused handshake, strangers, ports, the vote.
+    public var warnings: [String] = []
     /// Router time in nanoseconds.
     public var routerTime: Int64 = 0
 

@@ -47,6 +47,8 @@ struct EngineState: Sendable {
 extension EngineState {
     /// Grows with every change of the encoding; another number is refused, never guessed at.
     static let schema: UInt32 = 2
+    /// The oldest that it still reads.
+    static let oldestSchema: UInt32 = 2
 
     func encoded() -> [UInt8] {
         var writer = SnapshotWriter()

@@ -72,6 +72,9 @@ public struct EngineDigest: Hashable, Sendable {
 
 /// The engine's state at one index: a copy that shares its tables with the engine until either changes.
 public struct EngineSnapshot: Sendable {
+    /// Forms of `encoded` that this release reads and writes.
+    public static let schemas = EngineState.oldestSchema...EngineState.schema
+
     public let index: LogIndex
     let state: EngineState
 

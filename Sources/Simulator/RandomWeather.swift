@@ -15,6 +15,13 @@ enum RandomWeather {
         case unplug, poison, trap, hang, memory, force, offline
         /// Every cable of one controller is out, the redundancy link's too.
         case standbyIsolated, activeIsolated
+        /// A standby that is left behind, and then its active dies: nothing may be resumed that is stale. The redundancy link
+        /// is cut, and the active dies before or after it has gone on alone. Here sessions may be lost, octets may not.
+        case standbyStale, cutKill
+        /// The redundancy link is cut in the midst of a hand-over.
+        case switchoverCut
+        /// A port keeps its carrier and does not hear, or is not heard.
+        case deaf, mute, standbyDeaf, standbyMute
         /// With a vote: nothing passes between the two; or nobody reaches the vote, or it starts again, with its file or
         /// without.
         case partition, voteCut, voteRestart, voteLost
@@ -207,6 +214,26 @@ extension Simulation {
         case .switchoverKill:
             perform(.switchover(active))
             schedule(.kill(active), at: soon)
+        case .standbyStale:
+            expectLosses()
+            perform(.freeze(standby))
+            // Peers have something for the active while it is alone.
+            RandomWeather.churn(self, steps: 40, within: .milliseconds(900))
+            run(until: now + .milliseconds(random.number(in: 20...900)))
+            perform(.kill(active))
+            run(until: now + .milliseconds(random.number(in: 0...1000)))
+            perform(.wake(standby))
+            run(until: now + .milliseconds(random.number(in: 0...4000)))
+        case .cutKill:
+            expectLosses()
+            perform(.cutChannel)
+            RandomWeather.churn(self, steps: 40, within: .milliseconds(500))
+            run(until: now + .milliseconds(random.number(in: 1...500)))
+            perform(.kill(active))
+            run(until: now + .milliseconds(random.number(in: 0...4000)))
+        case .switchoverCut:
+            perform(.switchover(active))
+            schedule(.cutChannel, at: now + .microseconds(random.number(in: 0...4000)))
         case .breakChannel: perform(.breakChannel)
         case .cutChannel: perform(.cutChannel)
         case .stallChannel:
@@ -229,6 +256,10 @@ extension Simulation {
             perform(.cutChannel)
             schedule(.unplug(id), at: soon)
             perform(.cutVote(id))
+        case .deaf, .standbyDeaf:
+            perform(.cutPort(Int((fault == .deaf ? active : standby).rawValue), inward: false, outward: true))
+        case .mute, .standbyMute:
+            perform(.cutPort(Int((fault == .mute ? active : standby).rawValue), inward: true, outward: false))
         case .partition: if hasVote { perform(.partition) }
         case .voteCut: for id in ControllerID.allCases { schedule(.cutVote(id), at: soon) }
         case .voteRestart, .voteLost: perform(.restartWitness(isLost: fault == .voteLost))
@@ -242,6 +273,9 @@ extension Simulation {
         case .poison: poison(station: random.number(in: 0...(stations.count - 1)))
         }
     }
+
+    /// What comes now may cost sessions, in a plain router too.
+    func expectLosses() { for i in stations.indices { stations[i].expectLoss() } }
 
     /// One station announces the prefix that is fatal to an engine; only its own session may suffer.
     func poison(station: Int) {

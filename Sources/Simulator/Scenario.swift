@@ -58,6 +58,27 @@ public struct Scenario: Sendable {
         return Scenario(name, promise, options: linked, plain.run)
     }
 
+    /// One direction of one port, with carrier: who speaks afterwards is decided within the time of a peer's BFD.
+    private static func oneWay(
+        _ name: String, _ promise: String, _ fault: RandomWeather.Fault, mustChange: Bool
+    ) -> Scenario {
+        Scenario(name, promise, options: linked) { s in
+            guard s.comeUp() else { return }
+            // Long enough to know what is usual on this segment.
+            s.chatter(for: .seconds(6))
+            RandomWeather.churn(s, steps: 200, within: .seconds(4))
+            s.run(until: s.now + .milliseconds(3000 + s.random.number(in: 0...1500)))
+            guard let before = s.active else { return s.find("nobody is active before anything has happened") }
+            s.inject(fault)
+            s.run(until: s.now + .milliseconds(900))
+            if (s.active != before) != mustChange {
+                s.find("900 ms after '\(fault)' \(s.active.map { "\($0)" } ?? "nobody") is active, and \(before) was")
+            }
+            guard s.becomeRedundant() else { return }
+            s.settle()
+        }
+    }
+
     private static func routed(stations: Int = 3, routers: Int = 4) -> SimulationOptions {
         var options = SimulationOptions()
         options.peerCount = 2
@@ -123,6 +144,10 @@ public struct Scenario: Sendable {
         paired("link-standby-isolated", "a standby whose every cable is out has no vote", .standbyIsolated),
         paired("link-active-isolated", "an active whose every cable is out is followed by its twin", .activeIsolated),
         paired("link-stutter", "without a lease file: a pause near the detection time makes no two masters", .stutter),
+        oneWay("deaf", "an active whose port no longer hears hands over to a twin that does", .deaf, mustChange: true),
+        oneWay("mute", "an active that is not heard hands over to a twin that is", .mute, mustChange: true),
+        oneWay("standby-deaf", "a standby whose port does not hear changes nothing", .standbyDeaf, mustChange: false),
+        oneWay("standby-mute", "a standby that is not heard changes nothing", .standbyMute, mustChange: false),
         Scenario("link-after-hand-over", "the old active takes over from a new one that dies, at any time after", options: linked) { s in
             guard s.comeUp() else { return }
             for _ in 0..<3 where s.findings.isEmpty {

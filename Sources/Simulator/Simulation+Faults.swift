@@ -52,6 +52,8 @@ public enum Act: Sendable, Equatable {
     case weather(port: Int, loss: Int, duplication: Int, reordering: Int)
     case announce(station: Int, prefix: UInt64, tail: [UInt32])
     case withdraw(station: Int, prefix: UInt64)
+    /// A station asks everybody on the LAN for an address, as hosts do.
+    case ask(station: Int)
     /// A link behind a routed station goes down or comes back.
     case link(station: Int, link: Int, isUp: Bool)
     /// A routed station sends a packet that is fatal to an engine that looks into it.
@@ -67,6 +69,17 @@ extension Simulation {
     public var active: ControllerID? {
         ControllerID.allCases.filter { node($0).life == .running && node($0).controller.state.isActive }
             .max { node($0).controller.epoch < node($1).controller.epoch }
+    }
+
+    /// The LAN is as talkative as LANs are: every station asks for somebody a few times a second.
+    func chatter(for duration: Duration) {
+        for station in stations.indices {
+            var time = now
+            while time < now + duration {
+                time = time + .milliseconds(random.number(in: 60...350))
+                schedule(.ask(station: station), at: time)
+            }
+        }
     }
 
     /// Whether the pair has a standby in lock step.
@@ -134,6 +147,7 @@ extension Simulation {
             bridge.setWeather(
                 .init(loss: loss, duplication: duplication, reordering: reordering), port: port)
         case .announce(let station, let prefix, let tail): speak(station) { $0.announce(prefix, tail: tail) }
+        case .ask(let station): transmit([SpeakerStation.question(station)], from: 2 + station)
         case .withdraw(let station, let prefix): speak(station) { $0.withdraw(prefix) }
         case .link(let station, let link, let isUp):
             tell(routedStation: station) { $0.setLink(link, isUp: isUp, at: $1) }
@@ -151,9 +165,9 @@ extension Simulation {
         node.restart(controllerConfiguration(id), seed: random.next())
         note("\(id) starts")
         beginVote(node)
-        give(.start(failedTests: []), to: node)
         // A host tells of every link when it starts; the twin weighs how many each of them has.
         give(.link(InterfaceID(0), isUp: !bridge.ports[Int(id.rawValue)].isCutInward), to: node)
+        give(.start(failedTests: []), to: node)
         if wire.state == .down || wire.state == .opening { openChannel() }
     }
 
@@ -163,6 +177,7 @@ extension Simulation {
         node.life = .dead
         node.fuse = nil
         node.incarnation += 1
+        node.forgetTurn()
         witness[node.id].connection += 1
         witness[node.id].isUp = false
         closeChannel(by: node.id, isProcessDead: true)
@@ -180,17 +195,8 @@ extension Simulation {
     private func wake(_ node: ControllerNode) {
         guard node.life == .frozen else { return }
         node.life = .running
-        let held = node.held
-        node.held = []
-        note("\(node.id) wakes with \(held.count) inputs waiting")
-        // Its descriptors are readable and its timers overdue, both at once: an edge reads first.
-        for item in held where node.life == .running {
-            switch item {
-            case .input(let input): give(input, to: node)
-            case .frame(let frame): give(frame: frame, to: node)
-            }
-        }
-        give(.time, to: node)
+        note("\(node.id) wakes with \(node.inbox.count) inputs waiting")
+        planTurn(node)
         pumpVote(node)
     }
 

@@ -31,6 +31,8 @@ public final class Simulation {
         case engineStuck(ControllerID, incarnation: Int, LogIndex)
         case snapshotEncoded(ControllerID, incarnation: Int, LogIndex, [UInt8])
         case nodeTime(ControllerID, incarnation: Int, Instant)
+        case turn(ControllerID, incarnation: Int)
+        case turnGoesOn(ControllerID, incarnation: Int)
         case stationTime(Int, Instant)
         case routedStationTime(Int, Instant)
         case act(Act)
@@ -125,6 +127,7 @@ public final class Simulation {
         configuration.bootWait = .milliseconds(300)
         configuration.isSingle = options.isSingle
         configuration.testing = true
+        configuration.mistakes = options.plantedBug?.mistakes ?? []
         if nodes.count > Int(id.rawValue) {
             configuration.lastEpoch = node(id).storedEpoch
             configuration.wasActive = node(id).wasActive
@@ -238,7 +241,21 @@ public final class Simulation {
             let node = node(id)
             guard node.incarnation == incarnation, node.wakeUp == time else { return }
             node.wakeUp = nil
-            give(.time, to: node)
+            planTurn(node)
+        case .turn(let id, let incarnation):
+            let node = node(id)
+            guard node.incarnation == incarnation, node.isTurnPlanned else { return }
+            node.isTurnPlanned = false
+            if node.life == .running { takeTurn(node) }
+        case .turnGoesOn(let id, let incarnation):
+            let node = node(id)
+            guard node.incarnation == incarnation, node.isMidTurn else { return }
+            if node.life == .frozen {
+                // It goes on where it was when it wakes.
+                queue.schedule(happening, at: now + .milliseconds(1))
+            } else {
+                goOn(node)
+            }
         case .stationTime(let number, let time):
             guard stationWakeUps[number] == time else { return }
             stationWakeUps[number] = nil
@@ -287,105 +304,151 @@ public final class Simulation {
 
     // MARK: controllers
 
-    func give(_ input: ControllerInput, to node: ControllerNode) {
-        switch node.life {
-        case .dead: return
-        case .frozen:
-            // Timers do not pile up: there is one look at the time after the wake.
-            if case .time = input { return }
-            node.held.append(.input(input))
-        case .running:
-            var outputs: [ControllerOutput] = []
-            node.controller.handle(input, at: node.clock(now), into: &outputs)
-            node.controller.handle(.endOfBatch, at: node.clock(now), into: &outputs)
-            carryOut(outputs, of: node)
-        }
+    /// Something came for a controller. It hears of it in a turn of its own; what comes meanwhile is heard together.
+    func give(_ input: ControllerInput, to node: ControllerNode) { give(.input(input), to: node) }
+    func give(frame: [UInt8], to node: ControllerNode) { give(.frame(frame), to: node) }
+
+    private func give(_ item: ControllerNode.Waiting, to node: ControllerNode) {
+        guard node.life != .dead else { return }
+        node.inbox.append(item)
+        planTurn(node)
     }
 
-    func give(frame: [UInt8], to node: ControllerNode) {
-        switch node.life {
-        case .dead: return
-        case .frozen: node.held.append(.frame(frame))
-        case .running:
-            var outputs: [ControllerOutput] = []
-            node.controller.receive(frame.span.bytes, on: InterfaceID(0), at: node.clock(now), into: &outputs)
-            node.controller.handle(.endOfBatch, at: node.clock(now), into: &outputs)
-            carryOut(outputs, of: node)
-        }
+    /// The edge's thread is woken, and runs when the machine lets it.
+    func planTurn(_ node: ControllerNode) {
+        guard node.life == .running, !node.isTurnPlanned, !node.isMidTurn else { return }
+        node.isTurnPlanned = true
+        let delay = random.chance(1, in: 64) ? random.number(in: 50...3000) : random.number(in: 0...10)
+        queue.schedule(.turn(node.id, incarnation: node.incarnation), at: now + .microseconds(delay))
     }
 
-    private func carryOut(_ outputs: [ControllerOutput], of node: ControllerNode) {
-        let incarnation = node.incarnation
-        for output in outputs where node.life == .running && node.incarnation == incarnation {
-            if let left = node.fuse {
-                node.fuse = left - 1
-                if left <= 0 {
-                    note("\(node.id) dies between two outputs")
-                    die(node)
-                    return
+    private func takeTurn(_ node: ControllerNode) {
+        let inbox = node.inbox
+        node.inbox = []
+        // Which descriptor is served first is the kernel's choice; the channel's news come last (`Turn`).
+        var sources = Array(ControllerNode.Waiting.Source.allCases.dropLast())
+        for i in sources.indices.dropLast() { sources.swapAt(i, random.number(in: i...(sources.count - 1))) }
+        let framesMaximum = random.chance(1, in: 4) ? random.number(in: 1...8) : 256
+        var frames = 0
+        // Nearly always there is one thing.
+        let order = inbox.count < 2 ? [0] : (sources + [.channel]).flatMap { source in
+            inbox.indices.filter { inbox[$0].source == source }
+        }
+        for i in order where i < inbox.count {
+            switch inbox[i] {
+            case .input(let input): node.turn.hear(input, &node.controller, at: node.clock(now))
+            case .frame(let frame):
+                frames += 1
+                if frames > framesMaximum {
+                    node.inbox.append(inbox[i])
+                } else {
+                    node.turn.receive(frame.span.bytes, on: InterfaceID(0), &node.controller, at: node.clock(now))
                 }
             }
-            switch output {
-            case .transmit(_, let frame):
-                // The host's gate.
-                guard node.clock(now) <= node.lease.until else { continue }
-                checkers.transmitted(frame, by: node, in: self)
-                transmit([frame], from: Int(node.id.rawValue))
-            case .advertise(_, var frame), .ask(_, var frame):
-                frame.fillSource(Self.hostMAC(node.id))
-                transmit([frame], from: Int(node.id.rawValue))
-            case .lease(let epoch, let until):
-                node.lease = (epoch, until)
-            case .channelSend(let octets):
-                guard wire.state == .up, !wire.isCut else { continue }
-                send(octets, from: node)
-            case .channelClose(let reason):
-                note("\(node.id) closes the channel: \(reason)")
-                closeChannel(by: node.id, isProcessDead: false)
-            case .prepareGasp(let bytes):
-                node.gasp = bytes
-            case .datagram(let bytes):
-                sendDatagram(bytes, from: node.id)
-            case .pairKey(let key):
-                node.storedKey = key
-            case .arbiter(let request) where hasVote: askVote(request, of: node)
-            case .arbiter(let request):
-                let time = now + .microseconds(random.number(in: 5...40))
-                let answer = arbiter.answer(
-                    request, from: node, isTwinDead: self.node(node.id.other).life == .dead, at: now)
-                // Renewals are every heartbeat's; a trace of them alone would hide the rest.
-                if case .renewed = answer {} else { note("\(node.id) asks the arbiter \(request): \(answer)") }
-                // Answers come in the order of their requests.
-                node.answeredAt = max(time, node.answeredAt)
-                queue.schedule(.arbiterAnswer(to: node.id, incarnation: incarnation, answer), at: node.answeredAt)
-            case .engine(let work):
-                node.enqueue(work)
-                startEngine(node)
-            case .event(let event):
-                note("\(node.id) \(event)")
-                events[Int(node.id.rawValue)].append(event)
-            case .state(let state, let epoch):
-                note("\(node.id) is \(state) in epoch \(epoch)")
-                if epoch > node.storedEpoch { node.storedEpoch = epoch }
-                node.wasActive = state.isActive
-                checkers.state(state, epoch, of: node, in: self)
-            case .interfaces, .configured, .mirrorEverything, .mirrorAnswered: break
-            case .answer(_, let answer):
-                note("\(node.id) answers the operator: \(answer)")
-            case .mirror(let transaction, _):
-                give(.mirrored(transaction: transaction, refusal: nil), to: node)
-            case .exit(let reason):
-                note("\(node.id) exits: \(reason)")
-                die(node)
-                let pause = Duration.milliseconds(random.number(in: 200...2000))
-                queue.schedule(.act(.start(node.id)), at: now + pause)
+        }
+        node.turn.tellTime(&node.controller, at: node.clock(now), isTwinConnected: wire.state == .up)
+        node.turn.end()
+        node.isMidTurn = true
+        goOn(node)
+    }
+
+    /// One step after the other, unless the thread is stopped between two of them.
+    private func goOn(_ node: ControllerNode) {
+        let incarnation = node.incarnation
+        while node.life == .running, node.incarnation == incarnation {
+            if random.chance(1, in: 5000) {
+                queue.schedule(
+                    .turnGoesOn(node.id, incarnation: incarnation), at: now + .microseconds(random.number(in: 10...30_000)))
+                return
+            }
+            switch node.turn.next(&node.controller, at: node.clock(now)) {
+            case .carryOut(let output): carryOut(output, of: node)
+            case .flushChannel: break
+            case .releaseFrames(let isAllowed):
+                let frames = node.frames
+                node.frames = []
+                guard isAllowed else { continue }
+                for frame in frames {
+                    checkers.transmitted(frame, by: node, in: self)
+                    transmit([frame], from: Int(node.id.rawValue))
+                }
+            case .done:
+                node.isMidTurn = false
+                if !node.inbox.isEmpty { planTurn(node) }
+                planTime(node)
+                return
             }
         }
-        guard node.life == .running, let next = node.controller.nextDeadline else { return }
+    }
+
+    private func planTime(_ node: ControllerNode) {
+        guard let next = node.turn.deadline(node.controller.nextDeadline) else { return }
         let time = max(node.world(next), now)
         if let planned = node.wakeUp, planned <= time { return }
         node.wakeUp = time
         queue.schedule(.nodeTime(node.id, incarnation: node.incarnation, time), at: time)
+    }
+
+    private func carryOut(_ output: ControllerOutput, of node: ControllerNode) {
+        let incarnation = node.incarnation
+        if let left = node.fuse {
+            node.fuse = left - 1
+            if left <= 0 {
+                note("\(node.id) dies between two outputs")
+                return die(node)
+            }
+        }
+        switch output {
+        case .transmit(_, let frame): node.frames.append(frame)
+        case .advertise(_, var frame), .ask(_, var frame):
+            frame.fillSource(Self.hostMAC(node.id))
+            if options.plantedBug == .segmentsUnheard, case .advertise = output { return }
+            transmit([frame], from: Int(node.id.rawValue))
+        case .lease(let epoch, let until):
+            node.lease = (epoch, until)
+        case .channelSend(let octets):
+            guard wire.state == .up, !wire.isCut else { return }
+            send(octets, from: node)
+        case .channelClose(let reason):
+            note("\(node.id) closes the channel: \(reason)")
+            closeChannel(by: node.id, isProcessDead: false)
+        case .prepareGasp(let bytes):
+            node.gasp = bytes
+        case .datagram(let bytes):
+            sendDatagram(bytes, from: node.id)
+        case .pairKey(let key):
+            node.storedKey = key
+        case .arbiter(let request) where hasVote: askVote(request, of: node)
+        case .arbiter(let request):
+            let answer = arbiter.answer(
+                Saboteur.changed(request, options.plantedBug), from: node, isTwinDead: self.node(node.id.other).life == .dead,
+                at: now)
+            // Renewals are every heartbeat's; a trace of them alone would hide the rest.
+            if case .renewed = answer {} else { note("\(node.id) asks the arbiter \(request): \(answer)") }
+            // One mapped word: it is asked and answered within the turn.
+            node.turn.hear(.arbiter(answer), &node.controller, at: node.clock(now))
+        case .engine(let work):
+            node.enqueue(work)
+            startEngine(node)
+        case .event(let event):
+            note("\(node.id) \(event)")
+            events[Int(node.id.rawValue)].append(event)
+        case .state(let state, let epoch):
+            note("\(node.id) is \(state) in epoch \(epoch)")
+            if epoch > node.storedEpoch { node.storedEpoch = epoch }
+            node.wasActive = state.isActive
+            checkers.state(state, epoch, of: node, in: self)
+        case .interfaces, .configured, .mirrorEverything, .mirrorAnswered: break
+        case .answer(_, let answer):
+            note("\(node.id) answers the operator: \(answer)")
+        case .mirror(let transaction, _):
+            give(.mirrored(transaction: transaction, refusal: nil), to: node)
+        case .exit(let reason):
+            note("\(node.id) exits: \(reason)")
+            die(node)
+            let pause = Duration.milliseconds(random.number(in: 200...2000))
+            queue.schedule(.act(.start(node.id)), at: now + pause)
+        }
     }
 
     private func send(_ octets: [UInt8], from node: ControllerNode) {

@@ -28,4 +28,32 @@ public enum PlantedBug: String, Sendable, CaseIterable {
     case recordDropped = "record-dropped"
     /// The standby's engine gives effects in another order, as a hash-ordered loop would.
     case effectsReordered = "effects-reordered"
+    /// Mistakes of the pair's arbitration: see `Mistakes`.
+    case boundToTheDead = "bound-to-the-dead"
+    case votesWithoutCarrier = "votes-without-carrier"
+    case trustsItselfAfterSleep = "trusts-itself-after-sleep"
+    case aloneUnheard = "alone-unheard"
+    case reclaimsUnasked = "reclaims-unasked"
+    /// The host sends beats on the segments in a form that the twin's does not take, as untagged ones on a VLAN.
+    case segmentsUnheard = "segments-unheard"
+    /// The lease file forgets that a copy is stale.
+    case staleResumes = "stale-resumes"
+
+    var mistakes: Mistakes {
+        switch self {
+        case .boundToTheDead: .boundToTheDead
+        case .votesWithoutCarrier: .votesWithoutCarrier
+        case .trustsItselfAfterSleep: .trustsItselfAfterSleep
+        case .aloneUnheard: .aloneUnheard
+        case .reclaimsUnasked: .reclaimsUnasked
+        default: []
+        }
+    }
+    /// The arbiter with which it shows.
+    public var arbiter: ArbiterKind {
+        switch self {
+        case .releaseBeforeCommit, .recordDropped, .effectsReordered, .staleResumes: .leasefile
+        default: .link
+        }
+    }
 }

@@ -40,6 +40,7 @@ struct Arguments {
                     Self.refuse("--plant needs one of \(PlantedBug.allCases.map(\.rawValue).joined(separator: ", "))")
                 }
                 planted = bug
+                arbiter = bug.arbiter
             case "--arbiter":
                 guard let kind = words.popFirst().flatMap(ArbiterKind.init(rawValue:)), kind != .etcd else {
                     Self.refuse("--arbiter needs leasefile, link or witness")

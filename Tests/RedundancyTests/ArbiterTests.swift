@@ -81,6 +81,17 @@ import Testing
         #expect(clock.routerTime(at: clock.localTime(of: at(1_002_000))) == at(1_002_000))
     }
 
+    @Test("Who follows a router that began anew on a host with an earlier time of day has its time, not the old one")
+    func forget() {
+        var clock = RouterClock(start: .seconds(3600))
+        clock.saw(at(3_700_000))
+        clock.forget()
+        clock.follow(at(1000), at: at(100_000))
+        #expect(clock.routerTime(at: at(100_000)) == at(1000))
+        clock.takeOver(at: at(100_050), margin: .milliseconds(10))
+        #expect(clock.routerTime(at: at(100_050)) == at(1060), "an hour more would end every hold timer")
+    }
+
     @Test("Router time does not go below what was seen in a record")
     func records() {
         var clock = RouterClock()

@@ -226,13 +226,12 @@ import Wire
         #expect(refusal { $0.controller = .a }?.hasPrefix("both controllers are configured as A") == true)
         #expect(refusal { $0.pairID = 6 }?.hasPrefix("it belongs to another pair") == true)
         #expect(refusal { $0.routerName = "r2" }?.hasPrefix("it is router 'r2', this is 'r1'") == true)
-        #expect(refusal { $0.protocolVersion = 9 } == "it speaks channel protocol 9, this controller 2")
+        #expect(refusal { $0.protocolVersion = 9 } == "it speaks channel protocol 9, this controller 3")
         #expect(refusal { $0.arbiter = .leasefile }?.hasPrefix("its arbiter is leasefile, this controller's link") == true)
         #expect(refusal { $0.identity = Self.hello.identity }?.hasPrefix("it has the identity of this controller") == true)
-        #expect(refusal {
-            $0.oldestSchema = 7
-            $0.newestSchema = 8
-        } == "it speaks record schemas 7 to 8, this controller 1 to 1")
+        #expect(refusal { $0.schemas = SchemaMap([.init("records", oldest: 7, newest: 8)]) }
+            == "its release writes schema 8 of 'records' and reads no older than 7, this one's 1 and no older than 1: update the "
+            + "controller with the older release, which is this one")
     }
 
     @Test("DESIGN §6: two releases agree on the older schema")
@@ -240,10 +239,26 @@ import Wire
         var newer = Self.hello
         newer.controller = .b
         newer.identity = 99
-        newer.newestSchema = 9
+        newer.schemas = SchemaMap([.init("records", oldest: 1, newest: 9), .init("tunnels", oldest: 1, newest: 1)])
         #expect(Self.hello.refusal(of: newer) == nil)
-        #expect(Self.hello.agreedSchema(with: newer) == RecordSchema.current)
-        #expect(newer.agreedSchema(with: Self.hello) == RecordSchema.current)
+        // A part that only one knows is not used.
+        for agreed in [Self.hello.schemas.agreed(with: newer.schemas), newer.schemas.agreed(with: Self.hello.schemas)] {
+            #expect(agreed.map(\.name) == ["records"] && agreed.map(\.schema) == [RecordSchema.current])
+        }
+    }
+
+    @Test("DESIGN §6: each part of what passes between two releases has a schema of its own, and both sides refuse alike")
+    func schemaParts() throws {
+        let old = SchemaMap([.init("records", oldest: 1, newest: 2), .init("snapshot", oldest: 2, newest: 3)])
+        let new = SchemaMap([.init("snapshot", oldest: 4, newest: 5), .init("records", oldest: 2, newest: 4)])
+        #expect(old.difference(new)?.ours.name == "snapshot")
+        #expect(new.difference(old)?.theirs.newest == 3)
+        var hello = Self.hello
+        hello.schemas = new
+        let octets = ChannelMessage.hello(hello).encoded()
+        var receiver = ChannelReceiver()
+        receiver.append(octets)
+        #expect(try receiver.next() == .hello(hello))
     }
 
     @Test("FIG. 10A: of two hellos exactly one goes first, whatever they say")
@@ -303,6 +318,6 @@ import Wire
             return
         }
         #expect(read == old)
-        #expect(Self.hello.refusal(of: read) == .protocolVersion(ours: 2, theirs: 1))
+        #expect(Self.hello.refusal(of: read) == .protocolVersion(ours: 3, theirs: 1))
     }
 }

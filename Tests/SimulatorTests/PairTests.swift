@@ -1,5 +1,6 @@
 import Machine
 import Records
+import Redundancy
 import Testing
 
 @testable import Simulator
@@ -108,6 +109,38 @@ import Testing
             return simulation.findings.contains { $0.contains("octets acknowledged") }
         }
         #expect(isFound)
+    }
+
+    /// Each mistake, with the fault in which it shows. Random seeds find them, too: `simulate --plant BUG --seeds 500`.
+    @Test(arguments: [
+        (PlantedBug.boundToTheDead, RandomWeather.Fault.standbyKill), (.votesWithoutCarrier, .standbyIsolated),
+        (.trustsItselfAfterSleep, .standbyStale), (.aloneUnheard, .cutChannel), (.reclaimsUnasked, .switchoverCut),
+        (.segmentsUnheard, .cutChannel), (.staleResumes, .standbyStale),
+    ])
+    func `a mistake in who may speak is found`(bug: PlantedBug, fault: RandomWeather.Fault) {
+        func findings(_ seed: UInt64, _ bug: PlantedBug?, _ arbiter: ArbiterKind) -> [String] {
+            var options = SimulationOptions()
+            options.plantedBug = bug
+            options.arbiter = arbiter
+            options.peerCount = 3
+            let simulation = Simulation(seed: seed, options: options)
+            simulation.comeUp()
+            for _ in 0..<4 where simulation.findings.isEmpty {
+                RandomWeather.churn(simulation, steps: 40, within: .milliseconds(300))
+                simulation.run(until: simulation.now + .milliseconds(simulation.random.number(in: 50...250)))
+                simulation.inject(fault)
+                simulation.run(until: simulation.now + .milliseconds(1500))
+                simulation.becomeRedundant()
+            }
+            simulation.run(until: simulation.now + .seconds(10))
+            return simulation.findings
+        }
+        let seed = (1...40 as ClosedRange<UInt64>).first { !findings($0, bug, bug.arbiter).isEmpty }
+        guard let seed else {
+            Issue.record("no seed finds \(bug)")
+            return
+        }
+        #expect(findings(seed, nil, bug.arbiter) == [], "the finding of seed \(seed) must be the mistake's")
     }
 
     @Test func `a record that is dropped in shipping is found as a difference between the engines`() {

@@ -50,6 +50,7 @@ extension ControllerSettings {
         settings.initialPosition = first.position
         settings.hasLostConfiguration = first.isLost
         settings.acceptsFirstConfiguration = acceptsFirst
+        settings.quietInterfaces = Set(file.interfaces.filter { !$0.advertises }.map(\.name))
         settings.segmentCount = Set(file.interfaces.map(\.device)).count
         if let redundancy = file.redundancy {
             settings.heartbeatInterval = redundancy.heartbeatInterval

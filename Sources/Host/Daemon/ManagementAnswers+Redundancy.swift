@@ -34,6 +34,7 @@ extension ManagementAnswers {
         }
         if let last = status.switchovers.last { view.lastSwitchover = self.view(last, status, router, now) }
         if let failure = await datastore.status.failure { view.alarms.append("datastore: \(failure.reason)") }
+        view.alarms += status.warnings
         guard let redundancy = file.redundancy else {
             view.notReady = ["this controller is configured to be alone"]
             return view

@@ -29,8 +29,6 @@ final class EdgeLoop {
     private let linkMonitor: Int32
     private let failedTests: [String]
 
-    /// Frames may leave until then.
-    private var gateUntil = Instant.zero
     private var framesDiscarded: UInt64 = 0
     private var didReportDiscard = false
     private var isStopping = false
@@ -39,10 +37,6 @@ final class EdgeLoop {
     private var slowTurnSaidAt = Instant.zero
     /// A third of the time in which the twin's patience ends by default.
     private static let slowTurn = Duration.milliseconds(15)
-    /// This thread or the whole machine stood still: `.time` waits until then, so that heartbeats of a twin that stood
-    /// still with us can come in before we judge it.
-    private var timeHeldUntil: Instant?
-    private static let stall = Duration.milliseconds(20), afterStall = Duration.milliseconds(5)
     private var bulkBegan: Instant?
     private var bulkOctets = 0
     private var lastBulkUpdate: Edge.BulkUpdate?
@@ -95,36 +89,35 @@ final class EdgeLoop {
 
     func run(_ initial: consuming Controller) {
         var controller = initial
-        var outputs: [ControllerOutput] = []
+        var turn = Turn()
         var ready: [Poller.Readiness] = []
-        refreshLinks(&controller, &outputs, monotonicNow(), everything: true)
-        controller.handle(.start(failedTests: failedTests), at: monotonicNow(), into: &outputs)
+        refreshLinks(&controller, &turn, monotonicNow(), everything: true)
+        turn.hear(.start(failedTests: failedTests), &controller, at: monotonicNow())
         channel?.tick(now: chost_now(), into: &happenings)
         if let event = datagrams?.tick(now: chost_now()) { report(.event(event)) }
-        finishTurn(&controller, &outputs)
+        finish(&turn, &controller)
         while !isStopping {
-            armTimer(controller)
+            armTimer(turn.deadline(controller.nextDeadline))
             edge.progress.add(1, ordering: .relaxed)
             ready.removeAll(keepingCapacity: true)
             poller.wait(milliseconds: -1) { ready.append($0) }
             edge.progress.add(1, ordering: .relaxed)
             chost_stop_if_dying()
             let now = monotonicNow()
-            for source in ready { take(source, &controller, &outputs, now) }
+            for source in ready { take(source, &controller, &turn, now) }
             // What the twin has sent is heard before its silence is judged.
-            deliverHappenings(&controller, &outputs)
-            if let deadline = controller.nextDeadline, deadline <= now, isTimeDue(deadline, now) {
-                controller.handle(.time, at: now, into: &outputs)
-            }
+            deliverHappenings(&controller, &turn)
+            turn.tellTime(&controller, at: now, isTwinConnected: channel?.isOpen ?? false)
             channel?.tick(now: now.nanoseconds, into: &happenings)
             if let event = datagrams?.tick(now: now.nanoseconds) { report(.event(event)) }
-            if datagrams?.hasNews ?? false { takeDatagrams(&controller, &outputs, now) }
+            if datagrams?.hasNews ?? false { takeDatagrams(&controller, &turn, now) }
             if let retry = ports.retryAt, retry <= now {
-                refreshLinks(&controller, &outputs, now, everything: false)
+                refreshLinks(&controller, &turn, now, everything: false)
             }
             lookAtLeaseFile(now)
+            deliverHappenings(&controller, &turn)
             let worked = monotonicNow() - now
-            finishTurn(&controller, &outputs)
+            finish(&turn, &controller)
             noteSlowTurn(since: now, worked)
         }
         vote?.stop()
@@ -140,17 +133,6 @@ final class EdgeLoop {
         if let fault = leaseFile.fault { report(.exit(fault)) }
     }
 
-    private func isTimeDue(_ deadline: Instant, _ now: Instant) -> Bool {
-        if let held = timeHeldUntil {
-            guard now >= held else { return false }
-            timeHeldUntil = nil
-            return true
-        }
-        guard now - deadline > Self.stall, channel?.isOpen ?? false else { return true }
-        timeHeldUntil = now + Self.afterStall
-        return false
-    }
-
     /// Once a second at most: a turn in which neither heartbeats nor anything else could move.
     private func noteSlowTurn(since began: Instant, _ worked: Duration) {
         let now = monotonicNow()
@@ -163,9 +145,8 @@ final class EdgeLoop {
         (frameCount, twinOctets, reportCount) = (0, 0, 0)
     }
 
-    private func armTimer(_ controller: borrowing Controller) {
-        var next = controller.nextDeadline ?? .distantFuture
-        if let timeHeldUntil { next = max(next, timeHeldUntil) }
+    private func armTimer(_ deadline: Instant?) {
+        var next = deadline ?? .distantFuture
         if let deadline = channel?.deadline { next = min(next, Instant(nanoseconds: max(1, deadline))) }
         if let retry = ports.retryAt { next = min(next, retry) }
         if let retry = datagrams?.retryAt { next = min(next, Instant(nanoseconds: max(1, retry))) }
@@ -174,10 +155,10 @@ final class EdgeLoop {
     }
 
     private func take(
-        _ source: Poller.Readiness, _ controller: inout Controller, _ outputs: inout [ControllerOutput], _ now: Instant
+        _ source: Poller.Readiness, _ controller: inout Controller, _ turn: inout Turn, _ now: Instant
     ) {
         switch source.token {
-        case PortTable.tokenBase...: takeFrames(Int(source.token - PortTable.tokenBase), &controller, &outputs, now)
+        case PortTable.tokenBase...: takeFrames(Int(source.token - PortTable.tokenBase), &controller, &turn, now)
         case Token.engine:
             engine.reports.take(into: &engineReports)
             reportCount += engineReports.count
@@ -185,46 +166,46 @@ final class EdgeLoop {
                 if case .snapshot(let snapshot) = report {
                     encode(snapshot)
                 } else {
-                    controller.handle(.engine(report), at: now, into: &outputs)
+                    turn.hear(.engine(report), &controller, at: now)
                 }
             }
             engineReports.removeAll(keepingCapacity: true)
         case Token.timer: timer.acknowledge()
-        case Token.commands: takeCommands(&controller, &outputs, now)
-        case Token.datagrams: takeDatagrams(&controller, &outputs, now)
+        case Token.commands: takeCommands(&controller, &turn, now)
+        case Token.datagrams: takeDatagrams(&controller, &turn, now)
         case Token.links:
             withUnsafeTemporaryAllocation(byteCount: 16 << 10, alignment: 8) { buffer in
                 // What changed is asked anew; the messages are only the bell.
                 while recv(linkMonitor, buffer.baseAddress!, buffer.count, 0) > 0 {}
             }
-            refreshLinks(&controller, &outputs, now, everything: false)
+            refreshLinks(&controller, &turn, now, everything: false)
         default: channel?.ready(source, now: now.nanoseconds, into: &happenings)
         }
     }
 
     private func takeFrames(
-        _ position: Int, _ controller: inout Controller, _ outputs: inout [ControllerOutput], _ now: Instant
+        _ position: Int, _ controller: inout Controller, _ turn: inout Turn, _ now: Instant
     ) {
         guard let port = ports.port(at: position) else { return }
         do {
             frameCount += try port.receive(limit: Self.framesPerTurn, octets: Self.octetsPerTurn) { frame in
                 guard let interface = ports.interface(for: frame, at: position) else { return }
-                controller.receive(frame, on: interface, at: now, into: &outputs)
+                turn.receive(frame, on: interface, &controller, at: now)
             }
         } catch {
             report(.event(Event(.alarm, "host", "\(error)")))
             ports.fail(position, at: now)
-            refreshLinks(&controller, &outputs, now, everything: false)
+            refreshLinks(&controller, &turn, now, everything: false)
         }
     }
 
-    private func takeCommands(_ controller: inout Controller, _ outputs: inout [ControllerOutput], _ now: Instant) {
+    private func takeCommands(_ controller: inout Controller, _ turn: inout Turn, _ now: Instant) {
         edge.commands.take(into: &commands)
         for command in commands {
             switch command {
             case .input(let input):
                 if case .snapshotEncoded(_, let bytes) = input { bulkOctets = bytes.count }
-                controller.handle(input, at: now, into: &outputs)
+                turn.hear(input, &controller, at: now)
             case .look(let body): body(&controller, now)
             case .survey(let body):
                 body(Edge.Survey(
@@ -237,21 +218,21 @@ final class EdgeLoop {
         commands.removeAll(keepingCapacity: true)
     }
 
-    private func takeDatagrams(_ controller: inout Controller, _ outputs: inout [ControllerOutput], _ now: Instant) {
+    private func takeDatagrams(_ controller: inout Controller, _ turn: inout Turn, _ now: Instant) {
         datagrams?.receive(now: now.nanoseconds) { news in
             switch news {
-            case .datagram(let octets): controller.handle(.datagram(octets), at: now, into: &outputs)
-            case .refused: controller.handle(.datagramRefused, at: now, into: &outputs)
+            case .datagram(let octets): turn.hear(.datagram(octets), &controller, at: now)
+            case .refused: turn.hear(.datagramRefused, &controller, at: now)
             }
         }
     }
 
     private func refreshLinks(
-        _ controller: inout Controller, _ outputs: inout [ControllerOutput], _ now: Instant, everything: Bool
+        _ controller: inout Controller, _ turn: inout Turn, _ now: Instant, everything: Bool
     ) {
         var events: [Event] = []
         for (interface, isUp) in ports.refresh(at: now, everything: everything, &events) {
-            controller.handle(.link(interface, isUp: isUp), at: now, into: &outputs)
+            turn.hear(.link(interface, isUp: isUp), &controller, at: now)
         }
         tell(events)
     }
@@ -269,27 +250,21 @@ final class EdgeLoop {
 
     // MARK: the end of a turn
 
-    private func finishTurn(_ controller: inout Controller, _ outputs: inout [ControllerOutput]) {
-        var wanted: [ControllerOutput] = []
-        deliverHappenings(&controller, &outputs)
-        controller.handle(.endOfBatch, at: monotonicNow(), into: &outputs)
-        repeat {
-            swap(&wanted, &outputs)
-            outputs.removeAll(keepingCapacity: true)
-            var hasAnswers = false
-            for output in wanted { if carryOut(output, &controller, &outputs) { hasAnswers = true } }
-            // The twin first: what it must store is what everybody waits for.
-            channel?.flush(now: chost_now(), into: &happenings)
-            if !happenings.isEmpty {
-                deliverHappenings(&controller, &outputs)
-                hasAnswers = true
+    private func finish(_ turn: inout Turn, _ controller: inout Controller) {
+        turn.end()
+        while true {
+            switch turn.next(&controller, at: monotonicNow()) {
+            case .carryOut(let output): carryOut(output, &controller, &turn)
+            case .flushChannel:
+                channel?.flush(now: chost_now(), into: &happenings)
+                deliverHappenings(&controller, &turn)
+            case .releaseFrames(let isAllowed): sendFrames(isAllowed: isAllowed)
+            case .done: return
             }
-            if hasAnswers { controller.handle(.endOfBatch, at: monotonicNow(), into: &outputs) }
-        } while !outputs.isEmpty
-        sendFrames()
+        }
     }
 
-    private func deliverHappenings(_ controller: inout Controller, _ outputs: inout [ControllerOutput]) {
+    private func deliverHappenings(_ controller: inout Controller, _ turn: inout Turn) {
         guard !happenings.isEmpty else { return }
         var list: [ReplicationChannel.Happening] = []
         swap(&list, &happenings)
@@ -299,30 +274,27 @@ final class EdgeLoop {
             case .opened:
                 report(.channel(isOpen: true))
                 leaseFile?.isTwinSaidDead = false
-                controller.handle(.channelOpened, at: now, into: &outputs)
+                turn.hear(.channelOpened, &controller, at: now)
             case .received(let bytes):
                 twinOctets += bytes.count
-                controller.handle(.channelReceived(bytes), at: now, into: &outputs)
+                turn.hear(.channelReceived(bytes), &controller, at: now)
             case .closed(let reason, let isProcessDead, let isStreamWhole):
                 report(.channel(isOpen: false))
                 leaseFile?.isTwinSaidDead = isProcessDead
-                controller.handle(
-                    .channelClosed(reason: reason, isProcessDead: isProcessDead, isStreamWhole: isStreamWhole), at: now,
-                    into: &outputs)
+                turn.hear(
+                    .channelClosed(reason: reason, isProcessDead: isProcessDead, isStreamWhole: isStreamWhole), &controller,
+                    at: now)
             case .event(let event): report(.event(event))
             }
         }
     }
 
-    /// Returns whether the controller was told something.
-    private func carryOut(
-        _ output: ControllerOutput, _ controller: inout Controller, _ outputs: inout [ControllerOutput]
-    ) -> Bool {
+    private func carryOut(_ output: ControllerOutput, _ controller: inout Controller, _ turn: inout Turn) {
         switch output {
         case .transmit(let interface, let frame): ports.send(frame, on: interface)
         case .advertise(let interface, let frame): ports.advertise(frame, on: interface)
         case .ask(let interface, let frame): ports.ask(frame, on: interface)
-        case .lease(_, let until): gateUntil = until
+        case .lease: break
         case .channelSend(let bytes): channel?.send(bytes)
         case .channelClose(let reason):
             if channel?.isOpen ?? false {
@@ -342,8 +314,7 @@ final class EdgeLoop {
             }
             let now = monotonicNow()
             let answer = leaseFile?.answer(request, at: now) ?? .unavailable("no arbiter is configured")
-            controller.handle(.arbiter(answer), at: now, into: &outputs)
-            return true
+            turn.hear(.arbiter(answer), &controller, at: now)
         case .engine(let work):
             if case .snapshot = work {
                 bulkBegan = monotonicNow()
@@ -371,8 +342,7 @@ final class EdgeLoop {
             tell(events)
             edge.forwarding?.set(interfaces: list)
             report(.interfaces(list))
-            refreshLinks(&controller, &outputs, monotonicNow(), everything: true)
-            return true
+            refreshLinks(&controller, &turn, monotonicNow(), everything: true)
         case .configured(let position, let bytes): report(.configured(position, bytes))
         case .answer(let id, let answer): report(.answer(id, answer))
         case .mirror(let transaction, let bytes): report(.mirror(transaction: transaction, bytes))
@@ -380,15 +350,13 @@ final class EdgeLoop {
         case .mirrorEverything: report(.mirrorEverything)
         case .exit(let reason): report(.exit(reason))
         }
-        return false
     }
 
     /// The gate of the host: whoever lost the right to speak while frames were made sends none of them (DESIGN §8).
-    private func sendFrames() {
+    private func sendFrames(isAllowed: Bool) {
         guard ports.hasWaiting else { return }
         chost_stop_if_dying()
-        let now = monotonicNow()
-        if now < gateUntil, leaseFile?.maySpeak(at: now) ?? true {
+        if isAllowed, leaseFile?.maySpeak(at: monotonicNow()) ?? true {
             ports.flush()
             didReportDiscard = false
             return

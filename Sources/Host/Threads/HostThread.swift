@@ -74,7 +74,10 @@ final class HostThread: Sendable {
         case .realtime(let priority):
             let status = chost_realtime(priority)
             if status != 0 {
-                report(Event(.info, "host", "thread \(name) is not real-time: \(SystemError.text(of: status))"))
+                report(Event(
+                    .warning, "host", "thread \(name) is not real-time (\(SystemError.text(of: status))): on a busy machine "
+                        + "heartbeats come late, and the twin takes over without need. Give the process CAP_SYS_NICE or "
+                        + "LimitRTPRIO=\(priority), and a control group that may use real-time scheduling"))
                 apply(.raised, name: name, report: report)
             }
         }

@@ -7,11 +7,11 @@ public struct Hello: Hashable, Sendable {
     /// `LOCKSTEP` in ASCII.
     static let magic: UInt64 = 0x4c4f_434b_5354_4550
     /// Of the framing and the messages. Records and snapshots have a schema of their own.
-    public static let protocolVersion: UInt16 = 2
+    public static let protocolVersion: UInt16 = 3
 
     public var protocolVersion = Hello.protocolVersion
-    public var oldestSchema = RecordSchema.oldest
-    public var newestSchema = RecordSchema.current
+    /// What of records, snapshots and the like it reads and writes.
+    public var schemas: SchemaMap
     public var routerName: String
     public var pairID: UInt64
     public var controller: ControllerID
@@ -41,8 +41,9 @@ public struct Hello: Hashable, Sendable {
         wasActive: Bool, isPreferred: Bool, bootNonce: UInt64, configuration: ConfigurationPosition,
         hasLostConfiguration: Bool = false, gaspToken: DyingGasp.Token, identity: UInt64 = 0, keyFingerprint: UInt64 = 0,
         keyShare: PairKey = PairKey(high: 0, low: 0), arbiter: ArbiterKind = .link,
-        detectionTime: Duration = .milliseconds(50)
+        detectionTime: Duration = .milliseconds(50), schemas: SchemaMap = SchemaMap([RecordSchema.part])
     ) {
+        self.schemas = schemas
         self.identity = identity
         self.keyFingerprint = keyFingerprint
         self.keyShare = keyShare
@@ -71,14 +72,9 @@ public struct Hello: Hashable, Sendable {
         if identity != 0, twin.identity == identity { return .identity }
         if twin.controller == controller { return .controllerID(controller) }
         if twin.arbiter != arbiter { return .arbiter(ours: arbiter, theirs: twin.arbiter) }
-        if twin.newestSchema < oldestSchema || newestSchema < twin.oldestSchema {
-            return .schema(ours: oldestSchema...newestSchema, theirs: (twin.oldestSchema, twin.newestSchema))
-        }
+        if let (ours, theirs) = schemas.difference(twin.schemas) { return .schema(ours: ours, theirs: theirs) }
         return nil
     }
-
-    /// The schema that both speak: the older of the two newest.
-    public func agreedSchema(with twin: Hello) -> UInt16 { min(newestSchema, twin.newestSchema) }
 
     /// FIG. 10A with both booting: which of the two goes first. Who holds the configuration that was in force last, or
     /// what was acknowledged to an operator would be undone; then who was active before; then preference; then A.
@@ -94,7 +90,7 @@ public struct Hello: Hashable, Sendable {
 
     public enum Refusal: Hashable, Sendable, CustomStringConvertible {
         case protocolVersion(ours: UInt16, theirs: UInt16)
-        case schema(ours: ClosedRange<UInt16>, theirs: (UInt16, UInt16))
+        case schema(ours: SchemaMap.Part, theirs: SchemaMap.Part)
         case pairID
         case routerName(ours: String, theirs: String)
         case controllerID(ControllerID)
@@ -106,8 +102,9 @@ public struct Hello: Hashable, Sendable {
             case .protocolVersion(let ours, let theirs):
                 "it speaks channel protocol \(theirs), this controller \(ours)"
             case .schema(let ours, let theirs):
-                "it speaks record schemas \(theirs.0) to \(theirs.1), this controller "
-                    + "\(ours.lowerBound) to \(ours.upperBound)"
+                "its release writes schema \(theirs.newest) of '\(ours.name)' and reads no older than \(theirs.oldest), this one's "
+                    + "\(ours.newest) and no older than \(ours.oldest): update the controller with the "
+                    + "\(ours.newest < theirs.newest ? "older release, which is this one" : "older release, which is the other one")"
             case .pairID: "it belongs to another pair: 'pair' must be the same in both controller files"
             case .routerName(let ours, let theirs): "it is router '\(theirs)', this is '\(ours)': 'router' must be the same in both controller files"
             case .controllerID(let id):
@@ -127,8 +124,7 @@ public struct Hello: Hashable, Sendable {
     func write(to writer: inout ByteWriter) {
         writer.u64(Self.magic)
         writer.u16(protocolVersion)
-        writer.u16(oldestSchema)
-        writer.u16(newestSchema)
+        schemas.write(to: &writer)
         writer.u64(pairID)
         writer.u8(controller.rawValue)
         writer.u8(state.rawValue)
@@ -154,9 +150,7 @@ public struct Hello: Hashable, Sendable {
     init(from reader: inout ByteReader) throws(DecodeError) {
         guard try reader.u64("hello magic") == Self.magic else { throw DecodeError("hello magic", at: 0, .badChecksum) }
         protocolVersion = try reader.u16("protocol version")
-        oldestSchema = try reader.u16("oldest schema")
-        newestSchema = try reader.u16("newest schema")
-        guard oldestSchema <= newestSchema else { throw DecodeError("newest schema", at: reader.offset - 2, .badValue) }
+        schemas = try SchemaMap(from: &reader)
         pairID = try reader.u64("pair")
         controller = try reader.controllerID()
         state = try reader.controllerState()

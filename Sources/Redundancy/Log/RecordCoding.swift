@@ -20,6 +20,7 @@ public enum RecordSchema {
     public static let current: UInt16 = 1
     /// The oldest that it still reads and writes.
     public static let oldest: UInt16 = 1
+    public static let part = SchemaMap.Part("records", oldest: oldest, newest: current)
 
     /// Bounds of what a record may hold, in octets.
     public static let receivedOctetsMaximum = 65_536

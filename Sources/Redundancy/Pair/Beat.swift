@@ -13,7 +13,7 @@ import Wire
 /// A 64-bit SipHash-2-4 under the pair's key authenticates it (`PairKey`), since a segment has strangers on it.
 public struct Beat: Hashable, Sendable {
     /// Octets of the port report that a beat can carry.
-    public static let portsMaximum = 512
+    public static let portsMaximum = 640
     /// No epoch is greater: a pair that changes hands every millisecond needs some thousand years to get there.
     public static let epochMaximum = Epoch(1 << 48)
 

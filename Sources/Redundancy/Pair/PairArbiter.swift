@@ -48,6 +48,8 @@ public struct PairArbiter: Sendable {
     /// A vote elsewhere decides what silence cannot.
     public var hasVote: Bool { vote != nil }
     var vote: PairVote?
+    /// None, outside of the simulator.
+    public var mistakes: Mistakes = []
     /// The vote has not answered for a while: this controller cannot be handed mastership, nor give it up in order.
     public internal(set) var isVoteSilent = false
 
@@ -139,7 +141,7 @@ public struct PairArbiter: Sendable {
             // What we have asked the vote is the vote's to decide, whatever the holder says meanwhile.
             if !isClaiming, case .current(let epoch, let from) = copy {
                 if !beat.countsTwin, beat.epoch >= epoch, beat.sequence >= from { copy = .stale }
-                if beat.epoch > epoch, isDoubting(watch) { copy = .stale }
+                if beat.epoch > epoch, isDoubting(watch), !mistakes.contains(.trustsItselfAfterSleep) { copy = .stale }
             }
         } else if holding == .bound {
             if beat.holdsCopy { didTwinConfirm = true }
@@ -199,7 +201,9 @@ public struct PairArbiter: Sendable {
     /// This controller did not run for so long.
     /// - Returns: whether what waits to be read is of no use either: the twin may have begun anew.
     public mutating func slept(_ pause: Duration, watch: TwinWatch) -> Bool {
-        guard pause >= staleWait - watch.detectionTime - watch.margin else { return false }
+        guard pause >= staleWait - watch.detectionTime - watch.margin, !mistakes.contains(.trustsItselfAfterSleep) else {
+            return false
+        }
         if holding == .alone { isAloneInDoubt = true }
         guard isCurrent else { return false }
         copy = .stale
@@ -359,19 +363,22 @@ public struct PairArbiter: Sendable {
     /// Whether the holder cannot have gone on alone while we did not run.
     func isTrusted(_ watch: TwinWatch) -> Bool {
         watch.isAnsweredSinceWake || isTwinDead && isStreamWhole || holding != .none
+            || mistakes.contains(.trustsItselfAfterSleep)
     }
 
     /// When to ask again, or `nil` if nothing stands in the way.
     private func refusal(isResuming: Bool, _ watch: TwinWatch, at now: Instant) -> Instant? {
         if isReleasedToUs { return nil }
         if case .reclaiming(let from, _) = holding {
+            if mistakes.contains(.reclaimsUnasked) { return nil }
             let hasAgreed = watch.answered >= from && !(watch.newest?.isHolder ?? false)
             if hasAgreed || isTwinDead { return nil }
             let end = watch.silenceEnds(after: watch.detectionTime + watch.margin)
             return now >= end && hasCarrier ? nil : max(now, min(end, now)) + watch.interval
         }
         // Who has no carrier has no vote, unless the twin leaves the router to us in words.
-        if !hasCarrier, !isChannelOpen || isResuming, !isHeir(watch) { return now + .milliseconds(100) }
+        let mayVote = hasCarrier || mistakes.contains(.votesWithoutCarrier)
+        if !mayVote, !isChannelOpen || isResuming, !isHeir(watch) { return now + .milliseconds(100) }
         if isResuming {
             guard isTrusted(watch) else { return now + watch.interval }
             if isTwinDead || isHeir(watch) { return nil }
@@ -427,7 +434,8 @@ public struct PairArbiter: Sendable {
         // Who has no carrier cannot know that it is not itself who is cut off.
         let isGone = hasCarrier && watch.isSilent(for: watch.detectionTime, at: now)
             && now >= since + watch.interval * 3
-        guard hasUnderstood(from, watch) || isTwinDead || isGone else { return nil }
+        if mistakes.contains(.boundToTheDead), !hasUnderstood(from, watch) { return nil }
+        guard hasUnderstood(from, watch) || isTwinDead || isGone || mistakes.contains(.aloneUnheard) else { return nil }
         holding = .alone
         return .twinEligibility(epoch, false)
     }
@@ -440,7 +448,7 @@ public struct PairArbiter: Sendable {
     /// Answers that became due, and what time does to a copy.
     public mutating func poll(_ watch: TwinWatch, at now: Instant) -> ArbiterAnswer? {
         if case .current = copy {
-            if !hasCarrier, !isChannelOpen, watch.isSilent(for: watch.detectionTime, at: now),
+            if !hasCarrier, !mistakes.contains(.votesWithoutCarrier), !isChannelOpen, watch.isSilent(for: watch.detectionTime, at: now),
                 let carrierLostAt, now >= carrierLostAt + watch.detectionTime
             {
                 // The other may have gone on alone: nobody could have told us.

@@ -60,11 +60,15 @@ public struct TwinWatch: Sendable {
     private var linkDue: Instant = .zero
     private var segmentDue: Instant = .zero
     private var lastSent: Instant?
+    /// The greatest lead of the twin's clock over ours, in nanoseconds, and when it was seen. A beat that took longer shows a
+    /// smaller one; a greater one shows that our clock stood still while the twin's went on.
+    private var lead: (nanoseconds: Int64, at: Instant)?
+    private var standstill: Duration?
     /// Something is undecided between the two: the segments speak as often as the link.
     public var isUrgent = false
 
     /// Segments while the link speaks.
-    static let segmentInterval: Duration = .milliseconds(250)
+    public static let segmentInterval: Duration = .milliseconds(200)
     /// The link when nobody has answered for long, and segments then.
     static let lonelyInterval: Duration = .milliseconds(100)
     static let lonelySegmentInterval: Duration = .seconds(1)
@@ -123,6 +127,7 @@ public struct TwinWatch: Sendable {
             retired.append(twinNonce)
         }
         twinNonce = nonce
+        lead = nil
         newest = nil
         answered = 0
         // What the process before had read proves nothing of this one.
@@ -143,6 +148,7 @@ public struct TwinWatch: Sendable {
             return .old
         }
         newest = beat
+        compareClocks(beat, at: now)
         received += 1
         heardAt = now
         if path == .link { linkHeardAt = now }
@@ -153,6 +159,31 @@ public struct TwinWatch: Sendable {
         // While the link is silent the twin's lease, or ours, hangs on these answers.
         if beat.flags.contains(.asks) || path == .segment && isLinkSilent(at: now) { answerSoon(at: now) }
         return isNewStart ? .newStart : .new
+    }
+
+    /// A machine that is paused without its clock finds nothing when it wakes: its own time has no gap. The twin's has.
+    private mutating func compareClocks(_ beat: Beat, at now: Instant) {
+        let seen = beat.clock.nanoseconds - now.nanoseconds
+        guard let known = lead else {
+            lead = (seen, now)
+            return
+        }
+        // What clocks part by: crystals a ten-thousandth, one that is being corrected twice a thousandth at most.
+        let slack = max(0, (now - known.at).inNanoseconds / 500)
+        if seen > known.nanoseconds + slack + pauseMaximum.inNanoseconds {
+            standstill = .nanoseconds(seen - known.nanoseconds)
+            attentiveFrom = sequence + 1
+            wokeAt = now
+            lead = (seen, now)
+        } else if seen >= known.nanoseconds - slack {
+            lead = (seen, now)
+        }
+    }
+
+    /// How long this machine's clock stood still, once after it was found.
+    public mutating func takeStandstill() -> Duration? {
+        defer { standstill = nil }
+        return standstill
     }
 
     private mutating func answerSoon(at now: Instant) {

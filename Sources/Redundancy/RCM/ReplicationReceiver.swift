@@ -42,6 +42,8 @@ public struct ReplicationReceiver: Sendable {
     public private(set) var difference: UInt16 = 0
     /// The active counts us as in sync.
     public private(set) var isInSync = false
+    /// The copy is of a channel that is gone: records of another one do not continue it.
+    public private(set) var isSuspended = false
     public private(set) var bulkUpdates = 0
     public private(set) var mismatches = 0
     /// The largest router time in any record stored.
@@ -65,6 +67,7 @@ public struct ReplicationReceiver: Sendable {
     /// Asks the active for a bulk update.
     public mutating func begin(into actions: inout [Action]) {
         phase = .asked
+        isSuspended = false
         isInSync = false
         target = nil
         bulkBytes = []
@@ -73,12 +76,14 @@ public struct ReplicationReceiver: Sendable {
 
     /// The channel is gone. What is stored stays, and a restore that is under way goes on: it may have to be taken over.
     public mutating func suspend() {
+        isSuspended = true
         if phase == .asked || phase == .receiving { phase = .idle }
     }
 
     /// The old active after a graceful switchover follows from where it stands (1124): no bulk update.
     public mutating func adopt(last: LogIndex, digest: ReplicaDigest) {
         phase = .following
+        isSuspended = false
         log = RecordLog(after: last)
         applied = last
         issued = last
@@ -94,6 +99,7 @@ public struct ReplicationReceiver: Sendable {
     /// What is held is stale: only a new bulk update helps.
     public mutating func invalidate() {
         phase = .idle
+        isSuspended = false
         isInSync = false
         target = nil
         expected = nil
@@ -293,6 +299,7 @@ public struct ReplicationReceiver: Sendable {
         let rest = Array(log.records(after: issued, upTo: log.last))
         issued = log.last
         phase = .idle
+        isSuspended = false
         isInSync = false
         target = nil
         expected = nil

@@ -45,6 +45,8 @@ public struct ReplicationSender: Sendable {
         public var stallMaximum: Duration = .milliseconds(250)
         public var queueOctetsMaximum = 64 << 20
         public var rejoinWait: Duration = .seconds(1)
+        /// The longest wait after bulk updates that came to nothing one after the other.
+        public var rejoinWaitMaximum: Duration = .seconds(60)
         /// A join that makes no progress for this long is given up.
         public var joinStallMaximum: Duration = .seconds(30)
         /// Shipped octets under way without acknowledgement.
@@ -92,6 +94,9 @@ public struct ReplicationSender: Sendable {
 
     private var progressAt: Instant = .zero
     private var rejoinAt: Instant?
+    /// Joins in a row that came to nothing, and where the newest of them ended.
+    private var joinFailures = 0
+    private var joinFailedIn: Phase?
     private var leaveReason = ""
     private var closesChannel = false
     /// The twin has asked to join and was not served yet.
@@ -247,6 +252,7 @@ public struct ReplicationSender: Sendable {
     }
 
     private mutating func becomeRedundant(into actions: inout [Action]) {
+        forgetJoinFailures()
         phase = .redundant
         snapshot = []
         actions.append(.tellInSync(true))
@@ -320,8 +326,9 @@ public struct ReplicationSender: Sendable {
             if rejoinAt.map({ $0 <= now }) ?? true { beginJoin(at: now, into: &actions) }
         case .snapshotting, .sending, .catchingUp:
             // It began anew before we were done.
+            joinFailed("the standby asked for it anew", at: now, into: &actions)
             phase = .alone
-            beginJoin(at: now, into: &actions)
+            if rejoinAt.map({ $0 <= now }) ?? true { beginJoin(at: now, into: &actions) }
         case .verifying, .redundant:
             leave("the standby asks for a new bulk update", closesChannel: false, into: &actions)
         case .leaving: break
@@ -397,26 +404,51 @@ public struct ReplicationSender: Sendable {
         restartJoin("the standby refused the snapshot: \(reason)", at: now, into: &actions)
     }
 
+    /// A join came to nothing. The first may be chance; one that ends the same way again would do so for ever, and each costs
+    /// a whole bulk update: it waits, longer each time, and somebody should know.
+    private mutating func joinFailed(_ reason: String, at now: Instant, into actions: inout [Action]) {
+        joinFailures = joinFailedIn == phase ? joinFailures + 1 : 1
+        joinFailedIn = phase
+        guard joinFailures >= 2 else {
+            rejoinAt = nil
+            return
+        }
+        let wait = min(limits.rejoinWait * (1 << min(joinFailures - 2, 10)), limits.rejoinWaitMaximum)
+        rejoinAt = now + wait
+        actions.append(
+            .event(Event(
+                .alarm, "rcm", "\(joinFailures) bulk updates in a row came to nothing (\(reason)): the next is tried in "
+                    + "\(wait.inMilliseconds / 1000) s")))
+    }
+
+    /// Another process of the twin, perhaps of another release: it gets its chance at once.
+    public mutating func forgetJoinFailures() {
+        joinFailures = 0
+        joinFailedIn = nil
+        rejoinAt = nil
+    }
+
     private mutating func restartJoin(_ reason: String, at now: Instant, into actions: inout [Action]) {
+        joinFailed(reason, at: now, into: &actions)
+        rejoinAt = max(rejoinAt ?? .zero, now + limits.rejoinWait)
         phase = .alone
         snapshot = []
         heldDigests = []
         log.truncate(upTo: last)
         isJoinWanted = true
-        rejoinAt = now + limits.rejoinWait
         actions.append(.event(Event(.warning, "rcm", "the join starts again: \(reason)")))
     }
 
     // MARK: leaving redundancy
 
     /// The twin is gone: its channel closed, or its heartbeats ceased.
-    public mutating func twinLost(_ reason: String, into actions: inout [Action]) {
+    public mutating func twinLost(_ reason: String, at now: Instant, into actions: inout [Action]) {
         isJoinWanted = false
-        rejoinAt = nil
         switch phase {
         case .alone: break
         case .leaving: closesChannel = true
         case .snapshotting, .sending, .catchingUp:
+            joinFailed(reason, at: now, into: &actions)
             phase = .alone
             snapshot = []
             heldDigests = []
@@ -483,11 +515,12 @@ public struct ReplicationSender: Sendable {
             rejoinAt = nil
             if isJoinWanted { beginJoin(at: now, into: &actions) }
         case .snapshotting, .sending, .catchingUp:
+            let reason = "the join made no progress for \(limits.joinStallMaximum.inMilliseconds) ms"
+            joinFailed(reason, at: now, into: &actions)
             phase = .alone
             snapshot = []
             heldDigests = []
             log.truncate(upTo: last)
-            let reason = "the join made no progress for \(limits.joinStallMaximum.inMilliseconds) ms"
             actions.append(.event(Event(.warning, "rcm", reason)))
             actions.append(.closeChannel(reason: reason))
         case .verifying, .redundant:

@@ -370,6 +370,10 @@ struct PortEvidence: Sendable {
         // Row 2. The times of the frames themselves, not of what was begun anew: it is the order that proves.
         guard isHeard, let limit, let twinAt, let othersAt, let othersFrom, now >= othersFrom + limit
         else { return false }
+        // A twin that is mute, and others who pause at the same moment, look alike. Where groups are usual the twin must have
+        // heard one that we did not; where they are not, the pause must be twice what is suspicious.
+        let groupsAreUsual = (0..<GroupFamily.count).contains { isUsual($0, at: now) }
+        guard groupsAreUsual ? sinceAnybody.others > 0 : now >= othersFrom + limit * 2 else { return false }
         return twinAt + policy.lateAfter + policy.advertisementInterval >= othersAt && othersAt + limit >= twinAt
     }
 

@@ -84,8 +84,9 @@ public struct PortJudgePolicy: Hashable, Sendable {
 /// | 15 | (twin has no carrier, or sends none) | any | any | nothing, but for rows 8 and 13 if it sends none |
 /// | 16 | (no carrier here) | | | **no carrier** |
 ///
-/// Row 2 is how an active that loses its input finds out within some 200 ms on a LAN where nobody speaks to groups: two
-/// independent sources fall silent at one moment, which has one cause, and that is here. It is why the order of silences
+/// Row 2 is how an active that loses its input finds out on a LAN where nobody speaks to groups: two independent sources fall
+/// silent at one moment, which has one cause, and that is here. It takes twice the suspicious silence, for by chance a twin
+/// falls mute while others pause; where groups are usual, one that the twin heard and we did not takes the place of time. It is why the order of silences
 /// matters (row 11): a twin that was mute before the LAN became quiet must not make us deaf. Row 5 needs a frame to a
 /// group, not one to us: what the twin sends goes to a group, and only another such frame shows that these come in.
 /// It also needs the twin's word that it hears us, or else the segment may be split (row 6). Where frames

@@ -42,6 +42,15 @@ public struct RouterClock: Sendable {
         saw(router)
     }
 
+    /// This controller follows a router that began without it, perhaps on a host whose time of day is behind ours: what it saw
+    /// before was another router's time, and would make hold timers end if it came back at a take-over.
+    public mutating func forget() {
+        newest = .zero
+        previousSample = nil
+        currentSample = nil
+        windowEnds = .zero
+    }
+
     /// A router time in a record.
     public mutating func saw(_ router: Instant) { newest = max(newest, router) }
 

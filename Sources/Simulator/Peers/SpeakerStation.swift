@@ -27,6 +27,21 @@ struct SpeakerStation {
 
     static func macAddress(_ number: Int) -> MACAddress { MACAddress(raw: 0x0200_0000_1000 + UInt64(number)) }
 
+    /// RFC 826: a request for an address that nobody has, to everybody.
+    static func question(_ number: Int) -> [UInt8] {
+        var writer = ByteWriter(capacity: 60)
+        let source = macAddress(number)
+        writer.mac(MACAddress(raw: 0xffff_ffff_ffff))
+        writer.mac(source)
+        for word: UInt16 in [0x0806, 1, 0x0800, 0x0604, 1] { writer.u16(word) }
+        writer.mac(source)
+        writer.u32(0xc612_000b + UInt32(number))
+        writer.zeros(6)
+        writer.u32(0xc612_00fa)
+        writer.zeros(60 - writer.count)
+        return writer.bytes
+    }
+
     mutating func start(number: Int, at now: Instant) -> [[UInt8]] {
         var image = LineCardImage()
         image.interfaces = [

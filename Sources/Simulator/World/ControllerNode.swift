@@ -33,20 +33,37 @@ final class ControllerNode {
     var storedEpoch = Epoch.zero
     var wasActive = false
     var storedKey: PairKey?
-    /// When the arbiter's newest answer arrives.
-    var answeredAt = Instant.zero
     /// What the process's signal handler would send.
     var gasp: [UInt8]?
-    /// Inputs that arrived while it was frozen.
-    var held: [Held] = []
+    /// What has come and was not heard yet, oldest first.
+    var inbox: [Waiting] = []
+    /// The edge's own order of things.
+    var turn = Turn()
+    var isTurnPlanned = false
+    /// A turn is under way; if time passes meanwhile, its thread was stopped in the midst of it.
+    var isMidTurn = false
+    /// Made in this turn, and not on the wire yet.
+    var frames: [[UInt8]] = []
     /// Its monotonic clock is this much ahead of the world's.
     let clockOffset: Duration
     /// The time for which a wake-up is scheduled.
     var wakeUp: Instant?
 
-    enum Held {
+    enum Waiting {
         case input(ControllerInput)
         case frame([UInt8])
+
+        /// Sources that become readable apart from each other. What the twin sent over the channel is heard last.
+        enum Source: Int, CaseIterable { case segment, engine, commands, datagrams, channel }
+        var source: Source {
+            switch self {
+            case .frame: .segment
+            case .input(.engine): .engine
+            case .input(.datagram), .input(.datagramRefused): .datagrams
+            case .input(.channelOpened), .input(.channelReceived), .input(.channelClosed): .channel
+            case .input: .commands
+            }
+        }
     }
 
     private final class EngineBox {
@@ -73,8 +90,16 @@ final class ControllerNode {
         slowness = 1
         fuse = nil
         gasp = nil
-        held = []
+        forgetTurn()
         wakeUp = nil
+    }
+
+    func forgetTurn() {
+        inbox = []
+        turn = Turn()
+        isTurnPlanned = false
+        isMidTurn = false
+        frames = []
     }
 
     func clock(_ now: Instant) -> Instant { now + clockOffset }

@@ -17,6 +17,12 @@ struct Saboteur {
 
     init(_ bug: PlantedBug) { self.bug = bug }
 
+    /// What the arbiter is made to hear of a request.
+    static func changed(_ request: ArbiterRequest, _ bug: PlantedBug?) -> ArbiterRequest {
+        if bug == .staleResumes, case .setTwinEligible(let epoch, _) = request { return .setTwinEligible(epoch, true) }
+        return request
+    }
+
     /// What becomes of octets that a controller sends, and what it is made to hear from its twin.
     mutating func pass(
         _ octets: [UInt8], from id: ControllerID, generation: Int, at now: Instant
