@@ -52,6 +52,7 @@ class Lab:
         self._neighbour("sink", *_SINK)
         self.hostile_namespace = None
         self.capture = None
+        self.flapper = None
 
     def add_hostile(self):
         """One more neighbour, which means no good. Before the router starts."""
@@ -97,6 +98,13 @@ class Lab:
         began = time.monotonic()
         judge.wait_all_up(self.peers, self.blasters, 2, timeout)
         return time.monotonic() - began
+
+    def hurry_peers(self):
+        """After a real loss OpenBGPD waits for minutes, longer each time: it is started anew."""
+        for daemon in self.peers.values():
+            if daemon.make == "OpenBGPD" and not all(report.up for report in daemon.reports().values()):
+                daemon.stop()
+                daemon.start()
 
     def load_table(self, timeout):
         """Announces the table and waits until the sink has all of it. Returns the seconds it took there."""
