@@ -103,12 +103,19 @@ class Lab:
         judge.wait_all_up(self.peers, self.blasters, 2, timeout)
         return time.monotonic() - began
 
-    def hurry_peers(self):
-        """After a real loss OpenBGPD waits for minutes, longer each time: it is started anew."""
-        for daemon in self.peers.values():
-            if daemon.make == "OpenBGPD" and not all(report.up for report in daemon.reports().values()):
-                daemon.stop()
-                daemon.start()
+    def wait_sessions_back(self, timeout):
+        """After a real loss. OpenBGPD waits for minutes before it tries again: it is started anew, until it gets through."""
+        deadline = time.monotonic() + timeout
+        while True:
+            for daemon in self.peers.values():
+                if daemon.make == "OpenBGPD" and not all(report.up for report in daemon.reports().values()):
+                    daemon.stop()
+                    daemon.start()
+            try:
+                return self.wait_sessions(12)
+            except LabError:
+                if time.monotonic() > deadline:
+                    raise
 
     def load_table(self, timeout):
         """Announces the table and waits until the sink has all of it. Returns the seconds it took there."""
