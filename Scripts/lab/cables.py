@@ -18,8 +18,8 @@ def _port(lab, controller, up):
     lab.topology.set_link(lab.topology.lan, controller.port, up)
 
 
-def _every_cable(lab, controller, up):
-    if lab.topology.vote:
+def _every_cable(lab, controller, up, but_vote=False):
+    if lab.topology.vote and not but_vote:
         lab.topology.set_link(lab.topology.vote, f"m-ctl-{controller.side}", up)
     _port(lab, controller, up)
     _redundancy(lab, controller, up)
@@ -61,6 +61,8 @@ def fail(kind, active, standby, lab, seconds, seed):
         _port(lab, victim, False)
     elif kind.startswith("cables"):
         _every_cable(lab, victim, False)
+    elif kind == "stranded":
+        _every_cable(lab, victim, False, but_vote=True)
     elif kind.startswith("deaf"):
         lab.topology.set_deaf(victim.port, True)
     elif kind.startswith("mute"):
@@ -87,7 +89,7 @@ def mend(kind, lab):
     if kind in (None, "switch"):
         lab.topology.set_link(lab.topology.lan, "br0", True)
     for controller in controllers:
-        if kind is None or kind.startswith("cables"):
+        if kind in (None, "stranded") or kind.startswith("cables"):
             _every_cable(lab, controller, True)
         if kind is None or kind.startswith("unplug"):
             _port(lab, controller, True)

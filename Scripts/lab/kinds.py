@@ -40,6 +40,8 @@ ALL = {
     "unplug": Kind("the active loses its port on the LAN for two seconds", "twin", KEEPS, lasts=2.0),
     "unplug-standby": Kind("the standby loses its port on the LAN for two seconds", "same", KEEPS, lasts=2.0),
     "cables-active": Kind("the active loses every cable for twelve seconds", "twin", LOSES, lasts=12.0),
+    "stranded": Kind("the active loses every cable for twelve seconds but the one to the vote", "twin", LOSES, lasts=12.0,
+                     needs_vote=True),
     "cables-standby": Kind("the standby loses every cable for two seconds", "same", KEEPS, lasts=2.0),
     "flaps": Kind("redundancy link and LAN port of the active go up and down for five seconds", "either", KEEPS, lasts=5.0),
     "switch": Kind("the whole LAN is down for two seconds", "same", KEEPS, lasts=2.0),
@@ -60,7 +62,7 @@ ALL = {
 
 # Of a controller's own: what `all` means.
 OF_CONTROLLERS = ("graceful", "kill", "freeze", "crash", "trap", "hang", "standby", "poison")
-CABLES = ("cut", "unplug", "unplug-standby", "cables-active", "cables-standby", "flaps", "switch", "deaf", "mute", "deaf-standby",
+CABLES = ("cut", "unplug", "unplug-standby", "cables-active", "stranded", "cables-standby", "flaps", "switch", "deaf", "mute", "deaf-standby",
           "mute-standby")
 IMPOSTORS = ("wrong-key", "wrong-pair", "wrong-letter")
 # Only when asked for by name.
