@@ -78,7 +78,8 @@ def mend(kind, lab):
     """Ends what `fail` began. Returns the wall time just after."""
     if lab.flapper:
         lab.flapper.join()
-        say(f"{len(lab.flapper.outages)} outages of {', '.join(f'{1000 * o:.0f}' for o in lab.flapper.outages)} ms, seed {lab.flapper.seed}")
+        outages = ", ".join(f"{1000 * seconds:.0f}" for seconds in lab.flapper.outages)
+        say(f"{len(lab.flapper.outages)} outages of {outages} ms, seed {lab.flapper.seed}")
         lab.flapper = None
     controllers = lab.router.controllers.values()
     for controller in controllers:

@@ -49,7 +49,7 @@ class Outcome:
     takeover_ms: float = None            # the same of the switchover
     disturbances: dict = field(default_factory=dict)
     stale_frames: int = 0
-    reigns: list = field(default_factory=list)           # [port, s from the failure to its first frame, to its last, frames]
+    reigns: list = field(default_factory=list)      # [port, seconds from the failure to its first frame, to its last, frames]
     sessions_back_s: float = None        # until all sessions were up again, where they could not be kept
     stall_ms: float = None               # for how long the machine did not let somebody run who was due
     cpu_waiting: float = None            # share of the time in which somebody waited for a processor
@@ -276,7 +276,8 @@ def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
         outcome.problems.append("the active changed although nothing had happened to it that the twin could mend")
     for side, text in _configurations(pair).items():
         if text != configured[side]:
-            outcome.problems.append(f"the configuration of {side} was {configured[side].splitlines()[:1]} and is {text.splitlines()[:1]}")
+            first = [lines.splitlines()[:1] for lines in (configured[side], text)]
+            outcome.problems.append(f"the configuration of {side} was {first[0]} and is {first[1]}")
 
     if outcome.sessions_lost:
         # The next failure must find them all up.
@@ -344,7 +345,8 @@ def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
     if kind.startswith("mute"):
         told.mute(port if kind == "mute" else new_port, struck, back)
     reigns = told.reigns()
-    outcome.reigns = [[via, round(first - struck, 4), round(last - struck, 4), frames] for via, first, last, frames in reigns[:50]]
+    outcome.reigns = [[via, round(first - struck, 4), round(last - struck, 4), frames]
+                      for via, first, last, frames in reigns[:50]]
     if then == "same":
         others = told.frames_between(new_port, told.began, told.ended)
         if others:
@@ -367,8 +369,9 @@ def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
             reign[2] - reign[1], reign[1] - before[2], after[1] - reign[2]) < _SHORTEST_REIGN]
         if short:
             outcome.stale_frames = sum(frames for *_, frames in short)
-            outcome.problems.append(f"two masters: {len(short)} times a controller spoke for less than {1000 * _SHORTEST_REIGN:.0f} ms"
-                                    f" between frames of the other, first at {short[0][1] - struck:+.4f} s")
+            outcome.problems.append(
+                f"two masters: {len(short)} times a controller spoke for less than {1000 * _SHORTEST_REIGN:.0f} ms"
+                f" between frames of the other, first at {short[0][1] - struck:+.4f} s")
     outcome.baseline_silence_ms = _milliseconds(told.longest_silence(told.from_router[0][0], struck)[0])
     outcome.silence_ms = _milliseconds(told.longest_silence(struck - 0.05, back)[0])
     outcome.rejoin_silence_ms = _milliseconds(told.longest_silence(back, told.ended - 0.15)[0])

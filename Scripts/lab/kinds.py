@@ -54,7 +54,8 @@ ALL = {
     "wrong-pair": Kind("in the standby's place comes a controller of another pair", "same", KEEPS, lasts=7.0),
     "wrong-letter": Kind("in the standby's place comes a controller with the letter of the active", "same", KEEPS, lasts=7.0),
     # The third vote.
-    "vote-down": Kind("the witness, or etcd, is killed and started again five seconds later", "same", KEEPS, lasts=5.0, needs_vote=True),
+    "vote-down": Kind("the witness, or etcd, is killed and started again five seconds later", "same", KEEPS, lasts=5.0,
+                      needs_vote=True),
     # A neighbour.
     "hostile": Kind("a neighbour sends garbage, floods, blind resets and mutated UPDATEs", "same", KEEPS),
     "control": Kind("redundancy off: the only controller is killed and started again", "same", LOSES, may_lose=True),
@@ -62,13 +63,14 @@ ALL = {
 
 # Of a controller's own: what `all` means.
 OF_CONTROLLERS = ("graceful", "kill", "freeze", "crash", "trap", "hang", "standby", "poison")
-CABLES = ("cut", "unplug", "unplug-standby", "cables-active", "stranded", "cables-standby", "flaps", "switch", "deaf", "mute", "deaf-standby",
-          "mute-standby")
+CABLES = ("cut", "unplug", "unplug-standby", "cables-active", "stranded", "cables-standby", "flaps", "switch",
+          "deaf", "mute", "deaf-standby", "mute-standby")
 IMPOSTORS = ("wrong-key", "wrong-pair", "wrong-letter")
 # Only when asked for by name.
 OTHERS = CABLES + IMPOSTORS + ("datastore", "vote-down", "power", "hostile")
 # The rows of Scripts/soak, in the order in which they are made: the one that costs all sessions comes last.
-MATRIX = ("graceful", "kill", "freeze", "crash", "trap", "hang", "standby", "datastore") + CABLES + IMPOSTORS + ("vote-down", "power")
+MATRIX = (("graceful", "kill", "freeze", "crash", "trap", "hang", "standby", "datastore") + CABLES + IMPOSTORS
+          + ("vote-down", "power"))
 
 
 def fits(kind, arbiter, with_vote):

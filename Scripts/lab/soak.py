@@ -27,10 +27,13 @@ def _arguments(words):
                     " listed here are those of Scripts/demo (--routes, --rate, --hold, --peers, --offload, --etcd-members, …).")
     parser.add_argument("--kinds", default="all", metavar="A,B", help="rows: " + ", ".join(kinds.MATRIX + ("poison", "hostile"))
                         + "; all: every one but the last two (default)")
-    parser.add_argument("--arbiters", default="all", metavar="A,B", help="columns: " + ", ".join(ARBITERS) + " (default: all)")
+    parser.add_argument("--arbiters", default="all", metavar="A,B",
+                        help="columns: " + ", ".join(ARBITERS) + " (default: all)")
     parser.add_argument("--repeat", type=int, default=100, metavar="N", help="windows of each cell (default: 100)")
-    parser.add_argument("--folder", default="soak", help="results and evidence (default: soak); a run goes on with what is there")
-    parser.add_argument("--programs", metavar="FOLDER", help="lockstepd, lockstepctl and lockstep-witness are there; build nothing")
+    parser.add_argument("--folder", default="soak",
+                        help="results and evidence (default: soak); a run goes on with what is there")
+    parser.add_argument("--programs", metavar="FOLDER",
+                        help="lockstepd, lockstepctl and lockstep-witness are there; build nothing")
     parser.add_argument("--minutes", type=float, metavar="N", help="begin no window after so many minutes")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table of what is in the folder")
     parser.add_argument("--into", metavar="FILE", help=f"write the table there, too, between {_BEGIN} and {_END}")
@@ -132,32 +135,48 @@ def _cell(lines):
     first = sorted(line["first_frame_ms"] for line in timed if line["first_frame_ms"] is not None)
     figures = f"{statistics.median(first):.0f}, {first[-(-len(first) * 99 // 100) - 1]:.0f}" if first else "–"
     silence = [line["whole_silence_ms"] for line in timed if line.get("whole_silence_ms") is not None]
-    return f"{windows} / {sum(line['sessions_lost'] for line in lines)} / {figures} / {f'{max(silence):.0f}' if silence else '–'}"
+    lost = sum(line["sessions_lost"] for line in lines)
+    return f"{windows} / {lost} / {figures} / {f'{max(silence):.0f}' if silence else '–'}"
 
 
-def table(options, record):
+def table(record):
     """Markdown."""
     rows = [kind for kind in kinds.ALL if any(line["kind"] == kind for line in record.lines)]
     columns = [arbiter for arbiter in ARBITERS if any(line["arbiter"] == arbiter for line in record.lines)]
     text = ["| kind | then active | one controller | " + " | ".join(f"`{arbiter}`" for arbiter in columns) + " |",
             "|---" * (3 + len(columns)) + "|"]
     for kind in rows:
-        cells = [_cell([line for line in record.lines if (line["kind"], line["arbiter"]) == (kind, arbiter)]) for arbiter in columns]
+        cells = [_cell([line for line in record.lines if (line["kind"], line["arbiter"]) == (kind, arbiter)])
+                 for arbiter in columns]
         text.append(f"| `{kind}` | {kinds.ALL[kind].then} | {kinds.ALL[kind].alone} | " + " | ".join(cells) + " |")
     return "\n".join(text)
 
 
-def summary(record, command):
+def complaints(record):
+    """What was wrong where, one line for each cell with failed windows."""
+    text = []
+    for kind in kinds.ALL:
+        for arbiter in ARBITERS:
+            bad = [line for line in record.lines if (line["kind"], line["arbiter"]) == (kind, arbiter) and not line["passed"]]
+            if bad:
+                first = " ".join(bad[-1]["problems"][0].split())
+                text.append(f"- `{kind}` with `{arbiter}`, {len(bad)} times: {first if len(first) < 160 else first[:160] + '…'}")
+    return "\n".join(["What failed, and the first that was wrong in the last such window:", "", *text]) if text else ""
+
+
+def summary(record, options):
     """Where the table comes from, in one line, and how to read it."""
     lines = record.lines
     if not lines:
         return ""
+    command = " ".join(["Scripts/soak", *(["--kinds", options.kinds] if options.kinds != "all" else []),
+                        *(["--arbiters", options.arbiters] if options.arbiters != "all" else []), *options.rest])
     starved = sum((line.get("stall_ms") or 0) >= _STARVED_MS for line in lines)
     sizes = sorted({line["routes"] for line in lines})
     return (f"`{command}`: {len(lines):,} windows, {sum(not line['passed'] for line in lines)} failed, "
-            f"{' and '.join(f'{size:,}' for size in sizes)} routes, {lines[0]['rate']:,} changes a second, hold time {lines[0]['hold']} s. "
-            f"In {starved} of them the machine let a due thread wait for {_STARVED_MS} ms or more; they count for the sessions and "
-            "not for the times.")
+            f"{' and '.join(f'{size:,}' for size in sizes)} routes, {lines[0]['rate']:,} changes a second, hold time"
+            f" {lines[0]['hold']} s. In {starved} of them the machine let a due thread wait for {_STARVED_MS} ms or more; they count"
+            " for the sessions and not for the times.")
 
 
 def write_into(path, text):
@@ -184,12 +203,12 @@ def main():
         status = 1
     finally:
         processes.clean_up()
-        made = f"Scripts/soak --kinds {options.kinds} --arbiters {options.arbiters}" + "".join(f" {word}" for word in options.rest)
-        text = summary(record, made) + "\n\n" + table(options, record)
+        text = "\n\n".join(part for part in (summary(record, options), table(record), complaints(record)) if part)
         print("\n" + text)
         for line in record.lines:
             if not line["passed"]:
-                print(f"\nFAILED {line['arbiter']} {line['kind']} {line['number']} ({line['at']}):\n  " + "\n  ".join(line["problems"]))
+                print(f"\nFAILED {line['arbiter']} {line['kind']} {line['number']} ({line['at']}):\n  "
+                      + "\n  ".join(line["problems"]))
         if options.into:
             write_into(options.into, text)
     sys.exit(status or int(any(not line["passed"] for line in record.lines)))

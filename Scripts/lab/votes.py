@@ -97,9 +97,12 @@ class Etcd(Vote):
     def commands(self):
         names = [f"etcd-{number}" for number in range(len(self.addresses))]
         cluster = ",".join(f"{name}=http://{address}:2380" for name, address in zip(names, self.addresses))
-        return [(name, ["etcd", "--name", name, "--data-dir", os.path.join(self.folder, name), "--log-level", "warn", "--logger", "zap",
-                        "--listen-client-urls", f"http://{address}:2379", "--advertise-client-urls", f"http://{address}:2379",
-                        "--listen-peer-urls", f"http://{address}:2380", "--initial-advertise-peer-urls", f"http://{address}:2380",
+        return [(name, ["etcd", "--name", name, "--data-dir", os.path.join(self.folder, name),
+                        "--logger", "zap", "--log-level", "warn",
+                        "--listen-client-urls", f"http://{address}:2379",
+                        "--advertise-client-urls", f"http://{address}:2379",
+                        "--listen-peer-urls", f"http://{address}:2380",
+                        "--initial-advertise-peer-urls", f"http://{address}:2380",
                         "--initial-cluster", cluster, "--initial-cluster-state", "new"])
                 for name, address in zip(names, self.addresses)]
 
