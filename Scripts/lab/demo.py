@@ -14,7 +14,7 @@ from .lab import Lab
 from .lockstep import Pair, StandIn, build_products
 from .processes import LabError, Process, install_signal_handlers, say
 from .topology import ROUTER4, ROUTER6, ROUTER_AS
-from .votes import ARBITERS, WITH_VOTE, make_vote
+from .votes import ALONE, ARBITERS, WITH_VOTE, make_vote
 
 
 def arguments(program, words):
@@ -32,7 +32,8 @@ def arguments(program, words):
     parser.add_argument("--hold", type=int, help="BGP hold time in seconds (default: 9 with --quick, else 30)")
     parser.add_argument("--rate", type=int, default=1000, help="changed prefixes a second while failures happen")
     parser.add_argument("--routes", help="N4,N6: size of the table instead of --quick's or the whole one")
-    parser.add_argument("--arbiter", choices=ARBITERS, default="leasefile")
+    parser.add_argument("--arbiter", choices=ARBITERS + (ALONE,), default="leasefile",
+                        help="who decides (default: leasefile); alone: one controller without a twin, to see what it loses")
     parser.add_argument("--etcd-members", type=int, choices=(1, 3), default=1, help="of the cluster of --arbiter etcd")
     parser.add_argument("--md5", action="store_true", help="TCP MD5 (RFC 2385) with the makes that can: FRR, BIRD, GoBGP")
     parser.add_argument("--no-control", action="store_true", help="leave out the control run")
@@ -48,7 +49,7 @@ def arguments(program, words):
     options = parser.parse_args(words)
     wrong = [kind for kind in options.kind or [] if kind in kinds.ALL and not kinds.fits(kind, options.arbiter, WITH_VOTE)]
     if wrong:
-        parser.error(f"{wrong[0]} needs --arbiter {' or '.join(WITH_VOTE)}")
+        parser.error(f"{wrong[0]} does not go with --arbiter {options.arbiter}")
     return options
 
 
@@ -95,7 +96,8 @@ class Session:
         if options.router == "lockstep":
             vote = make_vote(options.arbiter, lab.topology, lab.controllers, lab.folder, programs, options.etcd_members)
             lab.router = Pair(lab.controllers, os.path.join(lab.folder, "pair"), lab.router_neighbours, programs,
-                              arbiter=options.arbiter, poison="poison" in self.kinds, vote=vote)
+                              arbiter=options.arbiter, poison="poison" in self.kinds, vote=vote,
+                              alone=options.arbiter == ALONE)
         else:
             daemon = BIRD(lab.controllers["a"], os.path.join(lab.folder, "router"), ROUTER_AS, ROUTER4, ROUTER6,
                           lab.router_neighbours)

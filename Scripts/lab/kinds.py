@@ -73,5 +73,11 @@ MATRIX = (("graceful", "kill", "freeze", "crash", "trap", "hang", "standby", "da
           + ("vote-down", "power"))
 
 
+# What can happen to a router with one controller.
+OF_ONE = ("kill", "freeze", "crash", "trap", "hang", "unplug", "cables-active", "flaps", "switch", "deaf", "mute")
+
+
 def fits(kind, arbiter, with_vote):
+    if arbiter == "alone":
+        return kind in OF_ONE
     return not ALL[kind].needs_vote or arbiter in with_vote

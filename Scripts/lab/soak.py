@@ -13,7 +13,7 @@ import time
 
 from . import demo, failures, kinds, processes
 from .processes import LabError, install_signal_handlers, say
-from .votes import ARBITERS, WITH_VOTE
+from .votes import ALONE, ARBITERS, WITH_VOTE
 
 _BEGIN, _END = "<!-- soak: begin -->", "<!-- soak: end -->"
 # A window in which somebody with a controller's priority had to wait for so long says nothing about times.
@@ -28,7 +28,8 @@ def _arguments(words):
     parser.add_argument("--kinds", default="all", metavar="A,B", help="rows: " + ", ".join(kinds.MATRIX + ("poison", "hostile"))
                         + "; all: every one but the last two (default)")
     parser.add_argument("--arbiters", default="all", metavar="A,B",
-                        help="columns: " + ", ".join(ARBITERS) + " (default: all)")
+                        help="columns: " + ", ".join(ARBITERS) + " (default: all of them), and " + ALONE
+                        + ": one controller without a twin, to compare")
     parser.add_argument("--repeat", type=int, default=100, metavar="N", help="windows of each cell (default: 100)")
     parser.add_argument("--folder", default="soak",
                         help="results and evidence (default: soak); a run goes on with what is there")
@@ -40,7 +41,7 @@ def _arguments(words):
     options, rest = parser.parse_known_args(words)
     rows = [k for word in options.kinds.split(",") for k in (kinds.MATRIX if word == "all" else [word])]
     columns = [a for word in options.arbiters.split(",") for a in (ARBITERS if word == "all" else [word])]
-    for word, known in [(k, kinds.MATRIX + ("poison", "hostile")) for k in rows] + [(a, ARBITERS) for a in columns]:
+    for word, known in [(k, kinds.MATRIX + ("poison", "hostile")) for k in rows] + [(a, ARBITERS + (ALONE,)) for a in columns]:
         if word not in known:
             parser.error(f"'{word}' is none of {', '.join(known)}")
     options.rows, options.columns, options.rest = rows, columns, rest
@@ -142,7 +143,7 @@ def _cell(lines):
 def table(record):
     """Markdown."""
     rows = [kind for kind in kinds.ALL if any(line["kind"] == kind for line in record.lines)]
-    columns = [arbiter for arbiter in ARBITERS if any(line["arbiter"] == arbiter for line in record.lines)]
+    columns = [arbiter for arbiter in ARBITERS + (ALONE,) if any(line["arbiter"] == arbiter for line in record.lines)]
     text = ["| kind | then active | one controller | " + " | ".join(f"`{arbiter}`" for arbiter in columns) + " |",
             "|---" * (3 + len(columns)) + "|"]
     for kind in rows:

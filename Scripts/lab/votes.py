@@ -117,6 +117,8 @@ class Etcd(Vote):
 
 
 ARBITERS = ("leasefile", "link", "witness", "etcd")
+# In the place of an arbiter: one controller without a twin, to compare.
+ALONE = "alone"
 WITH_VOTE = ("witness", "etcd")
 
 
