@@ -144,12 +144,14 @@ def table(record):
     """Markdown."""
     rows = [kind for kind in kinds.ALL if any(line["kind"] == kind for line in record.lines)]
     columns = [arbiter for arbiter in ARBITERS + (ALONE,) if any(line["arbiter"] == arbiter for line in record.lines)]
-    text = ["| kind | then active | one controller | " + " | ".join(f"`{arbiter}`" for arbiter in columns) + " |",
-            "|---" * (3 + len(columns)) + "|"]
+    # Measured, where it is; else what is to be expected.
+    expected = [] if ALONE in columns else ["one controller"]
+    names = expected + ["one controller" if arbiter == ALONE else f"`{arbiter}`" for arbiter in columns]
+    text = ["| kind | then active | " + " | ".join(names) + " |", "|---" * (2 + len(names)) + "|"]
     for kind in rows:
         cells = [_cell([line for line in record.lines if (line["kind"], line["arbiter"]) == (kind, arbiter)])
                  for arbiter in columns]
-        text.append(f"| `{kind}` | {kinds.ALL[kind].then} | {kinds.ALL[kind].alone} | " + " | ".join(cells) + " |")
+        text.append(f"| `{kind}` | {kinds.ALL[kind].then} | " + " | ".join([kinds.ALL[kind].alone for _ in expected] + cells) + " |")
     return "\n".join(text)
 
 
