@@ -160,11 +160,13 @@ def complaints(record):
     text = []
     for kind in kinds.ALL:
         for arbiter in ARBITERS:
-            bad = [line for line in record.lines if (line["kind"], line["arbiter"]) == (kind, arbiter) and not line["passed"]]
+            cell = [line for line in record.lines if (line["kind"], line["arbiter"]) == (kind, arbiter)]
+            bad = [line for line in cell if not line["passed"]]
             if bad:
-                first = " ".join(bad[-1]["problems"][0].split())
-                text.append(f"- `{kind}` with `{arbiter}`, {len(bad)} times: {first if len(first) < 160 else first[:160] + '…'}")
-    return "\n".join(["What failed, and the first that was wrong in the last such window:", "", *text]) if text else ""
+                # What was on the wire follows from the rest, and is long.
+                said = sorted(bad[-1]["problems"], key=lambda problem: problem.startswith("on the wire"))
+                text.append(f"- `{kind}` with `{arbiter}`, {len(bad)} of {len(cell)}: {' '.join(said[0].split())[:160]}")
+    return "\n".join(["What failed, and the first thing that was wrong in the last such window:", "", *text]) if text else ""
 
 
 def summary(record, options):
