@@ -8,10 +8,14 @@
     lockstep.py   the controllers: their files, their processes, their command line
     witness.py    the capture on the LAN and what it tells
     judge.py      what every peer says before and after, and the verdict
-    failures.py   the ways in which a controller is made to fail
+    votes.py      a witness or an etcd cluster as the third vote
+    kinds.py      what can be made to fail, and what must hold afterwards
+    failures.py   how each is made to fail, and what is measured around it
+    cables.py     the failures of cables and switches
     forwarding.py packets through the pair's kernels, without routing protocols
     hostile.py    a neighbour that means no good
-    demo.py       Scripts/demo, Scripts/soak and Scripts/lab-test
+    demo.py       Scripts/demo and Scripts/lab-test
+    soak.py       Scripts/soak: each kind with each arbiter, and the table
     bench_peers.py  Scripts/bench: the same table through other routers
 
 Docs/lab.md tells how to use it.

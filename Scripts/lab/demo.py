@@ -1,4 +1,4 @@
-"""Scripts/demo, Scripts/soak and Scripts/lab-test: one lab, the failures asked for, a verdict."""
+"""Scripts/demo and Scripts/lab-test: one lab, the failures asked for, a verdict. Scripts/soak: soak.py."""
 
 import argparse
 import json
@@ -8,22 +8,23 @@ import statistics
 import sys
 import time
 
-from . import failures, processes, routing, table
+from . import failures, kinds, processes, routing, table
 from .daemons import BIRD
 from .lab import Lab
 from .lockstep import Pair, StandIn, build_products
 from .processes import LabError, Process, install_signal_handlers, say
 from .topology import ROUTER4, ROUTER6, ROUTER_AS
+from .votes import ALONE, ARBITERS, WITH_VOTE, make_vote
 
 
-def _arguments(program, words):
+def arguments(program, words):
     parser = argparse.ArgumentParser(
         prog=f"Scripts/{program}",
         description="Two lockstepd, one router, real peers in namespaces; controllers fail while updates flow.")
     parser.add_argument("--quick", action="store_true", help="a small table (20,000 routes)")
-    parser.add_argument("--kind", action="append", choices=failures.KINDS + failures.OTHER_KINDS + ("control", "all"),
+    parser.add_argument("--kind", action="append", choices=kinds.OF_CONTROLLERS + kinds.OTHERS + ("control", "all"),
                         help="the failure; may be given several times (default: kill; all: every kind of a controller's"
-                             " own; cut, unplug and hostile only when named)")
+                             " own; the others only when named)")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="each kind so many times")
     parser.add_argument("--offload", choices=("on", "off"), default="on", help="veth offloads (default: on, as veth has them)")
     parser.add_argument("--keep", action="store_true", help="leave the lab running at the end, until Ctrl-C")
@@ -31,7 +32,9 @@ def _arguments(program, words):
     parser.add_argument("--hold", type=int, help="BGP hold time in seconds (default: 9 with --quick, else 30)")
     parser.add_argument("--rate", type=int, default=1000, help="changed prefixes a second while failures happen")
     parser.add_argument("--routes", help="N4,N6: size of the table instead of --quick's or the whole one")
-    parser.add_argument("--arbiter", choices=("leasefile", "link"), default="leasefile")
+    parser.add_argument("--arbiter", choices=ARBITERS + (ALONE,), default="leasefile",
+                        help="who decides (default: leasefile); alone: one controller without a twin, to see what it loses")
+    parser.add_argument("--etcd-members", type=int, choices=(1, 3), default=1, help="of the cluster of --arbiter etcd")
     parser.add_argument("--md5", action="store_true", help="TCP MD5 (RFC 2385) with the makes that can: FRR, BIRD, GoBGP")
     parser.add_argument("--no-control", action="store_true", help="leave out the control run")
     parser.add_argument("--json", metavar="FILE", help="write all results there")
@@ -43,14 +46,18 @@ def _arguments(program, words):
                              " with FRR and BIRD and packets through the pair (default: all)")
     parser.add_argument("--bfd", type=int, default=300, metavar="MS", help="BFD interval of the routing part, times 3")
     parser.add_argument("--programs", metavar="FOLDER", help="lockstepd and lockstepctl are there; build nothing")
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    wrong = [kind for kind in options.kind or [] if kind in kinds.ALL and not kinds.fits(kind, options.arbiter, WITH_VOTE)]
+    if wrong:
+        parser.error(f"{wrong[0]} does not go with --arbiter {options.arbiter}")
+    return options
 
 
 def _kinds(chosen):
-    kinds = []
+    found = []
     for kind in chosen or ["kill"]:
-        kinds += [k for k in failures.KINDS if k not in kinds] if kind == "all" else [kind]
-    return [k for k in kinds if k != "control"]
+        found += [k for k in kinds.OF_CONTROLLERS if k not in found] if kind == "all" else [kind]
+    return [k for k in found if k != "control"]
 
 
 def _sizes(options):
@@ -75,7 +82,7 @@ class Session:
         programs = None
         if options.router == "lockstep":
             say("building the release (quick when it is up to date)")
-            programs = build_products(options.programs)
+            programs = build_products(options.programs, witness=options.arbiter == "witness")
         count4, count6 = _sizes(options)
         hold = options.hold or (9 if max(count4, count6) <= 50_000 else 30)
         self.hold = hold
@@ -87,17 +94,20 @@ class Session:
         if "hostile" in self.kinds:
             lab.add_hostile()
         if options.router == "lockstep":
+            vote = make_vote(options.arbiter, lab.topology, lab.controllers, lab.folder, programs, options.etcd_members)
             lab.router = Pair(lab.controllers, os.path.join(lab.folder, "pair"), lab.router_neighbours, programs,
-                              arbiter=options.arbiter, poison="poison" in self.kinds)
+                              arbiter=options.arbiter, poison="poison" in self.kinds, vote=vote,
+                              alone=options.arbiter == ALONE)
         else:
             daemon = BIRD(lab.controllers["a"], os.path.join(lab.folder, "router"), ROUTER_AS, ROUTER4, ROUTER6,
                           lab.router_neighbours)
             lab.router = StandIn(daemon, lab.controllers["a"])
         lab.router.start()
-        lab.start_peers(prepared)
         active, took = lab.router.wait_redundant()
         if lab.router.redundant:
             say(f"the pair is redundant after {took:.2f} s, active is {active.side}")
+        # Not sooner: OpenBGPD waits long after a first attempt to which nobody answered.
+        lab.start_peers(prepared)
         took = lab.wait_sessions(90)
         say(f"all {2 * len(lab.peers) + len(lab.blasters)} sessions are up after {took:.1f} s")
         timeout = 30 + (count4 + count6) / 5000
@@ -115,30 +125,36 @@ class Session:
                       "table_to_sink_s": round(sink_took, 3), "hold": hold, "offload": options.offload,
                       "arbiter": options.arbiter, "rate": options.rate, "peers": list(lab.peers)}
 
-    def run_failures(self, after_each=None):
+    def run_one(self, kind, number, evidence=None):
+        """One window, whatever comes. The next one finds a whole router, or LabError says that there is none."""
         lab, options = self.lab, self.options
-        if not lab.router.redundant:
-            return
+        broken = None
         churned = min(5000, max(1, lab.table.count4 // 2))
+        try:
+            outcome = failures.make_failure(lab, kind, number, (options.rate, churned))
+        except LabError as error:
+            broken = error
+            outcome = failures.Outcome(kind, number, [str(error)])
+            say(f"  PROBLEM {error}")
+        self.outcomes.append(outcome)
+        if evidence and not outcome.passed:
+            failures.keep_evidence(lab, outcome, evidence)
+        return outcome, broken
+
+    def run_failures(self, after_each=None):
+        options = self.options
+        if not self.lab.router.redundant:
+            return
         for round_number in range(options.repeat):
             for kind in self.kinds:
                 say()
-                broken = None
-                try:
-                    outcome = failures.make_failure(lab, kind, round_number, (options.rate, churned))
-                except LabError as error:
-                    broken = error
-                    outcome = failures.Outcome(kind, round_number, [str(error)])
-                    say(f"  PROBLEM {error}")
-                self.outcomes.append(outcome)
-                if options.evidence and not outcome.passed:
-                    failures.keep_evidence(lab, outcome, options.evidence)
+                outcome, broken = self.run_one(kind, round_number, options.evidence)
                 if options.json:
                     self.write_json()
                 if after_each:
                     after_each(outcome)
                 if broken:
-                    failures.recover(lab)
+                    failures.recover(self.lab)
 
     def run_control(self):
         say()
@@ -208,7 +224,7 @@ class Session:
 
 
 def demo(words, program="demo"):
-    options = _arguments(program, words)
+    options = arguments(program, words)
     status = 0
     if options.part in ("table", "all"):
         status |= _table_part(options, program)
@@ -216,7 +232,7 @@ def demo(words, program="demo"):
     if options.part in ("routing", "all"):
         if options.part == "all":
             print("\n" + "=" * 100 + "\n")
-        status |= routing.demo(options, _kinds(options.kind), build_products(options.programs))
+        status |= routing.demo(options, _kinds(options.kind), build_products(options.programs, options.arbiter == "witness"))
     return status
 
 
@@ -251,21 +267,9 @@ def _keep(session):
         signal.pause()
 
 
-def soak(words):
-    """Scripts/soak: every kind a hundred times, with the results in a file."""
-    defaults = []
-    if not any(w == "--repeat" or w.startswith("--repeat=") for w in words):
-        defaults += ["--repeat", "100"]
-    if not any(w.startswith("--kind") for w in words):
-        defaults += ["--kind", "graceful", "--kind", "kill", "--kind", "freeze", "--kind", "crash", "--kind", "hang", "--kind", "standby"]
-    if not any(w.startswith("--json") for w in words):
-        defaults += ["--json", "soak.json"]
-    return demo(defaults + words, "soak")
-
-
 def lab_test(words):
     """Scripts/lab-test: a small lab, every kind once; one PASS or FAIL line for each sentence checked."""
-    options = _arguments("lab-test", ["--routes", "4000,500", "--hold", "9"] + (["--kind", "all"] if not any(w.startswith("--kind") for w in words) else []) + words)
+    options = arguments("lab-test", ["--routes", "4000,500", "--hold", "9"] + (["--kind", "all"] if not any(w.startswith("--kind") for w in words) else []) + words)
     status = 0
 
     def line(sentence, problems=()):
@@ -294,7 +298,7 @@ def lab_test(words):
     if options.json:
         session.write_json()
     processes.clean_up()
-    routing.lab_test(line, build_products(options.programs))
+    routing.lab_test(line, build_products(options.programs, options.arbiter == "witness"))
     return status
 
 
@@ -302,7 +306,7 @@ def main():
     install_signal_handlers()
     program, words = sys.argv[1], sys.argv[2:]
     try:
-        status = {"demo": demo, "soak": soak, "lab-test": lab_test}[program](words)
+        status = {"demo": demo, "lab-test": lab_test}[program](words)
     except LabError as error:
         print(f"\n{program}: {error}", file=sys.stderr)
         status = 1

@@ -1,9 +1,9 @@
-"""The ways in which a controller is made to fail, and what is measured around each.
+"""The ways in which things are made to fail, and what is measured around each. What must hold: kinds.py.
 
-One window: look at the peers, start the capture, let it run for a moment, make the failure, watch, bring the
-dead controller back, wait until the router is redundant again, stop the capture, look again. A failure has
-passed when no session was lost, nothing forbidden was on the wire, the old active stayed silent after the new
-one had spoken, and the table at the sink is exactly what the loader announced.
+One window: look at the peers, start the capture, let it run for a moment, make the failure, watch, bring back
+what failed, wait until the router is redundant again, stop the capture, look again. A failure has passed when
+no session was lost, nothing forbidden was on the wire, never two controllers spoke as the router, the one that
+had to be the router is it, and the table at the sink is exactly what the loader announced.
 """
 
 import json
@@ -13,35 +13,18 @@ import signal
 import time
 from dataclasses import dataclass, field
 
-from . import judge
-from .lockstep import POISON_PREFIX
-from .processes import LabError, peak_memory, say, wait_until
+from . import cables, judge
+from .kinds import ALL, CABLES, IMPOSTORS
+from .lockstep import POISON_PREFIX, describe
+from .processes import LabError, Stalls, peak_memory, say, wait_until
+from .votes import OTHER_PAIR, write_key
 
-KINDS = ("graceful", "kill", "freeze", "crash", "trap", "hang", "standby", "poison")
-# Not failures of controllers: only when asked for by name.
-LINK_KINDS = ("cut", "unplug")
-OTHER_KINDS = LINK_KINDS + ("hostile",)
-_SWITCHING = ("graceful", "kill", "freeze", "crash", "trap", "hang", "poison", "unplug")
-WHAT = {
-    "graceful": "the operator asks for a switchover",
-    "kill": "SIGKILL of the active",
-    "freeze": "SIGSTOP of the active, SIGCONT later",
-    "crash": "SIGSEGV in the active",
-    "trap": "the engine of the active traps on a record of ours",
-    "hang": "the engine of the active hangs",
-    "standby": "SIGKILL of the standby, which then joins again",
-    "poison": "a peer announces a prefix on which every engine traps",
-    "cut": "the redundancy link is cut for two seconds",
-    "unplug": "the active loses its port on the LAN for some seconds",
-    "hostile": "a neighbour sends garbage, floods, blind resets and mutated UPDATEs",
-    "control": "redundancy off: the only controller is killed and started again",
-}
+WHAT = {name: kind.what for name, kind in ALL.items()}
 # Milliseconds that must not be exceeded by the 99th percentile (the project's figures to reach).
 LIMITS = {"graceful": ("longest silence", 50), "kill": ("first frame", 50), "freeze": ("first frame", 200)}
 
 _BASELINE = 0.5          # capture before the failure
-_WATCH = 1.5             # capture after it, before the dead controller comes back
-_FROZEN = 2.0
+_SHORTEST_REIGN = 0.02   # nobody loses the router and gets it back sooner than that, unless there are two
 
 
 @dataclass
@@ -55,6 +38,7 @@ class Outcome:
     baseline_silence_ms: float = None    # longest, before anything happened: what this machine does by itself
     silence_ms: float = None             # longest, around the switchover
     rejoin_silence_ms: float = None      # longest, while the other controller came back
+    whole_silence_ms: float = None       # longest of both, also across the moment between
     tcp_silence_ms: dict = field(default_factory=dict)     # first TCP frame to each peer
     update_gap_ms: float = None          # longest pause between updates at the sink
     update_latency_max_ms: float = None
@@ -65,6 +49,12 @@ class Outcome:
     takeover_ms: float = None            # the same of the switchover
     disturbances: dict = field(default_factory=dict)
     stale_frames: int = 0
+    reigns: list = field(default_factory=list)      # [port, seconds from the failure to its first frame, to its last, frames]
+    sessions_back_s: float = None        # until all sessions were up again, where they could not be kept
+    stall_ms: float = None               # for how long the machine did not let somebody run who was due
+    cpu_waiting: float = None            # share of the time in which somebody waited for a processor
+    seed: int = None                     # of what is random in the failure
+    notes: list = field(default_factory=list)
     from_side: str = ""
     to_side: str = ""
     verdict: judge.Verdict = None
@@ -78,9 +68,9 @@ class Outcome:
         """For the JSON file."""
         value = {name: getattr(self, name) for name in (
             "kind", "number", "problems", "sessions", "sessions_lost", "first_frame_ms", "baseline_silence_ms", "silence_ms",
-            "rejoin_silence_ms", "tcp_silence_ms", "update_gap_ms", "update_latency_max_ms", "redundant_after_s", "unready_before",
-            "bulk_update_s", "engine_pause_ms", "takeover_ms",
-            "disturbances", "stale_frames", "from_side", "to_side")}
+            "rejoin_silence_ms", "whole_silence_ms", "tcp_silence_ms", "update_gap_ms", "update_latency_max_ms", "redundant_after_s",
+            "unready_before", "bulk_update_s", "engine_pause_ms", "takeover_ms", "disturbances", "stale_frames", "reigns",
+            "sessions_back_s", "stall_ms", "cpu_waiting", "seed", "notes", "from_side", "to_side")}
         value["passed"] = self.passed
         return value
 
@@ -89,13 +79,34 @@ def _milliseconds(seconds):
     return None if seconds is None else round(seconds * 1000, 3)
 
 
-def strike(kind, active, standby, lab):
+def prepare(kind, standby, pair):
+    """What has to happen before the failure itself."""
+    if kind == "datastore":
+        standby.process.kill()
+        standby.forget()
+        say(f"controller {standby.side} is killed, its datastore removed, and started again")
+        standby.start()
+        pair.wait_redundant()
+
+
+def strike(kind, active, standby, lab, seed=0):
     """Makes the failure. Returns the wall time just before it."""
+    if kind in CABLES:
+        return cables.fail(kind, active, standby, lab, ALL[kind].lasts, seed)
+    if kind in IMPOSTORS:
+        return _begin_impostor(kind, active, standby, lab.router)
+    if kind == "vote-down":
+        return lab.router.vote.kill()
+    if kind == "power":
+        at = time.time()
+        for process in (active.process, standby.process):
+            process.popen.kill()
+        return at
     if kind == "graceful":
         at = time.time()
         active.control("switchover", timeout=15)
         return at
-    if kind == "kill":
+    if kind in ("kill", "datastore"):
         return active.process.signal(signal.SIGKILL)
     if kind == "freeze":
         return active.process.signal(signal.SIGSTOP)
@@ -112,14 +123,6 @@ def strike(kind, active, standby, lab):
         at = time.time()
         lab.blasters["loader4"].ask(f"inject {POISON_PREFIX}")
         return at
-    if kind == "cut":
-        at = time.time()
-        lab.topology.set_link(active.namespace, "red0", False)
-        return at
-    if kind == "unplug":
-        at = time.time()
-        lab.topology.set_link(active.namespace, "svc0", False)
-        return at
     if kind == "hostile":
         at = time.time()
         memory = [peak_memory(p.pid) for p in lab.router.processes()]
@@ -133,16 +136,46 @@ def strike(kind, active, standby, lab):
     raise LabError(f"unknown kind of failure {kind}")
 
 
-def bring_back(kind, pair, active, lab):
-    """After the failure: whatever died is started again, whatever was frozen wakes."""
+def _begin_impostor(kind, active, standby, pair):
+    """The standby ends, and in its place comes a controller that does not belong to the pair."""
+    at = time.time()
+    standby.process.stop()
+    different = {
+        "wrong-key": lambda: {"key": write_key(os.path.join(pair.folder, "wrong.key"))},
+        "wrong-pair": lambda: {"pair": OTHER_PAIR},
+        "wrong-letter": lambda: {"side": active.side},
+    }[kind]()
+    wrong = pair.impostor(standby.side, **different)
+    wrong.start()
+    return at
+
+
+def _end_impostor(pair, notes):
+    wrong = pair.impostor_now
+    if not wrong:
+        return
+    pair.impostor_now = None
+    said = describe(wrong.redundancy()) if wrong.alive else f"has ended with {wrong.process.popen.poll()}"
+    notes.append(f"the one that does not belong there: {said}; {wrong.process.tail(1)}")
+    wrong.process.stop()
+    say(f"the controller that does not belong there {said}; it is ended")
+
+
+def bring_back(kind, pair, active, lab, notes=None):
+    """After the failure: whatever died is started again, whatever was frozen wakes. Returns when it was over."""
+    at = time.time()
     if kind == "freeze":
-        time.sleep(max(0, _FROZEN - _WATCH))
         active.process.signal(signal.SIGCONT)
         say(f"controller {active.side} wakes up (SIGCONT)")
-    if kind in LINK_KINDS:
-        time.sleep(max(0, _FROZEN - _WATCH))
-        lab.topology.set_link(active.namespace, "red0" if kind == "cut" else "svc0", True)
-        say("the link is up again")
+    if kind in CABLES:
+        at = cables.mend(kind, lab)
+        say("mended")
+    if kind in IMPOSTORS:
+        _end_impostor(pair, [] if notes is None else notes)
+    if kind == "vote-down":
+        pair.vote.start()
+        pair.vote.wait_ready()
+        say("the vote is started again")
     for side in pair.sides:
         controller = pair.controllers[side]
         if kind == "hang" and controller is active:
@@ -155,6 +188,18 @@ def bring_back(kind, pair, active, lab):
             controller.process.popen.wait()
             controller.start()
             say(f"controller {side} is started again")
+    return at
+
+
+def _configurations(pair):
+    """{side: text} of what is in force on each."""
+    found = {}
+    for side in pair.sides:
+        try:
+            found[side] = pair.controllers[side].configuration()
+        except LabError as error:
+            found[side] = str(error)
+    return found
 
 
 def _read_controller(outcome, redundancy):
@@ -175,10 +220,11 @@ def _poisoned(lab, text):
 def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
     """Runs one window and returns its Outcome."""
     pair = lab.router
-    outcome = Outcome(kind, number)
+    outcome = Outcome(kind, number, seed=number if kind == "flaps" else None)
     active, _ = pair.wait_redundant()
     lab.churn(*churn)
     before = lab.look()
+    configured = _configurations(pair)
     for name in ("sink4", "sink6"):
         lab.blasters[name].ask("mark")
     capture = lab.start_capture()
@@ -192,21 +238,24 @@ def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
         outcome.unready_before = round(waited, 3)
         say(f"redundancy was lost before anything was done to the pair; active is {active.side} after {waited:.2f} s")
     standby = pair.other(active)
+    prepare(kind, standby, pair)
     outcome.from_side = active.side
-    struck = strike(kind, active, standby, lab)
+    stalls = Stalls()
+    struck = strike(kind, active, standby, lab, number)
     say(f"{WHAT[kind]} (active is {active.side})")
-    time.sleep(max(0, _WATCH - (time.time() - struck)))
+    time.sleep(max(0, ALL[kind].lasts - (time.time() - struck)))
     back = time.time()
     try:
-        bring_back(kind, pair, active, lab)
+        back = bring_back(kind, pair, active, lab, outcome.notes)
         new_active, took = pair.wait_redundant()
         outcome.to_side = new_active.side
         outcome.redundant_after_s = round(time.time() - struck, 3)
-        say(f"redundant again, active is {new_active.side}; {took:.2f} s after the controller came back")
+        say(f"redundant again, active is {new_active.side}; {took:.2f} s after that")
         _read_controller(outcome, new_active.redundancy() or {})
     except LabError as error:
         outcome.problems.append(str(error))
     time.sleep(0.5)
+    outcome.stall_ms, outcome.cpu_waiting = _milliseconds(stalls.end()), stalls.waiting
     sink = lab.blasters["sink4"].status()
     told = lab.read_capture()
     ended = time.time()
@@ -220,15 +269,21 @@ def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
         lab.blasters["loader4"].ask(f"retract {POISON_PREFIX}")
         _wait_loader(lab, outcome)
     _compare_peers(outcome, before, lab, kind)
-    if kind in _SWITCHING and outcome.to_side == outcome.from_side:
+    then = "same" if pair.alone else ALL[kind].then
+    if then == "twin" and outcome.to_side == outcome.from_side:
         outcome.problems.append(f"no switchover: {outcome.from_side} is still active")
-    if kind not in _SWITCHING and outcome.to_side and outcome.to_side != outcome.from_side:
-        outcome.problems.append("the active changed although nothing had happened to it")
+    if then == "same" and outcome.to_side and outcome.to_side != outcome.from_side:
+        outcome.problems.append("the active changed although nothing had happened to it that the twin could mend")
+    for side, text in _configurations(pair).items():
+        if text != configured[side]:
+            first = [lines.splitlines()[:1] for lines in (configured[side], text)]
+            outcome.problems.append(f"the configuration of {side} was {first[0]} and is {first[1]}")
 
     if outcome.sessions_lost:
         # The next failure must find them all up.
         try:
-            lab.wait_sessions(90)
+            lab.wait_sessions_back(120)
+            outcome.sessions_back_s = round(time.time() - back, 1)
         except LabError as error:
             outcome.problems.append(str(error))
     outcome.problems += lab.settle()
@@ -241,10 +296,11 @@ def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
 def recover(lab):
     """Both controllers are started anew after a failure that the pair did not survive."""
     say("starting both controllers anew")
+    cables.mend_all(lab)
     lab.router.stop()
     lab.router.start()
     lab.router.wait_redundant()
-    lab.wait_sessions(120)
+    lab.wait_sessions_back(120)
     missing = lab.wait_prefixes(120)
     if missing:
         raise LabError(f"the table did not come back: {missing}")
@@ -255,9 +311,12 @@ def keep_evidence(lab, outcome, folder):
     """Copies what a failed window left behind."""
     target = os.path.join(folder, f"{outcome.kind}-{outcome.number}")
     os.makedirs(target, exist_ok=True)
-    pair = lab.router.folder
-    for path in [os.path.join(lab.folder, "window.pcap")] + [
-            os.path.join(pair, name) for name in os.listdir(pair) if name.endswith((".log", ".yaml"))]:
+    paths = [os.path.join(lab.folder, "window.pcap")]
+    for part in [lab.router.folder] + ([lab.router.vote.folder] if lab.router.vote else []):
+        paths += [os.path.join(part, name) for name in os.listdir(part) if name.endswith((".log", ".yaml"))]
+    paths += [os.path.join(daemon.folder, name) for daemon in lab.peers.values() for name in os.listdir(daemon.folder)
+              if name.endswith(".log")]
+    for path in paths:
         if os.path.exists(path):
             shutil.copy(path, target)
     with open(os.path.join(target, "outcome.json"), "w") as file:
@@ -277,17 +336,24 @@ def _wait_loader(lab, outcome):
 def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
     port = active.port
     new_port = next(c.port for c in lab.router.controllers.values() if c is not active)
+    then = "same" if lab.router.alone else ALL[kind].then
     if told.frames_lost:
         outcome.problems.append(f"the capture lost {told.frames_lost} frames: it proves nothing")
     if not told.from_router:
         outcome.problems.append("not one frame from the virtual MAC in the whole window")
         return
-    if kind not in _SWITCHING:
-        others = told.frames_between(new_port, struck, told.ended)
+    if kind.startswith("mute"):
+        told.mute(port if kind == "mute" else new_port, struck, back)
+    reigns = told.reigns()
+    outcome.reigns = [[via, round(first - struck, 4), round(last - struck, 4), frames]
+                      for via, first, last, frames in reigns[:50]]
+    if then == "same":
+        others = told.frames_between(new_port, told.began, told.ended)
         if others:
             outcome.problems.append(f"{others} frames of the standby as the router")
     else:
         outcome.first_frame_ms = _milliseconds(told.first_frame_after(struck, new_port))
+    if then == "twin":
         if outcome.first_frame_ms is None:
             outcome.problems.append("the other controller never spoke as the router")
         else:
@@ -296,9 +362,20 @@ def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
             outcome.stale_frames = told.frames_between(port, spoke, told.ended)
             if outcome.stale_frames:
                 outcome.problems.append(f"{outcome.stale_frames} frames of the old active after the new one spoke")
+            if spoke > back:
+                outcome.problems.append("the twin took over only after what had failed was mended")
+    if then == "either":
+        short = [reign for before, reign, after in zip(reigns, reigns[1:], reigns[2:]) if max(
+            reign[2] - reign[1], reign[1] - before[2], after[1] - reign[2]) < _SHORTEST_REIGN]
+        if short:
+            outcome.stale_frames = sum(frames for *_, frames in short)
+            outcome.problems.append(
+                f"two masters: {len(short)} times a controller spoke for less than {1000 * _SHORTEST_REIGN:.0f} ms"
+                f" between frames of the other, first at {short[0][1] - struck:+.4f} s")
     outcome.baseline_silence_ms = _milliseconds(told.longest_silence(told.from_router[0][0], struck)[0])
     outcome.silence_ms = _milliseconds(told.longest_silence(struck - 0.05, back)[0])
     outcome.rejoin_silence_ms = _milliseconds(told.longest_silence(back, told.ended - 0.15)[0])
+    outcome.whole_silence_ms = _milliseconds(told.longest_silence(struck - 0.05, told.ended - 0.15)[0])
     outcome.tcp_silence_ms = {lab.peer_of(peer) + ("/6" if ":" in peer else "/4"): _milliseconds(seconds)
                               for peer, seconds in told.first_tcp_after(struck).items()}
     incidents = told.incidents
@@ -313,7 +390,7 @@ def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
     else:
         outcome.disturbances = told.disturbances()
     outcome.incidents = [(round(at - struck, 4), text) for at, text in incidents]
-    if outcome.disturbances:
+    if outcome.disturbances and not (ALL[kind].may_lose or lab.router.alone):
         first = outcome.incidents[0] if outcome.incidents else ("", "")
         outcome.problems.append("on the wire: " + ", ".join(f"{n} × {name}" for name, n in outcome.disturbances.items())
                                 + f"; first {first[1]} at {first[0]:+} s")
@@ -324,11 +401,23 @@ def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
 
 
 def _compare_peers(outcome, before, lab, kind):
-    after = lab.look()
-    outcome.verdict = judge.compare(before, after)
+    outcome.verdict = judge.compare(before, lab.look())
+    if ALL[kind].may_lose or lab.router.alone:
+        # A peer that waits notices when its hold time is over.
+        deadline = time.monotonic() + lab.hold + 5
+        while len(outcome.verdict.lost) < len(outcome.verdict.findings) and time.monotonic() < deadline:
+            time.sleep(0.5)
+            outcome.verdict = judge.compare(before, lab.look())
     outcome.sessions = len(outcome.verdict.findings)
     lost = [f for f in outcome.verdict.lost if not (kind == "poison" and f.peer == "loader4")]
     outcome.sessions_lost = len(lost)
+    if ALL[kind].may_lose:
+        if len(lost) < outcome.sessions:
+            outcome.problems.append(f"only {len(lost)} of {outcome.sessions} sessions were seen to be lost: THE JUDGE IS BLIND")
+        return
+    if lab.router.alone:
+        # What it loses is what is asked here.
+        return
     outcome.problems += [f"{f.peer} noticed: its session with {f.session} {f.why}" for f in lost]
     if kind == "poison" and len(lost) == len(outcome.verdict.lost):
         outcome.problems.append("the session that sent the poison was not reset")

@@ -9,13 +9,14 @@ import time
 from . import judge
 from .blaster import Blaster, LineProgram, build
 from .daemons import MAKES, Neighbour
-from .processes import LabError, on_exit, run, wait_until
+from .processes import LabError, Process, on_exit, run, wait_until
 from .topology import ROUTER4, ROUTER6, ROUTER_AS, VIRTUAL_MAC, Topology, make_folder, require_root
 from .witness import Capture, read_capture
 
 _LOADER = ("198.18.0.21", "2001:db8:18::21", 65021)
 _HOSTILE = ("198.18.0.66", "2001:db8:18::66", 65066)
 _SINK = ("198.18.0.22", "2001:db8:18::22", 65022)
+_NOBODY = ("198.18.0.250", "2001:db8:18::250")
 
 # OpenBGPD needs the kernel's TCP_MD5SIG through PF_KEY, which a namespace may not have.
 _MD5_MAKES = ("frr", "bird", "gobgp")
@@ -52,6 +53,7 @@ class Lab:
         self._neighbour("sink", *_SINK)
         self.hostile_namespace = None
         self.capture = None
+        self.flapper = None
 
     def add_hostile(self):
         """One more neighbour, which means no good. Before the router starts."""
@@ -92,11 +94,28 @@ class Lab:
         blaster("sink6", self.sink_namespace, _SINK, 1, ROUTER6, None)
         self.pulse = LineProgram([self.pulse_program, _SINK[0], ROUTER4, "1000"], self.sink_namespace,
                                  os.path.join(self.folder, "pulse.log"))
+        # No LAN is quite still: once a second somebody asks all for an address that nobody has.
+        self.askers = [Process(["ping", "-q", "-n", "-i", "1", address], namespace=self.loader_namespace)
+                       for address in _NOBODY]
 
     def wait_sessions(self, timeout=60):
         began = time.monotonic()
         judge.wait_all_up(self.peers, self.blasters, 2, timeout)
         return time.monotonic() - began
+
+    def wait_sessions_back(self, timeout):
+        """After a real loss. OpenBGPD waits for minutes before it tries again: it is started anew, until it gets through."""
+        deadline = time.monotonic() + timeout
+        while True:
+            for daemon in self.peers.values():
+                if daemon.make == "OpenBGPD" and not all(report.up for report in daemon.reports().values()):
+                    daemon.stop()
+                    daemon.start()
+            try:
+                return self.wait_sessions(12)
+            except LabError:
+                if time.monotonic() > deadline:
+                    raise
 
     def load_table(self, timeout):
         """Announces the table and waits until the sink has all of it. Returns the seconds it took there."""

@@ -5,24 +5,24 @@ The keys are those of Docs/configuration.md; nothing else of the lab knows them.
 
 import json
 import os
-import secrets
 import subprocess
 import time
 
 from .processes import LabError, Process, run, say, wait_until
 from .topology import LAN4, LAN6, REDUNDANCY, ROUTER4, ROUTER6, ROUTER_AS, VIRTUAL_MAC
+from .votes import PAIR, write_key
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # An announcement of this prefix makes the engine trap, by the hidden configuration key.
 POISON_PREFIX = "203.0.113.66/32"
 
 
-def build_products(folder=None):
+def build_products(folder=None, witness=False):
     """Builds the release and returns the folder of the programs. LOCKSTEP_BIN names programs built before."""
     ready = folder or os.environ.get("LOCKSTEP_BIN")
     if ready:
         return ready
-    for product in ("lockstepd", "lockstepctl"):
+    for product in ("lockstepd", "lockstepctl") + (("lockstep-witness",) if witness else ()):
         command = ["swift", "build", "-c", "release", "--product", product, "--package-path", REPOSITORY]
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if result.returncode != 0:
@@ -59,27 +59,29 @@ def router_configuration(neighbours, poison=False):
     return "\n".join(lines) + "\n"
 
 
-def controller_configuration(side, folder, alone=False, arbiter="leasefile", ports=None, forwarding=None):
-    """One controller's own file. `ports`: {interface of the router: device}."""
-    other = "b" if side == "a" else "a"
+def controller_configuration(side, folder, alone=False, arbiter="leasefile", ports=None, forwarding=None, vote=None,
+                             place=None, pair=PAIR, key="pair.key", name=None):
+    """One controller's own file. `ports`: {interface of the router: device}. `place`: whose address on the redundancy link
+    it has, if not its own; `name`: of its files, if not its letter."""
+    place, name = place or side, name or side
     lines = [f"controller: {side}",
-             "pair: lab",
-             f"datastore: {folder}/{side}.sqlite",
-             f"management: {folder}/{side}.sock",
+             f"pair: {pair}",
+             f"datastore: {folder}/{name}.sqlite",
+             f"management: {folder}/{name}.sock",
              "interfaces:"]
-    lines += [f"  {name}: {device}" for name, device in (ports or {"lan": "svc0"}).items()]
+    lines += [f"  {interface}: {device}" for interface, device in (ports or {"lan": "svc0"}).items()]
     lines.append("guard: check" if forwarding is None else f"forwarding: {forwarding}")
     if alone:
         lines.append("alone: true")
     else:
         lines += ["redundancy:",
-                  f"  local: {REDUNDANCY[side]}",
-                  f"  peer: {REDUNDANCY[other]}",
-                  "  key-file: pair.key"]
+                  f"  local: {REDUNDANCY[place]}",
+                  f"  peer: {REDUNDANCY['b' if place == 'a' else 'a']}",
+                  f"  key-file: {key}"]
         if arbiter == "leasefile":
             lines.append(f"arbiter: {{lease-file: {folder}/mastership, lease: 50ms}}")
         else:
-            lines.append("arbiter: link")
+            lines.append(vote.arbiter() if vote else "arbiter: link")
     lines.append("router: router.yaml")
     return "\n".join(lines) + "\n"
 
@@ -87,13 +89,15 @@ def controller_configuration(side, folder, alone=False, arbiter="leasefile", por
 class Controller:
     """One lockstepd process and the way to ask it."""
 
-    def __init__(self, side, namespace, folder, programs):
+    def __init__(self, side, namespace, folder, programs, name=None):
+        name = name or side
         self.side, self.namespace, self.folder, self.programs = side, namespace, folder, programs
         self.process = None
-        self.log = os.path.join(folder, f"{side}.log")
-        self.socket = os.path.join(folder, f"{side}.sock")
+        self.log = os.path.join(folder, f"{name}.log")
+        self.socket = os.path.join(folder, f"{name}.sock")
+        self.datastore = os.path.join(folder, f"{name}.sqlite")
         self.port = f"p-ctl-{side}"
-        self.config = os.path.join(folder, f"controller-{side}.yaml")
+        self.config = os.path.join(folder, f"controller-{name}.yaml")
 
     def start(self):
         if os.path.exists(self.socket):
@@ -120,6 +124,16 @@ class Controller:
     def redundancy(self):
         return self.show("redundancy", timeout=2) if self.alive else None
 
+    def configuration(self):
+        """The text of the configuration that is in force here; its first line names the revision."""
+        return self.control("config", "show", timeout=5)
+
+    def forget(self):
+        """Removes its datastore and what it knows of the pair. Only while it does not run."""
+        for name in os.listdir(self.folder):
+            if name.startswith(os.path.basename(self.datastore)):
+                os.unlink(os.path.join(self.folder, name))
+
 
 def is_active(redundancy):
     """Whether the answer to `show redundancy --json` is that of a controller that speaks as the router."""
@@ -145,32 +159,49 @@ class Pair:
     redundant = True
 
     def __init__(self, namespaces, folder, neighbours, programs, arbiter="leasefile", poison=False, alone=False,
-                 router=None, ports=None, forwarding=None):
+                 router=None, ports=None, forwarding=None, vote=None):
         """`router`: the text of the router's configuration in place of one with BGP neighbours only."""
         os.makedirs(folder, exist_ok=True)
         self.folder, self.alone = folder, alone
         self.controllers = {side: Controller(side, namespaces[side], folder, programs) for side in "ab"}
-        self.arbiter = arbiter
+        self.arbiter, self.vote, self.programs = arbiter, vote, programs
+        self._ports, self._forwarding = ports, forwarding
+        self.impostor_now = None
         with open(os.path.join(folder, "router.yaml"), "w") as file:
             file.write(router or router_configuration(neighbours, poison=poison))
-        key = os.path.join(folder, "pair.key")
-        with open(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(secrets.token_hex(32) + "\n")
+        write_key(os.path.join(folder, "pair.key"))
         for side, controller in self.controllers.items():
-            with open(controller.config, "w") as file:
-                file.write(controller_configuration(side, folder, alone=alone, arbiter=arbiter, ports=ports,
-                                                    forwarding=forwarding))
+            self._write(controller, alone=alone)
+
+    def _write(self, controller, **different):
+        with open(controller.config, "w") as file:
+            file.write(controller_configuration(controller.side, self.folder, arbiter=self.arbiter, vote=self.vote,
+                                                ports=self._ports, forwarding=self._forwarding, **different))
+
+    def impostor(self, place, side=None, **different):
+        """A controller in the place of the one that is not there, with the letter `side` and what else is `different`."""
+        honest = self.controllers[place]
+        wrong = Controller(side or place, honest.namespace, self.folder, self.programs, name="wrong")
+        wrong.port = honest.port
+        wrong.forget()
+        self._write(wrong, place=place, name="wrong", **different)
+        self.impostor_now = wrong
+        return wrong
 
     @property
     def sides(self):
         return ["a"] if self.alone else ["a", "b"]
 
     def start(self):
+        if self.vote and not self.vote.alive:
+            self.vote.stop()
+            self.vote.start()
+            self.vote.wait_ready()
         for side in self.sides:
             self.controllers[side].start()
 
     def stop(self):
-        for controller in self.controllers.values():
+        for controller in [*self.controllers.values(), *([self.impostor_now] if self.impostor_now else [])]:
             if controller.process:
                 controller.process.stop()
 

@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -178,6 +179,50 @@ def peak_memory(pid):
         except OSError:
             pass
     return total
+
+
+class Stalls:
+    """Watches the machine: how late somebody runs who has the priority of a controller and is due."""
+
+    _STEP = 0.005
+
+    def __init__(self):
+        self.longest = 0.0
+        self.waiting = None
+        self._began, self._pressure = time.monotonic(), self._waited()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    @staticmethod
+    def _waited():
+        """Seconds in which at least one task waited for a processor, since the machine was started."""
+        try:
+            with open("/proc/pressure/cpu") as file:
+                return int(file.readline().rsplit("total=", 1)[1]) / 1e6
+        except (OSError, IndexError, ValueError):
+            return None
+
+    def _watch(self):
+        try:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -15)
+        except OSError:
+            pass
+        before = time.monotonic()
+        while not self._done.is_set():
+            time.sleep(self._STEP)
+            now = time.monotonic()
+            self.longest = max(self.longest, now - before - self._STEP)
+            before = now
+
+    def end(self):
+        """Seconds of the longest stall."""
+        self._done.set()
+        self._thread.join()
+        now = self._waited()
+        if now is not None and self._pressure is not None:
+            self.waiting = round((now - self._pressure) / (time.monotonic() - self._began), 3)
+        return self.longest
 
 
 def on_exit(action):

@@ -16,16 +16,18 @@ from dataclasses import asdict, dataclass, field
 from . import failures
 from .blaster import LineProgram, build
 from .fabric import BEHIND, PEER4, PEER6, PREFIX4, PREFIX6, ROUTER4, ROUTER6, VIRTUAL_MACS, Fabric, host4
+from .kinds import ALL
 from .lockstep import Pair
 from .processes import LabError, on_exit, run, say, wait_until
 from .routers import KEY, ROUTER_AS, FullBIRD, FullFRR, compare
 from .topology import make_folder, require_root
+from .votes import make_vote
 
 KINDS = ("graceful", "kill", "freeze", "crash", "trap", "hang", "standby")
 WHAT = failures.WHAT
 # Packets of a stream of 1,000 a second that may be lost (the project's figures to reach).
 PACKET_LIMITS = {"graceful": 20, "kill": 100}
-_SETTLE, _WATCH = 0.5, 1.5
+_SETTLE = 0.5
 
 
 def router_text(bfd=300, authenticated=False):
@@ -98,7 +100,7 @@ class Outcome:
 
 class RoutingLab:
     def __init__(self, programs, offload=True, bfd=300, authenticated=False, arbiter="leasefile", keep_files=False,
-                 forwarding="kernel"):
+                 forwarding="kernel", etcd_members=1):
         require_root()
         self.folder = make_folder()
         if not keep_files:
@@ -110,9 +112,10 @@ class RoutingLab:
         for name, make, lan in (("frr", FullFRR, 1), ("bird", FullBIRD, 2)):
             namespace, self.hosts[lan] = self.fabric.add_router(name, lan)
             self.routers[name] = make(namespace, os.path.join(self.folder, name), lan, bfd, authenticated)
+        vote = make_vote(arbiter, self.fabric, self.controllers, self.folder, programs, etcd_members)
         self.pair = Pair(self.controllers, os.path.join(self.folder, "pair"), [], programs, arbiter=arbiter,
                          router=router_text(bfd, authenticated), ports={"lan1": "svc0", "lan2": "svc1"},
-                         forwarding=forwarding)
+                         forwarding=forwarding, vote=vote)
         self.streams = {}
         self._flapping = threading.Event()
         self._flapper = None
@@ -214,7 +217,7 @@ def make_failure(lab, kind, number=0):
     standby = pair.other(active)
     say(f"{WHAT[kind]} (active is {active.side})")
     struck = failures.strike(kind, active, standby, None)
-    time.sleep(max(0, _WATCH - (time.time() - struck)))
+    time.sleep(max(0, ALL[kind].lasts - (time.time() - struck)))
     # The window of the packets ends before the controller comes back and again after it is redundant.
     try:
         failures.bring_back(kind, pair, active, None)
@@ -275,10 +278,10 @@ def record(outcome):
 
 
 def demo(options, kinds, programs):
-    """The routing part of Scripts/demo and Scripts/soak. Returns the exit status."""
+    """The routing part of Scripts/demo. Returns the exit status."""
     kinds = [kind for kind in kinds if kind in KINDS] or ["kill"]
     lab = RoutingLab(programs, offload=options.offload == "on", bfd=options.bfd, authenticated=options.md5,
-                     arbiter=options.arbiter, keep_files=options.keep)
+                     arbiter=options.arbiter, keep_files=options.keep, etcd_members=options.etcd_members)
     say(f"routing lab in {lab.folder}: the pair between two networks; FRR (OSPF, IS-IS, RIP, BFD, BGP) on one, BIRD (OSPF,"
         f" RIP, BFD, BGP) on the other; BFD {options.bfd} ms x 3")
     lab.start()

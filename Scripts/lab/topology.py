@@ -5,6 +5,10 @@
     ══╧═════════════╧══ lan ══╤═══════╤══════╤═══════╤═════════╤══════╤════
                              frr    bird   gobgp  openbgpd   loader  sink
 
+With a third vote there is one more namespace, `vote`, and a network by which both controllers reach it and nothing else:
+
+    ctl-a ──vote0── mgmt0 (198.18.9.0/24, in `vote`) ──vote0── ctl-b
+
 Every name begins with the pid of the script, so several labs can run beside each other and what a killed
 one left behind can be told and removed.
 """
@@ -26,6 +30,9 @@ ROUTER_AS = 65000
 # Locally administered, so that it can be nobody's real one.
 VIRTUAL_MAC = "02:4c:53:00:00:01"
 REDUNDANCY = {"a": "198.18.255.1", "b": "198.18.255.2"}
+# The network of the third vote: its members, and the controllers on it.
+VOTERS = ("198.18.9.1", "198.18.9.2", "198.18.9.3")
+MANAGEMENT = {"a": "198.18.9.11", "b": "198.18.9.12"}
 _PREFIX = "lockstep"
 
 
@@ -63,6 +70,7 @@ class Topology:
         self.offload = offload
         self.forwarding = forwarding
         self.ports = {}
+        self.vote = None
         self._made = []
         remove_orphans()
         on_exit(self.remove)
@@ -143,6 +151,42 @@ class Topology:
                 }}
             }}"""
         run("ip", "netns", "exec", namespace, "nft", "-f", "-", feed=rules)
+
+    def add_vote(self, controllers):
+        """A third namespace for a witness or an etcd cluster, and a network of its own to both controllers."""
+        self.vote = self._namespace("vote")
+        self._in(self.vote, "ip", "link", "add", "mgmt0", "type", "bridge", "mcast_snooping", "0", "stp_state", "0")
+        run("ip", "-n", self.vote, "link", "set", "mgmt0", "up")
+        for address in VOTERS:
+            run("ip", "-n", self.vote, "address", "add", f"{address}/24", "dev", "mgmt0")
+        for side, namespace in controllers.items():
+            run("ip", "link", "add", "name", "vote0", "netns", namespace, "type", "veth",
+                "peer", "name", f"m-ctl-{side}", "netns", self.vote)
+            run("ip", "-n", self.vote, "link", "set", f"m-ctl-{side}", "master", "mgmt0", "up")
+            run("ip", "-n", namespace, "address", "add", f"{MANAGEMENT[side]}/24", "dev", "vote0")
+            run("ip", "-n", namespace, "link", "set", "vote0", "up")
+        return self.vote
+
+    def set_deaf(self, port, deaf):
+        """What the LAN sends to the port is dropped: whoever is plugged in there sends, but hears nothing."""
+        self._drop("deaf", "postrouting", "oifname", port, deaf)
+
+    def set_mute(self, port, mute):
+        """What comes in by the port is dropped, and the bridge learns nothing from it: it hears, but nobody hears it."""
+        self._drop("mute", "prerouting", "iifname", port, mute)
+
+    def _drop(self, word, hook, match, port, on):
+        table = f"{word}-{port}"
+        if not on:
+            self._in(self.lan, "nft", "delete", "table", "bridge", table, check=False)
+            return
+        run("ip", "netns", "exec", self.lan, "nft", "-f", "-", feed=f"""
+            table bridge {table} {{
+                chain cut {{
+                    type filter hook {hook} priority -300; policy accept;
+                    {match} "{port}" drop
+                }}
+            }}""")
 
     def set_link(self, namespace, device, up):
         run("ip", "-n", namespace, "link", "set", device, "up" if up else "down")

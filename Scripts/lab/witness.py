@@ -67,6 +67,7 @@ class Testimony:
     frames: int = 0
     frames_lost: int = 0                    # by the capture itself
     from_router: list = field(default_factory=list)          # (time, port), from the virtual MAC
+    unheard: list = field(default_factory=list)              # the same, of frames that the LAN did not take
     tcp_from_router: dict = field(default_factory=dict)      # peer address: [time]
     counts: dict = field(default_factory=dict)               # "SYN from peer" and the like
     incidents: list = field(default_factory=list)            # (time, text), the first of them
@@ -74,6 +75,22 @@ class Testimony:
     bad_checksums: int = 0                  # of TCP segments from the router
     frames_by_port: dict = field(default_factory=dict)
     acknowledged_after: list = field(default_factory=list)   # seconds from a peer's segment to the router's ACK of it
+
+    def mute(self, port, begin, end):
+        """The LAN took nothing from that port between the two moments: what came in there was said to nobody."""
+        self.unheard += [frame for frame in self.from_router if frame[1] == port and begin <= frame[0] < end]
+        self.from_router = [frame for frame in self.from_router if not (frame[1] == port and begin <= frame[0] < end)]
+
+    def reigns(self):
+        """[port, first frame, last frame, frames] of each time during which only one port spoke as the router."""
+        found = []
+        for at, port in sorted(self.from_router + self.unheard):
+            if found and found[-1][0] == port:
+                found[-1][2] = at
+                found[-1][3] += 1
+            else:
+                found.append([port, at, at, 1])
+        return found
 
     def longest_silence(self, begin=None, end=None):
         """(seconds, when it began) of the longest time without any frame from the virtual MAC."""
@@ -91,7 +108,8 @@ class Testimony:
                 for peer, times in self.tcp_from_router.items()}
 
     def frames_between(self, port, begin, end):
-        return sum(1 for at, via in self.from_router if via == port and begin <= at < end)
+        """Whether anybody heard them or not."""
+        return sum(1 for at, via in self.from_router + self.unheard if via == port and begin <= at < end)
 
     def disturbances(self):
         """Everything that must not be on the wire while nobody is to notice anything."""
