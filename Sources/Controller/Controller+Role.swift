@@ -31,6 +31,8 @@ extension Controller {
                     askVote(into: &outputs)
                     // What we say of the twin's copy is in force from the next beat on: it leaves now.
                     if case .setTwinEligible = request { beat(at: now, isDue: true, into: &outputs) }
+                } else if let refusal = refuseWithoutCarrier(request, at: now) {
+                    mastership.answered(refusal, to: request, at: now, into: &actions)
                 } else {
                     outputs.append(.arbiter(request))
                 }
@@ -55,6 +57,19 @@ extension Controller {
 
     mutating func arbiterAnswered(_ answer: ArbiterAnswer, at now: Instant, into outputs: inout [ControllerOutput]) {
         master(at: now, into: &outputs) { $0.answered(answer, at: now, into: &$1) }
+    }
+
+    /// A holder whose every cable is out does not keep a lease from a twin that may have its own: it lets it run out, and
+    /// does not call the twin's copy stale.
+    private func refuseWithoutCarrier(_ request: ArbiterRequest, at now: Instant) -> ArbiterAnswer? {
+        guard health.links > 0, health.linksUp == 0, watch.isSilent(for: watch.detectionTime, at: now), !isTwinDead else {
+            return nil
+        }
+        switch request {
+        case .renew, .setTwinEligible(_, false):
+            return .unasked("no interface has a carrier and the twin is not heard: it may be the router")
+        case .acquire, .release, .setTwinEligible: return nil
+        }
     }
 
     /// What the pair does not settle between the two goes to the vote.

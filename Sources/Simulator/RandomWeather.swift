@@ -15,6 +15,8 @@ enum RandomWeather {
         case unplug, poison, trap, hang, memory, force, offline
         /// Every cable of one controller is out, the redundancy link's too.
         case standbyIsolated, activeIsolated
+        /// The active's every cable is out, but for the one to the vote.
+        case stranded
         /// A standby that is left behind, and then its active dies: nothing may be resumed that is stale. The redundancy link
         /// is cut, and the active dies before or after it has gone on alone. Here sessions may be lost, octets may not.
         case standbyStale, cutKill
@@ -222,6 +224,7 @@ extension Simulation {
             run(until: now + .milliseconds(random.number(in: 20...900)))
             perform(.kill(active))
             run(until: now + .milliseconds(random.number(in: 0...1000)))
+            expectLosses()
             perform(.wake(standby))
             run(until: now + .milliseconds(random.number(in: 0...4000)))
         case .cutKill:
@@ -229,11 +232,13 @@ extension Simulation {
             perform(.cutChannel)
             RandomWeather.churn(self, steps: 40, within: .milliseconds(500))
             run(until: now + .milliseconds(random.number(in: 1...500)))
+            expectLosses()
             perform(.kill(active))
             run(until: now + .milliseconds(random.number(in: 0...4000)))
         case .switchoverCut:
             perform(.switchover(active))
-            schedule(.cutChannel, at: now + .microseconds(random.number(in: 0...4000)))
+            schedule(
+                random.chance(1, in: 2) ? .cutChannel : .breakChannel, at: now + .microseconds(random.number(in: 0...4000)))
         case .breakChannel: perform(.breakChannel)
         case .cutChannel: perform(.cutChannel)
         case .stallChannel:
@@ -250,12 +255,12 @@ extension Simulation {
         case .standbyFreeze: perform(.freeze(standby))
         case .standbySlow: perform(.slow(standby, random.number(in: 2...200)))
         case .unplug: perform(.unplug(active))
-        case .standbyIsolated, .activeIsolated:
+        case .standbyIsolated, .activeIsolated, .stranded:
             let id = fault == .standbyIsolated ? standby : active
             // In whichever order the cables come out.
             perform(.cutChannel)
             schedule(.unplug(id), at: soon)
-            perform(.cutVote(id))
+            if fault != .stranded { perform(.cutVote(id)) }
         case .deaf, .standbyDeaf:
             perform(.cutPort(Int((fault == .deaf ? active : standby).rawValue), inward: false, outward: true))
         case .mute, .standbyMute:

@@ -58,6 +58,30 @@ public struct Scenario: Sendable {
         return Scenario(name, promise, options: linked, plain.run)
     }
 
+    /// The twin must speak while the active is cut off, not only when all is mended.
+    private static func reaching(
+        _ name: String, _ promise: String, _ fault: RandomWeather.Fault, _ arbiter: ArbiterKind
+    ) -> Scenario {
+        var options = SimulationOptions()
+        options.arbiter = arbiter
+        return Scenario(name, promise, options: options) { s in
+            guard s.comeUp() else { return }
+            for _ in 0..<3 where s.findings.isEmpty {
+                RandomWeather.churn(s, steps: 60, within: .milliseconds(500))
+                s.run(until: s.now + .milliseconds(s.random.number(in: 50...250)))
+                guard let before = s.active else { return s.find("nobody is active before anything has happened") }
+                s.inject(fault)
+                s.run(until: s.now + .milliseconds(900))
+                let node = s.node(before.other)
+                if node.controller.state != .activeAlone || node.turn.gateUntil <= node.clock(s.now) {
+                    s.find("900 ms after '\(fault)' of \(before) its twin is \(node.controller.state) and may not speak")
+                }
+                guard s.becomeRedundant() else { return }
+            }
+            s.settle()
+        }
+    }
+
     /// One direction of one port, with carrier: who speaks afterwards is decided within the time of a peer's BFD.
     private static func oneWay(
         _ name: String, _ promise: String, _ fault: RandomWeather.Fault, mustChange: Bool
@@ -143,6 +167,10 @@ public struct Scenario: Sendable {
         paired("link-channel-cut", "without a lease file: a cut channel alone makes no two masters", .cutChannel),
         paired("link-standby-isolated", "a standby whose every cable is out has no vote", .standbyIsolated),
         paired("link-active-isolated", "an active whose every cable is out is followed by its twin", .activeIsolated),
+        reaching("lease-active-isolated", "the same with a lease file", .activeIsolated, .leasefile),
+        reaching("witness-active-isolated", "the same with a witness", .activeIsolated, .witness),
+        reaching("witness-stranded", "an active that reaches the witness and nobody else is followed by its twin", .stranded, .witness),
+        reaching("link-isolated", "the same without either", .activeIsolated, .link),
         paired("link-stutter", "without a lease file: a pause near the detection time makes no two masters", .stutter),
         oneWay("deaf", "an active whose port no longer hears hands over to a twin that does", .deaf, mustChange: true),
         oneWay("mute", "an active that is not heard hands over to a twin that is", .mute, mustChange: true),

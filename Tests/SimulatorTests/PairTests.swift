@@ -111,11 +111,22 @@ import Testing
         #expect(isFound)
     }
 
+    @Test(arguments: [PlantedBug.aloneUnheard, .staleResumes])
+    func `random seeds find a mistake in who may speak`(bug: PlantedBug) {
+        var options = SimulationOptions()
+        options.plantedBug = bug
+        options.arbiter = bug.arbiter
+        let isFound = (1...24 as ClosedRange<UInt64>).contains { seed in
+            let simulation = Simulation(seed: seed, options: options)
+            simulation.runPhases()
+            return !simulation.findings.isEmpty
+        }
+        #expect(isFound, "simulate --plant \(bug.rawValue)")
+    }
+
     /// Each mistake, with the fault in which it shows. Random seeds find them, too: `simulate --plant BUG --seeds 500`.
     @Test(arguments: [
-        (PlantedBug.boundToTheDead, RandomWeather.Fault.standbyKill), (.votesWithoutCarrier, .standbyIsolated),
-        (.trustsItselfAfterSleep, .standbyStale), (.aloneUnheard, .cutChannel), (.reclaimsUnasked, .switchoverCut),
-        (.segmentsUnheard, .cutChannel), (.staleResumes, .standbyStale),
+        (PlantedBug.votesWithoutCarrier, RandomWeather.Fault.standbyIsolated), (.segmentsUnheard, .cutChannel),
     ])
     func `a mistake in who may speak is found`(bug: PlantedBug, fault: RandomWeather.Fault) {
         func findings(_ seed: UInt64, _ bug: PlantedBug?, _ arbiter: ArbiterKind) -> [String] {
@@ -125,17 +136,16 @@ import Testing
             options.peerCount = 3
             let simulation = Simulation(seed: seed, options: options)
             simulation.comeUp()
-            for _ in 0..<4 where simulation.findings.isEmpty {
+            for _ in 0..<2 where simulation.findings.isEmpty {
                 RandomWeather.churn(simulation, steps: 40, within: .milliseconds(300))
                 simulation.run(until: simulation.now + .milliseconds(simulation.random.number(in: 50...250)))
                 simulation.inject(fault)
                 simulation.run(until: simulation.now + .milliseconds(1500))
                 simulation.becomeRedundant()
             }
-            simulation.run(until: simulation.now + .seconds(10))
             return simulation.findings
         }
-        let seed = (1...40 as ClosedRange<UInt64>).first { !findings($0, bug, bug.arbiter).isEmpty }
+        let seed = (1...16 as ClosedRange<UInt64>).first { !findings($0, bug, bug.arbiter).isEmpty }
         guard let seed else {
             Issue.record("no seed finds \(bug)")
             return

@@ -41,8 +41,12 @@ extension PairArbiter {
     }
 
     private mutating func lostOr(_ answer: ArbiterAnswer) -> ArbiterAnswer {
-        if case .lost = answer { return lose() }
-        return answer
+        guard case .lost = answer else { return answer }
+        switch holding {
+        // It was we who gave it up a moment ago, and we may have it back.
+        case .releasing, .reclaiming: return answer
+        case .none, .bound, .renouncing, .alone: return lose()
+        }
     }
 
     // MARK: becoming the router
@@ -108,6 +112,18 @@ extension PairArbiter {
 
     // MARK: staying it
 
+    /// Who has no carrier may be the one who is cut off: the vote is not asked to let it go on alone, for a twin that is fit
+    /// asks a moment later. It waits for a carrier, or for the twin's word that it resumes nothing.
+    mutating func renounceByVote(_ asked: Epoch, _ watch: TwinWatch, at now: Instant) -> ArbiterAnswer? {
+        guard hasCarrier || !watch.isSilent(for: watch.detectionTime, at: now) else {
+            if !vote!.isAsked(where: { $0 == .setTwinEligible(asked, false) }) { vote!.withheld = .setTwinEligible(asked, false) }
+            return nil
+        }
+        vote!.withheld = nil
+        vote!.ask(.setTwinEligible(asked, false))
+        return nil
+    }
+
     private mutating func renewalAnswered(_ answer: ArbiterAnswer, _ of: Epoch) -> ArbiterAnswer? {
         guard of == epoch, of != .zero else { return nil }
         switch answer {
@@ -148,6 +164,13 @@ extension PairArbiter {
         {
             vote!.claim = .doubtful(since: now)
             vote!.ask(.acquire(atLeast: greatest, isResuming: true), isBackground: true)
+        }
+        if case .setTwinEligible(let asked, _)? = vote!.withheld {
+            if case .renouncing = holding, holds(asked) {
+                _ = renounceByVote(asked, watch, at: now)
+            } else {
+                vote!.withheld = nil
+            }
         }
         isVoteSilent = !vote!.isReachable(at: now)
         guard vote!.renewAt <= now else { return }

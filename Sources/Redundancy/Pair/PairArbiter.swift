@@ -139,7 +139,7 @@ public struct PairArbiter: Sendable {
             isReleasedToUs = false
             if now > diedAt + Self.lateBeats { isTwinDead = false }
             // What we have asked the vote is the vote's to decide, whatever the holder says meanwhile.
-            if !isClaiming, case .current(let epoch, let from) = copy {
+            if !isClaiming, !mistakes.contains(.trustsItselfAfterSleep), case .current(let epoch, let from) = copy {
                 if !beat.countsTwin, beat.epoch >= epoch, beat.sequence >= from { copy = .stale }
                 if beat.epoch > epoch, isDoubting(watch), !mistakes.contains(.trustsItselfAfterSleep) { copy = .stale }
             }
@@ -254,10 +254,7 @@ public struct PairArbiter: Sendable {
             case .renouncing: break
             case .none, .alone, .releasing, .reclaiming: return .twinEligibility(asked, false)
             }
-            if vote != nil {
-                vote!.ask(request)
-                return nil
-            }
+            if vote != nil { return renounceByVote(asked, watch, at: now) }
             return settleRenouncing(watch, at: now)
         }
     }
@@ -363,7 +360,8 @@ public struct PairArbiter: Sendable {
     /// Whether the holder cannot have gone on alone while we did not run.
     func isTrusted(_ watch: TwinWatch) -> Bool {
         watch.isAnsweredSinceWake || isTwinDead && isStreamWhole || holding != .none
-            || mistakes.contains(.trustsItselfAfterSleep)
+            // The vote would know of it, and is asked.
+            || hasVote || mistakes.contains(.trustsItselfAfterSleep)
     }
 
     /// When to ask again, or `nil` if nothing stands in the way.

@@ -37,6 +37,8 @@ struct PairVote: Sendable {
     var heardAt: Instant?
     /// What the vote said of asking for mastership again.
     var retryAt: Instant = .zero
+    /// Asked for by the controller, and not of the vote yet.
+    var withheld: ArbiterRequest?
     /// The vote may think that the twin's copy counts, and it does not.
     var mustCorrect = false
 
