@@ -129,10 +129,12 @@ extension Controller {
         guard let key = keys.first else { return }
         watch.isUrgent = (pair?.isUrgent ?? false) || isAnyPortSuspicious(at: now)
         guard let due = watch.takeDue(at: now, isForced: isDue) else { return }
+        // While the vote decides whether we take over, the holder must take none of our beats for consent.
+        let echo = pair?.isClaiming ?? false ? 0 : watch.newest?.sequence ?? 0
         let beat = Beat(
             pairID: configuration.pairID, controller: configuration.id, bootNonce: configuration.bootNonce,
-            sequence: due.sequence, echoNonce: watch.twinNonce, echo: pair?.isClaiming ?? false ? 0 : watch.newest?.sequence ?? 0, state: state,
-            epoch: epoch, greatest: max(epoch, pair?.greatest ?? epoch), flags: beatFlags,
+            sequence: due.sequence, echoNonce: watch.twinNonce, echo: echo, state: state, epoch: epoch,
+            greatest: max(epoch, pair?.greatest ?? epoch), flags: beatFlags,
             routerTime: clock.routerTime(at: now), clock: now, health: health, ports: portReport(at: now))
         if due.onLink {
             outputs.append(.datagram(beat.datagram(key: key)))

@@ -137,7 +137,6 @@ extension Controller {
             }
             channel = .open
             channelRefusal = nil
-            agreedSchemas = ours.schemas.agreed(with: twin.schemas)
             if twin.bootNonce != self.twin?.bootNonce { sender?.forgetJoinFailures() }
             channelReceiver.frameMaximum = ChannelLimit.frame
             self.twin = twin
@@ -156,6 +155,12 @@ extension Controller {
                         + "\(watch.detectionTime.inMilliseconds) ms: make 'heartbeat' of both controller files equal", into: &outputs)
             }
             note(.notice, "srm", "the twin \(twin.controller) is connected, \(twin.state)", into: &outputs)
+            if ours.schemas != twin.schemas {
+                let agreed = ours.schemas.agreed(with: twin.schemas).map { "\($0.name) \($0.schema)" }
+                note(
+                    .notice, "rcm", "the twin is of another release: the two speak \(agreed.joined(separator: ", "))",
+                    into: &outputs)
+            }
             // What is held from an earlier channel has a gap after it.
             if role == .standby, twin.state.isActive {
                 receiver.invalidate()

@@ -30,14 +30,8 @@ extension Controller {
         }
     }
 
-    /// The capture of this interface has lost frames.
-    mutating func framesLost(on interface: InterfaceID, at now: Instant) { judge.lostFrames(interface, at: now) }
-
-    /// Whether the pair's beats go out on an interface.
-    func advertises(on i: Int) -> Bool {
-        guard i < interfaces.count else { return true }
-        return !interfaces[i].isLoopback && !configuration.quietInterfaces.contains(interfaces[i].name)
-    }
+    /// Whether the pair's beats go out on an interface. Before the interfaces are known they do.
+    func advertises(on i: Int) -> Bool { i >= quiet.count || !quiet[i] }
 
     /// A beat of the twin came in on this segment: newer by another path or not, it shows that the segment carries it.
     mutating func heardOnSegment(_ beat: Beat, on interface: InterfaceID, at now: Instant) {
@@ -73,7 +67,7 @@ extension Controller {
     /// Whether any segment needs beats as often as the redundancy link has them.
     func isAnyPortSuspicious(at now: Instant) -> Bool {
         for i in 0..<min(judge.portCount, PortReport.portsMaximum)
-        where advertises(on: i) && judge.advertisesFast(InterfaceID(UInt16(i)), at: now) { return true }
+        where judge.advertisesFast(InterfaceID(UInt16(i)), at: now) && advertises(on: i) { return true }
         return false
     }
 

@@ -144,6 +144,7 @@ extension Controller {
         interfaces = list
         ownMACs = list.map(\.virtualMAC.raw)
         judge.names = list.map(\.name)
+        quiet = list.map { $0.isLoopback || configuration.quietInterfaces.contains($0.name) }
         outputs.append(.interfaces(list))
     }
 

@@ -124,6 +124,8 @@ public struct Controller {
     var roleSince: Instant = .zero
     /// The virtual address of each interface, for a look at every frame.
     var ownMACs: [UInt64] = []
+    /// Which interfaces carry no beats.
+    var quiet: [Bool] = []
     var publishedState: (ControllerState, Epoch)?
 
     // MARK: RCM
@@ -135,8 +137,6 @@ public struct Controller {
     var twin: Hello?
     /// Why the newest handshake came to nothing; `nil` once one came to something.
     var channelRefusal: String?
-    /// The forms in which the two speak, part by part.
-    var agreedSchemas: [(name: String, schema: UInt16)] = []
     /// Octets of our datastore's transactions that the twin has not answered, oldest first: it answers in order.
     var mirrorsUnderWay: [Int] = []
 

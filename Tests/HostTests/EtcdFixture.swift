@@ -74,18 +74,19 @@ final class EtcdFixture: @unchecked Sendable {
         guard let process = members[number].process else { return }
         kill(process.processIdentifier, signal)
         if signal == SIGKILL { process.waitUntilExit() }
-        // One of its threads has to take the signal before all of them stand still.
-        while signal == SIGSTOP, process.isRunning, !Self.isStopped(process.processIdentifier) { usleep(1000) }
-    }
-
-    private static func isStopped(_ pid: Int32) -> Bool {
-        let text = (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)) ?? ""
-        return text.split(separator: ")").last?.split(separator: " ").first == "T"
+        guard signal == SIGSTOP else { return }
+        // One of its threads has to take the signal before all of them stand still: the kernel says when they do.
+        var info = siginfo_t()
+        while waitid(P_PID, id_t(process.processIdentifier), &info, WSTOPPED | WEXITED | WNOWAIT) != 0, errno == EINTR {}
     }
 
     /// Which member leads, once they agree.
     func leader() async throws -> Int {
         while true {
+            // A read that must be the newest is answered when there is a leader, and not before.
+            for member in members where member.process?.isRunning ?? false {
+                _ = try? await Self.post(member.endpoint + "/v3/kv/range", ["key": Data("leader".utf8).base64EncodedString()])
+            }
             for (number, member) in members.enumerated() where member.process?.isRunning ?? false {
                 guard let status = try? await Self.post(member.endpoint + "/v3/maintenance/status", [:]),
                     let leader = status["leader"] as? String, leader != "0",
@@ -93,7 +94,6 @@ final class EtcdFixture: @unchecked Sendable {
                 else { continue }
                 return number
             }
-            try await Task.sleep(for: .milliseconds(50))
         }
     }
 
@@ -151,9 +151,9 @@ final class EtcdFixture: @unchecked Sendable {
     }
 
     func probe(_ controller: ControllerID, session: UInt64? = nil, ttl: Int64 = 2) throws -> VoteProbe {
-        let settings = EtcdVote.Settings(
+        let settings = EtcdLink.Settings(
             cluster: EtcdCluster(endpoints: endpoints), prefix: "/lockstep", pair: "r1", controller: controller,
             session: session ?? UInt64(controller.rawValue) + 1, ttl: ttl)
-        return try VoteProbe { try EtcdVote(settings, sink: $0) }
+        return try VoteProbe { sink in try VoteThread { try EtcdLink(settings, sink, $0) } }
     }
 }

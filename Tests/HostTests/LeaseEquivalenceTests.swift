@@ -1,3 +1,4 @@
+import CHost
 import Glibc
 import Machine
 import Records
@@ -21,17 +22,7 @@ import Testing
         mutating func start(_ id: ControllerID) throws {
             guard processes[Int(id.rawValue)] == nil else { return }
             // A test beside this one may have forked at this moment: its child has our locks until it becomes another program.
-            for _ in 0..<2000 {
-                if let made = try? LeaseFile(
-                    path: file.path, controller: id, lease: LeaseEquivalenceTests.lease,
-                    staleWait: LeaseWord.Policy.lease.staleWait, quarantine: .zero, at: now)
-                {
-                    processes[Int(id.rawValue)] = made
-                    table.begin(id)
-                    return
-                }
-                usleep(500)
-            }
+            try waitForDeath(of: id)
             processes[Int(id.rawValue)] = try LeaseFile(
                 path: file.path, controller: id, lease: LeaseEquivalenceTests.lease, staleWait: LeaseWord.Policy.lease.staleWait,
                 quarantine: .zero, at: now)
@@ -39,8 +30,20 @@ import Testing
         }
         mutating func kill(_ id: ControllerID) {
             processes[Int(id.rawValue)] = nil
-            guard let other = processes[Int(id.other.rawValue)] else { return }
-            for _ in 0..<2000 where other.isTwinAlive { usleep(500) }
+            try? waitForDeath(of: id)
+        }
+        /// Until nobody has the lock of this controller any more.
+        private func waitForDeath(of id: ControllerID) throws {
+            let fd = open(file.path, O_RDWR | O_CLOEXEC)
+            guard fd >= 0 else { return }
+            defer { close(fd) }
+            var lock = flock(l_type: Int16(F_WRLCK), l_whence: Int16(SEEK_SET), l_start: off_t(id.rawValue), l_len: 1, l_pid: 0)
+            // F_OFD_SETLKW
+            while fcntl(fd, 38, &lock) != 0 {
+                guard errno == EINTR else { throw SystemError("lock") }
+            }
+            // Said, not left to `close`: a child that was forked at this moment has the descriptor, too.
+            chost_unlock(fd, off_t(id.rawValue))
         }
         func isAlive(_ id: ControllerID) -> Bool { processes[Int(id.rawValue)] != nil }
     }

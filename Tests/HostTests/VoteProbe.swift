@@ -46,7 +46,8 @@ actor VoteProbe {
             let answer = await ask(request)
             if isWanted(answer) { return (answer, before) }
             before.append(answer)
-            try await Task.sleep(for: .milliseconds(50))
+            // As often as the client can know anything new: a question of no consequence waits for the link and a round trip.
+            _ = await ask(.renew(.zero))
         }
     }
 

@@ -55,11 +55,11 @@ import Witness
             _ controller: ControllerID, pair: String = "r1", secret: [UInt8] = WitnessClientTests.secret, session: UInt64? = nil,
             lease: Duration = WitnessClientTests.lease
         ) throws -> VoteProbe {
-            let settings = WitnessClient.Settings(
+            let settings = WitnessLink.Settings(
                 address: "127.0.0.1", port: port,
                 identity: try WitnessIdentity.Client(secret: secret, pair: pair, controller: "\(controller)"),
                 session: session ?? UInt64(controller.rawValue) + 1, lease: lease)
-            return try VoteProbe { try WitnessClient(settings, sink: $0) }
+            return try VoteProbe { sink in try VoteThread { try WitnessLink(settings, sink, $0) } }
         }
     }
 

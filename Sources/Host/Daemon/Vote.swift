@@ -15,13 +15,13 @@ enum Vote {
         switch file.arbiter {
         case .link, .leaseFile: return nil
         case .witness(let witness):
-            let settings = WitnessClient.Settings(
+            let settings = WitnessLink.Settings(
                 address: "\(witness.address)", port: Int(witness.port),
                 identity: try WitnessIdentity.Client(
                     secret: try ConfigurationFiles.sharedKey(witness.keyFile), pair: file.pair,
                     controller: "\(file.controller)"),
                 session: session, lease: witness.lease)
-            return { try WitnessClient(settings, sink: $0) }
+            return { sink in try VoteThread { try WitnessLink(settings, sink, $0) } }
         case .etcd(let etcd):
             var cluster = EtcdCluster(
                 endpoints: etcd.endpoints, authority: etcd.authority, certificate: etcd.certificate,
@@ -30,10 +30,10 @@ enum Vote {
                 let text = String(decoding: try ConfigurationFiles.octets(path), as: UTF8.self)
                 cluster.password = text.trimmingCharacters(in: .newlines)
             }
-            let settings = EtcdVote.Settings(
+            let settings = EtcdLink.Settings(
                 cluster: cluster, prefix: etcd.prefix, pair: file.pair, controller: file.controller, session: session,
                 ttl: Int64(etcd.ttl))
-            return { try EtcdVote(settings, sink: $0) }
+            return { sink in try VoteThread { try EtcdLink(settings, sink, $0) } }
         }
     }
 }

@@ -136,11 +136,8 @@ final class EtcdGateway: @unchecked Sendable {
                 + "(\(Self.hex(known))), so it knows nothing of what was granted; restart this controller if that is intended")
         }
         clusterID = id
-        guard seen >= revision else {
-            // Answers may overtake each other by a little; a cluster that was set back is behind by whatever it lost.
-            return
-        }
-        revision = seen
+        // Answers of several members may overtake each other by a little.
+        revision = max(revision, seen)
     }
 
     private static func hex(_ id: Int64) -> String { String(UInt64(bitPattern: id), radix: 16) }

@@ -103,9 +103,9 @@ extension EtcdLink {
     // MARK: requests
 
     /// This process begins: whatever its predecessor had, it knows nothing.
-    func begin() -> EventLoopFuture<Void> { keepLease().flatMap { [self] in begin(tries: Self.triesMaximum) } }
+    func introduce() -> EventLoopFuture<Void> { keepLease().flatMap { [self] in introduce(tries: Self.triesMaximum) } }
 
-    private func begin(tries: Int) -> EventLoopFuture<Void> {
+    private func introduce(tries: Int) -> EventLoopFuture<Void> {
         guard tries > 0 else { return tooBusy() }
         return seen().flatMap { [self] before in
             var record = before.record ?? WitnessRecord()
@@ -113,7 +113,7 @@ extension EtcdLink {
             record[id] = .init(session: settings.session, lease: ttl)
             record.word.begin(id)
             return change(before, to: record).flatMap { [self] isDone in
-                isDone ? loop.makeSucceededVoidFuture() : begin(tries: tries - 1)
+                isDone ? loop.makeSucceededVoidFuture() : introduce(tries: tries - 1)
             }
         }
     }

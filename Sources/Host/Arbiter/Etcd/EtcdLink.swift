@@ -1,12 +1,10 @@
-import CHost
 import Machine
 import NIOCore
-import NIOPosix
 import Records
 import Redundancy
 import Witness
 
-/// The vote of an etcd cluster, asked on an event loop of its own.
+/// The vote of an etcd cluster, asked on an event loop of its own (`VoteThread`).
 ///
 /// The pair's word is one key; it changes by transactions that compare its revision, so that of two controllers one is first.
 /// The holder has a lease of etcd and a key that is bound to it: while the key is there the lease may run, when it is gone it
@@ -14,7 +12,10 @@ import Witness
 ///
 /// Epochs are at least the cluster's revision, so they grow even if the keys were lost. A holder that finds the word gone puts
 /// it back; nobody is granted anything in its absence while a holder's key is there.
-final class EtcdVote: VoteClient {
+///
+/// Here are the queue of requests and the lease; what a request does to the keys is in `EtcdLink+Requests`. Unchecked, because
+/// promises want values that may cross threads; everything here stays on `loop`.
+final class EtcdLink: VoteLink, @unchecked Sendable {
     struct Settings: Sendable {
         var cluster: EtcdCluster
         var prefix: String
@@ -26,43 +27,7 @@ final class EtcdVote: VoteClient {
         var ttl: Int64
     }
 
-    private let group: MultiThreadedEventLoopGroup
-    private let loop: any EventLoop
-    private let link: NIOLoopBound<EtcdLink>
-
-    init(_ settings: Settings, sink: VoteSink) throws {
-        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let loop = group.next()
-        self.loop = loop
-        do {
-            link = try loop.submit {
-                chost_name_thread("vote")
-                _ = chost_realtime(9)
-                let link = try EtcdLink(settings, sink, loop)
-                link.proceed()
-                return NIOLoopBound(link, eventLoop: loop)
-            }.wait()
-        } catch {
-            try? group.syncShutdownGracefully()
-            throw error
-        }
-    }
-
-    func ask(_ request: ArbiterRequest) {
-        loop.execute { [link] in link.value.ask(request) }
-    }
-
-    func stop() {
-        try? loop.submit { [link] in link.value.stop() }.wait()
-        try? group.syncShutdownGracefully()
-    }
-}
-
-/// What the event loop owns: the queue of requests and the lease. What a request does to the keys is in `EtcdLink+Requests`.
-///
-/// Unchecked, because promises want values that may cross threads; everything here stays on `loop`.
-final class EtcdLink: @unchecked Sendable {
-    let settings: EtcdVote.Settings
+    let settings: Settings
     let keys: EtcdKeys
     let gateway: EtcdGateway
     let loop: any EventLoop
@@ -80,7 +45,7 @@ final class EtcdLink: @unchecked Sendable {
     private var keepAt = Instant.zero
     private var retryAt: Instant?
     private var retryDelay = EtcdLink.retryMinimum
-    private var alarm: (at: Instant, task: Scheduled<Void>)?
+    private var alarm = LoopAlarm()
     private var said: String?
 
     private static let retryMinimum = Duration.milliseconds(10), retryMaximum = Duration.milliseconds(500)
@@ -88,7 +53,7 @@ final class EtcdLink: @unchecked Sendable {
     /// How often somebody who is refused looks again.
     var poll: Duration { min(ttl / 10, .milliseconds(250)) }
 
-    init(_ settings: EtcdVote.Settings, _ sink: VoteSink, _ loop: any EventLoop) throws {
+    init(_ settings: Settings, _ sink: VoteSink, _ loop: any EventLoop) throws {
         self.settings = settings
         self.sink = sink
         self.loop = loop
@@ -98,6 +63,8 @@ final class EtcdLink: @unchecked Sendable {
         queue = VoteQueue(patience: VotePatience.of(lease: ttl))
     }
 
+    func begin() { proceed() }
+
     func ask(_ request: ArbiterRequest) {
         queue.ask(request, at: monotonicNow())
         proceed()
@@ -105,7 +72,7 @@ final class EtcdLink: @unchecked Sendable {
 
     func stop() {
         isStopped = true
-        alarm?.task.cancel()
+        alarm.cancel()
         gateway.stop()
     }
 
@@ -127,7 +94,7 @@ final class EtcdLink: @unchecked Sendable {
 
     private func work(_ now: Instant) {
         if !hasBegun {
-            run(begin()) { link, _ in
+            run(introduce()) { link, _ in
                 link.hasBegun = true
                 link.queue.linkOpened()
             }
@@ -174,15 +141,7 @@ final class EtcdLink: @unchecked Sendable {
     private func arm(_ now: Instant) {
         var next = queue.nextDeadline ?? .distantFuture
         if let retryAt, !isBusy { next = min(next, retryAt) } else if hasBegun, !isBusy { next = min(next, keepAt) }
-        if let alarm, alarm.at <= next, alarm.at > now { return }
-        alarm?.task.cancel()
-        alarm = nil
-        guard next != .distantFuture else { return }
         let bound = NIOLoopBound(self, eventLoop: loop)
-        let task = loop.scheduleTask(in: .nanoseconds(max(next - now, .zero).inNanoseconds)) {
-            bound.value.alarm = nil
-            bound.value.proceed()
-        }
-        alarm = (next, task)
+        alarm.set(next, at: now, on: loop) { bound.value.proceed() }
     }
 }

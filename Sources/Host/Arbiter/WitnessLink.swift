@@ -1,4 +1,3 @@
-import CHost
 import Identity
 import Machine
 import NIOCore
@@ -9,11 +8,11 @@ import Records
 import Redundancy
 import Witness
 
-/// Asks a witness, on an event loop of its own.
+/// Asks a witness, on an event loop of its own (`VoteThread`).
 ///
 /// The connection is kept warm by pings, so that a take-over costs one round trip; a lost one is made anew at once and then
 /// at growing intervals. What is under way when it breaks is `VoteQueue`'s business.
-final class WitnessClient: VoteClient {
+final class WitnessLink: VoteLink {
     struct Settings: Sendable {
         var address: String
         var port: Int
@@ -23,37 +22,7 @@ final class WitnessClient: VoteClient {
         var lease: Duration
     }
 
-    private let group: MultiThreadedEventLoopGroup
-    private let loop: any EventLoop
-    private let link: NIOLoopBound<WitnessLink>
-
-    init(_ settings: Settings, sink: VoteSink) throws {
-        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let loop = group.next()
-        self.loop = loop
-        link = try loop.submit {
-            chost_name_thread("vote")
-            // It sleeps until there is something to say, and then the lease depends on it.
-            _ = chost_realtime(9)
-            let link = WitnessLink(settings, sink, loop)
-            link.connect()
-            return NIOLoopBound(link, eventLoop: loop)
-        }.wait()
-    }
-
-    func ask(_ request: ArbiterRequest) {
-        loop.execute { [link] in link.value.ask(request) }
-    }
-
-    func stop() {
-        try? loop.submit { [link] in link.value.stop() }.wait()
-        try? group.syncShutdownGracefully()
-    }
-}
-
-/// What the client's event loop owns.
-final class WitnessLink {
-    private let settings: WitnessClient.Settings
+    private let settings: Settings
     private let sink: VoteSink
     private let loop: any EventLoop
     private var queue: VoteQueue
@@ -62,7 +31,7 @@ final class WitnessLink {
     /// No witness has welcomed this process yet.
     private var isFirst = true
     private var isStopped = false
-    private var alarm: (at: Instant, task: Scheduled<Void>)?
+    private var alarm = LoopAlarm()
     private var retryDelay = WitnessLink.retryMinimum
     private var heardAt = Instant.zero
     private var askedAt: Instant?
@@ -75,7 +44,7 @@ final class WitnessLink {
     private static let retryMinimum = Duration.milliseconds(5), retryMaximum = Duration.milliseconds(500)
     private static let pingInterval = Duration.seconds(1)
 
-    init(_ settings: WitnessClient.Settings, _ sink: VoteSink, _ loop: any EventLoop) {
+    init(_ settings: Settings, _ sink: VoteSink, _ loop: any EventLoop) {
         self.settings = settings
         self.sink = sink
         self.loop = loop
@@ -85,6 +54,8 @@ final class WitnessLink {
 
     private var place: String { "witness \(settings.address) port \(settings.port)" }
 
+    func begin() { connect() }
+
     func ask(_ request: ArbiterRequest) {
         queue.ask(request, at: monotonicNow())
         proceed()
@@ -92,7 +63,7 @@ final class WitnessLink {
 
     func stop() {
         isStopped = true
-        alarm?.task.cancel()
+        alarm.cancel()
         connection?.close()
     }
 
@@ -204,16 +175,8 @@ final class WitnessLink {
         var next = queue.nextDeadline ?? .distantFuture
         if let askedAt { next = min(next, max(askedAt, heardAt) + silence) }
         if isWelcome { next = min(next, pingAt) }
-        if let alarm, alarm.at <= next, alarm.at > now { return }
-        alarm?.task.cancel()
-        alarm = nil
-        guard next != .distantFuture else { return }
         let bound = NIOLoopBound(self, eventLoop: loop)
-        let task = loop.scheduleTask(in: .nanoseconds(max(next - now, .zero).inNanoseconds)) {
-            bound.value.alarm = nil
-            bound.value.proceed()
-        }
-        alarm = (next, task)
+        alarm.set(next, at: now, on: loop) { bound.value.proceed() }
     }
 
     /// Words for an operator instead of a library's.
