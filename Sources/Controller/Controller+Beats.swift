@@ -58,7 +58,7 @@ extension Controller {
     }
 
     /// How long the twin may be silent. Who would take over waits longer than who would fall silent.
-    var silenceMaximum: Duration { role == .standby ? watch.detectionTime + watch.margin : watch.detectionTime }
+    var silenceMaximum: Duration { role == .standby ? watch.patience + watch.margin : watch.patience }
 
     /// Any path counts; but a redundancy link that says nothing is of no use to the log either.
     mutating func judgeSilence(at now: Instant, into outputs: inout [ControllerOutput]) {
@@ -131,11 +131,12 @@ extension Controller {
         guard let due = watch.takeDue(at: now, isForced: isDue) else { return }
         // While the vote decides whether we take over, the holder must take none of our beats for consent.
         let echo = pair?.isClaiming ?? false ? 0 : watch.newest?.sequence ?? 0
+        let ports = portReport(at: now)
         let beat = Beat(
             pairID: configuration.pairID, controller: configuration.id, bootNonce: configuration.bootNonce,
             sequence: due.sequence, echoNonce: watch.twinNonce, echo: echo, state: state, epoch: epoch,
             greatest: max(epoch, pair?.greatest ?? epoch), flags: beatFlags,
-            routerTime: clock.routerTime(at: now), clock: now, health: health, ports: portReport(at: now))
+            routerTime: clock.routerTime(at: now), clock: now, health: health, ports: ports)
         if due.onLink {
             outputs.append(.datagram(beat.datagram(key: key)))
             nudge()
@@ -170,7 +171,8 @@ extension Controller {
     mutating func receiveDatagram(_ octets: [UInt8], at now: Instant, into outputs: inout [ControllerOutput]) {
         guard Beat.isDatagram(octets.span.bytes) else { return receiveGasp(octets, at: now, into: &outputs) }
         do throws(DecodeError) {
-            hear(try Beat(decoding: octets.span.bytes, keys: keys), on: .link, at: now, into: &outputs)
+            let beat = try Beat(decoding: octets.span.bytes, keys: keys)
+            hear(beat, report: Self.report(of: beat), on: .link, at: now, into: &outputs)
         } catch {
             hearForeign(on: nil, at: now, into: &outputs)
         }
@@ -182,8 +184,9 @@ extension Controller {
         guard !configuration.isSingle else { return }
         do throws(DecodeError) {
             let beat = try Beat(frame: frame, keys: keys)
-            heardOnSegment(beat, on: interface, at: now)
-            hear(beat, on: .segment, at: now, into: &outputs)
+            let report = Self.report(of: beat)
+            heardOnSegment(beat, report, on: interface, at: now)
+            hear(beat, report: report, on: .segment, at: now, into: &outputs)
         } catch {
             hearForeign(on: .segment, at: now, into: &outputs)
         }
@@ -204,7 +207,7 @@ extension Controller {
     }
 
     private mutating func hear(
-        _ beat: Beat, on path: TwinWatch.Path, at now: Instant, into outputs: inout [ControllerOutput]
+        _ beat: Beat, report: PortReport?, on path: TwinWatch.Path, at now: Instant, into outputs: inout [ControllerOutput]
     ) {
         guard beat.pairID == configuration.pairID, beat.controller != configuration.id else {
             foreignBeats += 1
@@ -250,7 +253,10 @@ extension Controller {
             master(at: now, into: &outputs) { $0.raise(above: beat.greatest, into: &$1) }
         }
         considerJoining(beat, at: now, into: &outputs)
-        heardReport(beat, at: now)
+        if let report {
+            judge.twinReport(report, at: now)
+            if let station = report.station { learnStation(station) }
+        }
         considerPorts(at: now, into: &outputs)
         checkLease(at: now, into: &outputs)
         if watch.nextDeadline.map({ $0 <= now }) ?? false { self.beat(at: now, into: &outputs) }
@@ -336,7 +342,7 @@ extension Controller {
     /// While we follow an active twin that is its voice. Otherwise somebody is the router whom we do not know: a third
     /// controller, a twin with another key, name or letter.
     mutating func heardOurAddress(on interface: InterfaceID, at now: Instant, into outputs: inout [ControllerOutput]) {
-        let name = Int(interface.value) < interfaces.count ? interfaces[Int(interface.value)].name : "\(interface)"
+        let name = name(of: interface)
         switch role {
         case .active:
             // What the old active had sent may still be on its way, and in a healing cut both speak until one has heard.
@@ -351,10 +357,15 @@ extension Controller {
         case .standby:
             let isTwin = watch.newest?.isHolder ?? false
             if isTwin, !watch.isSilent(for: Self.strangerMemory, at: now) { return }
-            strangerFrames += 1
             // Said only where it matters: a twin that is only starting to be heard is no stranger for long.
             stranger = (interface, now)
         }
+    }
+
+    /// What operators call an interface.
+    func name(of interface: InterfaceID) -> String {
+        let i = Int(interface.value)
+        return i < interfaces.count ? interfaces[i].name : "\(interface)"
     }
 
     func isStrangerNear(at now: Instant) -> Bool { stranger.map { now < $0.at + Self.strangerMemory } ?? false }
@@ -381,8 +392,7 @@ extension Controller {
     /// Somebody is the router whom we do not know: why nothing is begun here.
     mutating func refuseForStranger(at now: Instant, into outputs: inout [ControllerOutput]) -> ArbiterAnswer? {
         guard isStrangerNear(at: now), let stranger else { return nil }
-        let i = Int(stranger.interface.value)
-        let name = i < interfaces.count ? interfaces[i].name : "\(stranger.interface)"
+        let name = name(of: stranger.interface)
         complain(
             .stranger(stranger.interface), .alarm,
             "another host speaks as this router on \(name), and it is not the twin as configured here: compare key, pair and "

@@ -37,6 +37,13 @@ extension Controller {
             "snapshot", oldest: UInt16(EngineSnapshot.schemas.lowerBound), newest: UInt16(EngineSnapshot.schemas.upperBound)),
     ])
 
+    /// What the two controller files should agree on, and do not.
+    var detectionDifference: String? {
+        guard let twin, twin.detectionTime != watch.detectionTime else { return nil }
+        return "the twin's detection time is \(twin.detectionTime.inMilliseconds) ms, ours "
+            + "\(watch.detectionTime.inMilliseconds) ms: make 'heartbeat' of both controller files equal"
+    }
+
     /// The key of the beats: the one that both have kept, or a new one from what each has drawn.
     private mutating func agreeOnKey(with twin: Hello, _ ours: Hello, into outputs: inout [ControllerOutput]) {
         if ours.keyFingerprint != 0, ours.keyFingerprint == twin.keyFingerprint { return }
@@ -149,11 +156,7 @@ extension Controller {
             if twin.bootNonce != watch.twinNonce { judge.forgetTwin(at: now) }
             watch.vouched(twin.bootNonce, at: now)
             pair?.channelOpened(twin, at: now)
-            if twin.detectionTime != watch.detectionTime {
-                note(
-                    .alarm, "srm", "the twin's detection time is \(twin.detectionTime.inMilliseconds) ms, ours "
-                        + "\(watch.detectionTime.inMilliseconds) ms: make 'heartbeat' of both controller files equal", into: &outputs)
-            }
+            if let difference = detectionDifference { note(.alarm, "srm", difference, into: &outputs) }
             note(.notice, "srm", "the twin \(twin.controller) is connected, \(twin.state)", into: &outputs)
             if ours.schemas != twin.schemas {
                 let agreed = ours.schemas.agreed(with: twin.schemas).map { "\($0.name) \($0.schema)" }

@@ -64,14 +64,13 @@ extension Controller {
     private func warnings(at now: Instant) -> [String] {
         var warnings: [String] = []
         if let channelRefusal { warnings.append(channelRefusal) }
-        if channel == .open, let twin, twin.detectionTime != watch.detectionTime {
-            warnings.append("the twin waits \(twin.detectionTime.inMilliseconds) ms for a silent controller, this one "
-                + "\(watch.detectionTime.inMilliseconds) ms: make 'heartbeat' of both controller files equal")
+        if channel == .open, let difference = detectionDifference { warnings.append(difference) }
+        if watch.patience > watch.detectionTime {
+            warnings.append("the twin's beats are often late: this controller waits \(watch.patience.inMilliseconds) ms for them instead of "
+                + "\(watch.detectionTime.inMilliseconds). Give both edges real-time rights and a link of their own, or set 'heartbeat' longer")
         }
         if isStrangerNear(at: now), let stranger {
-            let i = Int(stranger.interface.value)
-            let name = i < interfaces.count ? interfaces[i].name : "\(stranger.interface)"
-            warnings.append("another host speaks as this router on \(name): a third controller, or a twin with another key, "
+            warnings.append("another host speaks as this router on \(name(of: stranger.interface)): a third controller, or a twin with another key, "
                 + "pair, router or letter")
         }
         if strangerFrames > 0 { warnings.append("\(strangerFrames) frames from the router's own address came from neither controller") }

@@ -107,6 +107,13 @@ public struct Controller {
     /// Frames of this burst that the judge has not been told of, by interface.
     var frameTally: [FrameCounts] = []
     var hasFrameTally = false
+    /// Whether an answer to a question was among them, by interface.
+    var answered: [Bool] = []
+    /// Neighbours to ask when something is suspicious, by interface; whose turn it is to be told of, and to be asked on each.
+    var stations: [[IPAddress]] = []
+    var stationsLearntAt: Instant = .zero
+    var stationTurn = 0
+    var questionTurns: [Int] = []
     /// What was said last of each port of ours.
     var portPoints: [Int] = []
     /// Beats that are not the twin's: forged, of another pair, or recorded.
@@ -259,6 +266,7 @@ public struct Controller {
         case .snapshotEncoded(let index, let octets):
             replicate(at: now, into: &outputs) { $0.snapshotEncoded(index, octets, at: now, into: &$1) }
         case .engineStuck(let index): engineStuck(index, at: now, into: &outputs)
+        case .framesLost(let interface): judge.lostFrames(interface, at: now)
         case .link(let interface, let isUp): linkChanged(interface, isUp, at: now, into: &outputs)
         case .memory(let pressure): memoryChanged(pressure, at: now, into: &outputs)
         case .request(let id, let request): operatorAsks(id, request, at: now, into: &outputs)
@@ -299,6 +307,7 @@ public struct Controller {
         judge.tick(at: now)
         considerPorts(at: now, into: &outputs)
         probe(at: now, into: &outputs)
+        askStations(at: now, into: &outputs)
         if let wait = gaspUntil, wait.at <= now {
             gaspUntil = nil
             if channel == .closed {

@@ -37,6 +37,8 @@ public enum ControllerInput: Sendable {
     case engineStuck(LogIndex)
     /// Carrier of one of the host's interfaces.
     case link(InterfaceID, isUp: Bool)
+    /// The host was too slow, and frames that came in on an interface were lost before they could be read.
+    case framesLost(InterfaceID)
     case memory(MemoryPressure)
 
     // MARK: the operator

@@ -1,8 +1,8 @@
 import Records
 import Wire
 
-/// A question after one of the router's own addresses, in the controller's name: whoever is the router answers it with the
-/// router's MAC. An ARP probe (RFC 5227 §2.1.1) or, without an IPv4 address, a Neighbor Solicitation for duplicate address
+/// A question after an address, in the controller's own name: after one of the router's own, which whoever is the router
+/// answers with the router's MAC, or after a neighbour's, to see whether this controller's port carries both ways. An ARP probe (RFC 5227 §2.1.1) or, without an IPv4 address, a Neighbor Solicitation for duplicate address
 /// detection (RFC 4862 §5.4.2).
 enum SegmentQuestion {
     /// `nil` for an interface without an address.
@@ -14,6 +14,46 @@ enum SegmentQuestion {
             if case .v6(let address) = entry.address { return solicitation(address, vlan: interface.vlan) }
         }
         return nil
+    }
+
+    static func frame(for address: IPAddress, vlan: UInt16) -> [UInt8] {
+        switch address {
+        case .v4(let address): arp(address, vlan: vlan)
+        case .v6(let address): solicitation(address, vlan: vlan)
+        }
+    }
+
+    /// Whether a frame is a question as we ask them: an ARP probe, or a solicitation from the unspecified address. The twin's are
+    /// such, and prove no third party.
+    static func isQuestion(_ frame: RawSpan) -> Bool {
+        guard frame.byteCount >= 42 else { return false }
+        func word(_ offset: Int) -> UInt16 {
+            unsafe UInt16(bigEndian: frame.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))
+        }
+        let start = word(12) == 0x8100 ? 18 : 14
+        switch word(start - 2) {
+        case 0x0806: return frame.byteCount >= start + 28 && word(start + 6) == 1 && word(start + 14) == 0 && word(start + 16) == 0
+        case 0x86dd:
+            guard frame.byteCount >= start + 44, word(start + 6) >> 8 == 58, word(start + 40) >> 8 == 135 else { return false }
+            return (0..<8).allSatisfy { word(start + 8 + 2 * $0) == 0 }
+        default: return false
+        }
+    }
+
+    /// Whether a frame answers a question: an ARP reply (RFC 826), or a Neighbor Advertisement (RFC 4861 §4.4).
+    static func isAnswer(_ frame: RawSpan) -> Bool {
+        guard frame.byteCount >= 42 else { return false }
+        func word(_ offset: Int) -> UInt16 {
+            unsafe UInt16(bigEndian: frame.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))
+        }
+        let start = word(12) == 0x8100 ? 18 : 14
+        switch word(start - 2) {
+        case 0x0806: return word(start + 6) == 2
+        case 0x86dd:
+            // Type 136, right after the fixed header.
+            return frame.byteCount >= start + 44 && word(start + 6) >> 8 == 58 && word(start + 40) >> 8 == 136
+        default: return false
+        }
     }
 
     private static func ethernet(_ writer: inout ByteWriter, to destination: MACAddress, type: UInt16, vlan: UInt16) {

@@ -155,4 +155,19 @@ extension LineCard {
             timers.cancel(.neighbor(slot))
         }
     }
+
+    /// Neighbours that have answered, by interface, the newest answers first; at most `limit` of each. Looks at the whole
+    /// table: for a second's clock, not for a frame's.
+    public func answeringNeighbors(limit: Int) -> [[IPAddress]] {
+        var newest = [[(confirmed: Instant, address: IPAddress)]](repeating: [], count: interfaces.count)
+        for entry in neighbors.entries where entry.state == .reachable {
+            let i = Int(entry.key.interface.value)
+            guard i < newest.count else { continue }
+            let place = newest[i].firstIndex { $0.confirmed < entry.confirmed } ?? newest[i].count
+            guard place < limit else { continue }
+            newest[i].insert((entry.confirmed, entry.key.address), at: place)
+            if newest[i].count > limit { newest[i].removeLast() }
+        }
+        return newest.map { $0.map(\.address) }
+    }
 }

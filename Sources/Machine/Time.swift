@@ -30,9 +30,10 @@ public struct Instant: Hashable, Comparable, Sendable, BitwiseCopyable, CustomSt
 extension Duration {
     /// Whole nanoseconds, saturating.
     @inlinable public var inNanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        return overflow ? (seconds < 0 ? .min : .max) : product &+ attoseconds / 1_000_000_000
+        // Below nine seconds, as nearly all are, one division of words; else one of 128 bits, which is slow.
+        let whole = attoseconds
+        if let word = Int64(exactly: whole) { return word / 1_000_000_000 }
+        return Int64(clamping: whole / 1_000_000_000)
     }
     /// Whole milliseconds.
     @inlinable public var inMilliseconds: Int64 { inNanoseconds / 1_000_000 }

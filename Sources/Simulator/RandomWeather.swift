@@ -22,6 +22,8 @@ enum RandomWeather {
         case standbyStale, cutKill
         /// The redundancy link is cut in the midst of a hand-over.
         case switchoverCut
+        /// Both hosts stand still, and go on at about the same time.
+        case bothFreeze
         /// A port keeps its carrier and does not hear, or is not heard.
         case deaf, mute, standbyDeaf, standbyMute
         /// With a vote: nothing passes between the two; or nobody reaches the vote, or it starts again, with its file or
@@ -84,7 +86,9 @@ extension Simulation {
             inject(RandomWeather.Fault.allCases[random.number(in: 0...(RandomWeather.Fault.allCases.count - 1))])
             RandomWeather.churn(self, steps: random.number(in: 5...30), within: .milliseconds(600))
             if !routedStations.isEmpty { RandomWeather.flap(self, count: random.number(in: 1...8), within: .milliseconds(800)) }
-            run(until: now + .milliseconds(random.number(in: 100...900)))
+            // Sometimes for so long that a controller which is mute, or waits for nobody, is seen.
+            let patience = random.chance(1, in: 8) ? random.number(in: 1500...4000) : random.number(in: 100...900)
+            run(until: now + .milliseconds(patience))
             guard becomeRedundant() else { return }
         }
         settle()
@@ -187,15 +191,25 @@ extension Simulation {
             let id: ControllerID = random.chance(1, in: 2) ? .a : .b
             perform(.cutVote(id))
             schedule(.healVote(id), at: now + .milliseconds(random.number(in: 1...1500)))
-        case .cutPeer: perform(.cutPort(2 + station, inward: true, outward: true))
+        case .cutPeer:
+            perform(.cutPort(2 + station, inward: true, outward: true))
+            healSoon(port: 2 + station)
         case .oneWay:
             let inward = random.chance(1, in: 2)
             // With `link` a controller that hears its twin on neither path cannot know who of the two lives: the last row
             // of the table in Docs/mastership.md.
             // The same with a vote beside another fault.
             let least = options.arbiter == .leasefile ? 0 : 2
-            perform(.cutPort(random.number(in: least...(1 + stations.count)), inward: inward, outward: !inward))
+            let port = random.number(in: least...(1 + stations.count))
+            perform(.cutPort(port, inward: inward, outward: !inward))
+            healSoon(port: port)
         }
+    }
+
+    /// Before its TCP waits so long between two attempts that a hold time passes: a plain router would lose the session.
+    private func healSoon(port: Int) {
+        guard port >= 2 else { return }
+        schedule(.healPort(port), at: now + .milliseconds(random.number(in: 100...900)))
     }
 
     func inject(_ fault: RandomWeather.Fault) {
@@ -204,7 +218,9 @@ extension Simulation {
         let standby = active.other
         let soon = now + .microseconds(random.number(in: 0...20_000))
         switch fault {
-        case .kill: perform(.kill(active))
+        case .kill:
+            perform(.kill(active))
+            if random.chance(1, in: 6) { perform(.loseDatastore(active)) }
         case .killMidway: perform(.fuse(active, random.number(in: 0...40)))
         case .crash: perform(.crash(active))
         case .freeze: perform(.freeze(active))
@@ -218,6 +234,8 @@ extension Simulation {
             schedule(.kill(active), at: soon)
         case .standbyStale:
             expectLosses()
+            // What the active says of it must not lie in wait for its wake.
+            if random.chance(1, in: 2) { perform(.cutChannel) }
             perform(.freeze(standby))
             // Peers have something for the active while it is alone.
             RandomWeather.churn(self, steps: 40, within: .milliseconds(900))
@@ -237,15 +255,32 @@ extension Simulation {
             run(until: now + .milliseconds(random.number(in: 0...4000)))
         case .switchoverCut:
             perform(.switchover(active))
-            schedule(
-                random.chance(1, in: 2) ? .cutChannel : .breakChannel, at: now + .microseconds(random.number(in: 0...4000)))
+            let moment = now + .microseconds(random.number(in: 0...4000))
+            switch random.number(in: 0...2) {
+            case 0: schedule(.cutChannel, at: moment)
+            case 1: schedule(.breakChannel, at: moment)
+            default:
+                // With what was under way on it; and peers have something to say to whoever is the router.
+                perform(.breakChannelAtTakeOver(.microseconds(random.number(in: 0...400))))
+                RandomWeather.churn(self, steps: 40, within: .milliseconds(8))
+            }
+        case .bothFreeze:
+            // For a moment they are the network's only copies, and what peers had sent waits in full rings.
+            for id in ControllerID.allCases {
+                schedule(.freeze(id), at: now + .microseconds(random.number(in: 0...2000)))
+            }
+            let end = now + .milliseconds(random.number(in: 30...1000))
+            for id in ControllerID.allCases { schedule(.wake(id), at: end + .microseconds(random.number(in: 0...2000))) }
+            run(until: end + .milliseconds(random.number(in: 5...200)))
         case .breakChannel: perform(.breakChannel)
         case .cutChannel: perform(.cutChannel)
         case .stallChannel:
             perform(
                 .stallChannel(
                     towards: random.chance(1, in: 2) ? active : standby, .milliseconds(random.number(in: 1...400))))
-        case .standbyKill: perform(.kill(standby))
+        case .standbyKill:
+            perform(.kill(standby))
+            if random.chance(1, in: 6) { perform(.loseDatastore(standby)) }
         case .standbyKillMidway: perform(.fuse(standby, random.number(in: 0...40)))
         case .standbyKillInBulk:
             perform(.kill(standby))

@@ -9,8 +9,9 @@ import Wire
 enum RouterPlan {
     static let routerAS: UInt32 = 65000
 
+    /// - Parameter isTrunk: the stations are on one of two VLANs of the device.
     static func configuration(
-        peerCount: Int, revision: UInt64 = 1, hasGateways: Bool = false
+        peerCount: Int, revision: UInt64 = 1, hasGateways: Bool = false, isTrunk: Bool = false
     ) -> RouterConfiguration {
         var bgp = BGPConfiguration(routerAS: ASNumber(routerAS), routerID: RouterID(raw: Simulation.routerAddress.raw))
         bgp.policies = [PolicyConfiguration(name: "all", statements: [], otherwise: .accept)]
@@ -21,9 +22,19 @@ enum RouterPlan {
             neighbor.exportPolicies = ["all"]
             bgp.neighbors.append(neighbor)
         }
-        let interface = InterfaceConfiguration(
+        var interface = InterfaceConfiguration(
             name: "lan", virtualMAC: Simulation.routerMAC,
             addresses: [.init(address: .v4(Simulation.routerAddress), prefixLength: 24)])
+        var interfaces = [interface]
+        if isTrunk {
+            interface.vlan = Trunk.stations
+            // Nobody but the two controllers is there.
+            var spare = InterfaceConfiguration(
+                name: "spare", virtualMAC: Simulation.routerMAC,
+                addresses: [.init(address: .v4(IPv4Address(198, 18, 1, 1)), prefixLength: 24)])
+            spare.vlan = Trunk.spare
+            interfaces = [interface, spare]
+        }
         // Something that differs from one revision to the next and that no peer hears of.
         let routes = [
             StaticRouteConfiguration(
@@ -31,7 +42,7 @@ enum RouterPlan {
                 destination: .blackhole)
         ]
         var result = RouterConfiguration(
-            hostname: "simulated", interfaces: [interface], staticRoutes: routes, bgp: bgp)
+            hostname: "simulated", interfaces: interfaces, staticRoutes: routes, bgp: bgp)
         if hasGateways {
             result.ospf = GatewayPlan.ospf(
                 routerID: Simulation.routerAddress, interfaces: result.interfaces, priority: 10)
@@ -43,10 +54,12 @@ enum RouterPlan {
         return result
     }
 
-    static func encoded(peerCount: Int, revision: UInt64 = 1, hasGateways: Bool = false) -> [UInt8] {
+    static func encoded(
+        peerCount: Int, revision: UInt64 = 1, hasGateways: Bool = false, isTrunk: Bool = false
+    ) -> [UInt8] {
         // The plan is ours and small: it can be encoded.
         guard let bytes = try? configuration(
-            peerCount: peerCount, revision: revision, hasGateways: hasGateways
+            peerCount: peerCount, revision: revision, hasGateways: hasGateways, isTrunk: isTrunk
         ).encoded() else {
             preconditionFailure("the simulated router's configuration can be encoded")
         }

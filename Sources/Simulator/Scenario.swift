@@ -84,13 +84,15 @@ public struct Scenario: Sendable {
 
     /// One direction of one port, with carrier: who speaks afterwards is decided within the time of a peer's BFD.
     private static func oneWay(
-        _ name: String, _ promise: String, _ fault: RandomWeather.Fault, mustChange: Bool
+        _ name: String, _ promise: String, _ fault: RandomWeather.Fault, mustChange: Bool, isQuiet: Bool = false
     ) -> Scenario {
         Scenario(name, promise, options: linked) { s in
             guard s.comeUp() else { return }
-            // Long enough to know what is usual on this segment.
-            s.chatter(for: .seconds(6))
-            RandomWeather.churn(s, steps: 200, within: .seconds(4))
+            if !isQuiet {
+                // Long enough to know what is usual on this segment.
+                s.chatter(for: .seconds(6))
+                RandomWeather.churn(s, steps: 200, within: .seconds(4))
+            }
             s.run(until: s.now + .milliseconds(3000 + s.random.number(in: 0...1500)))
             guard let before = s.active else { return s.find("nobody is active before anything has happened") }
             s.inject(fault)
@@ -174,6 +176,14 @@ public struct Scenario: Sendable {
         paired("link-stutter", "without a lease file: a pause near the detection time makes no two masters", .stutter),
         oneWay("deaf", "an active whose port no longer hears hands over to a twin that does", .deaf, mustChange: true),
         oneWay("mute", "an active that is not heard hands over to a twin that is", .mute, mustChange: true),
+        oneWay("deaf-quiet", "the same where nobody speaks but to the router, and seldom", .deaf, mustChange: true, isQuiet: true),
+        oneWay("mute-quiet", "the same where nobody speaks but to the router, and seldom", .mute, mustChange: true, isQuiet: true),
+        oneWay(
+            "standby-deaf-quiet", "on a quiet segment a deaf standby changes nothing", .standbyDeaf, mustChange: false,
+            isQuiet: true),
+        oneWay(
+            "standby-mute-quiet", "on a quiet segment a mute standby changes nothing", .standbyMute, mustChange: false,
+            isQuiet: true),
         oneWay("standby-deaf", "a standby whose port does not hear changes nothing", .standbyDeaf, mustChange: false),
         oneWay("standby-mute", "a standby that is not heard changes nothing", .standbyMute, mustChange: false),
         Scenario("link-after-hand-over", "the old active takes over from a new one that dies, at any time after", options: linked) { s in

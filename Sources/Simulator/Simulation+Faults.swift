@@ -10,6 +10,8 @@ public enum Act: Sendable, Equatable {
     case start(ControllerID)
     /// SIGKILL: no word.
     case kill(ControllerID)
+    /// Its disk is replaced: when it starts again it remembers nothing of mastership.
+    case loseDatastore(ControllerID)
     /// SIGSEGV: the handler sends the gasp.
     case crash(ControllerID)
     /// The process ends after so many more of its outputs: between storing and acknowledging, between two frames.
@@ -32,11 +34,15 @@ public enum Act: Sendable, Equatable {
     case commit
     /// The channel breaks and both ends learn it; it comes up again by itself.
     case breakChannel
+    /// As `breakChannel`, so long after the next controller has become the router; the other paths fail with it for a moment.
+    case breakChannelAtTakeOver(Duration)
     /// Nothing passes and nobody is told.
     case cutChannel
     case healChannel
     /// Nothing passes between the controllers, on any path; each has its peers, and its vote.
     case partition
+    /// Datagrams and frames between the controllers are lost, or pass again; the channel keeps what it has.
+    case twinPaths(isCut: Bool)
     /// Nothing passes between this controller and the vote, until it is healed.
     case cutVote(ControllerID)
     case healVote(ControllerID)
@@ -98,10 +104,16 @@ extension Simulation {
         case .slow(let id, let factor): node(id).slowness = max(1, factor)
         case .unplug(let id):
             bridge.cut(port: Int(id.rawValue), inward: true, outward: true)
-            give(.link(InterfaceID(0), isUp: false), to: node(id))
+            node(id).isUnplugged = true
+            for interface in interfaceIDs { give(.link(interface, isUp: false), to: node(id)) }
         case .plug(let id):
             bridge.cut(port: Int(id.rawValue), inward: false, outward: false)
-            give(.link(InterfaceID(0), isUp: true), to: node(id))
+            node(id).isUnplugged = false
+            for interface in interfaceIDs { give(.link(interface, isUp: true), to: node(id)) }
+        case .loseDatastore(let id):
+            node(id).storedEpoch = .zero
+            node(id).wasActive = false
+            node(id).storedKey = nil
         case .crash(let id): if node(id).life == .running { crash(node(id), applying: .zero) }
         case .freeze(let id): if node(id).life == .running { node(id).life = .frozen }
         case .wake(let id): wake(node(id))
@@ -117,13 +129,17 @@ extension Simulation {
             guard let active else { return }
             revision += 1
             let bytes = RouterPlan.encoded(
-                peerCount: peerCount, revision: revision, hasGateways: options.routedStationCount > 0)
+                peerCount: peerCount, revision: revision, hasGateways: options.routedStationCount > 0, isTrunk: isTrunk)
             give(.request(OperatorRequestID(UInt64(steps)), .commit(revision: revision, bytes)), to: node(active))
         case .breakChannel: if wire.state == .up { closeChannel(by: nil, isProcessDead: false) }
+        case .breakChannelAtTakeOver(let pause): breakAtTakeOver = pause
         case .cutChannel: wire.isCut = true
         case .partition:
             wire.isCut = true
             bridge.isTwinPathCut = true
+        case .twinPaths(let isCut):
+            wire.datagramLoss = isCut ? 10_000 : 0
+            bridge.isTwinPathCut = isCut
         case .cutVote(let id): cutVote(id)
         case .healVote(let id): healVote(id)
         case .restartWitness(let isLost): restartWitness(isLost: isLost)
@@ -166,7 +182,7 @@ extension Simulation {
         note("\(id) starts")
         beginVote(node)
         // A host tells of every link when it starts; the twin weighs how many each of them has.
-        give(.link(InterfaceID(0), isUp: !bridge.ports[Int(id.rawValue)].isCutInward), to: node)
+        for interface in interfaceIDs { give(.link(interface, isUp: !bridge.ports[Int(id.rawValue)].isCutInward), to: node) }
         give(.start(failedTests: []), to: node)
         if wire.state == .down || wire.state == .opening { openChannel() }
     }

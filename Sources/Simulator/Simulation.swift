@@ -41,6 +41,9 @@ public final class Simulation {
     let seed: UInt64
     let options: SimulationOptions
     let peerCount: Int
+    /// The controllers' ports carry two VLANs: see `Trunk`.
+    let isTrunk: Bool
+    var interfaceIDs: [InterfaceID] { isTrunk ? [InterfaceID(0), InterfaceID(1)] : [InterfaceID(0)] }
     /// The newest configuration that was committed.
     var revision: UInt64 = 1
     var now = Instant.zero
@@ -58,6 +61,8 @@ public final class Simulation {
     /// What a router that never fails knows of these stations; drawn from a world without a twin and without faults.
     private(set) lazy var expectedRoutes: [String] = calmRoutes()
     var checkers: Checkers
+    /// The channel breaks so long after the next take-over.
+    var breakAtTakeOver: Duration?
     var trace: [String] = []
     /// What each controller told its operator, newest last.
     var events: [[Event]] = [[], []]
@@ -77,6 +82,7 @@ public final class Simulation {
         var first = RandomNumbers(seed: mix64(seed))
         let peerCount = options.peerCount ?? first.number(in: 2...5)
         self.peerCount = peerCount
+        isTrunk = options.routedStationCount == 0 && mix64(seed &+ 0x7472_756e_6b) & 3 == 0
         random = first
         bridge = Bridge(portCount: 2 + peerCount + options.routedStationCount)
         checkers = Checkers(options: options)
@@ -123,7 +129,7 @@ public final class Simulation {
             id: id, routerName: "simulated", pairID: 7, bootNonce: random.next(), randomSeed: random.next())
         configuration.isPreferred = id == .a
         configuration.arbiter = options.arbiter
-        configuration.segmentCount = 1
+        configuration.segmentCount = interfaceIDs.count
         configuration.bootWait = .milliseconds(300)
         configuration.isSingle = options.isSingle
         configuration.testing = true
@@ -133,7 +139,8 @@ public final class Simulation {
             configuration.wasActive = node(id).wasActive
             configuration.pairKey = node(id).storedKey
         }
-        configuration.initialConfiguration = (1, RouterPlan.encoded(peerCount: peerCount, hasGateways: options.routedStationCount > 0))
+        configuration.initialConfiguration = (1, RouterPlan.encoded(
+            peerCount: peerCount, hasGateways: options.routedStationCount > 0, isTrunk: isTrunk))
         return configuration
     }
 
@@ -186,7 +193,7 @@ public final class Simulation {
                 transmit(stations[port - 2].receive(frame, at: now), from: port)
                 reschedule(station: port - 2)
             } else {
-                give(frame: frame, to: nodes[port])
+                give(frame: isTrunk ? Trunk.tagged(frame) : frame, to: nodes[port])
             }
         case .channelOctets(let id, let generation, let octets):
             if wire.delivers(generation: generation, to: id) { give(.channelReceived(octets), to: node(id)) }
@@ -281,7 +288,18 @@ public final class Simulation {
     }
 
     func transmit(_ frames: [[UInt8]], from port: Int) {
-        for frame in frames {
+        for var frame in frames {
+            if isTrunk, port < 2 {
+                switch Trunk.vlan(of: frame) {
+                case Trunk.stations: frame = Trunk.untagged(frame)
+                case Trunk.spare:
+                    if let delay = bridge.crossing(from: port, to: 1 - port, random: &random) {
+                        queue.schedule(.frame(port: 1 - port, frame), at: now + delay)
+                    }
+                    continue
+                default: continue
+                }
+            }
             for (target, delay) in bridge.forward(frame, from: port, random: &random) {
                 queue.schedule(.frame(port: target, frame), at: now + delay)
             }
@@ -342,7 +360,8 @@ public final class Simulation {
                 if frames > framesMaximum {
                     node.inbox.append(inbox[i])
                 } else {
-                    node.turn.receive(frame.span.bytes, on: InterfaceID(0), &node.controller, at: node.clock(now))
+                    guard let interface = node.segments.interface(for: frame.span.bytes, at: 0) else { continue }
+                    node.turn.receive(frame.span.bytes, on: interface, &node.controller, at: node.clock(now))
                 }
             }
         }
@@ -438,7 +457,15 @@ public final class Simulation {
             if epoch > node.storedEpoch { node.storedEpoch = epoch }
             node.wasActive = state.isActive
             checkers.state(state, epoch, of: node, in: self)
-        case .interfaces, .configured, .mirrorEverything, .mirrorAnswered: break
+            if state.isActive, let pause = breakAtTakeOver {
+                breakAtTakeOver = nil
+                schedule(.breakChannel, at: now + pause)
+                // What breaks a connection often takes everything else with it, for less than the detection time.
+                perform(.twinPaths(isCut: true))
+                schedule(.twinPaths(isCut: false), at: now + .milliseconds(random.number(in: 0...20)))
+            }
+        case .interfaces(let list): node.segments.assign(list)
+        case .configured, .mirrorEverything, .mirrorAnswered: break
         case .answer(_, let answer):
             note("\(node.id) answers the operator: \(answer)")
         case .mirror(let transaction, _):
@@ -467,7 +494,7 @@ public final class Simulation {
         queue.schedule(.channelOctets(to: other, generation: wire.generation, octets), at: time)
     }
 
-    private static func hostMAC(_ id: ControllerID) -> MACAddress { MACAddress(raw: 0x0200_0000_2000 | UInt64(id.rawValue)) }
+    private static func hostMAC(_ id: ControllerID) -> MACAddress { MACAddress(raw: 0x0200_0000_3000 | UInt64(id.rawValue)) }
 
     private func startEngine(_ node: ControllerNode) {
         guard !node.isEngineBusy, let work = node.nextWork() else { return }

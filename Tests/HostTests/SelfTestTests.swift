@@ -93,9 +93,12 @@ import Wire
         #expect(try ConfigurationFiles.sharedKey(file.path) == Array("0123456789abcdef0123456789abcdef".utf8))
     }
 
-    @Test func `The capture filter takes the virtual MAC, groups and advertisements`() {
-        #expect(PacketPort.filter(macs: [MACAddress("00:00:5e:00:01:01")!], advertisementType: 0x88b5)
-            == "ether host 00:00:5e:00:01:01 or ether multicast or ether proto 0x88b5")
+    @Test func `The capture filter takes the virtual MAC, groups, advertisements and answers to our own questions`() {
+        #expect(
+            PacketPort.filter(
+                macs: [MACAddress("00:00:5e:00:01:01")!], own: MACAddress("02:00:00:00:00:07")!, advertisementType: 0x88b5)
+                == "ether host 00:00:5e:00:01:01 or ether multicast or ether proto 0x88b5 or "
+                + "(ether dst 02:00:00:00:00:07 and (ether[12:2] = 0x0806 or ether[12:2] = 0x8100 and ether[16:2] = 0x0806))")
     }
 }
 

@@ -328,6 +328,60 @@ import Testing
         #expect(world.changes.count == 1)
     }
 
+    /// A world in which neighbours answer, and say nothing else.
+    func quietWorld(_ answerers: [PortWorld.Answerer] = [.init(side: 0), .init(side: 1)]) -> PortWorld {
+        var world = world([])
+        world.answerers = answerers
+        return world
+    }
+
+    @Test("Row 17: on a quiet LAN the neighbours' answers say whose port fails, whichever direction it is, within half a second")
+    func unanswered() {
+        for (controller, isInward) in [(0, true), (0, false), (1, true), (1, false)] {
+            var world = quietWorld()
+            world.follows = true
+            if isInward { world.lines[controller][0].inward = false } else { world.lines[controller][0].outward = false }
+            let took = world.run(3000) { $0.isBlamed(controller) }
+            #expect(took < 450, "controller \(controller), inward \(isInward): \(took) ms")
+            world.run(3000)
+            #expect(!world.isBlamed(1 - controller))
+            #expect(world.changes.count == (controller == 0 ? 1 : 0), "\(world.changes)")
+            #expect(world.active == 1 - controller || controller == 1)
+            world.lines[controller][0].inward = true
+            world.lines[controller][0].outward = true
+            let healed = world.run(9000) { !$0.isBlamed(controller) }
+            #expect((1900..<3000).contains(healed), "well again after \(healed) ms")
+        }
+    }
+
+    @Test("Row 17: neighbours or a segment that die for both are nobody's fault, at any moment of being asked")
+    func deadNeighbours() {
+        for moment in 0..<150 {
+            var world = quietWorld()
+            // Something makes both ask.
+            world.isSplit[0] = true
+            world.run(moment)
+            for i in world.answerers.indices { world.answerers[i].isDead = true }
+            expectNobody(&world, for: 3000, "neighbours that died after \(moment) ms")
+        }
+    }
+
+    @Test("Row 17: a split segment with neighbours on either side is nobody's fault, and neighbours are not asked for ever")
+    func splitAnswered() {
+        var world = quietWorld()
+        world.isSplit[0] = true
+        expectNobody(&world, for: 5000)
+        #expect((20...150).contains(world.questionsAsked), "\(world.questionsAsked)")
+    }
+
+    @Test("Row 17: three frames of a hundred are lost, and nobody is blamed", arguments: 1...10 as ClosedRange<UInt64>)
+    func lossyAnswers(seed: UInt64) {
+        var world = PortWorld(talkers: [], seed: seed)
+        world.answerers = [.init(), .init()]
+        world.lossPerMille = 30
+        expectNobody(&world, for: 60_000)
+    }
+
     @Test("VLANs of a device are ports of their own: one of them deaf is one of two")
     func oneVLAN() {
         var world = PortWorld(ports: 2, talkers: PortWorld.busy(0) + PortWorld.busy(1))

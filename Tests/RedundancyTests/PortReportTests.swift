@@ -14,6 +14,7 @@ import Wire
             port.twinOutward = OutwardHealth.allCases[i % OutwardHealth.allCases.count]
             port.isUp = i % 2 == 0
             port.callsForFast = i % 3 == 0
+            port.trial = TrialOutcome.allCases[i % TrialOutcome.allCases.count]
             port.sent = UInt8(i)
             port.heard = UInt8(255 - i)
             port.groupIPv4 = 0xff00 | UInt16(i)
@@ -25,6 +26,7 @@ import Wire
         report.otherPoints = 16128
         report.damperLevel = 6
         report.holdOff = .milliseconds(59_990)
+        report.station = .init(interface: 63, place: 3, address: .v6(IPv6Address(high: 0x2001_0db8_0000_0000, low: 9)))
         return report
     }()
 
@@ -46,6 +48,9 @@ import Wire
         #expect(try decoded(encoded(Self.full)) == Self.full)
         #expect(encoded(Self.full).count == PortReport.sizeMaximum)
         #expect(try decoded(encoded(PortReport())) == PortReport())
+        var short = Self.full
+        short.station?.address = .v4(IPv4Address(192, 0, 2, 7))
+        #expect(try decoded(encoded(short)) == short)
         var long = Self.full
         long.ports += long.ports
         #expect(encoded(long).count == PortReport.sizeMaximum, "what is too much is left out")
@@ -63,7 +68,7 @@ import Wire
             if let report = try? decoded(flipped) { #expect(report != Self.full) }
         }
         var newer = octets
-        newer[0] = 2
+        newer[0] = 3
         #expect(throws: DecodeError("port report version", at: 0, .unsupported)) { try decoded(newer) }
     }
 

@@ -34,6 +34,13 @@ struct PortWorld {
         var next = 0
     }
 
+    /// A neighbour that answers when it is asked; its side as a talker's.
+    struct Answerer {
+        var port = 0
+        var side = 0
+        var isDead = false
+    }
+
     struct Change {
         var at: Int
         var why: String
@@ -42,6 +49,7 @@ struct PortWorld {
     var judges: [PortJudge]
     var lines: [[Line]]
     var talkers: [Talker] = []
+    var answerers: [Answerer] = []
     var isSplit: [Bool]
     /// Whether heartbeats of each controller arrive.
     var isChannelUp = [true, true]
@@ -56,6 +64,7 @@ struct PortWorld {
     private(set) var changes: [Change] = []
     /// Of both controllers, on all ports.
     private(set) var advertisementsSent = 0
+    private(set) var questionsAsked = 0
     var random: RandomNumbers
     private var sequences: [UInt64] = [0, 0]
     private var reports: [(due: Int, to: Int, octets: [UInt8])] = []
@@ -119,6 +128,7 @@ struct PortWorld {
         }
         for controller in 0...1 {
             if advertises[controller] { advertise(controller) }
+            ask(controller)
             if now % 10 == controller * 5 {
                 var writer = ByteWriter()
                 judges[controller].report(at: time).encode(into: &writer)
@@ -155,6 +165,20 @@ struct PortWorld {
             else { continue }
             judges[other].heardTwinAdvertisement(
                 id, sequence: sequences[controller], callsForFast: calls, at: time)
+        }
+    }
+
+    private mutating func ask(_ controller: Int) {
+        for port in lines[controller].indices {
+            let id = InterfaceID(UInt16(port)), known = answerers.filter { $0.port == port }
+            guard !known.isEmpty, let due = judges[controller].nextQuestion(id, at: instant), due <= instant else { continue }
+            judges[controller].asked(id, at: instant)
+            questionsAsked += 1
+            let neighbour = known[questionsAsked / 2 % known.count], line = lines[controller][port]
+            guard line.hasCarrier, line.outward, line.inward, !neighbour.isDead,
+                !isSplit[port] || neighbour.side == controller, !isLost(), !isLost()
+            else { continue }
+            judges[controller].answered(id, at: instant)
         }
     }
 

@@ -127,6 +127,7 @@ import Testing
     /// Each mistake, with the fault in which it shows. Random seeds find them, too: `simulate --plant BUG --seeds 500`.
     @Test(arguments: [
         (PlantedBug.votesWithoutCarrier, RandomWeather.Fault.standbyIsolated), (.segmentsUnheard, .cutChannel),
+        (.boundToTheDead, .standbyKill), (.trustsItselfAfterSleep, .standbyStale),
     ])
     func `a mistake in who may speak is found`(bug: PlantedBug, fault: RandomWeather.Fault) {
         func findings(_ seed: UInt64, _ bug: PlantedBug?, _ arbiter: ArbiterKind) -> [String] {
@@ -151,6 +152,32 @@ import Testing
             return
         }
         #expect(findings(seed, nil, bug.arbiter) == [], "the finding of seed \(seed) must be the mistake's")
+    }
+
+    @Test func `a mastership that is taken back without a word of the twin is found`() {
+        func findings(_ seed: UInt64, _ bug: PlantedBug?) -> [String] {
+            var options = SimulationOptions()
+            options.plantedBug = bug
+            options.arbiter = .link
+            options.peerCount = 4
+            let simulation = Simulation(seed: seed, options: options)
+            simulation.comeUp()
+            for _ in 0..<6 where simulation.findings.isEmpty {
+                guard let active = simulation.active else { break }
+                simulation.perform(.switchover(active))
+                simulation.perform(.breakChannelAtTakeOver(.microseconds(simulation.random.number(in: 0...60))))
+                RandomWeather.churn(simulation, steps: 60, within: .milliseconds(3))
+                simulation.run(until: simulation.now + .milliseconds(60))
+                simulation.becomeRedundant()
+            }
+            return simulation.findings
+        }
+        let seed = (1...24 as ClosedRange<UInt64>).first { !findings($0, .reclaimsUnasked).isEmpty }
+        guard let seed else {
+            Issue.record("no seed finds it")
+            return
+        }
+        #expect(findings(seed, nil) == [], "the finding of seed \(seed) must be the mistake's")
     }
 
     @Test func `a record that is dropped in shipping is found as a difference between the engines`() {

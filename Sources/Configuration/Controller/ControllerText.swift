@@ -24,10 +24,7 @@ public enum ControllerText {
 struct ControllerTextReader {
     let directory: String
 
-    func path(_ field: Field) -> String? {
-        guard let text = field.text(1...1024, "a path") else { return nil }
-        return text.hasPrefix("/") || directory.isEmpty ? text : "\(directory)/\(text)"
-    }
+    func path(_ field: Field) -> String? { field.path(in: directory) }
 
     func read(_ root: Field) -> ControllerFile? {
         guard let top = MappingReader(root, keys: ControllerText.keys, foreign: [

@@ -50,6 +50,12 @@ struct Field {
         return text
     }
 
+    /// A path; a relative one begins in `directory`, which has no slash at its end.
+    func path(in directory: String) -> String? {
+        guard let text = text(1...1024, "a path") else { return nil }
+        return text.hasPrefix("/") || directory.isEmpty ? text : "\(directory)/\(text)"
+    }
+
     /// A name: letters, digits and `-_.`, not too long.
     func name(_ wanted: String, length: ClosedRange<Int> = 1...64) -> String? {
         guard let text = scalar(wanted) else { return nil }

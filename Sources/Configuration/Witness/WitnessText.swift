@@ -16,11 +16,6 @@ public enum WitnessText {
     /// Each has a record in the file and its keys in memory.
     static let pairsMaximum = 1000
 
-    private static func path(_ field: Field, _ directory: String) -> String? {
-        guard let text = field.text(1...1024, "a path") else { return nil }
-        return text.hasPrefix("/") || directory.isEmpty ? text : "\(directory)/\(text)"
-    }
-
     private static func read(_ root: Field, _ directory: String) -> WitnessFile? {
         guard let top = MappingReader(root, keys: keys, foreign: [
             "address": "listen", "file": "store", "datastore": "store", "pair": "pairs", "lease": "lease-maximum",
@@ -29,7 +24,7 @@ public enum WitnessText {
         let pairs = top.required("pairs", "write PAIR: {key-file: PATH} for each").flatMap { self.pairs($0, directory) }
         var file = WitnessFile(listen: listen ?? .v4(.init(raw: 0)), pairs: pairs ?? [])
         if let port = top["port"]?.number(1...65535 as ClosedRange<UInt16>, "a port") { file.port = port }
-        if let path = top["store"].flatMap({ Self.path($0, directory) }) { file.store = path }
+        if let path = top["store"].flatMap({ $0.path(in: directory) }) { file.store = path }
         if let lease = top["lease-maximum"]?.duration(.milliseconds(100)...(.seconds(60))) { file.leaseMaximum = lease }
         if let word = top["log-level"]?.choice(ControllerFile.LogLevel.allCases.map(\.rawValue)) {
             file.logLevel = ControllerFile.LogLevel(rawValue: word) ?? .info
@@ -48,7 +43,7 @@ public enum WitnessText {
             guard let pair = MappingReader(value, keys: ["key-file"], foreign: [
                 "key": "key-file: PATH, the key itself does not belong here",
             ]) else { return nil }
-            return pair.required("key-file", "the secret that the witness shares with this pair").flatMap { Self.path($0, directory) }
+            return pair.required("key-file", "the secret that the witness shares with this pair").flatMap { $0.path(in: directory) }
                 .map { WitnessFile.Pair(name: name, keyFile: $0) }
         }
     }

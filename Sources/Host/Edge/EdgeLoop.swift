@@ -188,9 +188,14 @@ final class EdgeLoop {
     ) {
         guard let port = ports.port(at: position) else { return }
         do {
-            frameCount += try port.receive(limit: Self.framesPerTurn, octets: Self.octetsPerTurn) { frame in
+            let count = try port.receive(limit: Self.framesPerTurn, octets: Self.octetsPerTurn) { frame in
                 guard let interface = ports.interface(for: frame, at: position) else { return }
                 turn.receive(frame, on: interface, &controller, at: now)
+            }
+            frameCount += count
+            // A ring that is not emptied in one turn may have been full.
+            if count == Self.framesPerTurn, port.takeHasLostFrames() {
+                for interface in ports.interfaces(at: position) { turn.hear(.framesLost(interface), &controller, at: now) }
             }
         } catch {
             report(.event(Event(.alarm, "host", "\(error)")))

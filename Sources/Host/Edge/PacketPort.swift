@@ -28,6 +28,7 @@ final class PacketPort {
     let fd: Int32
     private let handle: OpaquePointer
     private(set) var counters = Counters()
+    private var dropsSeen: UInt64 = 0
     /// Frames of this turn, bounded by what one turn of the controller can give out (its TCP windows).
     private var waiting: [[UInt8]] = []
 
@@ -83,7 +84,7 @@ final class PacketPort {
     ///   - macs: the virtual MAC, or several when VLANs of one device differ.
     ///   - advertisementType: EtherType of the pair's own advertisements on service segments.
     func setFilter(macs: [MACAddress], advertisementType: UInt16) throws {
-        let filter = Self.filter(macs: macs, advertisementType: advertisementType)
+        let filter = Self.filter(macs: macs, own: ownMAC, advertisementType: advertisementType)
         var program = bpf_program()
         guard pcap_compile(handle, &program, filter, 1, PCAP_NETMASK_UNKNOWN) == 0 else {
             throw Failure(device: device, message: "filter '\(filter)': \(String(cString: pcap_geterr(handle)))")
@@ -95,9 +96,11 @@ final class PacketPort {
     }
 
     /// `ether host` finds the address before a VLAN tag as well: the filter sees the outer header. As a source it shows that
-    /// somebody else speaks as the router.
-    static func filter(macs: [MACAddress], advertisementType: UInt16) -> String {
-        (macs.map { "ether host \($0)" } + ["ether multicast", "ether proto 0x\(String(advertisementType, radix: 16))"])
+    /// somebody else speaks as the router. ARP to the device's own address: neighbours answer the pair's questions there.
+    static func filter(macs: [MACAddress], own: MACAddress, advertisementType: UInt16) -> String {
+        let answers = "(ether dst \(own) and (ether[12:2] = 0x0806 or ether[12:2] = 0x8100 and ether[16:2] = 0x0806))"
+        return (macs.map { "ether host \($0)" }
+            + ["ether multicast", "ether proto 0x\(String(advertisementType, radix: 16))", answers])
             .joined(separator: " or ")
     }
 
@@ -176,6 +179,13 @@ final class PacketPort {
         var statistics = pcap_stat()
         if pcap_stats(handle, &statistics) == 0 { counters.kernelDrops = UInt64(statistics.ps_drop) }
         return counters
+    }
+
+    /// Whether the kernel has dropped frames since the last call, because the ring was full.
+    func takeHasLostFrames() -> Bool {
+        let drops = readCounters().kernelDrops
+        defer { dropsSeen = drops }
+        return drops != dropsSeen
     }
 
     var isUp: Bool {

@@ -82,6 +82,7 @@ final class PortTable {
         retryAt = now + Self.retryInterval
     }
 
+    func interfaces(at position: Int) -> [InterfaceID] { map.interfaces(at: position) }
     func interface(for frame: RawSpan, at position: Int) -> InterfaceID? { map.interface(for: frame, at: position) }
 
     /// Queues a frame as the router.

@@ -64,7 +64,7 @@ extension ConfigurationApplyView {
         }
         if stored.isEmpty {
             outcome.complaints.append(
-                "it is in memory only: if the power fails now, an earlier configuration comes back. Put right what is said above; "
+                "it is in memory only: if the power fails now, an earlier configuration may come back. Put right what is said above; "
                     + "what waits is written by itself, and 'show events' says so")
         }
         if missing.contains(where: \.isExpected) || stored.isEmpty { outcome.status = .failed }

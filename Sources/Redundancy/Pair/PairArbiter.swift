@@ -371,7 +371,7 @@ public struct PairArbiter: Sendable {
             if mistakes.contains(.reclaimsUnasked) { return nil }
             let hasAgreed = watch.answered >= from && !(watch.newest?.isHolder ?? false)
             if hasAgreed || isTwinDead { return nil }
-            let end = watch.silenceEnds(after: watch.detectionTime + watch.margin)
+            let end = watch.silenceEnds(after: watch.patience + watch.margin)
             return now >= end && hasCarrier ? nil : max(now, min(end, now)) + watch.interval
         }
         // Who has no carrier has no vote, unless the twin leaves the router to us in words.
@@ -380,7 +380,7 @@ public struct PairArbiter: Sendable {
         if isResuming {
             guard isTrusted(watch) else { return now + watch.interval }
             if isTwinDead || isHeir(watch) { return nil }
-            let end = watch.silenceEnds(after: watch.detectionTime + watch.margin)
+            let end = watch.silenceEnds(after: watch.patience + watch.margin)
             return now >= end ? nil : end
         }
         if isTwinDead { return nil }

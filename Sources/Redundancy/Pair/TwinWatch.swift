@@ -33,6 +33,10 @@ public struct TwinWatch: Sendable {
 
     public let interval: Duration
     public let detectionTime: Duration
+    /// How long a silence of the twin lasts before this controller gives it up: the detection time, or more where beats are
+    /// often late (`BeatRhythm`). What lets the *other* speak, our own lease, never hangs on it.
+    public private(set) var patience: Duration
+    private var rhythm = BeatRhythm()
     private let nonce: UInt64
 
     // MARK: the twin
@@ -81,6 +85,7 @@ public struct TwinWatch: Sendable {
         self.nonce = nonce
         self.interval = interval
         detectionTime = interval * lostMaximum
+        patience = detectionTime
     }
 
     /// What silence must exceed the detection time by, before anybody else may speak: for clocks that drift by up to a
@@ -150,6 +155,10 @@ public struct TwinWatch: Sendable {
         newest = beat
         compareClocks(beat, at: now)
         received += 1
+        if !isNewStart, let silentSince {
+            rhythm.note(pause: now - silentSince, detectionTime: detectionTime, at: now)
+            patience = rhythm.patience(detectionTime: detectionTime, at: now)
+        }
         heardAt = now
         if path == .link { linkHeardAt = now }
         if answersUs, beat.echo > answered {
@@ -192,10 +201,10 @@ public struct TwinWatch: Sendable {
         segmentDue = min(segmentDue, soon)
     }
 
-    /// Since when the twin has been silent on every path while we listened; `nil` before it was ever heard.
     /// Whether the twin has read a beat that we sent after we last failed to run.
     public var isAnsweredSinceWake: Bool { answered >= attentiveFrom }
 
+    /// Since when the twin has been silent on every path while we listened; `nil` before it was ever heard.
     public var silentSince: Instant? {
         guard let heardAt else { return nil }
         return max(heardAt, wokeAt ?? heardAt)

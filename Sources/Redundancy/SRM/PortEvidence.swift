@@ -122,6 +122,8 @@ struct PortEvidence: Sendable {
     private(set) var deaf = LatchedVerdict()
     private(set) var partlyDeaf = InlineArray<3, LatchedVerdict>(repeating: LatchedVerdict())
     private(set) var twinMute = LatchedVerdict()
+    private(set) var unanswered = LatchedVerdict()
+    private(set) var trial = PortTrial()
 
     // MARK: what is heard
 
@@ -144,6 +146,7 @@ struct PortEvidence: Sendable {
         // Without carrier nothing is heard, and what was found before says nothing about the port that comes back; it is
         // on trial anyway. What was found of the twin's output stays.
         deaf.clear()
+        unanswered.clear()
         for family in 0..<GroupFamily.count { partlyDeaf[family].clear() }
         beginAnew(at: now)
     }
@@ -156,12 +159,16 @@ struct PortEvidence: Sendable {
         groupsAmong = MissedAmong()
         kinAmong = MissedAmong()
         suspiciousSince = nil
+        trial.beginAnew()
         rhythm.pause()
         for family in 0..<GroupFamily.count {
             sinceGroup[family] = PortTally()
             groupRhythms[family].pause()
         }
     }
+
+    mutating func asked(at now: Instant) { if isUp { trial.ask(at: now) } }
+    mutating func answered(at now: Instant) { trial.answer(at: now) }
 
     mutating func forgetUsual() {
         rhythm.forget()
@@ -268,6 +275,7 @@ struct PortEvidence: Sendable {
         port.twinOutward = twinOutward(at: now)
         port.isUp = isUp
         port.callsForFast = callsForFast(policy, at: now)
+        port.trial = trial.outcome(at: now)
         port.sent = sent
         port.heard = heard
         port.groupIPv4 = UInt16(truncatingIfNeeded: totals.groupIPv4)
@@ -283,6 +291,7 @@ struct PortEvidence: Sendable {
     func inward(at now: Instant) -> InwardHealth {
         if !hasSteadyCarrier { return .noCarrier }
         if deaf.isSet { return .deaf }
+        if unanswered.isSet { return .unanswered }
         for family in 0..<GroupFamily.count where partlyDeaf[family].isSet { return .partlyDeaf }
         return isLate(later(twinAt, othersAt), at: now) ? .unknown : .good
     }
@@ -339,6 +348,10 @@ struct PortEvidence: Sendable {
 
         if isTwinMissing, isDeaf(policy, at: now) {
             deaf.set(sinceAnybody, silence: anybodyFrom.map { now - $0 } ?? .zero, at: now)
+        }
+        // Row 17. Nothing else need be known, for the same was asked of the same at the same time.
+        if twin.isUp, twin.trial == .answered, trial.outcome(at: now) == .unanswered {
+            unanswered.set(PortTally(), silence: trial.firstAskedAt.map { now - $0 } ?? .zero, at: now)
         }
         if isTwinMissing, isTwinMute(policy, at: now) {
             twinMute.set(sinceTwin, silence: twinFrom.map { now - $0 } ?? .zero, at: now)
@@ -407,6 +420,8 @@ struct PortEvidence: Sendable {
         deaf.consider(
             looksGood: !isLate(anybodyAt, at: now) && sinceAnybody.missed < policy.missedMinimum,
             recoveryTime: policy.recoveryTime, at: now)
+        unanswered.consider(
+            looksGood: trial.isAnswered(within: Self.lately, at: now), recoveryTime: policy.recoveryTime, at: now)
         twinMute.consider(
             looksGood: !isLate(twinAt, at: now) && sinceTwin.missed < policy.missedMinimum,
             recoveryTime: policy.recoveryTime, at: now)
@@ -431,8 +446,10 @@ struct PortEvidence: Sendable {
         at(upSince, policy.recoveryTime, &next)
         at(deaf.goodSince, policy.recoveryTime, &next)
         at(twinMute.goodSince, policy.recoveryTime, &next)
+        at(unanswered.goodSince, policy.recoveryTime, &next)
         for family in 0..<GroupFamily.count { at(partlyDeaf[family].goodSince, policy.recoveryTime, &next) }
         guard isFresh, twin != nil else { return }
+        at(trial.silenceEnds, .zero, &next)
         if let suspiciousSince {
             at(suspiciousSince, policy.proofTime, &next)
         } else {

@@ -13,6 +13,8 @@ public enum InwardHealth: UInt8, Hashable, Sendable, BitwiseCopyable, CaseIterab
     case deaf = 3
     /// No carrier, or not yet for the recovery time.
     case noCarrier = 4
+    /// Neighbours do not answer, while they answer the twin: nothing comes in, or nothing goes out.
+    case unanswered = 5
 
     public var description: String {
         switch self {
@@ -21,6 +23,7 @@ public enum InwardHealth: UInt8, Hashable, Sendable, BitwiseCopyable, CaseIterab
         case .partlyDeaf: "partly deaf"
         case .deaf: "deaf"
         case .noCarrier: "no carrier"
+        case .unanswered: "unanswered"
         }
     }
 }
@@ -63,7 +66,7 @@ public struct PortHealth: Hashable, Sendable, CustomStringConvertible {
         switch inward {
         case .unknown, .good: return Self.pointsMaximum
         case .partlyDeaf: return 2
-        case .deaf, .noCarrier: return 0
+        case .deaf, .noCarrier, .unanswered: return 0
         }
     }
 
@@ -76,19 +79,23 @@ public struct PortHealth: Hashable, Sendable, CustomStringConvertible {
 /// the twin draws its own conclusions. At most 64 ports one by one, the others as a sum.
 ///
 /// ```
-///  octets  1        1      9 × count   2            2            1            2
-///          version  count  ports       other ports  their points damper level hold-off in 10 ms
+///  octets  1        1      10 × count  2            2            1            2                  1 or 4 or …
+///          version  count  ports       other ports  their points damper level hold-off in 10 ms  a station
 ///
 ///  one port:  1  inward (3 bits), outward of the twin (2), carrier (1), calls for fast advertisements (1), zero (1)
+///             1  whether neighbours answer (2 bits), zero (6)
 ///             1  advertisements sent      1  advertisements of the twin heard      (modulo 256)
 ///             6  frames of others to groups: IPv4, IPv6, other                      (modulo 65536 each)
+///  a station: 1  octets of the address: 0 (none), 4, 16      1  interface      1  place in the list      4 or 16  address
 /// ```
 public struct PortReport: Hashable, Sendable {
-    public static let version: UInt8 = 1
+    public static let version: UInt8 = 2
     /// Ports that are reported one by one.
     public static let portsMaximum = 64
     /// The longest report, in octets.
-    public static let sizeMaximum = 2 + 9 * portsMaximum + 7
+    public static let sizeMaximum = 2 + 10 * portsMaximum + 7 + 19
+    /// Stations of a port that are asked in turn.
+    public static let stationsMaximum = 4
 
     public struct Port: Hashable, Sendable, BitwiseCopyable {
         /// The sender's finding on its own port.
@@ -98,6 +105,8 @@ public struct PortReport: Hashable, Sendable {
         public var isUp = true
         /// The sender is suspicious: the receiver shall advertise fast on this port.
         public var callsForFast = false
+        /// Whether neighbours answer the sender.
+        public var trial = TrialOutcome.untried
         public var sent: UInt8 = 0
         public var heard: UInt8 = 0
         public var groupIPv4: UInt16 = 0
@@ -123,6 +132,21 @@ public struct PortReport: Hashable, Sendable {
     public var damperLevel: UInt8 = 0
     public var holdOff: Duration = .zero
 
+    /// A neighbour that answered the sender lately, for the receiver to ask, too. One in each report, in turn.
+    public struct Station: Hashable, Sendable, BitwiseCopyable {
+        /// Below `portsMaximum`.
+        public var interface: UInt8
+        /// Below `stationsMaximum`: another one in the same place takes its place.
+        public var place: UInt8
+        public var address: IPAddress
+        public init(interface: UInt8, place: UInt8, address: IPAddress) {
+            self.interface = interface
+            self.place = place
+            self.address = address
+        }
+    }
+    public var station: Station?
+
     public init() {}
 
     public func encode(into writer: inout ByteWriter) {
@@ -134,6 +158,7 @@ public struct PortReport: Hashable, Sendable {
             if port.isUp { bits |= 0x20 }
             if port.callsForFast { bits |= 0x40 }
             writer.u8(bits)
+            writer.u8(port.trial.rawValue)
             writer.u8(port.sent)
             writer.u8(port.heard)
             writer.u16(port.groupIPv4)
@@ -144,6 +169,21 @@ public struct PortReport: Hashable, Sendable {
         writer.u16(otherPoints)
         writer.u8(damperLevel)
         writer.u16(UInt16(min(max(holdOff.inMilliseconds / 10, 0), Int64(UInt16.max))))
+        guard let station else { return writer.u8(0) }
+        func head(_ length: UInt8) {
+            writer.u8(length)
+            writer.u8(station.interface)
+            writer.u8(station.place)
+        }
+        switch station.address {
+        case .v4(let address):
+            head(4)
+            writer.u32(address.raw)
+        case .v6(let address):
+            head(16)
+            writer.u64(address.high)
+            writer.u64(address.low)
+        }
     }
 
     @_lifetime(reader: copy reader)
@@ -166,6 +206,11 @@ public struct PortReport: Hashable, Sendable {
             port.twinOutward = outward
             port.isUp = bits & 0x20 != 0
             port.callsForFast = bits & 0x40 != 0
+            let trialAt = reader.offset
+            guard let trial = TrialOutcome(rawValue: try reader.u8("answers of neighbours")) else {
+                throw DecodeError("answers of neighbours", at: trialAt, .badValue)
+            }
+            port.trial = trial
             port.sent = try reader.u8("advertisements sent")
             port.heard = try reader.u8("advertisements heard")
             port.groupIPv4 = try reader.u16("IPv4 frames to groups")
@@ -184,5 +229,22 @@ public struct PortReport: Hashable, Sendable {
             throw DecodeError("damper level", at: at + 2, .badValue)
         }
         holdOff = .milliseconds(Int(try reader.u16("hold-off")) * 10)
+        station = try Self.station(from: &reader)
+    }
+
+    private static func station(from reader: inout ByteReader) throws(DecodeError) -> Station? {
+        let start = reader.offset
+        let length = try reader.u8("length of a station's address")
+        guard length != 0 else { return nil }
+        guard length == 4 || length == 16 else { throw DecodeError("length of a station's address", at: start, .badLength) }
+        let interface = try reader.u8("a station's interface"), place = try reader.u8("a station's place")
+        guard interface < portsMaximum, place < stationsMaximum else {
+            throw DecodeError("a station's interface", at: start + 1, .badValue)
+        }
+        let address: IPAddress =
+            length == 4
+            ? .v4(IPv4Address(raw: try reader.u32("a station's address")))
+            : .v6(IPv6Address(high: try reader.u64("a station's address"), low: try reader.u64("a station's address")))
+        return Station(interface: interface, place: place, address: address)
     }
 }

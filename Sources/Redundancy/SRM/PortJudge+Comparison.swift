@@ -133,6 +133,7 @@ extension PortJudge {
         case .partlyDeaf: parts.append("hears only a part at the twin")
         case .deaf: parts.append("does not hear at the twin")
         case .noCarrier: parts.append("has no carrier at the twin")
+        case .unanswered: parts.append("is not answered by neighbours at the twin")
         }
         return name + " " + (parts.isEmpty ? "works" : parts.joined(separator: ", "))
     }
@@ -167,6 +168,8 @@ extension PortEvidence {
     func inwardWords(at now: Instant) -> [String] {
         switch inward(at: now) {
         case .unknown, .good: return []
+        case .unanswered:
+            return ["is not answered: neighbours are silent for \(unanswered.silence.inMilliseconds) ms, while they answer the twin"]
         case .noCarrier: return [isUp ? "has a carrier that came back only now" : "has no carrier"]
         case .deaf:
             return [

@@ -9,6 +9,9 @@ public struct PortJudgePolicy: Hashable, Sendable {
     public var fastInterval = Duration.milliseconds(10)
     /// A suspicion calls for fast advertisements for so long at most; then the ordinary ones have to do.
     public var callMaximum = Duration.seconds(1)
+    /// How often neighbours are asked while one of the two is suspicious, and while a port is known to be unanswered.
+    public var questionInterval = Duration.milliseconds(20)
+    public var slowQuestionInterval = Duration.milliseconds(250)
     /// What the twin says is counted only from this long after we heard somebody: heartbeats and frames take different
     /// ways, and what both heard at one moment must not look like something that only the twin heard.
     public var settleTime = Duration.milliseconds(40)
@@ -83,11 +86,13 @@ public struct PortJudgePolicy: Hashable, Sendable {
 /// | 14 | (report is stale) | any | ? | nothing new; an old verdict stays, no change of role |
 /// | 15 | (twin has no carrier, or sends none) | any | any | nothing, but for rows 8 and 13 if it sends none |
 /// | 16 | (no carrier here) | | | **no carrier** |
+/// | 17 | any, while one of the two is suspicious | no answer to our questions (5 in 120 ms) | answers to its own | **unanswered** |
 ///
 /// Row 2 is how an active that loses its input finds out on a LAN where nobody speaks to groups: two independent sources fall
 /// silent at one moment, which has one cause, and that is here. It takes twice the suspicious silence, for by chance a twin
-/// falls mute while others pause; where groups are usual, one that the twin heard and we did not takes the place of time. It is why the order of silences
-/// matters (row 11): a twin that was mute before the LAN became quiet must not make us deaf. Row 5 needs a frame to a
+/// falls mute while others pause; where groups are usual, one that the twin heard and we did not takes the place of time. It is
+/// why the order of silences matters (row 11): a twin that was mute before the LAN became quiet must not make us deaf. Row 5
+/// needs a frame to a
 /// group, not one to us: what the twin sends goes to a group, and only another such frame shows that these come in.
 /// It also needs the twin's word that it hears us, or else the segment may be split (row 6). Where frames
 /// of the advertisement's own kind (neither IPv4 nor IPv6) are usual, one of those must have come in, too.
@@ -95,6 +100,10 @@ public struct PortJudgePolicy: Hashable, Sendable {
 /// Who hears nobody and is heard by nobody (the second row 3: a cable or a VLAN that is cut both ways) may also be the more
 /// silent side of a split segment, which is why that takes longer. Should that side be silent for so long, then the
 /// router is of more use on the other one.
+///
+/// Row 17 (`PortTrial`) decides what the others leave unknown, and mostly before them: while one of the two is suspicious
+/// both ask neighbours that answered the active lately, as any host does that looks for its neighbour. Which direction
+/// fails it does not say, nor need it.
 ///
 /// **What is usual** (`FrameRhythm`) is learned from many frames, never from one, and not while the twin is missing. A
 /// controller that becomes the standby forgets it, since frames to the router no longer come its way.
@@ -117,7 +126,7 @@ public struct PortJudgePolicy: Hashable, Sendable {
 /// on the thread that owns mastership. Call `tick` at `nextDeadline`, and give it every heartbeat's report.
 ///
 /// Files: `PortEvidence` (one port: the table above), `PortJudge+Comparison` (scores, words, change of role),
-/// `PortHealth` (words and the report), `FrameCounts`, `FrameRhythm`, `RoleDamper`.
+/// `PortTrial` (row 17), `PortHealth` (words and the report), `FrameCounts`, `FrameRhythm`, `RoleDamper`.
 public struct PortJudge: Sendable {
     /// What an interface can be.
     public static let portsMaximum = 4096
@@ -203,6 +212,34 @@ public struct PortJudge: Sendable {
         awake(at: now)
         guard let i = position(id) else { return }
         ports[i].beginAnew(at: now)
+    }
+
+    // MARK: questions
+
+    /// How often to ask a neighbour on this port now; `nil` while there is no reason to.
+    public func questionInterval(_ id: InterfaceID, at now: Instant) -> Duration? {
+        let i = Int(id.value)
+        guard i < min(ports.count, PortReport.portsMaximum), ports[i].isUp else { return nil }
+        if advertisesFast(id, at: now) { return policy.questionInterval }
+        return ports[i].unanswered.isSet ? policy.slowQuestionInterval : nil
+    }
+
+    /// When the next question is due on this port; `nil` while there is no reason to ask.
+    public func nextQuestion(_ id: InterfaceID, at now: Instant) -> Instant? {
+        guard let interval = questionInterval(id, at: now) else { return nil }
+        return ports[Int(id.value)].trial.askedAt.map { $0 + interval } ?? now
+    }
+
+    /// A question has left on this port.
+    public mutating func asked(_ id: InterfaceID, at now: Instant) {
+        awake(at: now)
+        if let i = position(id) { ports[i].asked(at: now) }
+    }
+
+    /// A neighbour's answer to a question came in on this port.
+    public mutating func answered(_ id: InterfaceID, at now: Instant) {
+        awake(at: now)
+        if let i = position(id) { ports[i].answered(at: now) }
     }
 
     // MARK: the twin

@@ -27,6 +27,7 @@ struct Checkers {
     mutating func look(at simulation: Simulation) {
         // What peers complain of is rare and cheap to look for; every 16th step is often enough to stop near the cause.
         if simulation.steps & 15 == 0 {
+            mastership.look(at: simulation)
             sessions.look(at: simulation)
             gateways.look(at: simulation)
         }

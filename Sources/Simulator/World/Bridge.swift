@@ -63,6 +63,14 @@ struct Bridge {
         return deliveries
     }
 
+    /// How long a frame takes between two ports that share another VLAN, or `nil` if it is lost.
+    func crossing(from port: Int, to target: Int, random: inout RandomNumbers) -> Duration? {
+        guard !ports[port].isCutInward, !ports[target].isCutOutward, !(isTwinPathCut && port < 2 && target < 2),
+            !random.chance(ports[port].weather.loss, in: 10_000), !random.chance(ports[target].weather.loss, in: 10_000)
+        else { return nil }
+        return delay(port, target, &random)
+    }
+
     private func delay(_ from: Int, _ to: Int, _ random: inout RandomNumbers) -> Duration {
         var total = Duration.zero
         for weather in [ports[from].weather, ports[to].weather] {

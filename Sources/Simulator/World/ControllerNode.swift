@@ -32,11 +32,16 @@ final class ControllerNode {
     /// What its datastore remembers of mastership when the process starts again.
     var storedEpoch = Epoch.zero
     var wasActive = false
+    /// Its interface has no carrier.
+    var isUnplugged = false
     var storedKey: PairKey?
     /// What the process's signal handler would send.
     var gasp: [UInt8]?
     /// What has come and was not heard yet, oldest first.
     var inbox: [Waiting] = []
+    /// What its host finds out about whose a frame is. One device, whose name nobody needs.
+    var segments = ControllerNode.noSegments
+    static let noSegments = SegmentMap(bindings: [.init(name: "lan", device: "eth"), .init(name: "spare", device: "eth")])
     /// The edge's own order of things.
     var turn = Turn()
     var isTurnPlanned = false
@@ -90,6 +95,7 @@ final class ControllerNode {
         slowness = 1
         fuse = nil
         gasp = nil
+        segments = Self.noSegments
         forgetTurn()
         wakeUp = nil
     }

@@ -1,15 +1,17 @@
 import Machine
 
 /// What will happen, in order of virtual time; what is due at the same moment happens in the order in which it was
-/// scheduled. A heap, so that a busy LAN costs O(log n) per frame.
+/// scheduled. A heap of small entries, so that a busy LAN costs O(log n) per frame and what is large stays where it is.
 struct EventQueue<Event> {
-    private struct Entry {
+    private struct Entry: BitwiseCopyable {
         var time: Instant
         var serial: UInt64
-        var event: Event
+        var slot: Int
         func before(_ other: Entry) -> Bool { time != other.time ? time < other.time : serial < other.serial }
     }
     private var heap: [Entry] = []
+    private var events: [Event?] = []
+    private var free: [Int] = []
     private var nextSerial: UInt64 = 0
 
     var isEmpty: Bool { heap.isEmpty }
@@ -17,7 +19,15 @@ struct EventQueue<Event> {
     var count: Int { heap.count }
 
     mutating func schedule(_ event: Event, at time: Instant) {
-        heap.append(Entry(time: time, serial: nextSerial, event: event))
+        let slot: Int
+        if let known = free.popLast() {
+            slot = known
+            events[slot] = event
+        } else {
+            slot = events.count
+            events.append(event)
+        }
+        heap.append(Entry(time: time, serial: nextSerial, slot: slot))
         nextSerial += 1
         var i = heap.count - 1
         while i > 0, heap[i].before(heap[(i - 1) / 2]) {
@@ -41,6 +51,10 @@ struct EventQueue<Event> {
                 i = child
             }
         }
-        return (first.time, first.event)
+        defer {
+            events[first.slot] = nil
+            free.append(first.slot)
+        }
+        return (first.time, events[first.slot]!)
     }
 }

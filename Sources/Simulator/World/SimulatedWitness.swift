@@ -26,6 +26,8 @@ struct SimulatedWitness {
         var wakeUp: Instant?
     }
     private(set) var state: WitnessState
+    /// The newest start after its first.
+    var restartedAt: Instant?
     private var links = [Link(), Link()]
 
     init() {
@@ -60,6 +62,11 @@ struct SimulatedWitness {
 
 extension Simulation {
     var hasVote: Bool { options.arbiter == .witness || options.arbiter == .etcd }
+
+    /// Whether nothing is decided for this controller: it does not reach the vote, or the vote has only begun.
+    func isVoteOutOfReach(of id: ControllerID) -> Bool {
+        hasVote && (witness[id].isCut || !witness[id].isUp || witness.restartedAt.map { now < $0 + .seconds(3) } ?? false)
+    }
 
     /// A process starts: its client knows nothing yet.
     func beginVote(_ node: ControllerNode) {
@@ -169,6 +176,7 @@ extension Simulation {
     func restartWitness(isLost: Bool) {
         guard hasVote else { return }
         witness.restart(isLost: isLost, at: now)
+        witness.restartedAt = now
         for id in ControllerID.allCases where witness[id].isUp { loseVote(id, "the witness was restarted") }
     }
 }
