@@ -137,6 +137,8 @@ if !coreOnly {
             "Identity", "Witness", "WitnessServer",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "X509", package: "swift-certificates"),
         ]),
         program("lockstepd", ["Host", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("lockstepctl", [

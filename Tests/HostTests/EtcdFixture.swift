@@ -22,9 +22,16 @@ final class EtcdFixture: @unchecked Sendable {
 
     let folder: String
     var members: [Member]
+    /// Whose certificates members and clients must have.
+    private let authority: TestAuthority?
+    private let serverFiles: (certificate: String, key: String)?
 
-    /// - Parameter ports: of a member, to stand in for another cluster's; any free ones otherwise.
-    init(count: Int, ports: [Int] = []) throws {
+    /// - Parameters:
+    ///   - ports: of a member, to stand in for another cluster's; any free ones otherwise.
+    ///   - authority: members speak TLS, and want a certificate of their clients.
+    init(count: Int, ports: [Int] = [], authority: TestAuthority? = nil) throws {
+        self.authority = authority
+        serverFiles = try authority?.issue("member")
         folder = NSTemporaryDirectory() + "/lockstep-etcd-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let free = try Self.freePorts(count * 2)
@@ -49,7 +56,7 @@ final class EtcdFixture: @unchecked Sendable {
         try? FileManager.default.removeItem(atPath: folder)
     }
 
-    var endpoints: [String] { members.map(\.endpoint) }
+    var endpoints: [String] { members.map { authority == nil ? $0.endpoint : "https" + $0.endpoint.dropFirst(4) } }
 
     func start(_ number: Int) throws {
         guard let binary = Self.binary else { throw Missing() }
@@ -58,12 +65,19 @@ final class EtcdFixture: @unchecked Sendable {
         process.executableURL = URL(fileURLWithPath: binary)
         let cluster = members.map { "\($0.name)=http://127.0.0.1:\($0.peer)" }.joined(separator: ",")
         let peer = "http://127.0.0.1:\(member.peer)"
+        let endpoint = endpoints[number]
         process.arguments = [
-            "--name", member.name, "--data-dir", "\(folder)/\(member.name)", "--listen-client-urls", member.endpoint,
-            "--advertise-client-urls", member.endpoint, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+            "--name", member.name, "--data-dir", "\(folder)/\(member.name)", "--listen-client-urls", endpoint,
+            "--advertise-client-urls", endpoint, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
             "--initial-cluster", cluster, "--initial-cluster-token", folder, "--heartbeat-interval", "100",
             "--election-timeout", "1000", "--log-level", "error",
         ]
+        if let authority, let serverFiles {
+            process.arguments! += [
+                "--cert-file", serverFiles.certificate, "--key-file", serverFiles.key, "--client-cert-auth",
+                "--trusted-ca-file", authority.authorityFile,
+            ]
+        }
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
@@ -150,9 +164,12 @@ final class EtcdFixture: @unchecked Sendable {
         }
     }
 
-    func probe(_ controller: ControllerID, session: UInt64? = nil, ttl: Int64 = 2) throws -> VoteProbe {
+    /// - Parameter reached: how, if not by the endpoints alone.
+    func probe(
+        _ controller: ControllerID, session: UInt64? = nil, ttl: Int64 = 2, reached: EtcdCluster? = nil
+    ) throws -> VoteProbe {
         let settings = EtcdLink.Settings(
-            cluster: EtcdCluster(endpoints: endpoints), prefix: "/lockstep", pair: "r1", controller: controller,
+            cluster: reached ?? EtcdCluster(endpoints: endpoints), prefix: "/lockstep", pair: "r1", controller: controller,
             session: session ?? UInt64(controller.rawValue) + 1, ttl: ttl)
         return try VoteProbe { sink in try VoteThread { try EtcdLink(settings, sink, $0) } }
     }

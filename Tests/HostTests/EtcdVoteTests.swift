@@ -85,6 +85,81 @@ struct EtcdVoteTests {
         await b.stop()
     }
 
+    @Test func `A cluster that wants certificates is used with ours, and says what is wrong with none or another's`() async throws {
+        let authority = try TestAuthority(folder: NSTemporaryDirectory() + "/lockstep-etcd-tls-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(atPath: authority.folder) }
+        let fixture = try EtcdFixture(count: 1, authority: authority)
+        let files = try authority.issue("controller")
+        var cluster = EtcdCluster(endpoints: fixture.endpoints)
+        cluster.authority = authority.authorityFile
+        cluster.certificate = files.certificate
+        cluster.privateKey = files.key
+        let a = try fixture.probe(.a, reached: cluster)
+        let epoch = try #require(try await a.ask(.acquire(atLeast: .zero)) { $0.isGranted }.last.epoch)
+        #expect(try await a.ask(.renew(epoch)) { !$0.isUnavailable }.last.isRenewed)
+
+        cluster.certificate = nil
+        cluster.privateKey = nil
+        let bare = try fixture.probe(.b, reached: cluster)
+        #expect(await bare.ask(.acquire(atLeast: .zero)).isUnavailable, "without a certificate nothing is answered")
+        await bare.stop()
+
+        let other = try TestAuthority(folder: authority.folder + "/other", name: "another authority")
+        cluster.authority = other.authorityFile
+        cluster.certificate = files.certificate
+        cluster.privateKey = files.key
+        let doubting = try fixture.probe(.b, reached: cluster)
+        let refusal = await doubting.ask(.acquire(atLeast: .zero))
+        #expect("\(refusal)".contains("its certificate is of no authority that we trust"), "\(refusal)")
+        await doubting.stop()
+        #expect(try await a.ask(.release(epoch)) { !$0.isUnavailable }.last == .released(epoch))
+        await a.stop()
+    }
+
+    @Test func `A cluster with users is used by one who has the right, also after its tokens have become void`() async throws {
+        let fixture = try EtcdFixture(count: 1)
+        _ = try await fixture.leader()
+        func post(_ path: String, _ body: [String: Any]) async throws {
+            let answer = try await EtcdFixture.post(fixture.endpoints[0] + "/v3/auth/" + path, body)
+            #expect(answer["error"] == nil, "\(path): \(answer)")
+        }
+        func base64(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
+        try await post("role/add", ["name": "root"])
+        try await post("user/add", ["name": "root", "password": "boss"])
+        try await post("user/grant", ["user": "root", "role": "root"])
+        // What an operator would grant: the prefix, to read and to write.
+        try await post("role/add", ["name": "pairs"])
+        try await post("role/grant", [
+            "name": "pairs",
+            "perm": ["permType": "READWRITE", "key": base64("/lockstep/"), "range_end": base64("/lockstep0")],
+        ])
+        try await post("user/add", ["name": "lockstep", "password": "right"])
+        try await post("user/grant", ["user": "lockstep", "role": "pairs"])
+        try await post("enable", [:])
+
+        var cluster = EtcdCluster(endpoints: fixture.endpoints)
+        cluster.user = "lockstep"
+        cluster.password = "right"
+        let a = try fixture.probe(.a, reached: cluster)
+        let epoch = try #require(try await a.ask(.acquire(atLeast: .zero)) { $0.isGranted }.last.epoch)
+        #expect(try await a.ask(.renew(epoch)) { !$0.isUnavailable }.last.isRenewed)
+
+        cluster.password = "wrong"
+        let b = try fixture.probe(.b, reached: cluster)
+        let refusal = await b.ask(.acquire(atLeast: .zero))
+        #expect(refusal.isUnavailable && "\(refusal)".contains("password"), "\(refusal)")
+        await b.stop()
+        let nobody = try fixture.probe(.b)
+        #expect(await nobody.ask(.acquire(atLeast: .zero)).isUnavailable)
+        await nobody.stop()
+
+        // A member keeps its simple tokens in memory.
+        fixture.signal(0, SIGKILL)
+        try fixture.start(0)
+        #expect(try await a.ask(.renew(epoch)) { !$0.isUnavailable }.last.isRenewed)
+        await a.stop()
+    }
+
     @Test func `Epochs grow even if every key was deleted`() async throws {
         let fixture = try EtcdFixture(count: 1)
         let (a, b, epoch) = try await pair(fixture)
