@@ -41,6 +41,8 @@ public struct DistanceConfiguration: Hashable, Sendable, Codable {
 public struct TestingConfiguration: Hashable, Sendable, Codable {
     /// The engine traps while it handles an announcement of exactly this prefix: the proof of quarantine (DESIGN §7).
     public var trapOnPrefix: IPPrefix?
+    /// The trap is noted (`RIB.hasMetTrap`) and the process goes on: for a world that has many routers in one process.
+    public var notesTrap = false
     public init() {}
 }
 

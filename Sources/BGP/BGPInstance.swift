@@ -47,8 +47,11 @@ public struct BGPInstance: Machine, Sendable {
         /// BFD says that the path to the neighbour of this address works, or no longer does.
         case bfd(IPAddress, isUp: Bool)
         case command(EngineCommand)
-        /// Stands where a poisonous input stood (DESIGN §7).
-        case fault(ConnectionID?)
+        /// Stands where a poisonous input stood (DESIGN §7), with the octets of the stream that it brought, and which message
+        /// that ends in them was fatal, from 1; 0 if that is not known.
+        case fault(ConnectionID?, [UInt8], message: Int)
+        /// The pair has a standby in lock step, or has none.
+        case redundancy(Bool)
         /// Only the time passed.
         case time
     }
@@ -97,6 +100,14 @@ public struct BGPInstance: Machine, Sendable {
     var nextHopStates: [NextHopState] = []
     /// AS numbers of neighbours whose first AS is checked: the position is part of the attribute context.
     var checkedAS: [ASNumber] = []
+    /// What was fatal to a controller, to be known when it comes again.
+    var fatalInputs = FatalInputs()
+    /// The pair has a standby in lock step.
+    var isRedundant = false
+    /// Where the number of the message at work is noted, for the dying gasp. No part of the state.
+    public var progress = ProgressMark()
+    /// The message of its record that met `TestingConfiguration.notesTrap`.
+    public internal(set) var trapMessage = 0
     /// Scratch space of the receive path; without meaning between inputs.
     var scratch = ReceiveScratch()
 
@@ -144,7 +155,9 @@ public struct BGPInstance: Machine, Sendable {
         case .redistribute(let updates): rib.redistribute(updates)
         case .bfd(let address, let isUp): if !isUp { pathDown(address, at: now, into: &effects) }
         case .command(let command): perform(command, at: now, into: &effects)
-        case .fault(let connection): fault(connection, at: now, into: &effects)
+        case .fault(let connection, let octets, let message):
+            fault(connection, octets, message: message, at: now, into: &effects)
+        case .redundancy(let isRedundant): noteRedundancy(isRedundant, at: now)
         case .time: break
         }
         flush(at: now, into: &effects)

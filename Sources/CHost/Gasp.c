@@ -16,6 +16,7 @@ struct gasp {
     int fd;
     size_t count;
     size_t index_offset;
+    size_t message_offset;
     uint8_t bytes[message_most];
 };
 static struct gasp gasps[2];
@@ -23,8 +24,9 @@ static _Atomic int in_force = -1;
 static _Atomic int has_gasped = 0;
 static _Atomic int is_dying = 0;
 static _Atomic int lock_fd = -1;
-static uint64_t applying;
+static uint64_t applying[2];
 static _Atomic int engine_thread = 0;
+static _Atomic int engine_hangs = 0;
 
 void chost_gasp_lock(int fd) { atomic_store(&lock_fd, fd); }
 
@@ -33,30 +35,36 @@ void chost_stop_if_dying(void) {
         for (;;) pause();
 }
 
-uint64_t *chost_gasp_applying(void) { return &applying; }
+uint64_t *chost_gasp_applying(void) { return applying; }
+
+void chost_gasp_engine_hangs(void) { atomic_store(&engine_hangs, 1); }
 
 void chost_gasp_engine_thread(void) { atomic_store(&engine_thread, (int)syscall(SYS_gettid)); }
 
-int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset) {
+int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset, size_t message_offset) {
     if (fd < 0) {
         atomic_store(&in_force, -1);
         return 0;
     }
     if (count > message_most || index_offset > count || count - index_offset < 8) return EINVAL;
+    if (message_offset > count || count - message_offset < 2) return EINVAL;
     int next = atomic_load(&in_force) == 0 ? 1 : 0;
     struct gasp *gasp = &gasps[next];
     gasp->fd = fd;
     gasp->count = count;
     gasp->index_offset = index_offset;
+    gasp->message_offset = message_offset;
     memcpy(gasp->bytes, message, count);
     atomic_store(&in_force, next);
     return 0;
 }
 
-// A record is to blame when the engine's own thread faulted, or when we ended ourselves because the engine hangs
-// (abort). A signal from outside, or a fault of another thread, happens to meet some record and says nothing of it.
+// A record is to blame when the engine's own thread faulted or aborted, or when the watchdog ended us because the engine
+// hangs. A signal from outside, an edge that hangs, a heap that another thread found broken: these happen to meet some
+// record and say nothing of it.
 static int is_the_records_fault(const siginfo_t *info) {
-    if (info->si_code <= 0) return info->si_pid == getpid();
+    if (info->si_code <= 0 && info->si_pid != getpid()) return 0;
+    if (atomic_load(&engine_hangs)) return 1;
     int engine = atomic_load(&engine_thread);
     return engine == 0 || engine == (int)syscall(SYS_gettid);
 }
@@ -72,8 +80,11 @@ static void gasp_and_die(int number, siginfo_t *info, void *context) {
     int which = atomic_load(&in_force);
     if (which >= 0 && !atomic_exchange(&has_gasped, 1)) {
         struct gasp *gasp = &gasps[which];
-        uint64_t index = is_the_records_fault(info) ? __atomic_load_n(&applying, __ATOMIC_SEQ_CST) : 0;
+        uint64_t index = is_the_records_fault(info) ? __atomic_load_n(&applying[0], __ATOMIC_SEQ_CST) : 0;
+        uint64_t message = index == 0 ? 0 : __atomic_load_n(&applying[1], __ATOMIC_SEQ_CST);
+        if (message > UINT16_MAX) message = 0;
         for (int i = 0; i < 8; i++) gasp->bytes[gasp->index_offset + i] = (uint8_t)(index >> (56 - 8 * i));
+        for (int i = 0; i < 2; i++) gasp->bytes[gasp->message_offset + i] = (uint8_t)(message >> (8 - 8 * i));
         // Three times, because a datagram may be lost; the twin takes the first and ignores the others.
         send(gasp->fd, gasp->bytes, gasp->count, MSG_DONTWAIT | MSG_NOSIGNAL);
         send(gasp->fd, gasp->bytes, gasp->count, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -193,7 +193,10 @@ extension Controller {
             closeChannel("introduced twice", at: now, into: &outputs)
         case .nudge: break
         case .goodbye(let reason, let fatal):
-            if fatal != .zero { self.fatal = fatal }
+            if fatal != .zero {
+                self.fatal = fatal
+                fatalMessage = 0
+            }
             outputs.append(.channelClose(reason: "the twin said goodbye"))
             twinLost(reason, isProcessDead: true, at: now, into: &outputs)
 
@@ -266,7 +269,10 @@ extension Controller {
         gaspHeard = gasp.bootNonce
         let what = gasp.index == .zero ? "" : " in record \(gasp.index)"
         note(.alarm, "srm", "the twin died\(what)", into: &outputs)
-        if gasp.index != .zero { fatal = gasp.index }
+        if gasp.index != .zero {
+            fatal = gasp.index
+            fatalMessage = gasp.message
+        }
         if let wait = gaspUntil {
             gaspUntil = nil
             master(at: now, into: &outputs) { $0.twinLost(wait.reason, into: &$1) }

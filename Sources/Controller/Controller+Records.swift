@@ -97,8 +97,10 @@ extension Controller {
                 master(at: now, into: &outputs) { $0.setTwinEligible(isEligible, into: &$1) }
             case .committed(let index): committed(index, at: now, into: &outputs)
             case .redundant:
+                redundancyNews = true
                 note(.notice, "rcm", "redundant: the standby is in lock step at index \(sender!.verified)", into: &outputs)
             case .alone(let reason):
+                redundancyNews = false
                 note(.alarm, "rcm", "redundancy lost, going on alone: \(reason)", into: &outputs)
                 switchoverTwinLost(reason, at: now, into: &outputs)
             case .closeChannel(let reason): closeChannel(reason, at: now, into: &outputs)
@@ -278,6 +280,10 @@ extension Controller {
         case .active:
             // Mastership is given up: the log has its last record.
             guard !(fromActive?.isRelinquished ?? false), !isForced else { break }
+            if !isReadingStopped, let news = redundancyNews {
+                redundancyNews = nil
+                append(.redundancy(news), at: now, into: &outputs)
+            }
             if !isReadingStopped, let due = timeRecordDue, clock.routerTime(at: now) >= due { append(.time, at: now, into: &outputs) }
             endLineCardBatch(at: now, into: &outputs)
             // What the line card had to say to the commit may be records again (an acknowledgement that a full window

@@ -132,7 +132,7 @@ extension Controller {
         var last = engineIssued
         if isWhole {
             let stored = receiver.stored
-            let takeOver = receiver.takeOver(fatal: fatal)
+            let takeOver = receiver.takeOver(fatal: fatal, message: fatalMessage)
             rest = takeOver.rest
             last = stored
             // Acknowledged or not: from here on they are in force.
@@ -250,7 +250,7 @@ extension Controller {
         quarantined.append(record.index)
         var text = "record \(record.index) killed the twin and is quarantined"
         switch record.poison {
-        case .connection(let connection): text += "; connection \(connection) suffers a fault in its place"
+        case .connection(let connection, _, _): text += "; connection \(connection) suffers a fault in its place"
         case .packet(let packet):
             text += "; \(packet.source) suffers a fault in its place. \(packet.packetProtocol) packet on "
                 + "\(packet.interface): " + Self.hexadecimal(packet.bytes)
@@ -311,6 +311,7 @@ extension Controller {
         gate = []
         gateFirst = 0
         configuring = []
+        redundancyNews = nil
         heldFrames = []
         passedFrames = []
         isReadingStopped = false

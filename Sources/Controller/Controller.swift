@@ -92,6 +92,8 @@ public struct Controller {
     var gaspHeard: UInt64 = 0
     /// The record that killed the twin, by its gasp.
     var fatal: LogIndex?
+    /// Which message in it, from 1; 0 if that is not known.
+    var fatalMessage: UInt16 = 0
     /// The twin is dead, and either records wait that a gasp may still name, or a gasp names one that is still to come.
     var gaspUntil: (at: Instant, reason: String)?
     var isTwinDead = false
@@ -99,6 +101,8 @@ public struct Controller {
     var deferredGrant: (epoch: Epoch, mayResume: Bool, reason: String)?
     var quarantined: [LogIndex] = []
     var health = Health()
+    /// What the log is to be told of the pair, once the sender is not at work.
+    var redundancyNews: Bool?
     var linksUp: [Bool] = []
     /// Lost carriers that the engine has not been told of, because a switchover may spare it.
     var heldLinkLosses: [(interface: InterfaceID, until: Instant)] = []

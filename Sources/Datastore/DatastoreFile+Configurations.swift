@@ -85,7 +85,9 @@ extension DatastoreFile {
     func revisions(
         number: UInt64? = nil, withContents: Bool, limit: Int
     ) throws(DatastoreFailure) -> [ConfigurationRevision] {
-        try read { db in
+        // No revision has a number that does not fit a column: nobody's fault, and no failure of the disk.
+        if let number, Int64(exactly: number) == nil { return [] }
+        return try read { db in
             let contents = withContents ? "text, octets" : "'' AS text, x'' AS octets"
             let condition = number == nil ? "" : "WHERE number = ?"
             var arguments: StatementArguments = []

@@ -50,6 +50,8 @@ struct DatastoreFile {
             try db.execute(sql: "PRAGMA wal_autocheckpoint = \(limits.checkpointPages)")
             try db.execute(sql: "PRAGMA max_page_count = \(limits.pages)")
         }
+        // Made by an earlier release for everybody to read.
+        for suffix in ["", "-wal", "-shm"] { chmod(path + suffix, 0o600) }
         return try DatabaseQueue(path: path, configuration: configuration)
     }
 
@@ -62,6 +64,12 @@ struct DatastoreFile {
         }
         let new = path + ".new"
         for suffix in ["", "-wal", "-shm"] { try? manager.removeItem(atPath: new + suffix) }
+        // It holds keys. SQLite gives its other files the rights of this one.
+        let empty = Glibc.open(new, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard empty >= 0 else {
+            throw DatastoreFailure(.inaccessible, "\(new) cannot be made: \(String(cString: strerror(errno)))")
+        }
+        close(empty)
         let database = try open(new, limits)
         try database.writeWithoutTransaction { db in try create(db) }
         // The last one to close writes everything into the file itself and removes the log.

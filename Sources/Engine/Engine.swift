@@ -20,12 +20,16 @@ public struct Engine: ~Copyable {
     /// tell the twin which record was fatal (DESIGN §7). 0 while none is. Owned by the caller.
     private let applying: UnsafeMutablePointer<UInt64>?
 
+    /// The first record that would have ended the process, and the message in it: see `TestingConfiguration.notesTrap`.
+    public private(set) var trapMet: (index: LogIndex, message: UInt16)?
+
     /// - Parameters:
     ///   - seed: random per pair; a standby's is replaced by that of the snapshot.
-    ///   - applying: outlives the engine; may be nil.
+    ///   - applying: two words, for the record's index and for the message in it; outlive the engine; may be nil.
     public init(seed: UInt64, applying: UnsafeMutablePointer<UInt64>? = nil) {
         state = EngineState(seed: seed)
         unsafe self.applying = applying
+        unsafe state.bgp.progress = ProgressMark(applying.map { unsafe $0 + 1 })
     }
 
     /// Records must be given in order and without gaps.
@@ -35,8 +39,10 @@ public struct Engine: ~Copyable {
             var effects: [IndexedEffect] = []
             for record in records {
                 precondition(record.index == state.applied.next, "records are applied in order and without gaps")
+                unsafe applying?[1] = 0
                 unsafe applying?.pointee = record.index.value
                 state.apply(record, into: &effects)
+                if state.bgp.rib.hasMetTrap, trapMet == nil { trapMet = (record.index, UInt16(clamping: state.bgp.trapMessage)) }
             }
             unsafe applying?.pointee = 0
             return .applied(
@@ -46,7 +52,9 @@ public struct Engine: ~Copyable {
             return .snapshot(EngineSnapshot(index: state.applied, state: state))
         case .restore(let bytes):
             do {
+                let progress = state.bgp.progress
                 state = try EngineState(decoding: bytes)
+                state.bgp.progress = progress
                 return .restored(
                     upTo: state.applied, fib: state.routes.completeFIBUpdate, digest: state.digest, nextDeadline: nextDeadline)
             } catch {

@@ -48,11 +48,16 @@ extension EngineState {
         case .mastership(let controller, let epoch, let isFresh):
             self.epoch = epoch
             systemDigest.mix(epoch.value)
+            // Whoever takes over is alone until it says otherwise.
+            bgp.handle(.redundancy(false), at: now, into: &wishes.bgp)
             note(
                 .notice,
                 "controller \(controller) speaks as the router under epoch \(epoch)"
                     + (isFresh ? "; its copy was stale, sessions begin anew" : ""), into: &effects)
             if isFresh { startAnew(wishes: &wishes) }
+        case .redundancy(let isRedundant):
+            systemDigest.mix(isRedundant ? 1 : 0)
+            bgp.handle(.redundancy(isRedundant), at: now, into: &wishes.bgp)
         case .bfd(let report):
             apply(report, &wishes, into: &effects)
         case .packetReceived(let packet):
@@ -90,6 +95,7 @@ extension EngineState {
         effects.append(IndexedEffect(index: applied, effect: .gateways(routes.gateways)))
         bfd.configure(new.bfd ?? BFDConfiguration(), interfaces: new.interfaces)
         updateBFDClients()
+        bgp.rib.setOwnAddresses(new.interfaces.flatMap { $0.addresses.map(\.address) })
         bgp.handle(.configure(new.bgp ?? Self.withoutBGP), at: now, into: &wishes.bgp)
         let active = InteriorGatewayID.allCases.map { interior.isActive($0) }
         interior.configure(new, at: now, into: &wishes.interior)
@@ -110,9 +116,11 @@ extension EngineState {
     ) {
         let whose: String
         var connection: ConnectionID?
+        var fatal: (octets: [UInt8], message: Int) = ([], 0)
         switch poison {
-        case .connection(let id):
+        case .connection(let id, let octets, let message):
             connection = id
+            fatal = (octets, Int(message))
             whose = "connection \(id)"
         case .packet(let packet):
             quarantine(packet, &wishes)
@@ -123,7 +131,7 @@ extension EngineState {
             .alarm, "record \(record.index) was fatal to the other controller and is replaced by a fault of \(whose)",
             into: &effects)
         if case .packet = poison { return }
-        bgp.handle(.fault(connection), at: now, into: &wishes.bgp)
+        bgp.handle(.fault(connection, fatal.octets, message: fatal.message), at: now, into: &wishes.bgp)
     }
 
     private mutating func run(_ command: EngineCommand, wishes: inout Wishes, effects: inout [IndexedEffect]) {

@@ -46,9 +46,9 @@ struct EngineState: Sendable {
 
 extension EngineState {
     /// Grows with every change of the encoding; another number is refused, never guessed at.
-    static let schema: UInt32 = 2
+    static let schema: UInt32 = 3
     /// The oldest that it still reads.
-    static let oldestSchema: UInt32 = 2
+    static let oldestSchema: UInt32 = 3
 
     func encoded() -> [UInt8] {
         var writer = SnapshotWriter()
@@ -87,6 +87,7 @@ extension EngineState {
         transport = try TransportTable(from: &reader)
         routes = try RouteManager(from: &reader, configuration: configuration)
         bgp = try BGPInstance(from: &reader)
+        bgp.rib.setOwnAddresses(configuration.interfaces.flatMap { $0.addresses.map(\.address) })
         interior = try InteriorGateways(from: &reader)
         bfd = try BFDRegistry(from: &reader, configuration: configuration)
         fatalPackets = try reader.readBlock(of: UInt64.self)

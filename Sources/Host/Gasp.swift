@@ -13,13 +13,14 @@ enum Gasp {
     ///   - fd: a connected datagram socket.
     ///   - message: at most 256 octets; `nil` for no gasp.
     ///   - indexOffset: where in `message` the index of the record being applied goes, 8 octets in network order.
-    static func prepare(fd: Int32, message: [UInt8]?, indexOffset: Int) {
+    ///   - messageOffset: where the number of the message within it goes, 2 octets.
+    static func prepare(fd: Int32, message: [UInt8]?, indexOffset: Int, messageOffset: Int) {
         guard let message else {
-            _ = chost_gasp_prepare(-1, nil, 0, 0)
+            _ = chost_gasp_prepare(-1, nil, 0, 0, 0)
             return
         }
         let status = unsafe message.withUnsafeBytes { bytes in
-            unsafe chost_gasp_prepare(fd, bytes.baseAddress, bytes.count, indexOffset)
+            unsafe chost_gasp_prepare(fd, bytes.baseAddress, bytes.count, indexOffset, messageOffset)
         }
         precondition(status == 0, "a gasp has at most 256 octets and room for the index")
     }

@@ -72,6 +72,16 @@ public enum SharedKey {
         return configuration
     }
 
+    /// A private key that any user of the host can read is nobody's secret. Its group may: that is how key stores hand out
+    /// theirs.
+    public static func checkRights(ofPrivateKey path: String) throws {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw IdentityError("\(path): \(String(cString: strerror(errno)))") }
+        guard status.st_mode & 0o007 == 0 else {
+            throw IdentityError("\(path): everybody on this host may read or write this private key; run: chmod o-rwx \(path)")
+        }
+    }
+
     /// The secret in a key file: its octets without the line end. Others must not be able to read it.
     public static func read(_ path: String) throws -> [UInt8] {
         var status = stat()

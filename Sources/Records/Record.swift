@@ -39,17 +39,21 @@ public enum RecordBody: Sendable, Equatable {
     /// This controller speaks as the router from here on. `isFresh`: sessions start anew (stale takeover, DESIGN §8).
     case mastership(ControllerID, Epoch, isFresh: Bool)
     /// Stands where a poisonous record stood: the connection or the sender of the packet, if it had one, suffers a fault
-    /// in its place, and the packet is not looked at when it comes again.
+    /// in its place, and what was fatal is known when it comes again.
     case quarantined(Poison)
     /// A packet of a routing protocol that is wanted on the interface.
     case packetReceived(ReceivedPacket)
+    /// The pair has a standby in lock step, or has none any more.
+    case redundancy(Bool)
     /// A BFD session changed on the line card: its state, or what was negotiated.
     case bfd(BFDReport)
 }
 
 /// What a record held that killed the engine that applied it.
 public enum Poison: Sendable, Equatable {
-    case connection(ConnectionID)
+    /// With what it brought, if that is what was fatal: octets of the stream, and which message in them, from 1; 0 if that is
+    /// not known.
+    case connection(ConnectionID, octets: [UInt8] = [], message: UInt16 = 0)
     case packet(ReceivedPacket)
     /// Something else, which no peer sent.
     case other

@@ -319,12 +319,30 @@ extension Simulation {
 
     /// One station announces the prefix that is fatal to an engine; only its own session may suffer.
     func poison(station: Int) {
-        guard stations[station].speaker.state == .established else { return }
-        // It must not wait for the LAN, and come while some other fault has left a single copy.
+        guard stations[station].speaker.state == .established, stations.allSatisfy({ $0.speaker.poison == nil }) else { return }
+        // It must not wait for the LAN, and come while some other fault has left a single copy; nor be said into a session
+        // that has ended and does not know it yet.
         for port in 0..<portCount { perform(.healPort(port)) }
+        guard waitUntil(.seconds(30), { SessionChecker.areViewsRight(self) && self.isRedundant }) else { return }
         stations[station].expectLoss()
-        speak(station) { $0.mention(RandomWeather.poison) }
+        let isVaried = random.chance(1, in: 3)
+        speak(station) { $0.poison(RandomWeather.poison, isVaried: isVaried) }
         waitUntil(.seconds(20)) { self.stations[station].speaker.state != .established }
+        // It comes back when somebody could survive it, and says it again: in its other form it is fatal once more. Another
+        // great fault meanwhile would be two at once.
+        for round in 0..<(isVaried ? 2 : 1) {
+            if round > 0 {
+                guard waitUntil(.seconds(30), { self.nodes.contains { $0.life == .dead } }) else {
+                    if findings.isEmpty { find("what is fatal in another form did not come") }
+                    return
+                }
+            }
+            run(until: now + .milliseconds(random.number(in: 50...900)))
+            guard becomeRedundant() else { return }
+        }
+        if !waitUntil(.seconds(30), { self.stations[station].speaker.state == .established }), findings.isEmpty {
+            find("the neighbour whose input was fatal did not come back")
+        }
     }
 
     /// Everything that was broken is mended: processes run, the channel can connect, the LAN is fair.
@@ -347,9 +365,6 @@ extension Simulation {
         }
         for station in routedStations.indices {
             for link in routedStations[station].links.indices { perform(.link(station: station, link: link, isUp: true)) }
-        }
-        for station in stations.indices where stations[station].speaker.hasMentioned {
-            speak(station) { $0.takeBack(RandomWeather.poison) }
         }
     }
 }

@@ -36,6 +36,8 @@ enum RouterPlan {
             interfaces = [interface, spare]
         }
         // Something that differs from one revision to the next and that no peer hears of.
+        bgp.testing.trapOnPrefix = .v4(IPv4Prefix(packed: RandomWeather.poison))
+        bgp.testing.notesTrap = true
         let routes = [
             StaticRouteConfiguration(
                 prefix: .v4(IPv4Prefix(IPv4Address(raw: 0xc000_0200 + UInt32(truncatingIfNeeded: revision & 127)), 32)),

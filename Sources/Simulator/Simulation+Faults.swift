@@ -199,8 +199,9 @@ extension Simulation {
         closeChannel(by: node.id, isProcessDead: true)
     }
 
-    func crash(_ node: ControllerNode, applying index: LogIndex) {
+    func crash(_ node: ControllerNode, applying index: LogIndex, message: UInt16 = 0) {
         if var gasp = node.gasp {
+            for i in 0..<2 { gasp[DyingGasp.messageOffset + i] = UInt8(truncatingIfNeeded: message >> UInt16(8 - 8 * i)) }
             for i in 0..<8 { gasp[DyingGasp.indexOffset + i] = UInt8(truncatingIfNeeded: index.value >> UInt64(56 - 8 * i)) }
             // As often as the signal handler sends it.
             for _ in 0..<3 { sendDatagram(gasp, from: node.id) }

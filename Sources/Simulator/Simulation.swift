@@ -518,6 +518,11 @@ public final class Simulation {
         }
         node.isEngineBusy = false
         var report = node.perform(work)
+        if let (index, message) = node.trapMet {
+            // What it has done since is forgotten with it.
+            note("\(node.id): message \(message) of record \(index) is poison")
+            return crash(node, applying: index, message: message)
+        }
         if options.plantedBug == .effectsReordered, !node.controller.state.isActive { report = Saboteur.reorder(report) }
         checkers.engine(work, report, of: node, in: self)
         if case .snapshot(let snapshot) = report {

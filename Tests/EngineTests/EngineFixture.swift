@@ -84,20 +84,21 @@ final class EngineFixture {
         apply(.time)
     }
 
-    func establish(_ n: Int) {
+    /// - Parameter place: of the connection, if the neighbour has had one before.
+    func establish(_ n: Int, on place: Int? = nil) {
         let tuple = ConnectionTuple(
             interface: InterfaceID(0), local: .v4(Self.routerAddress), localPort: 179, remote: .v4(Self.peerAddress(n)),
             remotePort: 40000)
         apply(
             .tcpAccepted(
-                Self.id(n),
+                Self.id(place ?? n),
                 ConnectionIdentity(
                     tuple: tuple, initialSendSequence: 1, initialReceiveSequence: 1, peerMaximumSegmentSize: 1460,
                     peerWindowShift: 7, windowShift: 7, selectiveAcknowledgment: true, timestamps: true, timestampOffset: 0,
                     options: TransportOptions())))
         let capabilities: [UInt8] = [1, 4, 0, 1, 0, 1, 65, 4] + word(65001 + UInt32(n))
         receive(
-            n,
+            place ?? n,
             message(1, [4] + half(65001 + n) + half(90) + word(Self.peerAddress(n).raw) + [UInt8(capabilities.count + 2), 2, UInt8(capabilities.count)] + capabilities)
                 + message(4, []))
     }
@@ -106,12 +107,16 @@ final class EngineFixture {
         apply(.tcpReceived(Self.id(n), bytes: bytes, peerTimestamp: 0))
     }
 
-    func announce(_ n: Int, _ prefix: IPv4Prefix, tail: [UInt32] = [], nextHop: IPv4Address? = nil) {
+    func announce(_ n: Int, _ prefix: IPv4Prefix, tail: [UInt32] = [], nextHop: IPv4Address? = nil, on place: Int? = nil) {
+        receive(place ?? n, announcement(n, prefix, tail: tail, nextHop: nextHop))
+    }
+
+    func announcement(_ n: Int, _ prefix: IPv4Prefix, tail: [UInt32] = [], nextHop: IPv4Address? = nil) -> [UInt8] {
         let path = [65001 + UInt32(n)] + tail
         let attributes: [UInt8] =
             [0x40, 1, 1, 0, 0x40, 2, UInt8(2 + 4 * path.count), 2, UInt8(path.count)] + path.flatMap(word)
             + [0x40, 3, 4] + word((nextHop ?? Self.peerAddress(n)).raw)
-        receive(n, message(2, half(0) + half(attributes.count) + attributes + nlri(prefix)))
+        return message(2, half(0) + half(attributes.count) + attributes + nlri(prefix))
     }
 
     func withdraw(_ n: Int, _ prefix: IPv4Prefix) {

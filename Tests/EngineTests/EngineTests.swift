@@ -111,6 +111,85 @@ import Wire
         #expect(fixture.view(2) == [ten])
     }
 
+    @Test func `DESIGN §7: what was fatal is treated as withdrawn when its neighbor comes back and says it again`() throws {
+        let fixture = EngineFixture()
+        let poison = IPv4Prefix(IPv4Address(203, 0, 113, 66), 32)
+        try fixture.configure(EngineFixture.configuration(peers: 3) {
+            $0.bgp!.testing.trapOnPrefix = .v4(poison)
+            $0.bgp!.testing.notesTrap = true
+        })
+        for n in 0..<3 { fixture.establish(n) }
+        fixture.apply(.redundancy(true))
+        fixture.apply(.mastership(.b, Epoch(9), isFresh: false))
+        // The record had a part of a message before it, and a harmless one in it.
+        let fatal = fixture.announcement(0, ten) + fixture.announcement(0, poison)
+        fixture.receive(0, Array(fatal.prefix(30)))
+        fixture.apply(.quarantined(.connection(EngineFixture.id(0), octets: Array(fatal.dropFirst(30)))))
+        #expect(fixture.notifications(0) == [[6, 4]])
+        fixture.apply(.tcpClosed(EngineFixture.id(0), .finished))
+
+        // Nobody else could survive another form of it: the neighbor is not let in.
+        fixture.pass(.seconds(300))
+        fixture.establish(0, on: 5)
+        #expect(fixture.log.last { $0.contains("tcpAbort") }?.contains("\(EngineFixture.id(5))") == true)
+        fixture.apply(.redundancy(true))
+        fixture.pass(.seconds(3))
+        fixture.establish(0, on: 6)
+        fixture.announce(0, poison, on: 6)
+        fixture.announce(0, ten, tail: [7], on: 6)
+        #expect(fixture.engine.trapMet == nil)
+        #expect(fixture.notifications(6).isEmpty && fixture.notifications(1).isEmpty && fixture.notifications(2).isEmpty)
+        fixture.pass(.seconds(1))
+        #expect(fixture.view(2) == [ten], "the other prefix has another path now, and is as good as any")
+        #expect(fixture.log.contains { $0.contains("1 announcements were fatal") })
+
+        // In another form it is fatal once more, and then never again.
+        fixture.apply(.mastership(.a, Epoch(10), isFresh: false))
+        fixture.apply(.quarantined(.connection(EngineFixture.id(6), octets: fixture.announcement(0, poison, tail: [8]))))
+        fixture.apply(.tcpClosed(EngineFixture.id(6), .finished))
+        fixture.apply(.redundancy(true))
+        fixture.pass(.seconds(3))
+        fixture.establish(0, on: 8)
+        fixture.announce(0, poison, tail: [9, 10], on: 8)
+        #expect(fixture.engine.trapMet == nil)
+        #expect(fixture.notifications(8).isEmpty)
+    }
+
+    @Test func `RFC 4271 §6.3: what nobody can have a way to is ignored, and so is our own address`() throws {
+        let fixture = EngineFixture()
+        try fixture.configure(EngineFixture.configuration(peers: 2))
+        fixture.establish(0)
+        fixture.establish(1)
+        let unusable: [(UInt32, UInt8)] = [
+            (0x7f00_0000, 8), (0x7f00_0001, 32), (0xe000_0000, 4), (0xf000_0000, 4), (0xffff_ffff, 32), (0, 8), (0xe000_0000, 3),
+            (0x0001_0000, 16), (EngineFixture.routerAddress.raw, 32),
+        ]
+        for (address, length) in unusable { fixture.announce(0, IPv4Prefix(IPv4Address(raw: address), length)) }
+        let usable = [
+            IPv4Prefix(IPv4Address(raw: 0), 0), IPv4Prefix(IPv4Address(raw: 0), 1), IPv4Prefix(IPv4Address(raw: 0xc000_0000), 2),
+            IPv4Prefix(IPv4Address(223, 255, 255, 0), 24), IPv4Prefix(IPv4Address(raw: 0x0100_0000), 8),
+            IPv4Prefix(IPv4Address(raw: EngineFixture.routerAddress.raw & ~1), 31),
+        ]
+        for prefix in usable { fixture.announce(0, prefix) }
+        fixture.pass(.seconds(1))
+        #expect(fixture.view(1) == usable.sorted())
+        #expect(fixture.log.count { $0.contains("1 announcements of unusable prefixes are ignored") } == unusable.count)
+        #expect(fixture.notifications(0).isEmpty)
+    }
+
+    @Test func `RFC 4271 §5.1.3: our own address, and that of a whole network, is no next hop`() throws {
+        let fixture = EngineFixture()
+        try fixture.configure(EngineFixture.configuration(peers: 2))
+        fixture.establish(0)
+        fixture.establish(1)
+        for (i, nextHop) in [EngineFixture.routerAddress, IPv4Address(192, 0, 2, 255), IPv4Address(192, 0, 2, 0)].enumerated() {
+            fixture.announce(0, IPv4Prefix(IPv4Address(10, 9, UInt8(i), 0), 24), nextHop: nextHop)
+        }
+        fixture.announce(0, ten, nextHop: IPv4Address(192, 0, 2, 77))
+        fixture.pass(.seconds(1))
+        #expect(fixture.view(1) == [ten])
+    }
+
     @Test func `DESIGN §8: a fresh take-over forgets every connection and gives no number twice`() throws {
         let fixture = EngineFixture()
         try fixture.configure(EngineFixture.configuration(peers: 2))

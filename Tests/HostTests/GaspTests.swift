@@ -19,7 +19,7 @@ import Wire
                 // Only C from here on: this is a copy of a process with many threads.
                 var limit = rlimit(rlim_cur: 0, rlim_max: 0)
                 setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit)
-                _ = chost_gasp_prepare(end, bytes.baseAddress, bytes.count, 16)
+                _ = chost_gasp_prepare(end, bytes.baseAddress, bytes.count, 16, 6)
                 _ = chost_gasp_install()
                 chost_gasp_applying().pointee = index
                 crash()

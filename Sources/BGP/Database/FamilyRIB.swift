@@ -94,7 +94,14 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
             position = readBatch(nlri, from: position)
             for k in 0..<batchKeys.count {
                 let packed = batchKeys[k]
-                if let trap, trap == packed { preconditionFailure("testing.trapOnPrefix: \(Key(packed: packed))") }
+                if let trap, trap == packed {
+                    guard shared.notesTrap else { preconditionFailure("testing.trapOnPrefix: \(Key(packed: packed))") }
+                    shared.hasMetTrap = true
+                }
+                if Key.isMartian(packed) || Key.isHost(packed) && shared.ownAddresses.contains(where: { Key.isHost(packed, $0) }) {
+                    shared.martians += 1
+                    continue
+                }
                 let accepted = policy.accepted(Key.self, packed, &shared)
                 install(packed, batchHashes[k], source, received, accepted, &shared)
             }

@@ -43,7 +43,8 @@ extension RIB: Snapshotting {
             restored: configuration,
             RIBShared(
                 attributes: attributes, sources: sources, policies: PolicyTable(configuration, definitions: definitions),
-                trapOnPrefix: configuration.testing.trapOnPrefix, defaultRoutes: defaultRoutes),
+                trapOnPrefix: configuration.testing.trapOnPrefix, notesTrap: configuration.testing.notesTrap,
+                defaultRoutes: defaultRoutes),
             v4, v6, sessions, current)
         nextDeadline = deadline
     }

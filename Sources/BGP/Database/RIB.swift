@@ -32,6 +32,12 @@ public struct RIB: Sendable {
     /// Source of each peer's session, by `PeerIndex`; 0 for none.
     var current: [UInt16] = []
     public internal(set) var nextDeadline: Instant?
+    /// Announcements that were ignored, since this controller runs.
+    var martians: Int { shared.martians }
+    /// The router's own addresses: host routes to them are ignored.
+    public mutating func setOwnAddresses(_ addresses: [IPAddress]) { shared.ownAddresses = addresses }
+    /// See `TestingConfiguration.notesTrap`. No part of the state.
+    public var hasMetTrap: Bool { shared.hasMetTrap }
 
     struct Session: Sendable, Hashable, Codable {
         var neighbor: NeighborConfiguration
@@ -44,7 +50,7 @@ public struct RIB: Sendable {
         shared = RIBShared(
             attributes: AttributeTable(parameters: Self.parameters(configuration), seed: mix64(seed &+ 1)),
             sources: [Source(), Source()], policies: PolicyTable(configuration),
-            trapOnPrefix: configuration.testing.trapOnPrefix)
+            trapOnPrefix: configuration.testing.trapOnPrefix, notesTrap: configuration.testing.notesTrap)
         for own in [Source.networks, Source.redistribution] {
             shared.sources[own].state = .up
             shared.sources[own].identifier = configuration.routerID.raw
@@ -83,6 +89,7 @@ public struct RIB: Sendable {
         let old = configuration
         configuration = new
         shared.trapOnPrefix = new.testing.trapOnPrefix
+        shared.notesTrap = new.testing.notesTrap
         let parameters = Self.parameters(new)
         if parameters != shared.attributes.parameters {
             shared.attributes.reconfigure(parameters)

@@ -15,7 +15,8 @@ extension BGPInstance {
             let peer = PeerIndex(UInt16(i))
             guard let wanted = new.neighbors.first(where: { $0.address == neighbor.configuration.address }) else {
                 stop(peer, .cease(.peerDeconfigured), reason: "no longer configured", at: now, into: &effects)
-                for kind in [SessionTimer.Kind.idleHold, .connectRetry] { timers.cancel(timer(kind, peer, .own)) }
+                for kind in [SessionTimer.Kind.idleHold, .connectRetry, .quarantine] { timers.cancel(timer(kind, peer, .own)) }
+                fatalInputs.forget(FatalInputs.name(neighbor.configuration.address))
                 neighbors[i] = nil
                 continue
             }
@@ -43,7 +44,7 @@ extension BGPInstance {
         updateListeners(into: &effects)
         for i in neighbors.indices {
             guard let neighbor = neighbors[i], !neighbor.configuration.isShutdown, !neighbor.isBlocked,
-                neighbor.own.machine.state == .idle, neighbor.incoming == nil
+                !neighbor.isQuarantined, neighbor.own.machine.state == .idle, neighbor.incoming == nil
             else { continue }
             let peer = PeerIndex(UInt16(i))
             // One that was stopped just now waits its IdleHoldTime, so that its end of the connection can close.
@@ -107,6 +108,10 @@ extension BGPInstance {
             guard let peer = named(address, into: &effects) else { return }
             let notification = NotificationMessage.cease(.administrativeReset, communication: reason)
             neighbors[Int(peer.value)]!.isBlocked = false
+            // The operator knows better than we do, whatever this neighbour has done.
+            neighbors[Int(peer.value)]!.isQuarantined = false
+            timers.cancel(timer(.quarantine, peer, .own))
+            fatalInputs.forget(FatalInputs.name(neighbors[Int(peer.value)]!.configuration.address))
             stop(peer, notification, reason: "administrative reset", at: now, into: &effects)
         case .softClearIn(let address):
             guard let peer = named(address, into: &effects), let slot = neighbors[Int(peer.value)]!.establishedSlot,
@@ -147,20 +152,6 @@ extension BGPInstance {
         for slot in [SessionSlot.incoming, .own] {
             run(.automaticStop(.cease(.bfdDown)), peer, slot, reason: "BFD down", at: now, into: &effects)
         }
-    }
-
-    // MARK: quarantine
-
-    /// A record of this connection would have killed the router: its session ends in place of the process.
-    mutating func fault(_ connection: ConnectionID?, at now: Instant, into effects: inout [Effect]) {
-        guard let connection, let owner = owners[connection] else {
-            effects.append(.event(Event(.alarm, "bgp", "a quarantined record belongs to no BGP session")))
-            return
-        }
-        event(.alarm, owner.peer, "quarantined: a message of this neighbor could not be processed", into: &effects)
-        run(
-            .automaticStop(.cease(.administrativeReset, communication: "your last message could not be processed")),
-            owner.peer, owner.slot, reason: "quarantined", at: now, into: &effects)
     }
 }
 

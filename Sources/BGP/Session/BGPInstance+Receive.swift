@@ -9,6 +9,8 @@ struct ReceiveScratch: Sendable {
     /// An attribute block that does not lie in one piece, or one with the next hop of MP_REACH_NLRI before it.
     var key: [UInt8] = []
     var canonical = ByteWriter()
+    /// Which message of the record is at work, from 1.
+    var message = 0
 }
 
 /// From octets to messages, and what messages do.
@@ -29,6 +31,7 @@ extension BGPInstance {
         }
         let buffer = octets
         var position = 0
+        scratch.message = 0
         /// KEEPALIVE or UPDATE in Established. The machine hears of them once per record: all of them are of one moment.
         var heard = false
         while buffer.count - position >= MessageHeader.size {
@@ -43,6 +46,7 @@ extension BGPInstance {
             guard buffer.count - position >= header.length else { break }
             let body = buffer.span.bytes.extracting((position + MessageHeader.size)..<(position + header.length))
             position += header.length
+            noteMessage()
             neighbors[i]!.counters.received.messages &+= 1
             let isEstablished = neighbors[i]![slot]!.isEstablished
             if isEstablished, header.type == .update {
@@ -63,12 +67,20 @@ extension BGPInstance {
                 heard = true
                 continue
             }
-            handle(header.type, body, peer, slot, at: now, into: &effects)
+            if let source = fatalSource(peer, at: now), fatalInputs.isKnown(header.type.rawValue, body, from: source.name) {
+                neighbors[i]!.counters.quarantined &+= 1
+                let farewell = NotificationMessage.cease(
+                    .administrativeReset, communication: "this message could not be processed before")
+                run(.automaticStop(farewell), peer, slot, reason: "sent again what was fatal", at: now, into: &effects)
+            } else {
+                handle(header.type, body, peer, slot, at: now, into: &effects)
+            }
             // Whatever ended the session also ended the meaning of what follows.
             guard owners[connection] != nil else { return }
         }
         if position < buffer.count { neighbors[i]![slot]!.partial = Array(buffer[position...]) }
         if heard { run(.update, peer, slot, reason: "", at: now, into: &effects) }
+        if rib.hasMetTrap, trapMessage == 0 { trapMessage = scratch.message }
     }
 
     private mutating func handle(
@@ -214,12 +226,14 @@ extension BGPInstance {
                 isInternal: isInternal, families: negotiated.families.subtracting(session.disabledFamilies)),
             firstAS: firstAS, key: 0)
         setting.key = UInt32(setting.context.attributeKey) | checkedASIndex(firstAS) << 4
-        var count: UInt64 = 0
+        let fatal = fatalSource(peer, at: now)
+        let martians = rib.martians
+        var count: UInt64 = 0, screened = 0
         var worst: AttributeFault?
         var faulty: UInt64 = 0
         var failure: NotificationMessage?
         do {
-            var fault = try process(first, setting, slot, at: now, into: &effects)
+            var fault = try take(first, fatal, setting, slot, &screened, at: now, into: &effects)
             count += 1
             while true {
                 if let found = fault {
@@ -235,7 +249,8 @@ extension BGPInstance {
                     header.type == .update, buffer.count - position >= header.length
                 else { break }
                 let body = buffer.span.bytes.extracting((position + MessageHeader.size)..<(position + header.length))
-                fault = try process(body, setting, slot, at: now, into: &effects)
+                noteMessage()
+                fault = try take(body, fatal, setting, slot, &screened, at: now, into: &effects)
                 position += header.length
                 count += 1
             }
@@ -247,6 +262,14 @@ extension BGPInstance {
         neighbors[i]!.counters.received.updates &+= count
         neighbors[i]!.counters.received.messages &+= count - 1
         neighbors[i]!.counters.malformedUpdates &+= faulty
+        if rib.martians > martians {
+            neighbors[i]!.counters.martians &+= UInt64(rib.martians - martians)
+            event(.warning, peer, "\(rib.martians - martians) announcements of unusable prefixes are ignored", into: &effects)
+        }
+        if screened > 0 {
+            neighbors[i]!.counters.quarantined &+= UInt64(screened)
+            event(.warning, peer, "\(screened) announcements were fatal to a controller before and are treated as withdrawn", into: &effects)
+        }
         resolveNextHops(into: &effects)
         if failure == nil { failure = enforceMaximum(setting.peer, slot, at: now, into: &effects) }
         if let worst {
@@ -262,6 +285,33 @@ extension BGPInstance {
         neighbors[Int(peer.value)]![slot]!.disabledFamilies.insert(RouteFamilySet(family))
         rib.withdrawAll(family, from: peer)
         event(.warning, peer, "\(family) disabled until the session ends (RFC 4760 §7)", into: &effects)
+    }
+
+    /// Work on the next message of the record begins: should it be fatal, the gasp says which one it was.
+    @inline(__always)
+    private mutating func noteMessage() {
+        if rib.hasMetTrap, trapMessage == 0 { trapMessage = scratch.message }
+        scratch.message += 1
+        progress.note(UInt64(scratch.message))
+    }
+
+    /// One UPDATE, without what was fatal before.
+    @inline(__always)
+    private mutating func take(
+        _ body: RawSpan, _ fatal: (name: UInt64, faults: UInt32)?, _ setting: UpdateSetting, _ slot: SessionSlot,
+        _ screened: inout Int, at now: Instant, into effects: inout [Effect]
+    ) throws(NotificationMessage) -> AttributeFault? {
+        guard let fatal, let rest = screen(body, fatal) else {
+            return try process(body, setting, slot, at: now, into: &effects)
+        }
+        screened += max(rest.count, 1)
+        if let family = rest.family, !rest.withdrawn.isEmpty, setting.context.families.contains(family) {
+            let withdrawn = rest.withdrawn
+            rib.withdraw(withdrawn.span.bytes, family, from: setting.peer)
+        }
+        guard !rest.body.isEmpty else { return nil }
+        let left = rest.body
+        return try process(left.span.bytes, setting, slot, at: now, into: &effects)
     }
 
     /// One UPDATE. Returns the fault that it could be taken in spite of.

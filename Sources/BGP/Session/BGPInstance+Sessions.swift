@@ -84,8 +84,8 @@ extension BGPInstance {
             timers.cancel(timer(.connectRetry, peer, .incoming))
             neighbors[i]!.incoming = nil
         }
-        guard !neighbor.configuration.isShutdown, !neighbor.isBlocked, neighbor.own.machine.state == .idle,
-            neighbors[i]!.incoming == nil, !timers.isRunning(timer(.idleHold, peer, .own))
+        guard !neighbor.configuration.isShutdown, !neighbor.isBlocked, !neighbor.isQuarantined,
+            neighbor.own.machine.state == .idle, neighbors[i]!.incoming == nil, !timers.isRunning(timer(.idleHold, peer, .own))
         else { return }
         // RFC 4271 §8.1.1 IdleHoldTime: doubled by each failure that follows another.
         let configured = neighbor.configuration.timers
@@ -152,13 +152,14 @@ extension BGPInstance {
                         into: &effects)
                 }
             case .refresh: serveRefresh(peer, due.slot, at: now)
+            case .quarantine: endQuarantine(peer, at: now, into: &effects)
             case .linger, .housekeeping: break
             }
         }
     }
 
     mutating func startMachine(_ peer: PeerIndex, at now: Instant, into effects: inout [Effect]) {
-        guard let neighbor = neighbor(peer), !neighbor.configuration.isShutdown else { return }
+        guard let neighbor = neighbor(peer), !neighbor.configuration.isShutdown, !neighbor.isQuarantined else { return }
         // A neighbour that was blocked for its prefixes gets a new chance when its restart time is over.
         neighbors[Int(peer.value)]!.isBlocked = false
         neighbors[Int(peer.value)]!.own.machine.isPassive = neighbor.configuration.passive

@@ -24,6 +24,8 @@ extension BGPInstance: Snapshotting {
             }
         }
         writer.writeBlock(checkedAS.map(\.raw))
+        fatalInputs.write(to: &writer)
+        writer.write(isRedundant)
         rib.write(to: &writer)
     }
 
@@ -43,6 +45,8 @@ extension BGPInstance: Snapshotting {
             try r.readBool() ? .reachable(metric: try r.read()) : .unreachable
         }
         checkedAS = try reader.readBlock(of: UInt32.self).map { ASNumber($0) }
+        fatalInputs = try FatalInputs(from: &reader)
+        isRedundant = try reader.readBool()
         rib = try RIB(from: &reader)
         // What the rest of the code takes for granted about these must hold for any bytes.
         guard trackedNextHops.count == nextHopStates.count else { throw DecodeError("BGP state", at: reader.position, .badValue) }
@@ -66,10 +70,11 @@ extension BGPInstance {
         for (i, neighbor) in neighbors.enumerated() {
             guard let neighbor else { continue }
             digest.mix(UInt64(i))
-            digest.mix(UInt64(neighbor.failures) << 1 | (neighbor.isBlocked ? 1 : 0))
+            digest.mix(UInt64(neighbor.failures) << 2 | (neighbor.isQuarantined ? 2 : 0) | (neighbor.isBlocked ? 1 : 0))
             mix(neighbor.own, into: &digest)
             if let incoming = neighbor.incoming { mix(incoming, into: &digest) }
         }
+        digest.mix(fatalInputs.digest)
         digest.mix(UInt64(trackedNextHops.count) << 32 | UInt64(lingering.count))
         digest.mix(UInt64(bitPattern: timers.next?.nanoseconds ?? -1))
         return digest

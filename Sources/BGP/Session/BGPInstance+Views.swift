@@ -100,7 +100,7 @@ extension BGPInstance {
         return NeighborSummary(
             address: neighbor.configuration.address, remoteAS: neighbor.configuration.remoteAS,
             description: neighbor.configuration.description, state: neighbor.state,
-            isHeldDown: neighbor.configuration.isShutdown || neighbor.isBlocked,
+            isHeldDown: neighbor.configuration.isShutdown || neighbor.isBlocked || neighbor.isQuarantined,
             establishedAt: slot.flatMap { neighbor[$0]?.establishedAt?.nanoseconds },
             flaps: neighbor.establishedCount &- (slot == nil ? 0 : 1),
             messagesReceived: neighbor.counters.received.messages, messagesSent: neighbor.counters.sent.messages,

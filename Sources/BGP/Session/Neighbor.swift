@@ -96,6 +96,8 @@ struct Neighbor: Sendable {
     var failures: UInt8 = 0
     /// Too many prefixes; stays down until this is cleared.
     var isBlocked = false
+    /// Held down because its input was fatal; see `BGPInstance.fault`.
+    var isQuarantined = false
     /// Families whose prefix count was warned about.
     var warnedFamilies: RouteFamilySet = []
     var establishedCount: UInt32 = 0
@@ -149,6 +151,10 @@ public struct NeighborCounters: Hashable, Sendable, Codable {
     public var sent = Direction()
     /// UPDATEs that RFC 7606 had something to say about.
     public var malformedUpdates: UInt64 = 0
+    /// Announcements and other messages that were fatal to a controller before, and were not looked at again.
+    public var quarantined: UInt64 = 0
+    /// Announcements of what nobody can have a way to: groups, loopback, the router's own addresses. Ignored.
+    public var martians: UInt64 = 0
 }
 
 /// Names a timer of the instance.
@@ -168,6 +174,8 @@ struct SessionTimer: Hashable, Sendable {
         case housekeeping = 7
         /// Serves a ROUTE-REFRESH that came too soon after another.
         case refresh = 8
+        /// A neighbour whose input was fatal may come back.
+        case quarantine = 9
     }
     var kind: Kind
     var slot = SessionSlot.own
@@ -347,6 +355,7 @@ extension Neighbor: Snapshotting {
         incoming?.write(to: &writer)
         writer.write(failures)
         writer.write(isBlocked)
+        writer.write(isQuarantined)
         writer.write(warnedFamilies.rawValue)
         writer.write(establishedCount)
         lastNotificationSent.write(to: &writer)
@@ -361,6 +370,7 @@ extension Neighbor: Snapshotting {
         if try reader.readBool() { incoming = try Session(from: &reader) }
         failures = try reader.read()
         isBlocked = try reader.readBool()
+        isQuarantined = try reader.readBool()
         warnedFamilies = RouteFamilySet(rawValue: try reader.read())
         establishedCount = try reader.read()
         lastNotificationSent = try Optional<NotificationMessage>(from: &reader)

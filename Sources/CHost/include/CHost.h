@@ -101,18 +101,20 @@ int chost_netlink_ignore(int fd, uint32_t port);
 /// Prepares the message that the signal handler sends when this process crashes (DESIGN §7).
 ///
 /// `fd` is a connected datagram socket. `message` (at most 256 octets) is copied. At `index_offset` the handler writes
-/// the word at `applying` in network order. May be called again whenever the message or the socket changes; `fd` -1
-/// switches the gasp off. Returns 0 or the errno.
-int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset);
+/// the record's index in network order, 8 octets, and at `message_offset` the number of the message within it, 2 octets. May
+/// be called again whenever the message or the socket changes; `fd` -1 switches the gasp off. Returns 0 or the errno.
+int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset, size_t message_offset);
 /// The descriptor whose lock says that this process lives; the handler closes it, so that nobody waits until the kernel
 /// has buried us. -1 for none.
 void chost_gasp_lock(int fd);
 /// Never returns once a crash has begun. For threads that speak to the world, before they do.
 void chost_stop_if_dying(void);
-/// The word in which the engine notes the record being applied. It lives as long as the process.
+/// Two words in which the engine notes the record being applied, and the message of it. They live as long as the process.
 uint64_t *chost_gasp_applying(void);
 /// Says that the calling thread is the engine's: a fault in another one is no record's.
 void chost_gasp_engine_thread(void);
+/// Says that this process ends because the engine does not come back from its record. Before abort().
+void chost_gasp_engine_hangs(void);
 /// Installs the handler for SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP and SIGFPE. Returns 0 or the errno.
 int chost_gasp_install(void);
 /// Lets the calling thread take the fatal signals, and gives it the alternate stack on which a stack overflow can still
@@ -129,6 +131,8 @@ int chost_network_enter_new(void);
 /// Back into the namespace of that descriptor, which is closed. Returns 0 or the errno.
 int chost_network_return(int fd);
 
+/// No core dump of this process, nobody else may trace it, and nothing that it executes gets more rights than it has.
+void chost_keep_secrets(void);
 /// Frees this process's sockets at once when it is killed, however large its memory (see CHost.c). 0 or the errno.
 int chost_keep_memory(void);
 

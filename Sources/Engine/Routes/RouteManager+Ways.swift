@@ -104,14 +104,27 @@ extension RouteManager {
     // MARK: BGP's next hops
 
     mutating func watch(_ address: IPAddress) -> NextHopState {
-        // A link-local next hop was learnt on the link it names (RFC 2545 §3).
-        if address.isLinkLocal { return .reachable(metric: 0) }
+        // RFC 2545 §3 wants a global address beside it. Alone it names no link, and what went there would be lost.
+        if address.isLinkLocal { return .unreachable }
         let (isReachable, metric) =
             switch address {
             case .v4(let a): ipv4.watch(a)
             case .v6(let a): ipv6.watch(a)
             }
-        return isReachable ? .reachable(metric: metric) : .unreachable
+        return isReachable && !isNobodyElses(address) ? .reachable(metric: metric) : .unreachable
+    }
+
+    /// RFC 4271 §5.1.3 and §6.3: an address of the router itself, or of a whole connected network, is no next hop.
+    private func isNobodyElses(_ address: IPAddress) -> Bool {
+        for interface in interfaces {
+            for own in interface.addresses {
+                if own.address == address { return true }
+                guard case .v4(let ours) = own.address, case .v4(let wanted) = address, own.prefixLength < 31 else { continue }
+                let hosts = UInt32.max >> UInt32(own.prefixLength)
+                if wanted.raw & ~hosts == ours.raw & ~hosts, wanted.raw & hosts == 0 || wanted.raw & hosts == hosts { return true }
+            }
+        }
+        return false
     }
 
     mutating func unwatch(_ address: IPAddress) {
@@ -125,10 +138,10 @@ extension RouteManager {
     mutating func takeNextHopChanges() -> [(address: IPAddress, state: NextHopState)] {
         var changes: [(address: IPAddress, state: NextHopState)] = []
         for news in ipv4.takeNextHopNews() {
-            changes.append((.v4(news.address), news.isReachable ? .reachable(metric: news.metric) : .unreachable))
+            changes.append((.v4(news.address), news.isReachable && !isNobodyElses(.v4(news.address)) ? .reachable(metric: news.metric) : .unreachable))
         }
         for news in ipv6.takeNextHopNews() {
-            changes.append((.v6(news.address), news.isReachable ? .reachable(metric: news.metric) : .unreachable))
+            changes.append((.v6(news.address), news.isReachable && !isNobodyElses(.v6(news.address)) ? .reachable(metric: news.metric) : .unreachable))
         }
         return changes
     }

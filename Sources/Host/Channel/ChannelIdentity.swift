@@ -60,6 +60,7 @@ struct ChannelIdentity {
             expectedPeerName = nil
         case .certificates(let certificate, let privateKey, let authority, let peerName):
             let chain = try Self.reading(certificate) { try NIOSSLCertificate.fromPEMFile($0) }
+            try SharedKey.checkRights(ofPrivateKey: privateKey)
             let key = try Self.reading(privateKey) { try NIOSSLPrivateKey(file: $0, format: .pem) }
             let roots = try Self.reading(authority) { try NIOSSLCertificate.fromPEMFile($0) }
             do {

@@ -60,7 +60,7 @@ final class LinkDatagrams {
         let made = try Sockets.make(SOCK_DGRAM, local)
         let descriptor = Sockets.raise(made, above: Self.floor)
         do {
-            try Sockets.set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+            // Without SO_REUSEADDR: nobody else on this host shall share the port, and datagrams know no TIME-WAIT.
             // CS6, and the first of the host's queues: network control.
             try Sockets.set(descriptor, SOL_SOCKET, SO_PRIORITY, 6)
             switch local {
@@ -80,7 +80,7 @@ final class LinkDatagrams {
 
     private func reopen(now: Int64) {
         if fd >= 0 {
-            Gasp.prepare(fd: -1, message: nil, indexOffset: 0)
+            Gasp.prepare(fd: -1, message: nil, indexOffset: 0, messageOffset: 0)
             poller.remove(fd)
             close(fd)
         }
@@ -137,7 +137,8 @@ final class LinkDatagrams {
     func prepareGasp(_ message: [UInt8]?) {
         gasp = message
         guard fd >= 0 else { return }
-        Gasp.prepare(fd: fd, message: message, indexOffset: DyingGasp.indexOffset)
+        Gasp.prepare(
+            fd: fd, message: message, indexOffset: DyingGasp.indexOffset, messageOffset: DyingGasp.messageOffset)
     }
 }
 

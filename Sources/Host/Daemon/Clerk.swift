@@ -43,6 +43,7 @@ final class Clerk: Sendable {
     private let commits = OpenQuestions<CommitResult>()
     /// By transaction: what the twin says. `nil` inside: stored.
     private let mirrors = OpenQuestions<ConfigurationStorage.Absence?>()
+    private let throttle = Mutex(EventThrottle())
     private let followers = Mutex<[UInt64: AsyncStream<EventEntry>.Continuation]>([:])
     private let nextFollower = Atomic<UInt64>(1)
     private let work: AsyncStream<Edge.Report>.Continuation
@@ -62,6 +63,12 @@ final class Clerk: Sendable {
         let (stream, work) = AsyncStream<Edge.Report>.makeStream()
         self.work = work
         Task { [self] in for await report in stream { await keep(report) } }
+        Task { [self] in
+            while !Task.isCancelled {
+                try await Task.sleep(for: EventThrottle.patience)
+                tellLeftOut()
+            }
+        }
         _ = try HostThread("clerk") { [self] in run() }
     }
 
@@ -106,6 +113,15 @@ final class Clerk: Sendable {
 
     /// Any thread.
     func note(_ event: Event) {
+        for event in throttle.withLock({ $0.admit(event, at: monotonicNow()) }) { pass(event) }
+    }
+
+    /// What floods have left out, told now and then while there is any.
+    private func tellLeftOut() {
+        for event in throttle.withLock({ $0.overdue(at: monotonicNow()) }) { pass(event) }
+    }
+
+    private func pass(_ event: Event) {
         if event.severity.level >= logLevel {
             StandardErrorLog.write(level: event.severity.level, component: event.component, message: event.message)
         }

@@ -53,6 +53,10 @@ public final class Daemon: Sendable {
         for number in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&signals, number) }
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         signal(SIGPIPE, SIG_IGN)
+        // Whatever we write is ours alone, unless it is said otherwise where it is made; and our memory holds keys.
+        umask(0o077)
+        chost_keep_secrets()
+        defer { StandardErrorLog.flush() }
         // For whatever our libraries have to say.
         LoggingSystem.bootstrap { StandardErrorLog(label: $0, logLevel: .warning) }
 
@@ -99,7 +103,14 @@ public final class Daemon: Sendable {
         do {
             let (file, warnings) = try ConfigurationFiles.controller(path)
             for warning in warnings { complain(warning) }
-            if let redundancy = file.redundancy { _ = try secret(redundancy) }
+            if let redundancy = file.redundancy {
+                // As it will be used: a certificate without its key, or what is no certificate, is found here.
+                let (security, _) = try secret(redundancy)
+                _ = try ChannelIdentity(security, pair: file.pair, controller: file.controller)
+                if case .insecure = redundancy.security {
+                    complain("\(path): the redundancy channel is not protected (insecure): whoever reaches it is the twin")
+                }
+            }
             _ = try Vote.maker(file, session: 1)
             if let router = file.routerConfiguration {
                 let (loaded, warnings) = try RouterFile.read(router)
@@ -240,6 +251,7 @@ public final class Daemon: Sendable {
             installsGuard: file.guard == .install && file.forwarding.mode != .kernel
         ) { reason in
             StandardErrorLog.write(level: .error, component: "host", message: "the process ends: \(reason)")
+            StandardErrorLog.flush()
             // Not exit(3): a thread may hang, and nothing of ours must run any more.
             _exit(ExitCode.restart)
         }
@@ -267,7 +279,7 @@ public final class Daemon: Sendable {
     private func startWatchdog() throws {
         let (edge, engine) = (edge, engine)
         try watchdog.start(limit: file.watchdog, watches: [
-            .init("the engine", warn: { edge.give(.engineStuck(LogIndex($0))) }, spent: { engine.cpuTime }) {
+            .init("the engine", blamesRecord: true, warn: { edge.give(.engineStuck(LogIndex($0))) }, spent: { engine.cpuTime }) {
                 let applying = unsafe chost_load_relaxed(chost_gasp_applying())
                 return applying == 0 || engine.progress.load(ordering: .relaxed) & 1 == 0 ? nil : applying
             },

@@ -116,6 +116,8 @@ extension ManagementAnswers {
         view.droppedCount = UInt64(detail.summary.flaps)
         view.establishedCount = UInt64(detail.summary.flaps) + (detail.summary.state == .established ? 1 : 0)
         view.treatedAsWithdraw = detail.counters.malformedUpdates
+        if detail.counters.martians > 0 { view.unusable = detail.counters.martians }
+        if detail.counters.quarantined > 0 { view.quarantined = detail.counters.quarantined }
         view.lastError = detail.lastNotificationSent.map { "sent: \($0)" }
             ?? detail.lastNotificationReceived.map { "received: \($0)" }
             ?? (detail.lastDownReason.isEmpty ? nil : detail.lastDownReason)

@@ -20,7 +20,20 @@ extension ManagementAnswers {
 
     func check(_ text: ConfigurationText) -> ConfigurationCheckView {
         let result = read(text)
-        return ConfigurationCheckView(isAccepted: result.value != nil, problems: Self.problems(result.problems))
+        var problems = Self.problems(result.problems)
+        if let value = result.value, value.interfaces.isEmpty {
+            problems.append(Self.withoutInterfaces(text, isError: false))
+        }
+        return ConfigurationCheckView(isAccepted: result.value != nil, problems: problems)
+    }
+
+    /// An empty file, or a command before a pipe that failed, is a text like any other, and would take the router away.
+    private static func withoutInterfaces(_ text: ConfigurationText, isError: Bool) -> ConfigurationProblemView {
+        let what = text.text.allSatisfy(\.isWhitespace) ? "it is empty" : "it has no interfaces"
+        return ConfigurationProblemView(
+            isError: isError, file: text.file, line: 0, column: 0, path: "interfaces",
+            message: "\(what): in the place of a configuration that has some it would take the whole router away, with every "
+                + "session. If that is meant: config apply --force")
     }
 
     private func inForce() async throws -> (revision: UInt64, configuration: RouterConfiguration) {
@@ -40,6 +53,13 @@ extension ManagementAnswers {
             problems.append(ConfigurationProblemView(
                 isError: false, file: apply.configuration.file, line: 0, column: 0, path: "interfaces",
                 message: "'\(interface.name)' has no device in the file of controller \(file.controller.letter)"))
+        }
+        if value.interfaces.isEmpty, !(apply.force ?? false) {
+            let (revision, before) = try await inForce()
+            if !before.interfaces.isEmpty {
+                problems.append(Self.withoutInterfaces(apply.configuration, isError: true))
+                return ConfigurationApplyView(revision: nil, isAccepted: false, problems: problems, difference: [], base: revision)
+            }
         }
         return try await desk.make(
             ConfigurationDesk.Change(

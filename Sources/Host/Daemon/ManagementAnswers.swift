@@ -6,6 +6,7 @@ import Foundation
 import Management
 import Records
 import Redundancy
+import Wire
 
 /// Answers the operator by asking the threads: the edge for redundancy and TCP, the engine for BGP and routes, the
 /// datastore for history. Nothing here runs on the edge or the engine for longer than a look.
@@ -103,11 +104,14 @@ final class ManagementAnswers: ManagementHandler {
                 engine.bgp.neighborSummaries.map { $0.address.description }
             }
         } else {
-            let address = clear.address
+            guard let address = IPAddress(clear.address) else {
+                throw ManagementFailure(.badRequest, "'\(clear.address.prefix(64))' is no address of a neighbour")
+            }
             let isKnown = try await engine.inspect { engine in
-                engine.bgp.neighborSummaries.contains { $0.address.description == address }
+                engine.bgp.neighborSummaries.contains { $0.address == address }
             }
             guard isKnown else { throw ManagementFailure(.notFound, "there is no neighbour \(address)") }
+            addresses = [address.description]
         }
         for address in addresses {
             switch clear.mode {

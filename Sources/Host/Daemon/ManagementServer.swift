@@ -10,9 +10,9 @@ import Records
 ///
 /// The socket's directory decides who may connect; the socket itself is for its owner and group.
 final class ManagementServer: Sendable {
-    /// Connections and requests under way of each; more are told to come back.
+    /// Connections; more are closed. And requests under way of each; more wait.
     static let connectionsMaximum = 64
-    static let requestsMaximum = 32
+    static let requestsMaximum = 4
 
     private let group: MultiThreadedEventLoopGroup
     private let channel: any NIOCore.Channel
@@ -27,16 +27,17 @@ final class ManagementServer: Sendable {
         try Self.clear(path)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         self.group = group
-        let count = ConnectionCount()
+        let budget = ServerBudget()
         // Whoever connects between bind and chmod is judged by this mask.
         let mask = umask(0o117)
         defer { umask(mask) }
         do {
             channel = try ServerBootstrap(group: group)
                 .serverChannelOption(.backlog, value: 16)
+                .childChannelOption(.autoRead, value: false)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(ManagementConnection(handler: handler, count: count))
+                        try channel.pipeline.syncOperations.addHandler(ManagementConnection(handler: handler, budget: budget))
                     }
                 }
                 .bind(unixDomainSocketPath: path).wait()
@@ -88,33 +89,52 @@ final class ManagementServer: Sendable {
     }
 }
 
-/// Touched on the server's one event loop only.
-private final class ConnectionCount: @unchecked Sendable {
-    var value = 0
+/// What all connections together may cost. Touched on the server's one event loop only.
+private final class ServerBudget: @unchecked Sendable {
+    /// Octets of answers that nobody has read yet, and of lines whose end has not come.
+    static let unsentMaximum = 64 << 20
+    static let unfinishedMaximum = 32 << 20
+
+    var connections = 0
+    var unsent = 0
+    var unfinished = 0
 }
 
 /// One operator's connection.
+///
+/// It is read only while its answers are: what an operator does not take in waits in the kernel, as requests, and costs
+/// nothing here. Whoever still makes the server hold too much loses the connection, and nobody else anything.
 private final class ManagementConnection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private let handler: any ManagementHandler
-    private let count: ConnectionCount
+    private let budget: ServerBudget
     private var lines = LineSplitter()
     private var underWay: [UInt64: Task<Void, Never>] = [:]
     private var nextTask: UInt64 = 0
+    /// Lines that came with others and are not taken yet.
+    private var waiting: ArraySlice<[UInt8]> = []
+    private var isPaused = false
+    private var unsent = 0
+    private var unfinished = 0
 
-    init(handler: any ManagementHandler, count: ConnectionCount) {
+    init(handler: any ManagementHandler, budget: ServerBudget) {
         self.handler = handler
-        self.count = count
+        self.budget = budget
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        count.value += 1
-        if count.value > ManagementServer.connectionsMaximum { context.close(promise: nil) }
+        budget.connections += 1
+        guard budget.connections <= ManagementServer.connectionsMaximum else { return context.close(promise: nil) }
+        context.read()
     }
     func channelInactive(context: ChannelHandlerContext) {
-        count.value -= 1
+        budget.connections -= 1
+        budget.unsent -= unsent
+        budget.unfinished -= unfinished
+        (unsent, unfinished) = (0, 0)
+        waiting = []
         for task in underWay.values { task.cancel() }
         underWay.removeAll()
     }
@@ -123,65 +143,93 @@ private final class ManagementConnection: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
         do {
-            for line in try lines.append(buffer.readBytes(length: buffer.readableBytes) ?? []) { take(line, context) }
+            waiting += try lines.append(buffer.readBytes(length: buffer.readableBytes) ?? [])
+            budget.unfinished += lines.pendingOctets - unfinished
+            unfinished = lines.pendingOctets
+            guard budget.unfinished <= ServerBudget.unfinishedMaximum else { return context.close(promise: nil) }
         } catch {
             context.close(promise: nil)
         }
     }
+    func channelReadComplete(context: ChannelHandlerContext) {
+        isPaused = true
+        goOn(context)
+    }
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        goOn(context)
+        context.fireChannelWritabilityChanged()
+    }
+
+    /// Takes lines, and then more octets, as long as answers go out.
+    private func goOn(_ context: ChannelHandlerContext) {
+        while context.channel.isActive, context.channel.isWritable, underWay.count < ManagementServer.requestsMaximum {
+            guard let line = waiting.popFirst() else {
+                guard isPaused else { return }
+                isPaused = false
+                return context.read()
+            }
+            take(line, context)
+        }
+    }
 
     private func take(_ line: [UInt8], _ context: ChannelHandlerContext) {
-        let channel = context.channel
         let request: ManagementRequest
         switch ManagementCodec.request(line) {
         case .success(let value): request = value
-        case .failure(let refused): return Self.send(refused.response, channel, nil)
-        }
-        guard underWay.count < ManagementServer.requestsMaximum else {
-            return Self.send(ManagementResponse(id: request.id, isFinal: true, result: .failure(ManagementFailure(
-                .refused, "more than \(ManagementServer.requestsMaximum) requests are under way"))), channel, nil)
+        case .failure(let refused): return send(refused.response, context, nil)
         }
         let number = nextTask
         nextTask += 1
-        let finished = NIOLoopBound(self, eventLoop: context.eventLoop)
-        let handler = handler
-        let task = Task<Void, Never> { @Sendable in
-            await Self.answer(request, handler, channel)
-            Self.forget(number, finished, channel)
-        }
-        underWay[number] = task
-    }
-
-    private static func forget(
-        _ number: UInt64, _ connection: NIOLoopBound<ManagementConnection>, _ channel: any NIOCore.Channel
-    ) {
-        channel.eventLoop.execute { connection.value.underWay[number] = nil }
-    }
-
-    private static func answer(
-        _ request: ManagementRequest, _ handler: any ManagementHandler, _ channel: any NIOCore.Channel
-    ) async {
-        let result = await handler.handle(request.command, author: request.author) { progress in
-            try Task.checkCancellation()
-            let written = channel.eventLoop.makePromise(of: Void.self)
-            send(ManagementResponse(id: request.id, isFinal: false, result: progress), channel, written)
-            try await written.futureResult.get()
-        }
-        send(ManagementResponse(id: request.id, isFinal: true, result: result), channel, nil)
-    }
-
-    private static func send(_ response: ManagementResponse, _ channel: any NIOCore.Channel, _ written: EventLoopPromise<Void>?) {
-        do {
-            let line = try ManagementCodec.line(response)
-            channel.writeAndFlush(channel.allocator.buffer(bytes: line), promise: written)
-        } catch {
-            let failure = ManagementResponse(
-                id: response.id, isFinal: response.isFinal,
-                result: .failure(ManagementFailure(.failed, "the answer cannot be written as JSON: \(error)")))
-            if let line = try? ManagementCodec.line(failure) {
-                channel.writeAndFlush(channel.allocator.buffer(bytes: line), promise: written)
-            } else {
-                written?.fail(error)
+        let connection = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let (handler, loop) = (handler, context.eventLoop)
+        underWay[number] = Task<Void, Never> { @Sendable in
+            let result = await handler.handle(request.command, author: request.author) { progress in
+                try Task.checkCancellation()
+                let written = loop.makePromise(of: Void.self)
+                let response = ManagementResponse(id: request.id, isFinal: false, result: progress)
+                loop.execute { connection.value.0.send(response, connection.value.1, written) }
+                try await written.futureResult.get()
             }
+            let response = ManagementResponse(id: request.id, isFinal: true, result: result)
+            loop.execute {
+                let (connection, context) = connection.value
+                // Gone meanwhile.
+                guard connection.underWay.removeValue(forKey: number) != nil else { return }
+                connection.send(response, context, nil)
+                connection.goOn(context)
+            }
+        }
+    }
+
+    private func send(_ response: ManagementResponse, _ context: ChannelHandlerContext, _ written: EventLoopPromise<Void>?) {
+        let promise = written ?? context.eventLoop.makePromise(of: Void.self)
+        guard context.channel.isActive, let line = Self.line(response) else {
+            return promise.fail(ChannelError.ioOnClosedChannel)
+        }
+        let count = line.count
+        unsent += count
+        budget.unsent += count
+        guard budget.unsent <= ServerBudget.unsentMaximum else {
+            promise.fail(ChannelError.ioOnClosedChannel)
+            return context.close(promise: nil)
+        }
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        promise.futureResult.whenComplete { _ in
+            // Closed meanwhile: all of it was given back.
+            let connection = bound.value, given = min(count, connection.unsent)
+            connection.unsent -= given
+            connection.budget.unsent -= given
+        }
+        context.writeAndFlush(wrapOutboundOut(context.channel.allocator.buffer(bytes: line)), promise: promise)
+    }
+
+    private static func line(_ response: ManagementResponse) -> [UInt8]? {
+        do {
+            return try ManagementCodec.line(response)
+        } catch {
+            return try? ManagementCodec.line(ManagementResponse(
+                id: response.id, isFinal: response.isFinal,
+                result: .failure(ManagementFailure(.failed, "the answer cannot be written as JSON: \(error)"))))
         }
     }
 }

@@ -1,5 +1,6 @@
 import CHost
 import CPcap
+import Foundation
 import Glibc
 import Wire
 
@@ -78,7 +79,12 @@ final class PacketPort {
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
     }
 
-    deinit { pcap_close(handle) }
+    deinit {
+        // To close the ring of a device that has vanished takes the kernel tens of milliseconds: longer than a twin waits
+        // for a heartbeat of the thread that we are on.
+        let handle = UInt(bitPattern: handle)
+        Thread.detachNewThread { if let handle = OpaquePointer(bitPattern: handle) { pcap_close(handle) } }
+    }
 
     /// - Parameters:
     ///   - macs: the virtual MAC, or several when VLANs of one device differ.
@@ -134,8 +140,12 @@ final class PacketPort {
 
     /// One frame past the queue.
     func sendNow(_ frame: [UInt8]) {
-        _ = unsafe frame.withUnsafeBytes { unsafe pcap_inject(handle, $0.baseAddress, $0.count) }
-        counters.framesOut &+= 1
+        // Never waits for room: pcap_inject would.
+        let taken = unsafe frame.withUnsafeBytes { bytes in
+            var one = chost_frame(bytes: unsafe bytes.baseAddress, count: bytes.count)
+            return unsafe chost_send_burst(fd, &one, 1)
+        }
+        if taken == 1 { counters.framesOut &+= 1 } else { counters.framesRefused &+= 1 }
     }
 
     /// Gives what is queued to the device, up to 64 frames a system call. What the device does not take is lost, as on

@@ -26,12 +26,15 @@ final class Watchdog: Sendable {
         /// Called once before the process is ended, which then happens only if this changes nothing within another limit:
         /// the edge can still hand over in order when it is only the engine that hangs.
         var warn: (@Sendable (UInt64) -> Void)?
+        /// That this hangs is the fault of the record that the engine applies.
+        var blamesRecord: Bool
 
         init(
-            _ name: String, warn: (@Sendable (UInt64) -> Void)? = nil, spent: (@Sendable () -> Int64?)? = nil,
+            _ name: String, blamesRecord: Bool = false, warn: (@Sendable (UInt64) -> Void)? = nil, spent: (@Sendable () -> Int64?)? = nil,
             value: @escaping @Sendable () -> UInt64?
         ) {
             self.name = name
+            self.blamesRecord = blamesRecord
             self.value = value
             self.spent = spent
             self.warn = warn
@@ -92,9 +95,8 @@ final class Watchdog: Sendable {
                 usleep(UInt32(interval))
                 guard let position = rule.look() else { continue }
                 let hung = watches[position].name
-                // Straight to the descriptor: the log's own thread may be what hangs.
-                let text = "lockstepd: watchdog: \(hung) makes no progress for \(limit), the process ends\n"
-                _ = text.withCString { write(2, $0, strlen($0)) }
+                if rule.watches[position].blamesRecord { chost_gasp_engine_hangs() }
+                StandardErrorLog.writeWithoutWaiting("lockstepd: watchdog: \(hung) makes no progress for \(limit), the process ends\n")
                 abort()
             }
         }

@@ -8,6 +8,9 @@ public struct LineSplitter: Sendable {
     /// Where in `partial` the search for a line feed goes on.
     private var searched = 0
 
+    /// Octets of a line whose end has not come.
+    public var pendingOctets: Int { partial.count }
+
     public init(maximum: Int = ManagementProtocol.lineLengthMaximum) { self.maximum = maximum }
 
     /// Takes octets and returns the lines that are complete with them, without their line feed. Empty lines are left out.

@@ -149,12 +149,17 @@ public struct ConfigurationApply: Hashable, Sendable, Codable {
     /// The revision that its author began with: if another is in force meanwhile, nothing is changed and the answer tells
     /// what others did. `nil` changes whatever is in force.
     public var base: UInt64?
+    /// Also a configuration without interfaces, in the place of one that has some. `nil`: no.
+    public var force: Bool?
 
-    public init(configuration: ConfigurationText, comment: String = "", dryRun: Bool = false, base: UInt64? = nil) {
+    public init(
+        configuration: ConfigurationText, comment: String = "", dryRun: Bool = false, base: UInt64? = nil, force: Bool? = nil
+    ) {
         self.configuration = configuration
         self.comment = comment
         self.dryRun = dryRun
         self.base = base
+        self.force = force
     }
 }
 

@@ -69,6 +69,10 @@ extension BGPNeighborView {
         if !traits.isEmpty { add(traits.joined(separator: ", ")) }
         add("established \(establishedCount) times, dropped \(droppedCount)")
         if let lastError { add("last error: \(lastError)\(lastErrorAge.map { ", \(Words.upTime($0)) ago" } ?? "")") }
+        if let unusable { add("unusable: \(unusable) announcements of groups, loopback or our own addresses were ignored") }
+        if let quarantined {
+            add("quarantined: \(quarantined) announcements were fatal to a controller before and are treated as withdrawn")
+        }
         if treatedAsWithdraw > 0 || attributesDiscarded > 0 {
             add("malformed: \(treatedAsWithdraw) updates treated as withdrawals, \(attributesDiscarded) attributes discarded (RFC 7606)")
         }

@@ -153,6 +153,9 @@ public struct BGPNeighborView: Hashable, Sendable, Codable {
     public var lastErrorAge: TimeSpan?
     /// UPDATEs that RFC 7606 let us treat as withdrawals, and attributes discarded.
     public var treatedAsWithdraw: UInt64
+    /// Announcements of what nobody can have a way to, and those that were fatal to a controller before. `nil`: none.
+    public var unusable: UInt64?
+    public var quarantined: UInt64?
     public var attributesDiscarded: UInt64
 
     public init(

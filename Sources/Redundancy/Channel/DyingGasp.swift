@@ -5,12 +5,12 @@ import Wire
 ///
 /// It is a datagram on a path of its own, since a signal handler cannot run TLS. The token in it was drawn by the sender
 /// for this session and went to the twin in `Hello`, inside the channel, so that nobody else can forge a gasp. The frame
-/// is prepared beforehand; the handler only writes the index.
+/// is prepared beforehand; the handler only writes the index, and the number of the message in the record.
 ///
 /// ```
 ///  0        4   5    6    8        16       24          32              48
 ///  +--------+---+----+----+--------+--------+-----------+---------------+
-///  | LSGP   | 1 | id | 0  | epoch  | index  | boot nonce| token         |
+///  | LSGP   | 1 | id | n  | epoch  | index  | boot nonce| token         |
 ///  +--------+---+----+----+--------+--------+-----------+---------------+
 /// ```
 public struct DyingGasp: Hashable, Sendable {
@@ -18,6 +18,8 @@ public struct DyingGasp: Hashable, Sendable {
     public static let size = 48
     /// Where the handler writes the index of the record being applied, 8 octets in network order.
     public static let indexOffset = 16
+    /// Where it writes which message of the record, 2 octets in network order.
+    public static let messageOffset = 6
 
     /// Drawn at random for each start of a process.
     public struct Token: Hashable, Sendable {
@@ -33,13 +35,18 @@ public struct DyingGasp: Hashable, Sendable {
     public var epoch: Epoch
     /// The record being applied; 0 when the engine was not applying.
     public var index: LogIndex
+    /// Which message in the record, from 1; 0 if that is not known.
+    public var message: UInt16
     public var bootNonce: UInt64
     public var token: Token
 
-    public init(controller: ControllerID, epoch: Epoch, index: LogIndex, bootNonce: UInt64, token: Token) {
+    public init(
+        controller: ControllerID, epoch: Epoch, index: LogIndex, message: UInt16 = 0, bootNonce: UInt64, token: Token
+    ) {
         self.controller = controller
         self.epoch = epoch
         self.index = index
+        self.message = message
         self.bootNonce = bootNonce
         self.token = token
     }
@@ -49,7 +56,7 @@ public struct DyingGasp: Hashable, Sendable {
         writer.u32(0x4c53_4750)
         writer.u8(1)
         writer.u8(controller.rawValue)
-        writer.u16(0)
+        writer.u16(message)
         writer.u64(epoch.value)
         writer.u64(index.value)
         writer.u64(bootNonce)
@@ -63,7 +70,7 @@ public struct DyingGasp: Hashable, Sendable {
         guard try reader.u32("gasp magic") == 0x4c53_4750 else { throw DecodeError("gasp magic", at: 0, .badChecksum) }
         guard try reader.u8("gasp version") == 1 else { throw DecodeError("gasp version", at: 4, .unsupported) }
         controller = try reader.controllerID()
-        guard try reader.u16("gasp padding") == 0 else { throw DecodeError("gasp padding", at: 6, .badValue) }
+        message = try reader.u16("message")
         epoch = Epoch(try reader.u64("epoch"))
         index = LogIndex(try reader.u64("index"))
         bootNonce = try reader.u64("boot nonce")

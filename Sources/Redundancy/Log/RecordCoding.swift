@@ -43,6 +43,7 @@ public enum RecordSchema {
         case quarantined = 11
         case packetReceived = 12
         case bfd = 13
+        case redundancy = 14
     }
 }
 
@@ -98,13 +99,19 @@ extension ByteWriter {
             u8(controller.rawValue)
             u64(epoch.value)
             u8(isFresh ? 1 : 0)
+        case .redundancy(let isRedundant):
+            head(.redundancy, &self)
+            u8(isRedundant ? 1 : 0)
         case .quarantined(let poison):
             head(.quarantined, &self)
             switch poison {
             case .other: u8(0)
-            case .connection(let connection):
+            case .connection(let connection, let octets, let message):
                 u8(1)
                 u32(connection.value)
+                u16(message)
+                u32(UInt32(octets.count))
+                append(octets)
             case .packet(let packet):
                 u8(2)
                 receivedPacket(packet)
@@ -273,11 +280,17 @@ extension ByteReader {
             let controller = try controllerID()
             let epoch = Epoch(try u64("epoch"))
             return .mastership(controller, epoch, isFresh: try flag("fresh start"))
+        case .redundancy:
+            return .redundancy(try flag("redundancy"))
         case .quarantined:
             let at = offset
             switch try u8("quarantined input") {
             case 0: return .quarantined(.other)
-            case 1: return .quarantined(.connection(try connectionID()))
+            case 1:
+                let connection = try connectionID()
+                let message = try u16("fatal message")
+                let count = try length(RecordSchema.receivedOctetsMaximum, "fatal octets")
+                return .quarantined(.connection(connection, octets: try array(count, "fatal octets"), message: message))
             case 2: return .quarantined(.packet(try receivedPacket()))
             default: throw DecodeError("quarantined input", at: at, .badValue)
             }
@@ -478,21 +491,24 @@ extension Record {
         switch body {
         case .tcpReceived(_, let octets, _): 64 + octets.count
         case .configure(_, let octets): 64 + octets.count
-        case .packetReceived(let packet): 96 + packet.bytes.count
+        case .packetReceived(let packet), .quarantined(.packet(let packet)): 96 + packet.bytes.count
+        case .quarantined(.connection(_, let octets, _)): 64 + octets.count
         case .bfd: 128
         default: 64
         }
     }
 
     /// Whose fault this record is, if it poisons the engine.
-    public var poison: Poison {
+    public var poison: Poison { poison(message: 0) }
+    /// - Parameter message: which one in it, from 1; 0 if that is not known.
+    public func poison(message: UInt16) -> Poison {
         switch body {
-        case .tcpAccepted(let connection, _), .tcpConnected(let connection, _), .tcpReceived(let connection, _, _),
-            .tcpAcknowledged(let connection, _), .tcpPeerFinished(let connection), .tcpClosed(let connection, _):
+        case .tcpReceived(let connection, let octets, _): .connection(connection, octets: octets, message: message)
+        case .tcpAccepted(let connection, _), .tcpConnected(let connection, _), .tcpAcknowledged(let connection, _), .tcpPeerFinished(let connection), .tcpClosed(let connection, _):
             .connection(connection)
         case .packetReceived(let packet): .packet(packet)
         case .quarantined(let poison): poison
-        case .time, .interfaceState, .configure, .command, .mastership, .bfd: .other
+        case .time, .interfaceState, .configure, .command, .mastership, .redundancy, .bfd: .other
         }
     }
 }

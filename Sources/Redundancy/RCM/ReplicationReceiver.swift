@@ -287,14 +287,15 @@ public struct ReplicationReceiver: Sendable {
     // MARK: taking over
 
     /// What the engine must still be given so that it holds everything that is stored (FIG. 13), and the record that was
-    /// quarantined, as it was. `fatal` is the record that killed the active, named by its dying gasp.
+    /// quarantined, as it was. `fatal` is the record that killed the active, named by its dying gasp, `message` which one in
+    /// it (0: unknown).
     ///
     /// The receiver is idle afterwards: this controller is active.
-    public mutating func takeOver(fatal: LogIndex?) -> (rest: [Record], quarantined: Record?) {
+    public mutating func takeOver(fatal: LogIndex?, message: UInt16 = 0) -> (rest: [Record], quarantined: Record?) {
         var quarantined: Record?
         if let fatal, fatal > issued, let record = log.record(at: fatal) {
             quarantined = record
-            log.replace(fatal, with: .quarantined(record.poison))
+            log.replace(fatal, with: .quarantined(record.poison(message: message)))
         }
         let rest = Array(log.records(after: issued, upTo: log.last))
         issued = log.last

@@ -15,8 +15,6 @@ struct Checkers {
     private(set) var quarantines = 0
     /// Their sessions are gone: octets that still come in on them are looked at by nobody.
     private var quarantined: [ConnectionID] = []
-    /// Octets that make a record fatal to an engine that applies it, in `tcpReceived`.
-    static let poisonMark: [UInt8] = [32, 203, 0, 113, 66]
     /// Octets with which a packet of a routing protocol ends that is fatal.
     static let packetPoisonMark: [UInt8] = [0xde, 0xad, 0x6f, 0x66, 0x66, 0x00, 0x42, 0x42]
     /// Fingerprints of fatal packets that are known.
@@ -43,7 +41,7 @@ struct Checkers {
             for record in records {
                 guard case .quarantined(let poison) = record.body else { continue }
                 quarantines += 1
-                if case .connection(let connection) = poison, !quarantined.contains(connection) { quarantined.append(connection) }
+                if case .connection(let connection, _, _) = poison, !quarantined.contains(connection) { quarantined.append(connection) }
                 if case .packet(let packet) = poison { quarantinedPackets.append(packet.fingerprint) }
             }
         }
@@ -60,21 +58,14 @@ struct Checkers {
         case hang(LogIndex)
     }
 
-    /// The first record of the work that would be fatal, and how.
+    /// The first record of the work that would be fatal, and how. An announcement that is fatal is found by the engine itself,
+    /// which may know it and pass it by (`Engine.trapMet`).
     func fatal(in work: EngineWork) -> Fatal? {
         guard case .apply(let records) = work else { return nil }
         for record in records {
             switch record.body {
             case .command(.testTrap): return .crash(record.index)
             case .command(.testHang): return .hang(record.index)
-            case .tcpReceived(let connection, let bytes, _):
-                guard bytes.count >= Self.poisonMark.count, !quarantined.contains(connection) else { continue }
-                for start in 0...(bytes.count - Self.poisonMark.count)
-                where bytes[start] == Self.poisonMark[0]
-                    && bytes[start..<(start + Self.poisonMark.count)].elementsEqual(Self.poisonMark)
-                {
-                    return .crash(record.index)
-                }
             case .packetReceived(let packet):
                 guard packet.bytes.suffix(Self.packetPoisonMark.count).elementsEqual(Self.packetPoisonMark),
                     !quarantinedPackets.contains(packet.fingerprint)

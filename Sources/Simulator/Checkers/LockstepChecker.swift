@@ -102,10 +102,11 @@ struct LockstepChecker {
             return seededHash(time, epoch.value << 2 | UInt64(id.rawValue) << 1 | (fresh ? 1 : 0), seed: 11)
         case .quarantined(let poison):
             switch poison {
-            case .connection(let id): return seededHash(time, UInt64(id.value), seed: 12)
+            case .connection(let id, _, _): return seededHash(time, UInt64(id.value), seed: 12)
             case .packet(let packet): return seededHash(time, packet.fingerprint, seed: 13)
             case .other: return seededHash(time, 0, seed: 12)
             }
+        case .redundancy(let isRedundant): return seededHash(time, isRedundant ? 1 : 0, seed: 16)
         case .packetReceived(let packet): return seededHash(time, packet.fingerprint, seed: 14)
         case .bfd(let report):
             return seededHash(time, UInt64(report.discriminator) << 8 | UInt64(report.status.state.rawValue), seed: 15)

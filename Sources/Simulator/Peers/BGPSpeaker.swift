@@ -32,7 +32,12 @@ struct BGPSpeaker {
     private(set) var needlessWithdrawals = 0
     /// A session that may be lost without a complaint: the one that a poisonous record belongs to.
     private(set) var mayBeLost = false
-    private(set) var hasMentioned = false
+    /// Losses beyond the next that are no complaint either.
+    private var furtherLosses = 0
+    /// An announcement that is fatal to the router's engine; kept and said again in every session, as speakers do.
+    private(set) var poison: UInt64?
+    /// It is said with other attributes in each session.
+    private var isPoisonVaried = false
     private var nextKeepalive: Instant?
     private var lastHeard = Instant.zero
     /// What we propose, 3…255.
@@ -69,7 +74,6 @@ struct BGPSpeaker {
         state = .idle
         nextKeepalive = nil
         learnt.removeAll()
-        hasMentioned = false
         input = []
     }
 
@@ -106,7 +110,8 @@ struct BGPSpeaker {
             case (4, .openConfirm):
                 state = .established
                 establishments += 1
-                mayBeLost = false
+                mayBeLost = furtherLosses > 0
+                furtherLosses = max(0, furtherLosses - 1)
                 nextKeepalive = now + .seconds(holdSeconds / 3)
                 send += fullTable()
             case (4, .established):
@@ -147,19 +152,15 @@ struct BGPSpeaker {
         return message(2, [0, UInt8(nlri.count)] + nlri + [0, 0])
     }
 
-    /// Says a prefix once, without keeping it: it does not come again with the next session.
-    mutating func mention(_ prefix: UInt64) -> [UInt8] {
-        hasMentioned = true
-        return state == .established ? announcement(prefix, []) : []
+    /// Announces what is fatal, and keeps it. Nobody else may hear of it, and it may cost this session: once, or twice if it
+    /// comes in another form the second time.
+    mutating func poison(_ prefix: UInt64, isVaried: Bool) -> [UInt8] {
+        poison = prefix
+        isPoisonVaried = isVaried
+        furtherLosses = isVaried ? 1 : 0
+        return state == .established ? announcement(prefix, poisonTail) : []
     }
-
-    /// Takes back what was mentioned, if the session outlived it after all. Withdrawing what is not there is allowed.
-    mutating func takeBack(_ prefix: UInt64) -> [UInt8] {
-        guard hasMentioned, state == .established else { return [] }
-        hasMentioned = false
-        let nlri = Self.nlri(prefix)
-        return message(2, [0, UInt8(nlri.count)] + nlri + [0, 0])
-    }
+    private var poisonTail: [UInt32] { isPoisonVaried ? [UInt32(200 + establishments % 40)] : [] }
 
     /// Announces many prefixes with one path, as few UPDATEs as 4,096 octets allow.
     mutating func announce(_ prefixes: [UInt64], tail: [UInt32]) -> [UInt8] {
@@ -175,7 +176,13 @@ struct BGPSpeaker {
     }
 
     private func fullTable() -> [UInt8] {
-        announcements.flatMap { announcement($0, $1) } + message(2, [0, 0, 0, 0])
+        var fatal: [UInt8] = []
+        if let poison {
+            // Packed otherwise than the first time: with something harmless that has the same path.
+            let companion = announcements.first { $0.1 == poisonTail }.map { [$0.0] } ?? []
+            fatal = announcement((companion + [poison])[...], poisonTail)
+        }
+        return announcements.flatMap { announcement($0, $1) } + fatal + message(2, [0, 0, 0, 0])
     }
 
     private func announcement(_ prefix: UInt64, _ tail: [UInt32]) -> [UInt8] { announcement([prefix], tail) }

@@ -113,6 +113,8 @@ final class ControllerNode {
 
     func enqueue(_ item: EngineWork) { work.append(item) }
     func nextWork() -> EngineWork? { work.isEmpty ? nil : work.removeFirst() }
+    /// The record of which the engine would have died, and the message in it.
+    var trapMet: (index: LogIndex, message: UInt16)? { engine.engine.trapMet }
     func perform(_ item: EngineWork) -> EngineReport { engine.engine.perform(item) }
 
     /// The routes of interior protocols, one line each.

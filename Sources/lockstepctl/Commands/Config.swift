@@ -79,6 +79,7 @@ struct ConfigApply: ParsableCommand {
     @Flag(name: [.customLong("dry-run"), .customLong("diff")], help: "Check and show the difference, but change nothing.")
     var dryRun = false
     @Option(help: ArgumentHelp("The revision that the text was made from.", valueName: "revision")) var base: UInt64?
+    @Flag(help: "Also a text without interfaces, which takes the router away.") var force = false
     @OptionGroup var form: JSONFlag
 
     func run() throws {
@@ -88,7 +89,7 @@ struct ConfigApply: ParsableCommand {
         else { throw ManagementFailure(.refused, "\(file): it is no text, or longer than a configuration can be") }
         var apply = ConfigurationApply(
             configuration: ConfigurationText(file: file, text: text), comment: comment, dryRun: true,
-            base: base ?? ConfigurationHeader.revision(of: text))
+            base: base ?? ConfigurationHeader.revision(of: text), force: force ? true : nil)
         // What would change is asked first: then the order holds only for the revision against which that was judged.
         let would = try ask(apply)
         guard !dryRun, would.isAccepted, !would.difference.isEmpty || would.base == 0 else {

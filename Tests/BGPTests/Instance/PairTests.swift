@@ -189,7 +189,7 @@ import Wire
         var wire = wire()
         wire.run(.seconds(20))
         let connection = wire.partner.keys.first { $0.node == 1 }!.connection
-        wire.give(1, .fault(ConnectionID(connection)))
+        wire.give(1, .fault(ConnectionID(connection), [], message: 0))
         wire.run(.milliseconds(10))
         #expect(wire.events[1].contains { $0.contains("quarantined") })
         let detail = wire.nodes[0].neighborDetail(IPAddress("10.0.0.2")!)!

@@ -1,4 +1,5 @@
 import Foundation
+import Identity
 import Machine
 import NIOCore
 import NIOHTTP1
@@ -65,6 +66,7 @@ final class EtcdGateway: @unchecked Sendable {
             tls.certificateChain = try reading(certificate) {
                 try NIOSSLCertificate.fromPEMFile($0).map { .certificate($0) }
             }
+            do { try SharedKey.checkRights(ofPrivateKey: privateKey) } catch { throw EtcdError(description: "\(error)") }
             tls.privateKey = .privateKey(try reading(privateKey) { try NIOSSLPrivateKey(file: $0, format: .pem) })
         }
         return tls

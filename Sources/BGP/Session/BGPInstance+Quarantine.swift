@@ -1,0 +1,77 @@
+import Machine
+import Records
+import Wire
+
+/// What becomes of a neighbour whose input killed a controller (DESIGN §7), and of the same input when it comes again.
+///
+/// Its session ends in place of the process. What the fatal record held is remembered (`FatalInputs`), because the
+/// neighbour says it again in its next session: there it is treated as withdrawn. And since it may come in another form,
+/// which nobody can know beforehand, the neighbour is held down until another controller is there to survive it:
+/// `quarantinePause` after the pair has become redundant again, or for `quarantineMaximum` if it does not.
+extension BGPInstance {
+    static let quarantinePause = Duration.seconds(2)
+    static let quarantineMaximum = Duration.seconds(600)
+
+    /// A record of this connection would have killed the router.
+    /// - Parameters:
+    ///   - octets: what it brought of the stream, if that was it.
+    ///   - message: which of the messages that end in them, from 1; 0: any of them.
+    mutating func fault(
+        _ connection: ConnectionID?, _ octets: [UInt8], message: Int, at now: Instant, into effects: inout [Effect]
+    ) {
+        guard let connection, let owner = owners[connection], let neighbor = neighbor(owner.peer) else {
+            effects.append(.event(Event(.alarm, "bgp", "a quarantined record belongs to no BGP session")))
+            return
+        }
+        let peer = owner.peer
+        if !octets.isEmpty {
+            let begun = neighbor[owner.slot]?.partial ?? []
+            fatalInputs.learn(begun + octets, message: message, from: FatalInputs.name(neighbor.configuration.address), at: now)
+        }
+        neighbors[Int(peer.value)]!.isQuarantined = true
+        timers.cancel(timer(.idleHold, peer, .own))
+        timers.set(
+            timer(.quarantine, peer, .own), at: now + (isRedundant ? Self.quarantinePause : Self.quarantineMaximum))
+        event(
+            .alarm, peer, "quarantined: a message of this neighbor could not be processed; it stays down until the pair is "
+                + "redundant again, for \(Self.quarantineMaximum.inMilliseconds / 60_000) minutes at most, or until it is cleared",
+            into: &effects)
+        let farewell = NotificationMessage.cease(
+            .administrativeReset, communication: "your last message could not be processed")
+        run(.automaticStop(farewell), peer, owner.slot, reason: "quarantined", at: now, into: &effects)
+        run(.automaticStop(farewell), peer, owner.slot.other, reason: "quarantined", at: now, into: &effects)
+    }
+
+    /// Who is held down may come back when somebody could survive it.
+    mutating func noteRedundancy(_ isRedundant: Bool, at now: Instant) {
+        guard isRedundant != self.isRedundant else { return }
+        self.isRedundant = isRedundant
+        for i in neighbors.indices where neighbors[i]?.isQuarantined ?? false {
+            timers.set(
+                timer(.quarantine, PeerIndex(UInt16(i)), .own),
+                at: now + (isRedundant ? Self.quarantinePause : Self.quarantineMaximum))
+        }
+    }
+
+    mutating func endQuarantine(_ peer: PeerIndex, at now: Instant, into effects: inout [Effect]) {
+        guard neighbor(peer)?.isQuarantined ?? false else { return }
+        neighbors[Int(peer.value)]!.isQuarantined = false
+        event(.notice, peer, "may come back: what was fatal is known, and is treated as withdrawn", into: &effects)
+        guard let neighbor = neighbor(peer), !neighbor.isBlocked, neighbor.own.machine.state == .idle, neighbor.incoming == nil
+        else { return }
+        startMachine(peer, at: now, into: &effects)
+    }
+
+    /// An UPDATE of a neighbour that was fatal before.
+    /// - Returns: what is to be processed in its place; `nil`: the UPDATE as it is.
+    func screen(_ body: RawSpan, _ source: (name: UInt64, faults: UInt32)) -> ScreenedUpdate? {
+        fatalInputs.screened(body, from: source.name, faults: source.faults)
+    }
+
+    /// Whether anything is remembered of this neighbour: once per record.
+    func fatalSource(_ peer: PeerIndex, at now: Instant) -> (name: UInt64, faults: UInt32)? {
+        guard !fatalInputs.isEmpty, let address = neighbor(peer)?.configuration.address else { return nil }
+        let name = FatalInputs.name(address), faults = fatalInputs.faults(of: name, at: now)
+        return faults > 0 ? (name, faults) : nil
+    }
+}

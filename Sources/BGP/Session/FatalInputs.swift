@@ -1,0 +1,378 @@
+import Machine
+import Records
+import Wire
+
+/// What was fatal to a controller, so that its sender can say it again, as every speaker does after a new beginning, and
+/// nobody dies of it a second time.
+///
+/// The dying gasp names the message; if it could not, every message of the record is meant. Each announcement in it is remembered by what is the same
+/// however its sender packs it next time: the octets of its attributes without any NLRI, and its prefix. An UPDATE that
+/// holds both again is treated as the withdrawal of that prefix (RFC 7606 §2). A message that announces nothing is known by
+/// its octets. A neighbour that is fatal once more, in another form, is known by either of the two alone from then on.
+///
+/// Bounds: `routesMaximum` announcements and `messagesMaximum` other messages, of which the oldest give way; each is
+/// forgotten after a day, or when an operator clears the neighbour.
+struct FatalInputs: Sendable {
+    static let routesMaximum = 4096
+    static let messagesMaximum = 256
+    static let sourcesMaximum = 256
+    static let memory = Duration.seconds(86_400)
+
+    struct Route: Sendable, BitwiseCopyable {
+        /// See `name`.
+        var source: UInt64
+        var attributes: UInt64
+        var prefix: UInt64
+        var until: Instant
+    }
+    struct Message: Sendable, BitwiseCopyable {
+        var source: UInt64
+        var digest: UInt64
+        var until: Instant
+    }
+    struct Source: Sendable, BitwiseCopyable {
+        var name: UInt64
+        var faults: UInt32
+        var until: Instant
+    }
+    /// The oldest first.
+    private(set) var routes: [Route] = []
+    private(set) var messages: [Message] = []
+    private(set) var sources: [Source] = []
+    /// Positions in `routes`, in ascending order of what is looked for: derived.
+    private var byPrefix: [Int32] = []
+    private var byAttributes: [Int32] = []
+
+    var isEmpty: Bool { sources.isEmpty }
+
+    static func name(_ address: IPAddress) -> UInt64 {
+        switch address {
+        case .v4(let a): seededHash(UInt64(a.raw), 4, seed: 0)
+        case .v6(let a): seededHash(a.high, a.low, seed: 6)
+        }
+    }
+
+    /// How often a neighbour was fatal; 0 for one that nothing is remembered of.
+    func faults(of source: UInt64, at now: Instant) -> UInt32 {
+        for known in sources where known.name == source && known.until > now { return known.faults }
+        return 0
+    }
+
+    // MARK: learning
+
+    /// A record with these octets of the neighbour's stream was fatal; the first message begins with them.
+    /// - Parameter message: which one, from 1; 0: any of them.
+    mutating func learn(_ octets: [UInt8], message: Int = 0, from source: UInt64, at now: Instant) {
+        forget { $0 <= now }
+        let until = now + Self.memory
+        if let i = sources.firstIndex(where: { $0.name == source }) {
+            sources[i].faults = min(sources[i].faults + 1, 1 << 16)
+            sources[i].until = until
+        } else {
+            if sources.count == Self.sourcesMaximum { sources.removeFirst() }
+            sources.append(Source(name: source, faults: 1, until: until))
+        }
+        var position = 0, number = 0
+        while octets.count - position >= MessageHeader.size {
+            let length = Int(octets[position + 16]) << 8 | Int(octets[position + 17])
+            // Whatever cannot be a message ends what can be told apart.
+            guard length >= MessageHeader.size, octets.count - position >= length else { break }
+            let type = octets[position + 18]
+            let body = octets.span.bytes.extracting((position + MessageHeader.size)..<(position + length))
+            position += length
+            number += 1
+            if message == 0 || message == number { learn(type, body, source, until) }
+        }
+        index()
+    }
+
+    private mutating func learn(_ type: UInt8, _ body: RawSpan, _ source: UInt64, _ until: Instant) {
+        guard type != MessageType.keepalive.rawValue else { return }
+        var count = 0
+        if type == MessageType.update.rawValue, let outline = UpdateOutline(body) {
+            for prefix in outline.prefixes(of: body) {
+                count += 1
+                guard !routes.contains(where: { $0.source == source && $0.prefix == prefix && $0.attributes == outline.attributes })
+                else { continue }
+                if routes.count == Self.routesMaximum { routes.removeFirst() }
+                routes.append(Route(source: source, attributes: outline.attributes, prefix: prefix, until: until))
+            }
+        }
+        guard count == 0 else { return }
+        if messages.count == Self.messagesMaximum { messages.removeFirst() }
+        messages.append(Message(source: source, digest: Self.digest(type, body), until: until))
+    }
+
+    private static func digest(_ type: UInt8, _ body: RawSpan) -> UInt64 { seededHash(body, seed: UInt64(type)) }
+
+    private mutating func index() {
+        byPrefix = (0..<Int32(routes.count)).sorted {
+            (routes[Int($0)].prefix, routes[Int($0)].attributes) < (routes[Int($1)].prefix, routes[Int($1)].attributes)
+        }
+        byAttributes = (0..<Int32(routes.count)).sorted { routes[Int($0)].attributes < routes[Int($1)].attributes }
+    }
+
+    // MARK: forgetting
+
+    mutating func forget(_ source: UInt64) {
+        sources.removeAll { $0.name == source }
+        routes.removeAll { $0.source == source }
+        messages.removeAll { $0.source == source }
+        index()
+    }
+
+    private mutating func forget(_ isOver: (Instant) -> Bool) {
+        sources.removeAll { isOver($0.until) }
+        routes.removeAll { isOver($0.until) }
+        messages.removeAll { isOver($0.until) }
+        index()
+    }
+
+    // MARK: knowing again
+
+    /// Whether a message that announces nothing is one of those that were fatal.
+    func isKnown(_ type: UInt8, _ body: RawSpan, from source: UInt64) -> Bool {
+        guard !messages.isEmpty else { return false }
+        let digest = Self.digest(type, body)
+        return messages.contains { $0.source == source && $0.digest == digest }
+    }
+
+    /// What is left of an UPDATE without the announcements that were fatal, or `nil` if none was among them.
+    /// - Parameter faults: of this source, more than 0.
+    func screened(_ body: RawSpan, from source: UInt64, faults: UInt32) -> ScreenedUpdate? {
+        if isKnown(MessageType.update.rawValue, body, from: source) { return ScreenedUpdate() }
+        guard let outline = UpdateOutline(body) else { return nil }
+        let hasAttributes = hasAttributes(outline.attributes, source)
+        guard hasAttributes || faults > 1 else { return nil }
+        // Fatal in two forms: the attributes alone are enough, or the prefix.
+        let isAnyPrefix = hasAttributes && faults > 1
+        let isFatal = outline.prefixes(of: body).contains {
+            isAnyPrefix || hasPrefix($0, faults > 1 ? nil : outline.attributes, source)
+        }
+        guard isFatal else { return nil }
+        return outline.screened(body) { prefix in
+            isAnyPrefix || hasPrefix(prefix, faults > 1 ? nil : outline.attributes, source)
+        }
+    }
+
+    private func hasAttributes(_ attributes: UInt64, _ source: UInt64) -> Bool {
+        var i = Self.lowerBound(byAttributes) { routes[Int($0)].attributes < attributes }
+        while i < byAttributes.count, routes[Int(byAttributes[i])].attributes == attributes {
+            if routes[Int(byAttributes[i])].source == source { return true }
+            i += 1
+        }
+        return false
+    }
+
+    private func hasPrefix(_ prefix: UInt64, _ attributes: UInt64?, _ source: UInt64) -> Bool {
+        var i = Self.lowerBound(byPrefix) { routes[Int($0)].prefix < prefix }
+        while i < byPrefix.count, routes[Int(byPrefix[i])].prefix == prefix {
+            let route = routes[Int(byPrefix[i])]
+            if route.source == source, attributes == nil || route.attributes == attributes { return true }
+            i += 1
+        }
+        return false
+    }
+
+    private static func lowerBound(_ list: [Int32], _ isBefore: (Int32) -> Bool) -> Int {
+        var low = 0, high = list.count
+        while low < high {
+            let middle = (low + high) / 2
+            if isBefore(list[middle]) { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    var digest: UInt64 {
+        var digest = StateDigest()
+        for source in sources { digest.mix(source.name ^ UInt64(source.faults)) }
+        digest.mix(UInt64(routes.count) << 32 | UInt64(messages.count))
+        return digest.value
+    }
+}
+
+/// An UPDATE without what was fatal in it.
+struct ScreenedUpdate: Sendable {
+    /// Its body, to be processed as usual; empty: nothing is left.
+    var body: [UInt8] = []
+    /// To be withdrawn besides: NLRI of the family of its MP_REACH_NLRI.
+    var withdrawn: [UInt8] = []
+    var family: RouteFamily?
+    /// Announcements that were taken out.
+    var count = 0
+}
+
+/// Where the parts of an UPDATE are, read with nothing but the lengths in it (RFC 4271 §4.3, RFC 4760 §3). Apart from the
+/// decoder on purpose: an octet string that was fatal to that one must not meet it again to be recognised.
+struct UpdateOutline {
+    /// Of the attributes' types and values, without NLRI.
+    private(set) var attributes: UInt64 = 0
+    private var withdrawn: Range<Int>
+    private var list: Range<Int>
+    private var nlri: Range<Int>
+    /// The whole attribute MP_REACH_NLRI with its header, and its NLRI.
+    private var reach: (whole: Range<Int>, nlri: Range<Int>, family: RouteFamily)?
+    private var unreach: Range<Int>?
+
+    /// `nil` for lengths that do not fit each other, or NLRI that cannot be told apart.
+    init?(_ body: RawSpan) {
+        let count = body.byteCount
+        guard count >= 4 else { return nil }
+        let withdrawnEnd = 2 + Self.u16(body, 0)
+        guard withdrawnEnd + 2 <= count else { return nil }
+        let listEnd = withdrawnEnd + 2 + Self.u16(body, withdrawnEnd)
+        guard listEnd <= count else { return nil }
+        withdrawn = 2..<withdrawnEnd
+        list = (withdrawnEnd + 2)..<listEnd
+        nlri = listEnd..<count
+        guard Self.isList(body, nlri, bits: 32) else { return nil }
+        var i = list.lowerBound
+        while i < list.upperBound {
+            let isLong = Self.octet(body, i) & 0x10 != 0
+            let head = isLong ? 4 : 3
+            guard list.upperBound - i >= head else { return nil }
+            let type = Self.octet(body, i + 1), length = isLong ? Self.u16(body, i + 2) : Int(Self.octet(body, i + 2))
+            let value = (i + head)..<(i + head + length)
+            guard value.upperBound <= list.upperBound else { return nil }
+            var counted = value
+            switch type {
+            case 14:
+                guard length >= 5 else { return nil }
+                let nlriStart = value.lowerBound + 5 + Int(Self.octet(body, value.lowerBound + 3))
+                guard nlriStart <= value.upperBound else { return nil }
+                counted = value.lowerBound..<nlriStart
+                guard reach == nil, Self.octet(body, value.lowerBound + 2) == 1,
+                    let address = AddressFamily(rawValue: UInt16(Self.u16(body, value.lowerBound)))
+                else { return nil }
+                let family: RouteFamily = address == .ipv4 ? .ipv4Unicast : .ipv6Unicast
+                guard Self.isList(body, nlriStart..<value.upperBound, bits: Int(family.addressBits)) else { return nil }
+                reach = (i..<value.upperBound, nlriStart..<value.upperBound, family)
+            case 15:
+                unreach = i..<value.upperBound
+                counted = value.lowerBound..<value.lowerBound
+            default: break
+            }
+            if type != 15 { attributes = seededHash(body.extracting(counted), seed: attributes ^ UInt64(type)) }
+            i = value.upperBound
+        }
+    }
+
+    /// Checked, whatever the lengths above have promised.
+    private static func octet(_ body: RawSpan, _ i: Int) -> UInt8 { unsafe body.unsafeLoad(fromByteOffset: i, as: UInt8.self) }
+    private static func u16(_ body: RawSpan, _ i: Int) -> Int { Int(octet(body, i)) << 8 | Int(octet(body, i + 1)) }
+
+    private static func isList(_ body: RawSpan, _ range: Range<Int>, bits: Int) -> Bool {
+        var i = range.lowerBound
+        while i < range.upperBound {
+            let length = Int(octet(body, i))
+            guard length <= bits else { return false }
+            i += 1 + (length + 7) / 8
+        }
+        return i == range.upperBound
+    }
+
+    private static func prefixes(_ body: RawSpan, _ range: Range<Int>, _ family: RouteFamily) -> [(name: UInt64, octets: Range<Int>)] {
+        var found: [(name: UInt64, octets: Range<Int>)] = []
+        var i = range.lowerBound
+        while i < range.upperBound {
+            let end = i + 1 + (Int(octet(body, i)) + 7) / 8
+            found.append((seededHash(body.extracting(i..<end), seed: UInt64(family.index)), i..<end))
+            i = end
+        }
+        return found
+    }
+
+    /// Digests of the prefixes that are announced.
+    func prefixes(of body: RawSpan) -> [UInt64] {
+        let own = Self.prefixes(body, nlri, .ipv4Unicast).map(\.name)
+        return reach.map { own + Self.prefixes(body, $0.nlri, $0.family).map(\.name) } ?? own
+    }
+
+    /// The same UPDATE with the announcements that `isFatal` names turned into withdrawals.
+    func screened(_ body: RawSpan, _ isFatal: (UInt64) -> Bool) -> ScreenedUpdate {
+        var result = ScreenedUpdate()
+        var withdrawn = [UInt8](copying: body.extracting(self.withdrawn))
+        var kept: [UInt8] = [], keptReach: [UInt8] = []
+        for prefix in Self.prefixes(body, nlri, .ipv4Unicast) {
+            let octets = [UInt8](copying: body.extracting(prefix.octets))
+            if isFatal(prefix.name) {
+                withdrawn += octets
+                result.count += 1
+            } else {
+                kept += octets
+            }
+        }
+        if let reach {
+            for prefix in Self.prefixes(body, reach.nlri, reach.family) {
+                let octets = [UInt8](copying: body.extracting(prefix.octets))
+                if isFatal(prefix.name) {
+                    result.withdrawn += octets
+                    result.count += 1
+                } else {
+                    keptReach += octets
+                }
+            }
+            result.family = reach.family
+        }
+        // Attributes without anything that they belong to are not looked at again.
+        var attributes: [UInt8] = []
+        if !kept.isEmpty || !keptReach.isEmpty {
+            var start = list.lowerBound
+            if let reach {
+                attributes += [UInt8](copying: body.extracting(start..<reach.whole.lowerBound))
+                start = reach.whole.upperBound
+                if !keptReach.isEmpty {
+                    let head = reach.nlri.lowerBound - reach.whole.lowerBound
+                    let isLong = Self.octet(body, reach.whole.lowerBound) & 0x10 != 0
+                    let fixed = [UInt8](copying: body.extracting((reach.nlri.lowerBound - head + (isLong ? 4 : 3))..<reach.nlri.lowerBound))
+                    let length = fixed.count + keptReach.count
+                    attributes += [Self.octet(body, reach.whole.lowerBound) | 0x10, 14, UInt8(length >> 8), UInt8(length & 255)]
+                    attributes += fixed + keptReach
+                }
+            }
+            attributes += [UInt8](copying: body.extracting(start..<list.upperBound))
+        } else if let unreach {
+            attributes = [UInt8](copying: body.extracting(unreach))
+        }
+        guard !withdrawn.isEmpty || !attributes.isEmpty else { return result }
+        result.body = [UInt8(withdrawn.count >> 8), UInt8(withdrawn.count & 255)] + withdrawn
+        result.body += [UInt8(attributes.count >> 8), UInt8(attributes.count & 255)] + attributes + kept
+        return result
+    }
+}
+
+extension FatalInputs: Snapshotting {
+    func write(to writer: inout SnapshotWriter) {
+        writer.writeList(sources) { source, w in
+            w.write(source.name)
+            w.write(source.faults)
+            w.write(source.until)
+        }
+        writer.writeList(routes) { route, w in
+            w.write(route.source)
+            w.write(route.attributes)
+            w.write(route.prefix)
+            w.write(route.until)
+        }
+        writer.writeList(messages) { message, w in
+            w.write(message.source)
+            w.write(message.digest)
+            w.write(message.until)
+        }
+    }
+
+    init(from reader: inout SnapshotReader) throws(DecodeError) {
+        sources = try reader.readList { r throws(DecodeError) in
+            Source(name: try r.read(), faults: try r.read(), until: try r.readInstant())
+        }
+        routes = try reader.readList { r throws(DecodeError) in
+            Route(source: try r.read(), attributes: try r.read(), prefix: try r.read(), until: try r.readInstant())
+        }
+        messages = try reader.readList { r throws(DecodeError) in
+            Message(source: try r.read(), digest: try r.read(), until: try r.readInstant())
+        }
+        guard sources.count <= Self.sourcesMaximum, routes.count <= Self.routesMaximum, messages.count <= Self.messagesMaximum
+        else { throw DecodeError("fatal inputs", at: reader.position, .badLength) }
+        index()
+    }
+}
