@@ -83,6 +83,43 @@ import Wire
             """)
     }
 
+    @Test func `RFC 5961 §5, RFC 7323 §5.3: TS.Recent does not follow a segment whose ACK cannot be the peer's`() {
+        let script = Script.run(
+            """
+            passive mss 1000 ts
+            < P. 1:101 ack 5000000 ts 900000000:0
+            > . 1:1 ack 1 ecr 2000
+            +1s < P. 1:101 ack 1 ts 2001:0
+            +40ms > . 1:1 ack 101 ecr 2001
+            < P 101:201 ts 900000000:0
+            < P. 101:201 ack -5000000 ts 900000000:0
+            > . 1:1 ack 101 ecr 2001
+            < P. 1:101 ack 5000000 ts 900000000:0
+            > . 1:1 ack 101 ecr 2001
+            < P. 101:201 ack 1 ts 2002:0
+            +40ms > . 1:1 ack 201 ecr 2002
+            record received 100 received 100
+            """)
+        #expect(script.harness.stack.counters.droppedOldTimestamp == 0)
+    }
+
+    @Test func `RFC 7323 §4.3: a segment that came already is answered with its own timestamp`() {
+        Script.run(
+            """
+            passive mss 1000 ts
+            < P. 1:101 ack 1 ts 5000:0
+            +40ms > . 1:1 ack 101 ecr 5000
+            +200ms < P. 1:101 ack 1 ts 5240:0
+            > . 1:1 ack 101 ecr 5240
+            # An older one of the two, late, does not turn it back.
+            < P. 1:101 ack 1 ts 5239:0
+            > . 1:1 ack 101 ecr 5240
+            # Nothing that the peer sends again lies so far back.
+            < P. -5000000:-4999900 ack 1 ts 6000:0
+            > . 1:1 ack 101 ecr 5240
+            """)
+    }
+
     // MARK: the door
 
     @Test func `a SYN from somebody who is not configured gets RST, and RSTs are limited`() {

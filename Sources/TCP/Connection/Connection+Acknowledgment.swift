@@ -104,9 +104,7 @@ extension Connection {
         } else if timed == nil, identity.timestamps, h.hasTimestamps, h.timestampEcho != 0 {
             let elapsed = distance(from: h.timestampEcho, to: timestamp(at: now))
             // An echo of what we never sent, or of long ago, measures nothing.
-            if elapsed >= 0, elapsed < 60_000 { timeout.sample(.milliseconds(elapsed)) } else { timeout.progressed() }
-        } else {
-            timeout.progressed()
+            if elapsed >= 0, elapsed < 60_000 { timeout.sample(.milliseconds(elapsed)) }
         }
     }
 

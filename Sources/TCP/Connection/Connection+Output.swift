@@ -40,8 +40,8 @@ extension Connection {
         var pipe = pipe
         if inRecovery { recover(segment: segment, pipe: &pipe, budget: &budget, now: now, &shared, &out) }
 
-        // RFC 3042: the first two duplicates let a new segment out each.
-        let limited = inRecovery ? 0 : min(duplicates, 2) * segmentSize
+        // RFC 3042: the first two duplicates let a new segment out each. After a timeout what they would let out is not new.
+        let limited = inRecovery || isAfterTimeout ? 0 : min(duplicates, 2) * segmentSize
         let room = identity.selectiveAcknowledgment && !scoreboard.isEmpty ? 0 : limited
         isCongestionLimited = false
         var isWindowLimited = false
@@ -246,7 +246,7 @@ extension Connection {
     }
 
     /// The largest window that 16 bits and our shift can say.
-    private var windowMaximum: Int64 { 65_535 << Int64(identity.windowShift) }
+    var windowMaximum: Int64 { 65_535 << Int64(identity.windowShift) }
 
     /// The window field. The right edge that it says never moves left, and rounding goes up, never down.
     private mutating func advertisedWindow(_ configuration: TCPConfiguration) -> UInt16 {

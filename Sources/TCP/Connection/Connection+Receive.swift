@@ -58,21 +58,17 @@ extension Connection {
         if !isAcceptable {
             if hasData, end <= receiveNext {
                 duplicateArrived(end: end, now: now, &shared)
-                // Its ACK is as good as any other: two ends that both retransmit must not wait for each other.
-                if h.flags.contains(.ack), isAcknowledgmentAcceptable(h) { acknowledge(h, at: start, now: now, &shared, &out) }
+                // Its ACK is as good as any other: two ends that both retransmit must not wait for each other. So is its
+                // timestamp, which our answer must echo, if it lies where a retransmission can lie.
+                if h.flags.contains(.ack), isAcknowledgmentAcceptable(h) {
+                    if receiveNext - start <= windowMaximum { takeTimestamp(h, at: start, now: now) }
+                    acknowledge(h, at: start, now: now, &shared, &out)
+                }
             } else {
                 shared.counters.droppedOutOfWindow += 1
                 challenge(now: now, isFree: h.payloadCount > 0, &shared)
             }
             return
-        }
-
-        // RFC 7323 §4.3 (2): TS.Recent follows the segment that our last ACK was waiting for.
-        if h.hasTimestamps, identity.timestamps, start <= lastAcknowledgmentSent,
-            distance(from: timestampRecent, to: h.timestampValue) >= 0 || !isTimestampRecentValid(now)
-        {
-            timestampRecent = h.timestampValue
-            timestampRecentAt = now
         }
 
         // Fifth, the ACK field. RFC 5961 §5.2: not older than the largest window, not newer than what was sent.
@@ -85,6 +81,9 @@ extension Connection {
             challenge(now: now, isFree: false, &shared)
             return
         }
+        // Only now is the segment likely to be the peer's: TS.Recent must not follow a stranger's, or PAWS would drop the
+        // peer's own from then on.
+        takeTimestamp(h, at: start, now: now)
         acknowledge(h, at: start, now: now, &shared, &out)
         if isGone { return }
 
@@ -128,6 +127,15 @@ extension Connection {
             duplicateAcknowledgments = min(duplicateAcknowledgments + 1, 64)
         }
         if let finOffset, finOffset == receiveNext { peerFin(now: now, &shared, &out) }
+    }
+
+    /// RFC 7323 §4.3 (2), §5.3 R3: TS.Recent follows the segment that our last ACK was waiting for.
+    private mutating func takeTimestamp(_ h: SegmentHeader, at start: Int64, now: Instant) {
+        guard h.hasTimestamps, identity.timestamps, start <= lastAcknowledgmentSent,
+            distance(from: timestampRecent, to: h.timestampValue) >= 0 || !isTimestampRecentValid(now)
+        else { return }
+        timestampRecent = h.timestampValue
+        timestampRecentAt = now
     }
 
     /// RFC 7323 §5.5: after 24 days TS.Recent says nothing.

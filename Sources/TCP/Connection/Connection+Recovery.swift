@@ -4,9 +4,15 @@ import Wire
 // Loss: RFC 6675 with SACK, RFC 6582 (NewReno) without, RFC 3042 for the first two duplicates, RFC 5681 for the timeout.
 // The segments themselves are sent by `+Output` at the end of the batch.
 extension Connection {
+    /// Between a timeout and the acknowledgement of all that was sent before it.
+    var isAfterTimeout: Bool { !inRecovery && sendUnacknowledged < recoveryPoint }
+
     /// Octets thought to be in the network: RFC 6675's pipe, or the flight size where there is nothing SACKed.
     var pipe: Int {
         if scoreboard.isEmpty { return Int(inFlight) }
+        // RFC 6675 §5.1: what was sent before the timeout counts as lost, and all below SND.NXT that the peer does not hold was
+        // sent again since. That SACKed octets lie above it says nothing of those copies.
+        if isAfterTimeout { return Int(inFlight) - scoreboard.octets(from: sendUnacknowledged, to: sendNext) }
         return scoreboard.pipe(
             una: sendUnacknowledged, next: sendNext, highRetransmitted: highRetransmitted, segment: segmentSize)
     }
@@ -79,7 +85,8 @@ extension Connection {
     /// away: the peer may have reneged (RFC 2018 §8), or its active may have died with what it SACKed.
     mutating func retransmissionTimedOut(_ shared: inout StackShared) {
         shared.counters.retransmissionTimeouts += 1
-        if timeout.backoffs == 0 { congestion.reduce(inFlight: Int(inFlight), segment: segmentSize) }
+        if timedOutAt != sendUnacknowledged { congestion.reduce(inFlight: Int(inFlight), segment: segmentSize) }
+        timedOutAt = sendUnacknowledged
         congestion.collapse(segment: segmentSize)
         timeout.expired()
         scoreboard.removeAll()

@@ -62,6 +62,9 @@ struct Connection: Sendable {
     var inRecovery = false
     /// RecoveryPoint of RFC 6675, "recover" of RFC 6582.
     var recoveryPoint: Int64 = -1
+    /// SND.UNA when the retransmission timer last went off: RFC 5681 §3.1 reduces ssthresh once for a segment that times out
+    /// again and again.
+    var timedOutAt = Int64.min
     /// HighRxt of RFC 6675.
     var highRetransmitted: Int64 = -1
     /// The first unacknowledged segment is to be sent again with the next output, whatever the windows say.

@@ -7,7 +7,8 @@ struct RetransmissionTimeout: Sendable, BitwiseCopyable {
     private var base: Int64
     private let minimum: Int64
     private let maximum: Int64
-    /// Timeouts since the last answer.
+    /// Timeouts since the last round trip that could be measured. RFC 6298 §5.5–5.7 with §3: an acknowledgement that measures
+    /// nothing keeps them, or a path slower than RTO would never be measured and have everything sent twice.
     private(set) var backoffs = 0
 
     init(initial: Duration, minimum: Duration, maximum: Duration) {
@@ -39,8 +40,6 @@ struct RetransmissionTimeout: Sendable, BitwiseCopyable {
         backoffs = 0
     }
 
-    /// New data was acknowledged, though no sample could be taken of it.
-    mutating func progressed() { backoffs = 0 }
     mutating func expired() { backoffs += 1 }
     /// RFC 6298 §5.7: a SYN was lost, so data begins with three seconds. Ours begins with the initial value doubled no
     /// further than that.

@@ -98,6 +98,16 @@ struct SACKScoreboard: Sendable {
         return Int(pipe)
     }
 
+    /// Octets SACKed between two offsets.
+    func octets(from start: Int64, to end: Int64) -> Int {
+        var sum: Int64 = 0
+        for range in ranges {
+            if range.start >= end { break }
+            sum += max(0, min(range.end, end) - max(range.start, start))
+        }
+        return Int(sum)
+    }
+
     /// The first octets at or after `offset` that are not SACKed but lie below the highest that is: where they begin, and
     /// where the next range begins.
     func hole(from offset: Int64) -> Range? {
