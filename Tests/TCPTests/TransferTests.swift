@@ -238,6 +238,81 @@ import Wire
         #expect(harness.closedReasons == [.timedOut])
     }
 
+    @Test func `RFC 9293 §3.8.6.1: data does not inherit the pauses between probes`() {
+        for options in ["", "sack ts"] {
+            var script = Script.run(
+                """
+                passive mss 1012 win 1000 \(options)
+                write 3000
+                """)
+            let first = script.harness.drain()
+            script.run("< ack \(1 + first[0].payload.count) win 0")
+            let una = 1 + first[0].payload.count
+            for pause in [200, 400, 800, 1600, 3200, 6400, 12_800] {
+                script.run("+\(pause)ms > \(una):\(una + 1)\n < ack \(una) win 0")
+            }
+            script.run("+1s < . ack \(una) win 65535")
+            let opened = script.harness.drain()
+            #expect(opened.count == 3 - first.count + (first[0].payload.count < 1000 ? 1 : 0))
+            let at = script.harness.now
+            script.harness.advance(by: .milliseconds(250))
+            #expect(script.harness.drain().first?.at == at + .milliseconds(200))
+        }
+    }
+
+    @Test func `a window that shuts over what was sent is probed at once when the timer goes off, and is no loss`() {
+        let script = Script.run(
+            """
+            passive mss 1000 win 4000
+            write 8000
+            > 1:1001 > 1001:2001 > 2001:3001 > 3001:4001
+            < ack 1001 win 0
+            +200ms > 1001:1002
+            < ack 1001 win 0
+            +400ms > 1001:1002
+            < ack 1001 win 0
+            +800ms > 1001:1002
+            < ack 1001 win 4000
+            > 1001:2001 > 2001:3001 > 3001:4001 > 4001:5001
+            +200ms > 1001:2001
+            """)
+        #expect(script.harness.stack.counters.retransmissionTimeouts == 1)
+    }
+
+    @Test func `a peer that takes an octet with each probe and stays shut is probed at growing intervals`() {
+        Script.run(
+            """
+            passive mss 1000 win 1000
+            write 5000
+            > 1:1001
+            < ack 1001 win 0
+            +200ms > 1001:1002
+            < ack 1002 win 0
+            +400ms > 1002:1003
+            < ack 1003 win 0
+            +800ms > 1003:1004
+            < ack 1004 win 3000
+            > 1004:2004 > 2004:3004 > 3004:4004
+            < ack 4004 win 0
+            +200ms > 4004:4005
+            """)
+    }
+
+    @Test func `a small window that is always open is filled without growing pauses`() {
+        Script.run(
+            """
+            passive mss 1000 win 3000
+            write 5000
+            > 1:1001 > 1001:2001 > 2001:3001
+            < ack 3001 win 100
+            +200ms > 3001:3101
+            < ack 3101 win 100
+            +200ms > 3101:3201
+            < ack 3201 win 100
+            +200ms > 3201:3301
+            """)
+    }
+
     @Test func `RFC 9293 §3.8.6.2.1: a tiny window gets no tiny segments while others are in flight`() {
         Script.run(
             """

@@ -74,6 +74,7 @@ extension Connection {
         // RFC 6298 §5.2, §5.3
         if inFlight > 0 { timers.set(.retransmit, at: now + timeout.current) } else { timers.cancel(.retransmit) }
         timers.cancel(.persist)
+        if sendWindow > 0 { probes = 0 }
 
         // Our FIN is acknowledged.
         guard stream.isFinished, offset == dataEnd + 1 else { return }

@@ -76,6 +76,7 @@ extension Connection {
                 break
             }
             sendSegment(at: sendNext, count: count, fin: withFin, now: now, &shared, &out)
+            probes = 0
             let length = count + (withFin ? 1 : 0)
             sendNext += Int64(length)
             sendMaximum = max(sendMaximum, sendNext)
@@ -85,10 +86,11 @@ extension Connection {
         if budget == 0 { timers.set(.burst, at: now) }
 
         if inFlight > 0 {
+            timers.cancel(.persist)
             if !timers.isRunning(.retransmit) { timers.set(.retransmit, at: now + timeout.current) }
         } else if isWindowLimited, !timers.isRunning(.persist) {
             // RFC 9293 §3.8.6.1: the first probe after one RTO.
-            timers.set(.persist, at: now + timeout.current)
+            timers.set(.persist, at: now + timeout.doubled(probes))
         }
     }
 

@@ -89,6 +89,11 @@ extension Connection {
         timedOutAt = sendUnacknowledged
         congestion.collapse(segment: segmentSize)
         timeout.expired()
+        rewind()
+    }
+
+    /// Back to the first octet that is not acknowledged, with nothing known of those after it.
+    mutating func rewind() {
         scoreboard.removeAll()
         inRecovery = false
         isRetransmissionDue = false

@@ -52,6 +52,13 @@ extension Connection {
             return
         }
         guard sendMaximum > sendUnacknowledged else { return }
+        if sendWindow == 0 {
+            // RFC 9293 §3.8.6: the window shrank over what was sent. The peer drops that, so that its silence is not loss; it
+            // is probed as any other that is shut.
+            rewind()
+            probe(now: now, &shared, &out)
+            return
+        }
         retransmissionTimedOut(&shared)
     }
 
@@ -69,7 +76,7 @@ extension Connection {
         let fin = stream.isFinished && sendUnacknowledged + Int64(count) == dataEnd && (count == 0 || sendWindow > count)
         sendSegment(at: sendUnacknowledged, count: count, fin: fin, now: now, &shared, &out)
         timed = nil
-        timeout.expired()
-        timers.set(.persist, at: now + timeout.current)
+        probes += 1
+        timers.set(.persist, at: now + timeout.doubled(probes))
     }
 }

@@ -52,6 +52,9 @@ struct Connection: Sendable {
     /// RFC 6298 §3 (Karn): one segment at a time is timed, and none that was sent twice.
     var timed: (end: Int64, at: Instant)?
     var lastSent: Instant
+    /// Probes of a shut window since it shut. They back off by themselves: that a peer does not read says nothing of the
+    /// path, and what is lost after the window opened is sent again after RTO, not after the last pause between probes.
+    var probes = 0
     /// Since when data waits without progress.
     var stalledSince: Instant?
 

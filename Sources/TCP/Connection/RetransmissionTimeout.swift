@@ -18,9 +18,12 @@ struct RetransmissionTimeout: Sendable, BitwiseCopyable {
     }
 
     /// RTO with the back-off of RFC 6298 §5.5.
-    var current: Duration {
+    var current: Duration { doubled(backoffs) }
+
+    /// What is measured, doubled so many times, at most the maximum.
+    func doubled(_ times: Int) -> Duration {
         // Six doublings of the minimum pass every maximum that makes sense; 20 keeps the shift defined.
-        let shifted = base.multipliedReportingOverflow(by: 1 << Int64(min(backoffs, 20)))
+        let shifted = base.multipliedReportingOverflow(by: 1 << Int64(min(times, 20)))
         return .nanoseconds(shifted.overflow ? maximum : min(shifted.partialValue, maximum))
     }
 
