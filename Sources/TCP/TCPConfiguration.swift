@@ -64,8 +64,11 @@ public struct TCPConfiguration: Sendable {
     public var backlogMaximum = 4096
     /// SYN-ACKs sent again before a half-open connection is forgotten: 1, 2, 4, 8, 16 s.
     public var synAcknowledgmentRetries = 4
-    /// RSTs per second to segments that belong to no connection.
+    /// RSTs per second to strangers' segments, all strangers together.
     public var resetsPerSecond = 200
+    /// RSTs, challenge ACKs and repeated SYN-ACKs per second to segments of one configured peer that belong to no connection
+    /// beyond its handshake. Each peer has its own, so that a flood in one's name, or of strangers, silences no other.
+    public var answersPerPeerPerSecond = 20
     /// RFC 5961 §7, but per connection: a bound shared by all connections can be observed from outside.
     public var challengesPerSecond = 10
     /// Events per second about dropped segments (wrong signature, TTL).

@@ -43,8 +43,11 @@ public enum TCPInput: Sendable {
 /// What an ICMP error says about a segment that we sent; addresses and ports as in the quoted segment.
 public struct ICMPError: Sendable, Hashable {
     public enum Kind: Sendable, Hashable {
-        /// Any "destination unreachable" without a PMTU. RFC 5927 §5.2: soft, whatever its code.
+        /// A soft error of RFC 9293 §3.9.2.2: no way to the peer just now, for whatever reason. It ends nothing.
         case unreachable
+        /// A hard error: the peer's host has no such protocol or port. It ends a connect, and never a connection (RFC 5927
+        /// §5.2).
+        case refused
         /// Fragmentation needed, or Packet Too Big, with the MTU of the next hop in octets.
         case packetTooBig(mtu: Int)
     }

@@ -17,6 +17,7 @@ extension TCPStack {
             if listenerIndex[pair] == nil { listenerIndex[pair] = Int32(i) }
         }
         backlogs = Array(repeating: [], count: list.count)
+        answers = Array(repeating: TokenBucket(perSecond: configuration.answersPerPeerPerSecond), count: list.count)
         var entries = halfOpen.indices.filter { halfOpen[$0] != nil }
         entries.sort { halfOpen[$0]!.serial < halfOpen[$1]!.serial }
         for entry in entries {
@@ -132,13 +133,19 @@ extension TCPStack {
         let expected = entry.initialReceiveSequence &+ 1
         let ahead = distance(from: expected, to: h.sequence)
         if h.flags.contains(.rst) {
-            if ahead == 0 { forgetHalfOpen(slot) } else { shared.counters.droppedReset += 1 }
+            if ahead == 0 {
+                forgetHalfOpen(slot)
+            } else {
+                // RFC 5961 §3.2 holds in SYN-RECEIVED, too.
+                shared.counters.droppedReset += 1
+                if ahead > 0, ahead < 65_535 { challenge(entry, listener.options, at: now, into: &effects) }
+            }
             return
         }
         if h.flags.contains(.syn) {
             if h.sequence == entry.initialReceiveSequence, !h.flags.contains(.ack) {
                 // The peer did not get our SYN-ACK.
-                if resets.take(at: now) { sendSYNAcknowledgment(slot, at: now, into: &effects) }
+                if answers[Int(entry.listener)].take(at: now) { sendSYNAcknowledgment(slot, at: now, into: &effects) }
             } else {
                 // RFC 5961 §4.2: a peer that really started anew answers the ACK with an exact RST.
                 shared.counters.droppedSYN += 1
@@ -170,7 +177,7 @@ extension TCPStack {
     private mutating func challenge(
         _ entry: HalfOpen, _ options: TransportOptions, at now: Instant, into effects: inout [TCPEffect]
     ) {
-        guard resets.take(at: now) else { return }
+        guard answers[Int(entry.listener)].take(at: now) else { return }
         shared.counters.challengesOut += 1
         var segment = OutgoingSegment(
             localPort: entry.tuple.localPort, remotePort: entry.tuple.remotePort,

@@ -17,7 +17,10 @@ extension TCPStack {
         for connection in image.connections { restore(connection, at: now) }
         handle(.endOfBatch, at: now, into: &effects)
         // The same SYN with the same ISS as the twin's.
-        for request in image.pendingConnects { handle(.connect(request), at: now, into: &effects) }
+        for request in image.pendingConnects {
+            handle(.connect(request), at: now, into: &effects)
+            if let slot = slot(of: request.connection) { connections[slot]!.isRestoredConnect = true }
+        }
     }
 
     private mutating func restore(_ image: LineCardImage.Connection, at now: Instant) {

@@ -71,7 +71,10 @@ public struct TCPStack: Sendable {
     var nextAccepted = ConnectionID(2)
     var initialSequence = InitialSequence(secret: 0)
 
+    /// For strangers.
     var resets: TokenBucket
+    /// For configured peers, by the position of their listener.
+    var answers: [TokenBucket] = []
     var dropEvents: TokenBucket
 
     public init(configuration: TCPConfiguration = TCPConfiguration()) {

@@ -141,6 +141,69 @@ import Wire
         #expect(script.harness.stack.halfOpenConnections == 0)
     }
 
+    @Test func `RFC 5961 §3.2 in SYN-RECEIVED: a RST in the window is challenged, an exact one ends it`() {
+        let script = Script.run(
+            """
+            < S 0:1 mss 1000 ts 7:0
+            > S. 0:1 ack 1
+            < R 100:100
+            > . 1:1 ack 1 ecr 7
+            < R 900000:900000
+            < R 1:1
+            """)
+        #expect(script.harness.stack.halfOpenConnections == 0)
+        #expect(script.harness.stack.counters.droppedReset == 2)
+    }
+
+    @Test func `RFC 9293 §3.10.7.2: a segment without SYN, ACK and RST gets no answer from a listener`() {
+        let script = Script.run(
+            """
+            < P 1:101
+            < F 1:2
+            < FP 1:2
+            """)
+        #expect(script.harness.stack.counters.droppedNoConnection == 3)
+    }
+
+    @Test func `RFC 5082: a configured peer's TTL is looked at on every port`() {
+        var options = TransportOptions()
+        options.minimumHopLimit = 255
+        options.hopLimit = 255
+        var script = Script(Harness(listener: options))
+        script.localPort = 50_001
+        script.peerPort = 179
+        let bytes = script.segment([".", "1:101", "ack", "77"])
+        script.harness.receive(bytes, hopLimit: 254)
+        #expect(script.harness.drain().isEmpty)
+        #expect(script.harness.stack.counters.droppedHopLimit == 1)
+        script.harness.receive(bytes, hopLimit: 255)
+        #expect(script.harness.drain().map(\.header.flags) == [.rst])
+    }
+
+    @Test func `strangers take no answers from peers, nor one peer from another`() {
+        var script = Script()
+        let other = IPAddress("10.0.0.3")!
+        script.harness.give(
+            .listeners([
+                Listener(local: Harness.local, localPort: 179, remote: Harness.remote, options: TransportOptions()),
+                Listener(local: Harness.local, localPort: 179, remote: other, options: TransportOptions()),
+            ]))
+        let stranger = IPAddress("10.0.0.66")!
+        func segment(_ from: IPAddress) -> [UInt8] {
+            var s = OutgoingSegment(localPort: 1000, remotePort: 179, sequence: 5, flags: .ack)
+            s.acknowledgment = 9
+            return s.write(
+                headroom: 0, local: from, remote: Harness.local, stream: TransmitStream(), offset: 0, count: 0,
+                signature: nil)
+        }
+        for _ in 0..<1000 { script.harness.receive(segment(stranger), from: stranger) }
+        #expect(script.harness.drain().count == TCPConfiguration().resetsPerSecond)
+        for _ in 0..<1000 { script.harness.receive(segment(other), from: other) }
+        #expect(script.harness.drain().count == TCPConfiguration().answersPerPeerPerSecond)
+        script.harness.receive(segment(Harness.remote))
+        #expect(script.harness.drain().count == 1)
+    }
+
     @Test func `a SYN flood costs a bounded number of entries and the oldest gives way`() {
         var script = Script()
         for port in 1...1000 {

@@ -25,7 +25,7 @@ extension Connection {
         case .timeWait:
             end(.finished, &shared, &out)
         case .synSent, .synReceived:
-            end(.timedOut, &shared, &out)
+            end(softErrors > 0 ? .unreachable : .timedOut, &shared, &out)
         default:
             sendReset(now: now, &shared, &out)
             end(.timedOut, &shared, &out)

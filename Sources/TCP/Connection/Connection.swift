@@ -126,6 +126,8 @@ struct Connection: Sendable {
     var reported: UInt64
     var timers = TimerSlots()
     var handshakeRetries = 0
+    /// The twin may have sent this SYN before us, and more after it.
+    var isRestoredConnect = false
 
     var segmentsIn: UInt64 = 0
     var segmentsOut: UInt64 = 0
