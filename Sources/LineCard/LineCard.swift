@@ -116,7 +116,7 @@ public struct LineCard: Sendable {
             case .committed(let index): toTCP(.committed(index), at: now, into: &effects)
             case .applied(let index): toTCP(.applied(index), at: now, into: &effects)
             case .endOfBatch: toTCP(.endOfBatch, at: now, into: &effects)
-            case .gateways(let list): gateways = sorted(list)
+            case .gateways(let list): replaceGateways(list, at: now, into: &effects)
             case .takeOver, .standDown, .link, .probeAddresses, .time: break
             }
         }
@@ -126,7 +126,7 @@ public struct LineCard: Sendable {
         switch effect {
         case .interfaces(let list): replaceInterfaces(list, at: now, into: &effects)
         case .listeners(let list): toTCP(.listeners(list), at: now, into: &effects)
-        case .gateways(let list): gateways = sorted(list)
+        case .gateways(let list): replaceGateways(list, at: now, into: &effects)
         case .tcpConnect(let request): toTCP(.connect(request), at: now, into: &effects)
         case .tcpSend(let connection, let bytes): toTCP(.send(connection, bytes), at: now, into: &effects)
         case .tcpFinish(let connection): toTCP(.finish(connection), at: now, into: &effects)
@@ -226,9 +226,39 @@ public struct LineCard: Sendable {
         forgetNeighbors(of: id)
         if up {
             startAnnouncing(i, at: now, into: &effects)
+            resumeConnections(at: now, into: &effects) { way, _ in way == i }
         } else {
             timers.cancel(.announce(i))
         }
+    }
+
+    private mutating func replaceGateways(_ list: [Gateway], at now: Instant, into effects: inout [LineCardEffect]) {
+        // Routes are many, and connections that wait for one are few.
+        let stalled = tcp.stalledConnections()
+        let before = stalled.map { way(of: $0.tuple) }
+        gateways = sorted(list)
+        var back: [ConnectionID] = []
+        for (place, connection) in stalled.enumerated() {
+            guard let now = way(of: connection.tuple) else { continue }
+            if before[place].map({ $0 != now }) ?? true { back.append(connection.connection) }
+        }
+        if !back.isEmpty { toTCP(.pathIsBack(back), at: now, into: &effects) }
+    }
+
+    /// By which interface, if it has carrier, and to which neighbour the packets of a connection go.
+    private func way(of tuple: ConnectionTuple) -> (interface: Int, nextHop: IPAddress)? {
+        let home = Int(tuple.interface.value)
+        guard let way = route(to: tuple.remote, home: home < interfaces.count ? home : nil), isUp(interfaces[way.interface].id)
+        else { return nil }
+        return way
+    }
+
+    /// Tells TCP that there is a way again to those peers that have not answered lately and whose packets go this way now.
+    mutating func resumeConnections(
+        at now: Instant, into effects: inout [LineCardEffect], by isBack: (_ interface: Int, _ nextHop: IPAddress) -> Bool
+    ) {
+        let back = tcp.stalledConnections().filter { way(of: $0.tuple).map { isBack($0.interface, $0.nextHop) } ?? false }
+        if !back.isEmpty { toTCP(.pathIsBack(back.map(\.connection)), at: now, into: &effects) }
     }
 
     // MARK: timers

@@ -38,6 +38,10 @@ public enum TCPInput: Sendable {
     case unreachable(ICMPError)
     /// ARP or ND has no answer for the next hop of this address. Ends connects, never established connections.
     case neighborUnreachable(InterfaceID, IPAddress)
+    /// There is a way again to the peers of these connections: carrier has come back, a neighbour is found, a route is there.
+    /// What waits for a timer that backed off meanwhile is sent once more now, a few connections at a time. See
+    /// `TCPStack.stalledConnections`.
+    case pathIsBack([ConnectionID])
 }
 
 /// What an ICMP error says about a segment that we sent; addresses and ports as in the quoted segment.

@@ -129,6 +129,8 @@ public struct TCPStack: Sendable {
             unreachable(error, at: now, into: &effects)
         case .neighborUnreachable(let interface, let address):
             neighborUnreachable(interface, address, at: now, into: &effects)
+        case .pathIsBack(let list):
+            pathIsBack(list, at: now)
         }
     }
 
@@ -138,6 +140,16 @@ public struct TCPStack: Sendable {
     /// All connections in order of their number; for display.
     public func connectionStatuses() -> [TCPConnectionStatus] {
         connections.compactMap { $0?.status(configuration: configuration) }.sorted { $0.connection < $1.connection }
+    }
+
+    /// Connections whose peer has not answered for a timeout or more, in order of their slots: those that wait for a timer
+    /// which backs off. Whoever knows the ways tells them by `.pathIsBack` when there is one again.
+    public func stalledConnections() -> [(connection: ConnectionID, tuple: ConnectionTuple)] {
+        var list: [(connection: ConnectionID, tuple: ConnectionTuple)] = []
+        for slot in connections.indices where connections[slot]?.isStalledByPath == true {
+            list.append((owners[slot], connections[slot]!.identity.tuple))
+        }
+        return list
     }
 
     /// Connections in SYN-RECEIVED of a passive open.
@@ -200,6 +212,18 @@ public struct TCPStack: Sendable {
             registered[slot] = .max
             guard connections[slot] != nil else { continue }
             connections[slot]!.fire(now: now, &shared, &effects)
+            settle(slot, at: now)
+        }
+    }
+
+    /// RFC 6069 has the reasoning: what was lost while there was no way says nothing of congestion or of the round trip, so
+    /// the back-off is taken back as well.
+    private mutating func pathIsBack(_ list: [ConnectionID], at now: Instant) {
+        var resumed = 0
+        for connection in list {
+            guard let slot = slot(of: connection), connections[slot]!.isStalledByPath else { continue }
+            connections[slot]!.resume(at: now + configuration.resumedPause * (resumed / configuration.resumedConnections))
+            resumed += 1
             settle(slot, at: now)
         }
     }

@@ -32,6 +32,23 @@ extension Connection {
         }
     }
 
+    /// A timer runs that has gone off for the same octet before.
+    var isStalledByPath: Bool {
+        if timers.isRunning(.retransmit) { return isSynchronized ? timedOutAt == sendUnacknowledged : handshakeRetries > 0 }
+        return timers.isRunning(.persist) && probes > 0
+    }
+
+    /// What the timer would do, at `due`; the answer, if there is one before, sets the timer anew.
+    mutating func resume(at due: Instant) {
+        if timers.isRunning(.retransmit) {
+            timeout.takeBack()
+            timers.advance(.retransmit, to: due)
+        } else {
+            probes = 0
+            timers.advance(.persist, to: due)
+        }
+    }
+
     private func isStalled(_ now: Instant, _ configuration: TCPConfiguration) -> Bool {
         stalledSince.map { now - $0 >= configuration.userTimeout } ?? false
     }

@@ -44,6 +44,8 @@ struct RetransmissionTimeout: Sendable, BitwiseCopyable {
     }
 
     mutating func expired() { backoffs += 1 }
+    /// RFC 6069 §4: the timeouts were of a path that was not there.
+    mutating func takeBack() { backoffs = 0 }
     /// RFC 6298 §5.7: a SYN was lost, so data begins with three seconds. Ours begins with the initial value doubled no
     /// further than that.
     mutating func handshakeWasRepeated() {

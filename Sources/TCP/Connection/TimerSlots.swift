@@ -20,6 +20,10 @@ struct TimerSlots: Sendable, BitwiseCopyable {
     private var deadlines = InlineArray<6, Int64>(repeating: none)
 
     mutating func set(_ slot: Slot, at deadline: Instant) { deadlines[slot.rawValue] = min(deadline.nanoseconds, .max - 1) }
+    /// Makes a running timer go off no later than this.
+    mutating func advance(_ slot: Slot, to deadline: Instant) {
+        if isRunning(slot) { deadlines[slot.rawValue] = min(deadlines[slot.rawValue], deadline.nanoseconds) }
+    }
     mutating func cancel(_ slot: Slot) { deadlines[slot.rawValue] = Self.none }
     mutating func cancelAll() { deadlines = InlineArray(repeating: Self.none) }
     func isRunning(_ slot: Slot) -> Bool { deadlines[slot.rawValue] != Self.none }
