@@ -50,6 +50,11 @@ extension TCPStack {
             }
             return
         }
+        if let listener, h.flags.isDisjoint(with: [.syn, .rst]),
+            completeTwinsHandshake(h, segment, tuple, listener: listener, at: now, into: &effects)
+        {
+            return
+        }
         shared.counters.droppedNoConnection += 1
         refuse(h, tuple, at: now, into: &effects)
     }

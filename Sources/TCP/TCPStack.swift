@@ -28,11 +28,12 @@ import Wire
 /// and an offset from the connection's identity, so they never go back.
 ///
 /// **Peers are known.** A listener is for one remote address. A SYN from anybody else gets RST. Half-open connections are
-/// bounded per listener and give way oldest first; connections, TIME-WAIT, reassembly and scoreboard are bounded, too.
+/// bounded per listener and give way oldest first; they are in no record, but a peer that completes the handshake of a
+/// twin brings back what its SYN said (`TCPStack+Listen`). Connections, TIME-WAIT, reassembly and scoreboard are bounded, too.
 ///
 /// Where RFCs leave a choice: Reno with SACK (RFC 5681, 6675; 6582 without SACK), no Nagle but corking until the end of a
 /// batch, PAWS and timestamps always offered, urgent data read as data (RFC 6093), ICMP errors soft (RFC 5927), challenge
-/// ACKs limited per connection (RFC 5961 §7), TIME-WAIT entries not replicated.
+/// ACKs limited per connection (RFC 5961 §7).
 public struct TCPStack: Sendable {
     public let configuration: TCPConfiguration
     public var counters: TCPCounters { shared.counters }
@@ -70,6 +71,12 @@ public struct TCPStack: Sendable {
     var halfOpenSerial: UInt64 = 0
     var nextAccepted = ConnectionID(2)
     var initialSequence = InitialSequence(secret: 0)
+    /// When this stack became that of an image.
+    var restoredAt: Instant?
+    /// The connections of that image and those accepted soon after, whatever became of them: what they say completes no
+    /// handshake of a twin. Looked up, never iterated.
+    var knownFlows: Set<FlowKey> = []
+    static let knownFlowsMaximum = 65_536
 
     /// For strangers.
     var resets: TokenBucket

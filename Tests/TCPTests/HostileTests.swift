@@ -225,7 +225,7 @@ import Wire
     @Test func `a SYN-ACK is repeated a few times and then forgotten`() {
         let script = Script.run(
             """
-            < S 0:1 mss 1000
+            +2s < S 0:1 mss 1000
             > S. 0:1
             +1s > S. 0:1
             +2s > S. 0:1

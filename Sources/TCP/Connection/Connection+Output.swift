@@ -214,8 +214,8 @@ extension Connection {
     }
 
     /// The ACKs of a restored connection. Where nothing of ours is outstanding all go at once. Else the peer may be ahead of
-    /// what we know it has, and would not read an ACK whose sequence number is old to it: one goes now, with the data, and
-    /// the duplicates once its answer has told us where it is.
+    /// what we know it has, and would not read an ACK whose sequence number is old to it. So the first asks where it is, and
+    /// the duplicates go once the answer has told us.
     private mutating func announceRestored(
         now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]
     ) -> Bool {
@@ -224,8 +224,19 @@ extension Connection {
         guard !isAhead || isFirst else { return false }
         let count = isAhead ? 1 : restoredAcknowledgments
         restoredAcknowledgments -= count
-        for _ in 0..<count { sendAcknowledgment(now: now, &shared, &out) }
+        if isAhead {
+            sendQuestion(now: now, &shared, &out)
+        } else {
+            for _ in 0..<count { sendAcknowledgment(now: now, &shared, &out) }
+        }
         return true
+    }
+
+    /// RFC 9293 §3.8.4, as for keep-alive: a sequence number that is old to the peer wherever it is, so that it answers at once
+    /// with its own position and window.
+    private mutating func sendQuestion(now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]) {
+        let segment = header(.ack, at: sendUnacknowledged - 1, now: now, &shared)
+        transmit(segment, count: 0, from: 0, &shared, &out)
     }
 
     func sendableEdge(_ configuration: TCPConfiguration) -> Int64 {
@@ -310,15 +321,22 @@ extension Connection {
         return segment
     }
 
-    /// RST for an abort: RFC 9293 §3.10.5, <SEQ=SND.NXT>, with the ACK that RFC 5961 makes peers look at.
+    /// RST for an abort: RFC 9293 §3.10.5, <SEQ=SND.NXT>, with the ACK that RFC 5961 makes peers look at. Not beyond the
+    /// peer's window, where it would be dropped without a word: in the window and not exact it is challenged, and what we
+    /// answer to the challenge is exact.
     mutating func sendReset(now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]) {
         guard isSynchronized || state == .synReceived else { return }
+        let isLost = isSynchronized && windowUpdate == nil && sendMaximum > sendUnacknowledged
+        let edge = sendUnacknowledged + Int64(isLost ? 0 : sendWindow)
+        let offset = sendMaximum <= edge ? sendMaximum : max(sendUnacknowledged, edge - 1)
         var segment = OutgoingSegment(
             localPort: identity.tuple.localPort, remotePort: identity.tuple.remotePort,
-            sequence: sequence(ofSent: max(sendMaximum, 0)), flags: [.rst, .ack])
+            sequence: sequence(ofSent: max(offset, 0)), flags: [.rst, .ack])
         segment.acknowledgment = sequence(ofReceived: max(receiveCommitted, -1))
         shared.counters.resetsOut += 1
         transmit(segment, count: 0, from: 0, &shared, &out)
+        // After a takeover the peer may be anywhere in what the twin sent. Its answer to the question gets an exact RST.
+        if isLost { sendQuestion(now: now, &shared, &out) }
     }
 
     /// Hands a finished segment to the line card.
