@@ -42,6 +42,8 @@ struct CongestionControl: Sendable, BitwiseCopyable {
         threshold = max(inFlight / 2, 2 * segment)
         counted = 0
     }
+    /// A recovery that is of no congestion.
+    mutating func keep() { threshold = window }
     mutating func setToThreshold() { window = threshold }
     /// RFC 5681 §3.2 (3): three segments have left the network.
     mutating func inflate(segments: Int, segment: Int) { window = threshold + segments * segment }

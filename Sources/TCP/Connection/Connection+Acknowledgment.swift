@@ -69,6 +69,8 @@ extension Connection {
         duplicates = 0
         sample(h, offset: offset, now: now)
         recoveryAdvanced(acked: acked, inFlight: wasInFlight, &shared)
+        timeoutsInARow = 0
+        pathAcknowledged(now: now)
 
         stalledSince = sendUnacknowledged < sendEnd ? now : nil
         // RFC 6298 §5.2, §5.3

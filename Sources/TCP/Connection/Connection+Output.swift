@@ -55,6 +55,14 @@ extension Connection {
                 }
                 ceiling = min(ceiling, range.start)
             }
+            if let count = pathProbeLength(pipe: pipe, now: now) {
+                pathSearch!.probe = (sendNext, sendNext + Int64(count), pathSearch!.candidate)
+                sendSegment(at: sendNext, count: count, fin: false, now: now, &shared, &out)
+                sendNext += Int64(count)
+                pipe += count
+                budget -= 1
+                continue
+            }
             let available = ceiling - sendNext
             let isFin = stream.isFinished && ceiling == dataEnd && sendNext <= dataEnd
             guard available > 0 || isFin else { break }

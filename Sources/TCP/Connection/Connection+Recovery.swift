@@ -41,7 +41,11 @@ extension Connection {
         inRecovery = true
         recoveryPoint = sendMaximum
         shared.counters.fastRetransmits += 1
-        congestion.reduce(inFlight: Int(inFlight), segment: segmentSize)
+        if isPathProbeLost(now: now) {
+            congestion.keep()
+        } else {
+            congestion.reduce(inFlight: Int(inFlight), segment: segmentSize)
+        }
         highRetransmitted = sendUnacknowledged
         rescued = false
         if identity.selectiveAcknowledgment {
@@ -83,10 +87,13 @@ extension Connection {
 
     /// RFC 6298 §5.4–5.6 and RFC 5681 §3.1: go back to the first octet that is not acknowledged. The scoreboard is thrown
     /// away: the peer may have reneged (RFC 2018 §8), or its active may have died with what it SACKed.
-    mutating func retransmissionTimedOut(_ shared: inout StackShared) {
+    mutating func retransmissionTimedOut(now: Instant, _ shared: inout StackShared) {
         shared.counters.retransmissionTimeouts += 1
         if timedOutAt != sendUnacknowledged { congestion.reduce(inFlight: Int(inFlight), segment: segmentSize) }
+        if timedOutAt != sendUnacknowledged { timeoutsInARow = 0 }
         timedOutAt = sendUnacknowledged
+        timeoutsInARow += 1
+        pathTimedOut(now: now)
         congestion.collapse(segment: segmentSize)
         timeout.expired()
         rewind()

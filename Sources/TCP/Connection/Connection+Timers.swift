@@ -42,6 +42,7 @@ extension Connection {
     mutating func resume(at due: Instant) {
         if timers.isRunning(.retransmit) {
             timeout.takeBack()
+            restorePath()
             timers.advance(.retransmit, to: due)
         } else {
             probes = 0
@@ -76,7 +77,7 @@ extension Connection {
             probe(now: now, &shared, &out)
             return
         }
-        retransmissionTimedOut(&shared)
+        retransmissionTimedOut(now: now, &shared)
     }
 
     /// RFC 9293 §3.8.6.1: with the window shut (or too small to be worth a segment) and nothing in flight, send something

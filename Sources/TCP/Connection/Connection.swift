@@ -45,6 +45,8 @@ struct Connection: Sendable {
     var localSegmentSize: Int
     /// RFC 8201 and RFC 1191: the MTU that an ICMP error told, as an MSS.
     var pathSegmentSize = Int.max
+    /// While a path that fell silent is searched for what it carries.
+    var pathSearch: PathSearch?
     var congestion: CongestionControl
     /// The congestion window was what stopped the last output.
     var isCongestionLimited = false
@@ -68,6 +70,8 @@ struct Connection: Sendable {
     /// SND.UNA when the retransmission timer last went off: RFC 5681 §3.1 reduces ssthresh once for a segment that times out
     /// again and again.
     var timedOutAt = Int64.min
+    /// Timeouts of that octet, and none since.
+    var timeoutsInARow = 0
     /// HighRxt of RFC 6675.
     var highRetransmitted: Int64 = -1
     /// The first unacknowledged segment is to be sent again with the next output, whatever the windows say.
@@ -274,6 +278,7 @@ extension Connection {
         let before = segmentSize
         guard size < pathSegmentSize, isSynchronized else { return false }
         pathSegmentSize = size
+        pathSearch = nil
         setSegmentSize()
         guard segmentSize < before else { return false }
         // Not a sign of congestion (RFC 5927 §7): the windows stay.
