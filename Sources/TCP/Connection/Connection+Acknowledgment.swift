@@ -10,7 +10,7 @@ extension Connection {
     ) {
         let offset = sentOffset(h.acknowledgment)
         let window = Int(h.window) << Int(identity.peerWindowShift ?? 0)
-        let isNewSACK = h.blockCount > 0 && identity.selectiveAcknowledgment && takeBlocks(h)
+        let delivered = identity.selectiveAcknowledgment ? takeDelivered(h, upTo: offset, now: now, &shared) : 0
         let windowBefore = sendWindow
 
         // The window first, as recovery below sends by it. RFC 9293: WL1 and WL2 keep an old segment from undoing it.
@@ -24,15 +24,18 @@ extension Connection {
             if isNewer { takeWindow(window, sequence: start, acknowledgment: offset) }
         }
 
-        if offset > sendUnacknowledged {
+        let hasMoved = offset > sendUnacknowledged
+        if hasMoved {
             advance(to: offset, h, now: now, &shared, &out)
-        } else if offset == sendUnacknowledged, sendMaximum > sendUnacknowledged, h.sequenceLength == 0,
-            isNewSACK || h.blockCount == 0 && window == windowBefore && window > 0
+            if isGone { return }
+        } else if offset == sendUnacknowledged, sendMaximum > sendUnacknowledged, h.sequenceLength == 0, h.blockCount == 0,
+            window == windowBefore, window > 0
         {
-            // RFC 5681 §2, RFC 6675 §2: a duplicate ACK.
-            duplicateArrived(now: now, &shared, &out)
-        } else if isNewSACK {
-            duplicateArrived(now: now, &shared, &out)
+            // RFC 5681 §2: a duplicate ACK.
+            duplicateArrived(now: now, &shared)
+        }
+        if identity.selectiveAcknowledgment, delivered > 0 || inRecovery || isRecoveryTakenBack {
+            judgeSent(delivered: delivered, hasMoved: hasMoved, now: now, &shared)
         }
     }
 
@@ -41,18 +44,6 @@ extension Connection {
         sendWindow = window
         sendWindowMaximum = max(sendWindowMaximum, window)
         windowUpdate = (sequence, acknowledgment)
-    }
-
-    private mutating func takeBlocks(_ h: SegmentHeader) -> Bool {
-        var isNew = false
-        let una = max(sendUnacknowledged, sentOffset(h.acknowledgment))
-        for i in 0..<h.blockCount {
-            let left = sentOffset(h.blocks[i].left), right = sentOffset(h.blocks[i].right)
-            // Blocks at or below the ACK are RFC 2883's D-SACK; blocks of octets never sent are lies.
-            guard left >= una, right > left, right <= sendMaximum else { continue }
-            if scoreboard.add(left, right) { isNew = true }
-        }
-        return isNew
     }
 
     /// SND.UNA moves.

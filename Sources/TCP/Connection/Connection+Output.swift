@@ -37,15 +37,15 @@ extension Connection {
                     timestamps: identity.timestamps, blocks: blocks, signed: signature != nil)
                     - OutgoingSegment.optionLength(timestamps: identity.timestamps, blocks: 0, signed: signature != nil))
         var budget = Self.burstSegments
+        resendLost(segment: segment, budget: &budget, now: now, &shared, &out)
         var pipe = pipe
-        if inRecovery { recover(segment: segment, pipe: &pipe, budget: &budget, now: now, &shared, &out) }
 
         // RFC 3042: the first two duplicates let a new segment out each. After a timeout what they would let out is not new.
-        let limited = inRecovery || isAfterTimeout ? 0 : min(duplicates, 2) * segmentSize
-        let room = identity.selectiveAcknowledgment && !scoreboard.isEmpty ? 0 : limited
-        isCongestionLimited = false
+        let isLimited = !identity.selectiveAcknowledgment && !inRecovery && !isAfterTimeout
+        let room = isLimited ? min(duplicates, 2) * segmentSize : 0
+        isCongestionLimited = sent.lost > 0
         var isWindowLimited = false
-        while budget > 0 {
+        while budget > 0, sent.lost == 0 {
             // After a timeout, what the peer has SACKed since is not sent again.
             var ceiling = dataEnd
             if sendNext < sendMaximum, let range = scoreboard.rangeAtOrAbove(sendNext) {
@@ -58,6 +58,7 @@ extension Connection {
             if let count = pathProbeLength(pipe: pipe, now: now) {
                 pathSearch!.probe = (sendNext, sendNext + Int64(count), pathSearch!.candidate)
                 sendSegment(at: sendNext, count: count, fin: false, now: now, &shared, &out)
+                noteSent(count, isRetransmitted: false, now: now)
                 sendNext += Int64(count)
                 pipe += count
                 budget -= 1
@@ -83,9 +84,11 @@ extension Connection {
                 isWindowLimited = true
                 break
             }
+            let isRetransmitted = sendNext < sendMaximum
             sendSegment(at: sendNext, count: count, fin: withFin, now: now, &shared, &out)
             probes = 0
             let length = count + (withFin ? 1 : 0)
+            noteSent(length, isRetransmitted: isRetransmitted, now: now)
             sendNext += Int64(length)
             sendMaximum = max(sendMaximum, sendNext)
             pipe += length
@@ -102,53 +105,34 @@ extension Connection {
         }
     }
 
-    /// RFC 6675 §5 (C) with NextSeg(), or RFC 6582's single segment.
-    private mutating func recover(
-        segment: Int, pipe: inout Int, budget: inout Int, now: Instant, _ shared: inout StackShared,
-        _ out: inout [TCPEffect]
+    /// What is lost goes before what is new: with SACK as the window allows, without it RFC 6582's single segment.
+    private mutating func resendLost(
+        segment: Int, budget: inout Int, now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]
     ) {
-        if isRetransmissionDue {
-            // RFC 6675 §5 (4.3), RFC 6582 §3.2 (2), (3): the first segment goes whatever the window says.
-            isRetransmissionDue = false
-            let end = resend(from: sendUnacknowledged, segment: segment, now: now, &shared, &out)
-            highRetransmitted = max(highRetransmitted, end)
+        while budget > 0 {
+            let start: Int64, end: Int64
+            if identity.selectiveAcknowledgment {
+                guard let next = sent.nextLost(segment) else { return }
+                // The first goes whatever the window says; one may always be out.
+                let isAllowed = isRetransmissionDue || sent.inFlight == 0
+                guard isAllowed || sent.inFlight + Int(next.end - next.start) <= congestion.window else { return }
+                start = next.start
+                end = resend(from: start, segment: Int(next.end - start), now: now, &shared, &out)
+                sent.resent(upTo: max(end, start + 1), at: now)
+                reduction?.out += Int(end - start)
+                undo?.outstanding += Int(end - start)
+                undo?.resent += Int(end - start)
+            } else {
+                guard inRecovery, isRetransmissionDue else { return }
+                start = sendUnacknowledged
+                end = resend(from: start, segment: segment, now: now, &shared, &out)
+            }
+            budget -= 1
             // RFC 6298 §5.1 is about new data; RFC 6582 §4 resets the timer for the first partial ACK. Ours restarts with
             // the ACK that brought us here, which is no earlier.
-            timers.set(.retransmit, at: now + timeout.current)
-            budget -= 1
-            if identity.selectiveAcknowledgment { pipe = self.pipe }
+            if isRetransmissionDue { timers.set(.retransmit, at: now + timeout.current) }
+            isRetransmissionDue = false
         }
-        guard identity.selectiveAcknowledgment else { return }
-        let lost = scoreboard.lostBelow(segment: segmentSize)
-        while budget > 0, congestion.window - pipe >= segment {
-            let from = max(highRetransmitted, sendUnacknowledged)
-            let hole = scoreboard.hole(from: from)
-            if let hole, hole.start < lost {
-                // NextSeg (1)
-                highRetransmitted = resend(from: hole.start, segment: segment, now: now, &shared, &out)
-            } else if canSendNew(segment: segment) {
-                // NextSeg (2): left to the loop of new data.
-                return
-            } else if let hole {
-                // NextSeg (3)
-                highRetransmitted = resend(from: hole.start, segment: segment, now: now, &shared, &out)
-            } else if !rescued, scoreboard.highest ?? .max < sendNext {
-                // NextSeg (4): the last segment, once per recovery, in case the tail is what was lost.
-                rescued = true
-                let start = max(sendNext - Int64(segment), scoreboard.highest ?? sendUnacknowledged, sendUnacknowledged)
-                _ = resend(from: start, segment: segment, now: now, &shared, &out)
-            } else {
-                return
-            }
-            pipe += segment
-            budget -= 1
-        }
-    }
-
-    private func canSendNew(segment: Int) -> Bool {
-        let available = sendEnd - sendNext
-        let open = sendUnacknowledged + Int64(sendWindow) - sendNext
-        return available > 0 && open >= min(available, Int64(segment))
     }
 
     /// Sends one segment again, up to what is SACKed or was never sent. Returns the offset after it.
@@ -162,6 +146,13 @@ extension Connection {
         guard count > 0 || fin else { return start + Int64(segment) }
         sendSegment(at: start, count: count, fin: fin, now: now, &shared, &out)
         return start + Int64(count) + (fin ? 1 : 0)
+    }
+
+    /// A segment of so many octets of sequence space has left at SND.NXT.
+    private mutating func noteSent(_ length: Int, isRetransmitted: Bool, now: Instant) {
+        guard identity.selectiveAcknowledgment else { return }
+        sent.append(sendNext, sendNext + Int64(length), at: now, isRetransmitted: isRetransmitted)
+        if inRecovery { reduction?.out += length }
     }
 
     /// RFC 5681 §4.1: after a pause longer than RTO the window is that of a new connection.
@@ -283,8 +274,24 @@ extension Connection {
         // window, though, where the peer would not read it.
         let highest = min(sendMaximum, max(sendNext, sendUnacknowledged + Int64(sendWindow)))
         var segment = header(.ack, at: highest, now: now, &shared)
+        addDuplicate(&segment)
         addBlocks(&segment)
         transmit(segment, count: 0, from: 0, &shared, &out)
+    }
+
+    /// RFC 2883 §4: what came twice is told once, in the first block. Only on an ACK without octets, where it costs none, and
+    /// only when it lies below what is acknowledged or within the next block, as it would else read as SACK.
+    private mutating func addDuplicate(_ segment: inout OutgoingSegment) {
+        guard identity.selectiveAcknowledgment, let told = duplicated, receiveCommitted == receiveNext else { return }
+        duplicated = nil
+        if told.end > receiveCommitted {
+            guard let island = reassembly.island(holding: told.start), told.end <= island.end else { return }
+            segment.blocks[1] = SACKBlock(
+                left: sequence(ofReceived: island.start), right: sequence(ofReceived: island.end))
+            segment.blockCount = 1
+        }
+        segment.blocks[0] = SACKBlock(left: sequence(ofReceived: told.start), right: sequence(ofReceived: told.end))
+        segment.blockCount += 1
     }
 
     /// How many SACK blocks go with the next segment. While in-order octets wait for their commit there are none: blocks
@@ -299,10 +306,13 @@ extension Connection {
     private func addBlocks(_ segment: inout OutgoingSegment) {
         let most = blockCount
         guard most > 0 else { return }
-        var count = 0
+        var count = segment.blockCount
         var blocks = segment.blocks
+        let room = OutgoingSegment.blocksMaximum(timestamps: identity.timestamps, signed: signature != nil)
         reassembly.blocks(maximum: most) { start, end in
-            blocks[count] = SACKBlock(left: sequence(ofReceived: start), right: sequence(ofReceived: end))
+            let block = SACKBlock(left: sequence(ofReceived: start), right: sequence(ofReceived: end))
+            guard count < room, count < 2 || block != blocks[1] else { return }
+            blocks[count] = block
             count += 1
         }
         segment.blocks = blocks

@@ -57,7 +57,7 @@ extension Connection {
             : start >= receiveNext && start <= receiveEdge
         if !isAcceptable {
             if hasData, end <= receiveNext {
-                duplicateArrived(end: end, now: now, &shared)
+                duplicateArrived(start: start, end: end, now: now, &shared)
                 // Its ACK is as good as any other: two ends that both retransmit must not wait for each other. So is its
                 // timestamp, which our answer must echo, if it lies where a retransmission can lie.
                 if h.flags.contains(.ack), isAcknowledgmentAcceptable(h) {
@@ -122,7 +122,14 @@ extension Connection {
             }
         } else {
             shared.counters.outOfOrderSegmentsIn += 1
-            if payload.byteCount > 0, !reassembly.insert(payload, at: start) { shared.counters.droppedReassembly += 1 }
+            let before = reassembly.octets
+            if payload.byteCount > 0 {
+                if !reassembly.insert(payload, at: start) {
+                    shared.counters.droppedReassembly += 1
+                } else if reassembly.octets == before {
+                    duplicated = (start, start + Int64(payload.byteCount))
+                }
+            }
             // RFC 5681 §4.2: a duplicate ACK for each, bounded by what one batch can bring.
             duplicateAcknowledgments = min(duplicateAcknowledgments + 1, 64)
         }
@@ -149,8 +156,11 @@ extension Connection {
 
     /// A segment that lies wholly before RCV.NXT. The peer lacks our ACK: it gets it again at once, unless the commit for
     /// those octets is still on its way, for then the ACK is, too.
-    private mutating func duplicateArrived(end: Int64, now: Instant, _ shared: inout StackShared) {
+    private mutating func duplicateArrived(start: Int64, end: Int64, now: Instant, _ shared: inout StackShared) {
         shared.counters.duplicateSegmentsIn += 1
+        // Not of a FIN, which is no octet, and not of what cannot be a retransmission.
+        let octets = min(end, finOffset ?? end)
+        if octets > start, receiveNext - start <= windowMaximum { duplicated = (start, octets) }
         if end <= receiveCommitted {
             acknowledgeNow = true
         } else {

@@ -14,6 +14,7 @@ extension Connection {
         if isGone { return }
         if timers.take(.persist, at: now) { probe(now: now, &shared, &out) }
         if isGone { return }
+        if timers.take(.reorder, at: now) { reorderingTimedOut(now: now, &shared) }
         if timers.take(.delayedAcknowledgment, at: now) { acknowledgeNow = true }
         if timers.take(.report, at: now) { flushReport(now: now, isForced: true, &shared, &out) }
         _ = timers.take(.burst, at: now)

@@ -72,12 +72,16 @@ struct Connection: Sendable {
     var timedOutAt = Int64.min
     /// Timeouts of that octet, and none since.
     var timeoutsInARow = 0
-    /// HighRxt of RFC 6675.
-    var highRetransmitted: Int64 = -1
+    /// With SACK: what was sent and not acknowledged, and in which order it arrives (RFC 8985).
+    var sent = SentSegments()
+    var rack = RACK()
+    /// What the last recovery can be taken back to.
+    var undo: RecoveryUndo?
+    var reduction: RateReduction?
+    /// A recovery was taken back by the ACK that is being read.
+    var isRecoveryTakenBack = false
     /// The first unacknowledged segment is to be sent again with the next output, whatever the windows say.
     var isRetransmissionDue = false
-    /// RFC 6675 §4 (4): the rescue retransmission is spent.
-    var rescued = false
     var retransmittedSegments: UInt64 = 0
 
     // MARK: receive
@@ -110,6 +114,8 @@ struct Connection: Sendable {
     var acknowledgeNow = false
     /// An ACK goes out when this much is committed: what filled a hole (RFC 5681 §4.2).
     var acknowledgeAt: Int64?
+    /// RFC 2883: octets that came a second time, for the next ACK to tell. Where they begin and end.
+    var duplicated: (start: Int64, end: Int64)?
     /// Out-of-order segments that each want a duplicate ACK (RFC 5681 §4.2).
     var duplicateAcknowledgments = 0
     /// ACKs that a restored connection still sends.
@@ -282,10 +288,8 @@ extension Connection {
         setSegmentSize()
         guard segmentSize < before else { return false }
         // Not a sign of congestion (RFC 5927 §7): the windows stay.
-        sendNext = sendUnacknowledged
-        scoreboard.removeAll()
-        inRecovery = false
-        timed = nil
+        recoveryPoint = min(recoveryPoint, sendUnacknowledged)
+        forgetSent()
         return true
     }
 
