@@ -11,8 +11,12 @@ public struct TCPConfiguration: Sendable {
     /// Octets a peer may have in our hands that are not yet stored on both controllers. It bounds memory per connection
     /// and covers a 1 Gbit/s peer for 8 ms of standby delay. A multiple of `1 << windowShift`.
     public var receiveBuffer = 1 << 20
-    /// RFC 7323 §2: 65,535 << 5 covers `receiveBuffer` with a grain of 32 octets.
-    public var windowShift: UInt8 = 5
+    /// What it grows to for a peer that fills it within a round trip: 335 Mbit/s over 100 ms.
+    public var receiveBufferMaximum = 4 << 20
+    /// Octets by which all connections together may have grown; who comes later stays as he is.
+    public var receiveGrowthMaximum = 512 << 20
+    /// RFC 7323 §2: 65,535 << 6 covers `receiveBufferMaximum` with a grain of 64 octets.
+    public var windowShift: UInt8 = 6
     /// Islands of out-of-order octets per connection; octets are bounded by the window. An island is an allocation, and a
     /// peer with more than this many holes in one window is better served by retransmitting.
     public var reassemblyIslands = 256

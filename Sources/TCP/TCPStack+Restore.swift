@@ -57,6 +57,13 @@ extension TCPStack {
         connection.receiveCommitted = received
         connection.receiveApplied = received
         connection.receiveEdge = received
+        // The twin may have promised as much, and a window does not shrink (RFC 9293 §3.8.6).
+        let growth = configuration.receiveBufferMaximum - connection.receiveBuffer
+        if growth > 0, shared.receiveGrowth + growth <= configuration.receiveGrowthMaximum {
+            shared.receiveGrowth += growth
+            connection.receiveBuffer = configuration.receiveBufferMaximum
+        }
+        connection.receiveMark = (received, now)
         connection.lastAcknowledgmentSent = received
         connection.peerFinished = image.peerFinished
         if image.peerFinished { connection.finOffset = received - 1 }

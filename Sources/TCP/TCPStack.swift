@@ -285,6 +285,7 @@ public struct TCPStack: Sendable {
         let key = FlowKey(connections[slot]!.identity.tuple)
         if flows[key] == Int32(slot) { flows[key] = nil }
         if slotOf[owners[slot]] == Int32(slot) { slotOf[owners[slot]] = nil }
+        shared.receiveGrowth -= connections[slot]!.receiveBuffer - configuration.receiveBuffer
         // The slot stays in `queue` until the end of the batch, which passes over it.
         connections[slot] = nil
         owners[slot] = ConnectionID(0)

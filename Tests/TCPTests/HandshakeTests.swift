@@ -10,7 +10,7 @@ import Wire
         let script = Script.run(
             """
             < S 0:1 win 1000 mss 1460 sackOK wscale 7 ts 5:0
-            > S. 0:1 ack 1 win 65535 mss 1460 sackOK wscale 5 ts ecr 5
+            > S. 0:1 ack 1 win 65535 mss 1460 sackOK wscale 6 ts ecr 5
             record
             < . 1:1 ack 1 win 1000 ts 6:0
             record accepted
@@ -19,7 +19,7 @@ import Wire
         #expect(id == ConnectionID(2))
         #expect(identity.peerMaximumSegmentSize == 1460)
         #expect(identity.peerWindowShift == 7)
-        #expect(identity.windowShift == 5)
+        #expect(identity.windowShift == 6)
         #expect(identity.selectiveAcknowledgment && identity.timestamps)
         #expect(identity.initialReceiveSequence == script.initialReceive)
     }
@@ -42,7 +42,7 @@ import Wire
         script.harness.give(.connect(request))
         script.run(
             """
-            > S 0:1 win 65535 mss 1460 sackOK wscale 5 ts
+            > S 0:1 win 65535 mss 1460 sackOK wscale 6 ts
             +1s > S 0:1
             +2s > S 0:1
             +4s > S 0:1

@@ -369,7 +369,7 @@ import Wire
                 script.harness.sent = []
             }
             for status in script.harness.stack.connectionStatuses() {
-                #expect(status.outOfOrderOctets + status.heldBack <= 20_000 + 32 + 65_535)
+                #expect(status.outOfOrderOctets + status.heldBack <= 20_000 + 64 + 65_535)
             }
         }
     }

@@ -176,15 +176,64 @@ import Wire
             """
             passive mss 1000 wscale 0
             < 1:1001 ack 1
-            +40ms > . ack 1001 win 32768
+            +40ms > . ack 1001 win 16384
             hold
             < 1001:2001 ack 1
             < 2001:3001 ack 1
             write 10
-            > P. 1:11 ack 1001 win 32768
+            > P. 1:11 ack 1001 win 16384
             commit
-            > . 11:11 ack 3001 win 32768
+            > . 11:11 ack 3001 win 16384
             """)
+    }
+
+    /// Fills the window each round trip of `milliseconds`, some times. Returns the windows that were advertised.
+    private func fill(_ turns: Int, _ milliseconds: Int, _ configuration: TCPConfiguration = TCPConfiguration()) -> [Int] {
+        var script = Script(Harness(configuration: configuration))
+        script.harness.receive(script.segment(["S", "0:1", "mss", "1460", "wscale", "7"]))
+        script.initialSend = script.harness.drain()[0].header.sequence
+        script.harness.advance(by: .milliseconds(milliseconds))
+        script.harness.receive(script.segment([".", "1:1", "ack", "1"]))
+        var next = 1, edge = 65_536
+        var windows: [Int] = []
+        for _ in 0..<turns {
+            while next < edge {
+                let end = min(next + 60_000, edge)
+                script.harness.receive(script.segment(["\(next):\(end)", "ack", "1"]), turn: false)
+                next = end
+            }
+            script.harness.finishTurn()
+            script.harness.advance(by: .milliseconds(milliseconds))
+            guard let last = script.harness.drain().last?.header else { break }
+            windows.append(Int(last.window) << 6)
+            edge = Int(last.acknowledgment &- script.initialReceive) + windows.last!
+        }
+        return windows
+    }
+
+    @Test func `the receive buffer grows for a peer that fills it in a round trip, to its bound`() {
+        let most = TCPConfiguration().receiveBufferMaximum
+        let windows = fill(6, 100)
+        #expect(windows.first == 1 << 20)
+        #expect(windows.last! > most - 128 && windows.last! <= most)
+        #expect(zip(windows, windows.dropFirst()).allSatisfy { $0 <= $1 })
+        // All connections together have a bound, too.
+        var configuration = TCPConfiguration()
+        configuration.receiveGrowthMaximum = 1 << 20
+        #expect(fill(6, 100, configuration).last! <= 2 << 20)
+    }
+
+    @Test func `the receive buffer does not grow for a peer that fills it slowly`() {
+        var script = Script()
+        script.harness.receive(script.segment(["S", "0:1", "mss", "1460", "wscale", "7"]))
+        script.initialSend = script.harness.drain()[0].header.sequence
+        script.harness.advance(by: .milliseconds(1))
+        script.harness.receive(script.segment([".", "1:1", "ack", "1"]))
+        for i in 0..<40 {
+            script.harness.receive(script.segment(["\(1 + i * 60_000):\(1 + (i + 1) * 60_000)", "ack", "1"]))
+            script.harness.advance(by: .milliseconds(1))
+        }
+        #expect(script.harness.stack.connectionStatuses()[0].receiveWindow <= 1 << 20)
     }
 
     @Test func `a slow engine closes the window and opens it again`() {

@@ -205,7 +205,7 @@ extension Connection {
         }
         if hasSent { return }
         let due = receiveCommitted - lastAcknowledgmentSent
-        if acknowledgeNow || due >= Int64(2 * peerSegment) || opensWindow(shared.configuration) {
+        if acknowledgeNow || due >= Int64(2 * peerSegment) || opensWindow {
             sendAcknowledgment(now: now, &shared, &out)
         } else if due > 0, !timers.isRunning(.delayedAcknowledgment) {
             timers.set(.delayedAcknowledgment, at: now + shared.configuration.delayedAcknowledgment)
@@ -238,21 +238,21 @@ extension Connection {
         transmit(segment, count: 0, from: 0, &shared, &out)
     }
 
-    func sendableEdge(_ configuration: TCPConfiguration) -> Int64 {
-        let edge = min(receiveCommitted, receiveApplied) + Int64(configuration.receiveBuffer)
+    var sendableEdge: Int64 {
+        let edge = min(receiveCommitted, receiveApplied) + Int64(receiveBuffer)
         // RFC 9293 §3.8.6.2.2: no small steps of the right edge.
-        let step = Int64(min(configuration.receiveBuffer / 2, peerSegment))
+        let step = Int64(min(receiveBuffer / 2, peerSegment))
         return edge >= receiveEdge + step ? edge : receiveEdge
     }
 
     /// Whether the engine has made so much room that the peer should hear of it without being asked: half the buffer, or
     /// anything to a peer that has hardly a segment left.
-    private func opensWindow(_ configuration: TCPConfiguration) -> Bool {
-        let edge = min(sendableEdge(configuration), receiveCommitted + windowMaximum)
+    private var opensWindow: Bool {
+        let edge = min(sendableEdge, receiveCommitted + windowMaximum)
         let gain = edge - receiveEdge
         guard gain > 0 else { return false }
         let left = receiveEdge - receiveNext
-        let half = Int64(configuration.receiveBuffer / 2)
+        let half = Int64(receiveBuffer / 2)
         // The window of a SYN cannot be scaled and is small; the first ACK that has another reason opens it.
         return left < Int64(2 * peerSegment) || gain >= half && left < half && receiveEdge > 65_535
     }
@@ -261,9 +261,9 @@ extension Connection {
     var windowMaximum: Int64 { 65_535 << Int64(identity.windowShift) }
 
     /// The window field. The right edge that it says never moves left, and rounding goes up, never down.
-    private mutating func advertisedWindow(_ configuration: TCPConfiguration) -> UInt16 {
+    private mutating func advertisedWindow() -> UInt16 {
         let shift = Int64(identity.windowShift)
-        let room = max(0, sendableEdge(configuration) - receiveCommitted)
+        let room = max(0, sendableEdge - receiveCommitted)
         let units = min((room + (1 << shift) - 1) >> shift, 65_535)
         receiveEdge = max(receiveEdge, receiveCommitted + units << shift)
         return UInt16(units)
@@ -327,7 +327,7 @@ extension Connection {
             localPort: identity.tuple.localPort, remotePort: identity.tuple.remotePort, sequence: sequence(ofSent: offset),
             flags: flags)
         segment.acknowledgment = sequence(ofReceived: receiveCommitted)
-        segment.window = advertisedWindow(shared.configuration)
+        segment.window = advertisedWindow()
         if identity.timestamps {
             segment.hasTimestamps = true
             segment.timestampValue = timestamp(at: now)

@@ -119,6 +119,7 @@ extension Connection {
                 if h.hasTimestamps { timestampNewest = h.timestampValue }
                 deliver(payload, &shared, &out)
                 joinReassembled(&shared, &out)
+                tuneReceiveBuffer(now: now, &shared)
             }
         } else {
             shared.counters.outOfOrderSegmentsIn += 1
@@ -190,6 +191,23 @@ extension Connection {
             receiveNext += Int64(count)
             if received.count == most { flushReceived(&shared, &out) }
         }
+    }
+
+    /// RFC 9293 §3.8.6 leaves the size of the window to us: twice what arrives in a round trip, so that it is not the window
+    /// that holds the peer. It never shrinks.
+    private mutating func tuneReceiveBuffer(now: Instant, _ shared: inout StackShared) {
+        let most = shared.configuration.receiveBufferMaximum
+        guard receiveBuffer < most, let least = timeout.least, least > 0 else { return }
+        let elapsed = (now - receiveMark.at).inNanoseconds
+        guard elapsed >= least else { return }
+        // Octets of a window and nanoseconds of a round trip: less than 2^62 together.
+        let share = Int((receiveNext - receiveMark.offset) * min(least, 1 << 36) / max(1, elapsed))
+        receiveMark = (receiveNext, now)
+        guard 2 * share > receiveBuffer else { return }
+        let room = shared.configuration.receiveGrowthMaximum - shared.receiveGrowth
+        let grown = min(most, 2 * share, receiveBuffer + max(0, room))
+        shared.receiveGrowth += grown - receiveBuffer
+        receiveBuffer = grown
     }
 
     /// What the segment just delivered connects to.

@@ -100,6 +100,10 @@ struct Connection: Sendable {
     var receiveApplied: Int64
     /// The right edge of the window as advertised; it never moves left.
     var receiveEdge: Int64
+    /// Octets that the peer may have in our hands; see `tuneReceiveBuffer`.
+    var receiveBuffer: Int
+    /// Where RCV.NXT was, and when, when a round trip was last looked at.
+    var receiveMark: (offset: Int64, at: Instant)
     /// Last.ACK.sent of RFC 7323 §4.3, as an offset.
     var lastAcknowledgmentSent: Int64
     var reassembly: ReassemblyQueue
@@ -170,6 +174,8 @@ struct Connection: Sendable {
         receiveCommitted = -1
         receiveApplied = 0
         receiveEdge = 0
+        receiveBuffer = configuration.receiveBuffer
+        receiveMark = (0, now)
         lastAcknowledgmentSent = -1
         reassembly = ReassemblyQueue(maximum: configuration.reassemblyIslands)
         peerSegment = min(536, localSegmentSize)

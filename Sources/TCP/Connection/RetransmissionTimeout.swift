@@ -3,6 +3,8 @@ import Machine
 /// RFC 6298 in nanoseconds, with integers: `smoothed` and `variation` are SRTT and RTTVAR.
 struct RetransmissionTimeout: Sendable, BitwiseCopyable {
     private(set) var smoothed: Int64? = nil
+    /// The shortest round trip measured.
+    private(set) var least: Int64? = nil
     private var variation: Int64 = 0
     private var base: Int64
     private let minimum: Int64
@@ -29,6 +31,7 @@ struct RetransmissionTimeout: Sendable, BitwiseCopyable {
 
     mutating func sample(_ measured: Duration) {
         let r = max(0, measured.inNanoseconds)
+        least = min(least ?? r, r)
         if let srtt = smoothed {
             // RFC 6298 §2.3: RTTVAR = 3/4 RTTVAR + 1/4 |SRTT - R'|, then SRTT = 7/8 SRTT + 1/8 R'.
             variation = (3 * variation + abs(srtt - r)) / 4
