@@ -31,7 +31,7 @@ import Wire
 /// bounded per listener and give way oldest first; they are in no record, but a peer that completes the handshake of a
 /// twin brings back what its SYN said (`TCPStack+Listen`). Connections, TIME-WAIT, reassembly and scoreboard are bounded, too.
 ///
-/// Where RFCs leave a choice: Reno with SACK (RFC 5681, 6675; 6582 without SACK), no Nagle but corking until the end of a
+/// Where RFCs leave a choice: Reno (RFC 5681) with RACK (RFC 8985; 6582 without SACK), no Nagle but corking until the end of a
 /// batch, PAWS and timestamps always offered, urgent data read as data (RFC 6093), ICMP errors soft (RFC 5927), challenge
 /// ACKs limited per connection (RFC 5961 §7).
 public struct TCPStack: Sendable {

@@ -5,7 +5,7 @@ import Wire
 
 @testable import TCP
 
-/// RFC 8985, 2883, 3708, 6937: late is not lost.
+/// RFC 8985, 2883, 3708, 9937: late is not lost.
 @Suite struct ReorderingTests {
     // MARK: what we tell
 
@@ -177,7 +177,7 @@ import Wire
         #expect(script.harness.stack.counters.spuriousRecoveries == 0)
     }
 
-    @Test func `RFC 6937: a loss reduces the window as octets arrive, not at once and not to silence`() {
+    @Test func `RFC 9937: a loss reduces the window as octets arrive, not at once and not to silence`() {
         var script = flight()
         script.harness.give(.send(script.connection, Script.pattern(12_000, 20_000)[...]))
         script.written = 32_000
@@ -196,6 +196,39 @@ import Wire
         let total = sent.reduce(0, +)
         #expect(total >= sent.count / 2 - 1 && total <= sent.count / 2 + 3, "\(sent)")
         #expect((sent.max() ?? 0) <= 3, "\(sent)")
+    }
+
+    @Test func `a peer that asks for small segments gets a bounded number of them`() {
+        var configuration = TCPConfiguration()
+        configuration.initialWindowSegments = 100_000
+        configuration.initialWindowOctets = 8 << 20
+        var script = Script(Harness(configuration: configuration))
+        script.run("passive mss 216 sack wscale 14 win 65535")
+        script.harness.give(.send(script.connection, [UInt8](repeating: 1, count: 4 << 20)[...]))
+        script.harness.advance(by: .milliseconds(10))
+        #expect(script.harness.drain().count == SentSegments.maximum)
+        script.harness.receive(script.segment(["ack", "2161"]))
+        script.harness.advance(by: .milliseconds(10))
+        #expect(script.harness.drain().count == 10)
+    }
+
+    @Test func `RFC 8985 §6.2: the least round trip is that of the last minutes`() {
+        var rack = RACK()
+        func deliver(_ milliseconds: Int, at seconds: Int) {
+            let now = Instant(nanoseconds: Int64(seconds) * 1_000_000_000)
+            let segment = SentSegments.Segment(
+                start: 0, end: 1, sentAt: now - .milliseconds(milliseconds), state: .inFlight, isRetransmitted: false)
+            rack.delivered(segment, now: now, isOlder: false)
+        }
+        deliver(10, at: 1)
+        deliver(40, at: 2)
+        #expect(rack.minimumRoundTrip == .milliseconds(10))
+        deliver(40, at: 302)
+        #expect(rack.minimumRoundTrip == .milliseconds(10))
+        deliver(40, at: 603)
+        #expect(rack.minimumRoundTrip == .milliseconds(40))
+        deliver(20, at: 604)
+        #expect(rack.minimumRoundTrip == .milliseconds(20))
     }
 
     @Test func `one in a hundred a millisecond late costs no rate`() {

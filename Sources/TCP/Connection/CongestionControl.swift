@@ -45,7 +45,7 @@ struct CongestionControl: Sendable, BitwiseCopyable {
     /// A recovery that is of no congestion.
     mutating func keep() { threshold = window }
     mutating func setToThreshold() { window = threshold }
-    /// RFC 6937: what an ACK lets out during recovery.
+    /// RFC 9937: what an ACK lets out during recovery.
     mutating func reduceInRecovery(to octets: Int) { window = min(octets, maximum) }
     /// A reduction that was for nothing.
     mutating func restore(window before: Int, threshold old: Int) {

@@ -34,7 +34,8 @@ extension Connection {
             // RFC 5681 §2: a duplicate ACK.
             duplicateArrived(now: now, &shared)
         }
-        if identity.selectiveAcknowledgment, delivered > 0 || inRecovery || isRecoveryTakenBack {
+        // An ACK that says nothing new changes nothing; time alone is the reordering timer's.
+        if delivered > 0 || isRecoveryTakenBack {
             judgeSent(delivered: delivered, hasMoved: hasMoved, now: now, &shared)
         }
     }

@@ -75,7 +75,7 @@ extension Connection {
                 break
             }
             // One segment may always be out: a window of less than that is an accident of its arithmetic.
-            if pipe > 0, pipe + max(count, 1) > congestion.window + room {
+            if pipe > 0, pipe + max(count, 1) > congestion.window + room || sent.isFull {
                 isCongestionLimited = true
                 break
             }

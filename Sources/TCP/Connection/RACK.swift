@@ -12,8 +12,11 @@ struct RACK: Sendable {
     private(set) var latest: (sentAt: Instant, end: Int64)?
     /// RACK.rtt
     private(set) var roundTrip = Duration.zero
-    /// RACK.min_RTT
+    /// RACK.min_RTT: of this period and the one before, as paths change (§6.2, step 1).
     private(set) var minimumRoundTrip: Duration?
+    private var periodMinimum: Duration?
+    private var periodEnd = Instant.zero
+    static let period = Duration.minutes(5)
     /// RACK.fack
     private var forward: Int64 = .min
     private(set) var isReorderingSeen = false
@@ -29,6 +32,12 @@ struct RACK: Sendable {
             if isOlder { return }
             if let least = minimumRoundTrip, measured < least { return }
         } else {
+            if now >= periodEnd {
+                minimumRoundTrip = periodMinimum
+                periodMinimum = nil
+                periodEnd = now + Self.period
+            }
+            periodMinimum = min(periodMinimum ?? measured, measured)
             minimumRoundTrip = min(minimumRoundTrip ?? measured, measured)
             if segment.end < forward { isReorderingSeen = true }
         }
@@ -80,7 +89,7 @@ struct RecoveryUndo: Sendable, BitwiseCopyable {
     var resent = 0
 }
 
-/// Proportional rate reduction: RFC 6937 as its revision has it, in octets.
+/// Proportional rate reduction, RFC 9937, in octets.
 struct RateReduction: Sendable, BitwiseCopyable {
     /// RecoverFS
     var flight: Int

@@ -25,6 +25,10 @@ struct SentSegments: Sendable {
         var count: Int { Int(end - start) }
     }
 
+    /// Segments on their way at most: each ACK in a recovery looks at all of them. With full Ethernet segments this is more
+    /// than the largest window; a peer that asks for small ones gets fewer octets.
+    static let maximum = 8192
+
     private var list: [Segment] = []
     /// Entries before this one are acknowledged; they go when they are the greater part.
     private var first = 0
@@ -40,6 +44,7 @@ struct SentSegments: Sendable {
     private(set) var retransmittedEnd: Int64 = .min
 
     var isEmpty: Bool { first == list.count }
+    var isFull: Bool { list.count - first >= Self.maximum }
     var segments: ArraySlice<Segment> { list[first...] }
 
     /// A segment sent at SND.NXT.
