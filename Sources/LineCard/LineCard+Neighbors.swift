@@ -151,7 +151,9 @@ extension LineCard {
             }
         }
         // What did not fit the queue, or was dropped with it when nobody answered, waits for timers that backed off.
-        if isFound, isSpeaking { resumeConnections(at: now, into: &effects) { $0 == i && $1 == address } }
+        if isFound, isSpeaking, resumptions.take(at: now) {
+            resumeConnections(at: now, into: &effects) { $0 == i && $1 == address }
+        }
     }
 
     mutating func forgetNeighbors(of id: InterfaceID) {

@@ -44,6 +44,9 @@ public struct LineCard: Sendable {
     public static let errorsPerSecond = 100
     /// Frames of other people's ARP and ND that we answer in a second.
     public static let answersPerSecond = 2000
+    /// How often in a second a neighbour that is found makes us look for connections that wait for it. Each look is at all
+    /// connections, and whoever invents addresses must not make us look all the time.
+    public static let resumptionsPerSecond = 100
     /// Packets of one routing protocol on one interface: a database of a thousand routers comes faster than it needs to,
     /// and a flood does not fill the log.
     public static let packetsPerSecond = 20_000
@@ -67,6 +70,7 @@ public struct LineCard: Sendable {
     var echoes = TokenBucket(perSecond: echoesPerSecond)
     var errors = TokenBucket(perSecond: errorsPerSecond)
     var answers = TokenBucket(perSecond: answersPerSecond)
+    var resumptions = TokenBucket(perSecond: resumptionsPerSecond)
     /// RFC 791 identification and RFC 8200 §4.5 fragment identification of what we send in fragments.
     var identification: UInt32
     var tcpEffects: [TCPEffect] = []

@@ -47,7 +47,7 @@ public struct TCPConnectionStatus: Sendable, Equatable {
     public var maximumSegmentSize: Int
     public var smoothedRoundTripTime: Duration?
     public var retransmissionTimeout: Duration
-    /// Timeouts in a row without an answer.
+    /// Timeouts since a round trip was last measured: how often RTO is doubled.
     public var backoffs: Int
     public var retransmittedSegments: UInt64
     public var inRecovery: Bool
