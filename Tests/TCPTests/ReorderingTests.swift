@@ -105,6 +105,17 @@ import Wire
         #expect(script.harness.stack.counters.fastRetransmits == 1)
     }
 
+    @Test func `a segment that is SACKed in parts is delivered with the last of them`() {
+        var script = flight()
+        script.run(
+            """
+            +20ms < ack 2001 sack 3001:3501
+            < ack 2001 sack 3001:4001
+            < ack 2001 sack 3001:6001
+            > 2001:3001
+            """)
+    }
+
     @Test func `RFC 8985 §6.2: a retransmission that is lost is found by what was sent after it`() {
         var script = flight()
         script.run(

@@ -119,7 +119,7 @@ import Wire
                 let from = una + Int64(random.number(in: 0...Int(next - una - 1)))
                 let to = min(next, from + Int64(random.number(in: 1...60)))
                 var count = 0
-                sent.sack(from, to) { _ in count += 1 }
+                sent.sack(from, to, news: from) { _ in count += 1 }
                 var right = 0
                 for i in plain.indices where plain[i].start >= from && plain[i].end <= to && plain[i].state != .sacked {
                     plain[i].state = .sacked

@@ -10,7 +10,7 @@ extension Connection {
     ) {
         let offset = sentOffset(h.acknowledgment)
         let window = Int(h.window) << Int(identity.peerWindowShift ?? 0)
-        let delivered = identity.selectiveAcknowledgment ? takeDelivered(h, upTo: offset, now: now, &shared) : 0
+        let delivered = identity.selectiveAcknowledgment ? takeDelivered(h, upTo: offset, now: now) : 0
         let windowBefore = sendWindow
 
         // The window first, as recovery below sends by it. RFC 9293: WL1 and WL2 keep an old segment from undoing it.

@@ -5,7 +5,7 @@ import Wire
 // What SACK says of segments, and what their times say of those that it does not mention: RFC 2018, 2883, 8985, 3708.
 extension Connection {
     /// Takes from an ACK what the peer has now. Returns how many octets are new. SND.UNA moves later.
-    mutating func takeDelivered(_ h: SegmentHeader, upTo offset: Int64, now: Instant, _ shared: inout StackShared) -> Int {
+    mutating func takeDelivered(_ h: SegmentHeader, upTo offset: Int64, now: Instant) -> Int {
         var octets = 0
         var order = rack
         // RFC 8985 §6.2, step 2: an echo from before the retransmission is of the first copy.
@@ -38,8 +38,9 @@ extension Connection {
             // Where a known range grows, only what is new of it is looked for.
             let known = scoreboard.rangeAtOrAbove(left)
             if scoreboard.add(left, right) {
-                let from = known.map { $0.start <= left ? $0.end : left } ?? left
-                list.sack(min(from, right), right, note)
+                var start = left, news = left
+                if let known, known.start <= left { (start, news) = (known.start, known.end) }
+                list.sack(start, right, news: news, note)
             }
         }
         swap(&list, &sent)

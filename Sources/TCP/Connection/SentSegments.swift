@@ -104,9 +104,10 @@ struct SentSegments: Sendable {
         return low
     }
 
-    /// The peer has these octets. A segment of which it has a part is not counted; it will be sent again whole.
-    mutating func sack(_ start: Int64, _ end: Int64, _ delivered: (Segment) -> Void) {
-        var i = place(after: start)
+    /// The peer has these octets; those before `news` were told before. A segment of which it has a part is not counted; it
+    /// will be sent again whole.
+    mutating func sack(_ start: Int64, _ end: Int64, news: Int64, _ delivered: (Segment) -> Void) {
+        var i = place(after: news)
         while i < list.count, list[i].end <= end {
             if list[i].start >= start, list[i].state != .sacked {
                 leave(list[i].state, list[i].count)
