@@ -82,7 +82,7 @@ public struct Engine: ~Copyable {
         image.gateways = state.routes.gateways
         image.subscriptions = state.interior.subscriptions
         image.bfdSessions = state.bfd.sessions
-        state.transport.fill(&image)
+        state.transport.fill(&image, at: state.now)
         return image
     }
 

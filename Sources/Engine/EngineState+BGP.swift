@@ -12,7 +12,7 @@ extension EngineState {
         case .finish(let id):
             if transport.finish(id) { emit(.tcpFinish(id)) }
         case .abort(let id):
-            transport.close(id)
+            transport.close(id, .aborted, at: now)
             emit(.tcpAbort(id))
         case .listeners(let endpoints):
             self.endpoints = endpoints

@@ -30,7 +30,7 @@ extension EngineState {
             transport.peerFinished(id)
             bgp.handle(.peerFinished(id), at: now, into: &wishes.bgp)
         case .tcpClosed(let id, let end):
-            transport.close(id)
+            transport.close(id, end, at: now)
             bgp.handle(.closed(id, end), at: now, into: &wishes.bgp)
         case .interfaceState(let id, let isUp):
             if routes.setInterface(id, isUp: isUp) {

@@ -25,6 +25,9 @@ extension LineCard {
             case ICMPv4.destinationUnreachable, ICMPv4.timeExceeded, ICMPv4.parameterProblem:
                 counters.icmpErrorsIn += 1
                 let tooBig = type == ICMPv4.destinationUnreachable && code == ICMPv4.codeFragmentationNeeded
+                // RFC 1122 §4.2.3.9: hard errors.
+                let isHard =
+                    type == ICMPv4.destinationUnreachable && (code == ICMPv4.codeProtocol || code == ICMPv4.codePort)
                 // The quoted header: no checksum test, routers on the way change it and some forget the checksum.
                 guard try r.u8("quoted version") >> 4 == 4 else { return drop(.malformedICMP) }
                 r.position -= 1
@@ -41,7 +44,8 @@ extension LineCard {
                 guard inside == UpperLayer.tcp else { return drop(.unknownProtocol) }
                 try errorToTCP(
                     &r, local: .v4(local), remote: .v4(remote),
-                    kind: tooBig ? .packetTooBig(mtu: Int(word & 0xffff)) : .unreachable, origin, at: now, into: &effects)
+                    kind: tooBig ? .packetTooBig(mtu: Int(word & 0xffff)) : isHard ? .refused : .unreachable, origin,
+                    at: now, into: &effects)
             default:
                 drop(.unknownProtocol)
             }
@@ -91,11 +95,15 @@ extension LineCard {
                 let remote = try r.ipv6("quoted destination")
                 // We send no extension headers in front of TCP, so there are none to step over.
                 guard inside == UpperLayer.tcp else { return drop(.unknownProtocol) }
+                // What IPv4 has as "protocol" and "port unreachable" (RFC 4443 §3.1, §3.4).
+                let isHard =
+                    type == ICMPv6.destinationUnreachable && code == ICMPv6.codePort
+                    || type == ICMPv6.parameterProblem && code == ICMPv6.codeNextHeader
                 let mtu = Int(min(word, 65_535))
                 try errorToTCP(
                     &r, local: .v6(local), remote: .v6(remote),
-                    kind: type == ICMPv6.packetTooBig ? .packetTooBig(mtu: mtu) : .unreachable, origin, at: now,
-                    into: &effects)
+                    kind: type == ICMPv6.packetTooBig ? .packetTooBig(mtu: mtu) : isHard ? .refused : .unreachable, origin,
+                    at: now, into: &effects)
             default:
                 drop(.unknownProtocol)
             }

@@ -120,9 +120,12 @@ extension LineCard {
     ) {
         let key = NeighborCache.Key(interface: interfaces[i].id, address: address)
         let slot: Int
+        var isFound = false
         if let known = neighbors.slot(of: key) {
             slot = known
+            isFound = neighbors.entries[slot].state == .incomplete
         } else {
+            isFound = true
             // Only our neighbours have business here; a stranger's address would only take a slot.
             guard create, interfaces[i].connectedLength(address) >= 0 else { return }
             slot = neighbors.insert(key)
@@ -139,12 +142,17 @@ extension LineCard {
         neighbors.entries[slot].confirmed = now
         neighbors.entries[slot].tries = 0
         timers.cancel(.neighbor(slot))
-        guard !entry.queue.isEmpty else { return }
-        neighbors.entries[slot].queue = []
-        for waiting in entry.queue {
-            var frame = waiting.frame
-            self.address(&frame, to: mac)
-            put(frame, on: i, into: &effects)
+        if !entry.queue.isEmpty {
+            neighbors.entries[slot].queue = []
+            for waiting in entry.queue {
+                var frame = waiting.frame
+                self.address(&frame, to: mac)
+                put(frame, on: i, into: &effects)
+            }
+        }
+        // What did not fit the queue, or was dropped with it when nobody answered, waits for timers that backed off.
+        if isFound, isSpeaking, resumptions.take(at: now) {
+            resumeConnections(at: now, into: &effects) { $0 == i && $1 == address }
         }
     }
 

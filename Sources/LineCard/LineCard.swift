@@ -44,6 +44,9 @@ public struct LineCard: Sendable {
     public static let errorsPerSecond = 100
     /// Frames of other people's ARP and ND that we answer in a second.
     public static let answersPerSecond = 2000
+    /// How often in a second a neighbour that is found makes us look for connections that wait for it. Each look is at all
+    /// connections, and whoever invents addresses must not make us look all the time.
+    public static let resumptionsPerSecond = 100
     /// Packets of one routing protocol on one interface: a database of a thousand routers comes faster than it needs to,
     /// and a flood does not fill the log.
     public static let packetsPerSecond = 20_000
@@ -67,6 +70,7 @@ public struct LineCard: Sendable {
     var echoes = TokenBucket(perSecond: echoesPerSecond)
     var errors = TokenBucket(perSecond: errorsPerSecond)
     var answers = TokenBucket(perSecond: answersPerSecond)
+    var resumptions = TokenBucket(perSecond: resumptionsPerSecond)
     /// RFC 791 identification and RFC 8200 §4.5 fragment identification of what we send in fragments.
     var identification: UInt32
     var tcpEffects: [TCPEffect] = []
@@ -116,7 +120,7 @@ public struct LineCard: Sendable {
             case .committed(let index): toTCP(.committed(index), at: now, into: &effects)
             case .applied(let index): toTCP(.applied(index), at: now, into: &effects)
             case .endOfBatch: toTCP(.endOfBatch, at: now, into: &effects)
-            case .gateways(let list): gateways = sorted(list)
+            case .gateways(let list): replaceGateways(list, at: now, into: &effects)
             case .takeOver, .standDown, .link, .probeAddresses, .time: break
             }
         }
@@ -126,7 +130,7 @@ public struct LineCard: Sendable {
         switch effect {
         case .interfaces(let list): replaceInterfaces(list, at: now, into: &effects)
         case .listeners(let list): toTCP(.listeners(list), at: now, into: &effects)
-        case .gateways(let list): gateways = sorted(list)
+        case .gateways(let list): replaceGateways(list, at: now, into: &effects)
         case .tcpConnect(let request): toTCP(.connect(request), at: now, into: &effects)
         case .tcpSend(let connection, let bytes): toTCP(.send(connection, bytes), at: now, into: &effects)
         case .tcpFinish(let connection): toTCP(.finish(connection), at: now, into: &effects)
@@ -226,9 +230,39 @@ public struct LineCard: Sendable {
         forgetNeighbors(of: id)
         if up {
             startAnnouncing(i, at: now, into: &effects)
+            resumeConnections(at: now, into: &effects) { way, _ in way == i }
         } else {
             timers.cancel(.announce(i))
         }
+    }
+
+    private mutating func replaceGateways(_ list: [Gateway], at now: Instant, into effects: inout [LineCardEffect]) {
+        // Routes are many, and connections that wait for one are few.
+        let stalled = tcp.stalledConnections()
+        let before = stalled.map { way(of: $0.tuple) }
+        gateways = sorted(list)
+        var back: [ConnectionID] = []
+        for (place, connection) in stalled.enumerated() {
+            guard let now = way(of: connection.tuple) else { continue }
+            if before[place].map({ $0 != now }) ?? true { back.append(connection.connection) }
+        }
+        if !back.isEmpty { toTCP(.pathIsBack(back), at: now, into: &effects) }
+    }
+
+    /// By which interface, if it has carrier, and to which neighbour the packets of a connection go.
+    private func way(of tuple: ConnectionTuple) -> (interface: Int, nextHop: IPAddress)? {
+        let home = Int(tuple.interface.value)
+        guard let way = route(to: tuple.remote, home: home < interfaces.count ? home : nil), isUp(interfaces[way.interface].id)
+        else { return nil }
+        return way
+    }
+
+    /// Tells TCP that there is a way again to those peers that have not answered lately and whose packets go this way now.
+    mutating func resumeConnections(
+        at now: Instant, into effects: inout [LineCardEffect], by isBack: (_ interface: Int, _ nextHop: IPAddress) -> Bool
+    ) {
+        let back = tcp.stalledConnections().filter { way(of: $0.tuple).map { isBack($0.interface, $0.nextHop) } ?? false }
+        if !back.isEmpty { toTCP(.pathIsBack(back.map(\.connection)), at: now, into: &effects) }
     }
 
     // MARK: timers

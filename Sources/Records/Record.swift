@@ -179,6 +179,31 @@ public struct LineCardImage: Sendable {
             self.stream = stream
         }
     }
+    /// A connection that ended in order a short while ago (RFC 9293 §3.3.2, TIME-WAIT): enough to acknowledge a FIN that
+    /// comes again.
+    public struct TimeWait: Sendable, Hashable {
+        public var connection: ConnectionID
+        public var identity: ConnectionIdentity
+        /// Octets sent and acknowledged; our FIN lies after them.
+        public var sentOffset: UInt64
+        /// Octets received; the peer's FIN lies after them.
+        public var receivedOffset: UInt64
+        public var peerTimestamp: UInt32
+        /// Time of the record that ended it.
+        public var since: Instant
+
+        public init(
+            connection: ConnectionID, identity: ConnectionIdentity, sentOffset: UInt64, receivedOffset: UInt64,
+            peerTimestamp: UInt32, since: Instant
+        ) {
+            self.connection = connection
+            self.identity = identity
+            self.sentOffset = sentOffset
+            self.receivedOffset = receivedOffset
+            self.peerTimestamp = peerTimestamp
+            self.since = since
+        }
+    }
     /// All effects of records up to this one are contained; later ones come as effects.
     public var index: LogIndex = .zero
     public var interfaces: [InterfaceConfiguration] = []
@@ -190,6 +215,8 @@ public struct LineCardImage: Sendable {
     public var bfdSessions: [BFDSession] = []
     public var pendingConnects: [ConnectRequest] = []
     public var connections: [Connection] = []
+    /// Oldest first.
+    public var timeWaits: [TimeWait] = []
     /// The next even ConnectionID for an accepted connection.
     public var nextAcceptedConnection = ConnectionID(2)
     /// Key for RFC 6528 sequence numbers and timestamp offsets of accepted connections; the same on both controllers.

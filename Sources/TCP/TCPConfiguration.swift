@@ -11,8 +11,12 @@ public struct TCPConfiguration: Sendable {
     /// Octets a peer may have in our hands that are not yet stored on both controllers. It bounds memory per connection
     /// and covers a 1 Gbit/s peer for 8 ms of standby delay. A multiple of `1 << windowShift`.
     public var receiveBuffer = 1 << 20
-    /// RFC 7323 §2: 65,535 << 5 covers `receiveBuffer` with a grain of 32 octets.
-    public var windowShift: UInt8 = 5
+    /// What it grows to for a peer that fills it within a round trip: 335 Mbit/s over 100 ms.
+    public var receiveBufferMaximum = 4 << 20
+    /// Octets by which all connections together may have grown; who comes later stays as he is.
+    public var receiveGrowthMaximum = 512 << 20
+    /// RFC 7323 §2: 65,535 << 6 covers `receiveBufferMaximum` with a grain of 64 octets.
+    public var windowShift: UInt8 = 6
     /// Islands of out-of-order octets per connection; octets are bounded by the window. An island is an allocation, and a
     /// peer with more than this many holes in one window is better served by retransmitting.
     public var reassemblyIslands = 256
@@ -39,6 +43,11 @@ public struct TCPConfiguration: Sendable {
     /// duplicates of RFC 5681 §3.2, so that the peer resends at once what died with the old active.
     public var restoredAcknowledgments = 4
 
+    /// How many connections send again at once when a path is back, and how long the next as many wait. A thousand
+    /// sessions behind one cable are back within 130 ms, at fewer than a hundred Mbit/s of full segments.
+    public var resumedConnections = 8
+    public var resumedPause = Duration.milliseconds(1)
+
     // MARK: giving up
 
     /// RFC 9293 §3.8.3: without progress for this long the connection ends, unanswered or with the window shut
@@ -64,8 +73,11 @@ public struct TCPConfiguration: Sendable {
     public var backlogMaximum = 4096
     /// SYN-ACKs sent again before a half-open connection is forgotten: 1, 2, 4, 8, 16 s.
     public var synAcknowledgmentRetries = 4
-    /// RSTs per second to segments that belong to no connection.
+    /// RSTs per second to strangers' segments, all strangers together.
     public var resetsPerSecond = 200
+    /// RSTs, challenge ACKs and repeated SYN-ACKs per second to segments of one configured peer that belong to no connection
+    /// beyond its handshake. Each peer has its own, so that a flood in one's name, or of strangers, silences no other.
+    public var answersPerPeerPerSecond = 20
     /// RFC 5961 §7, but per connection: a bound shared by all connections can be observed from outside.
     public var challengesPerSecond = 10
     /// Events per second about dropped segments (wrong signature, TTL).

@@ -38,13 +38,20 @@ public enum TCPInput: Sendable {
     case unreachable(ICMPError)
     /// ARP or ND has no answer for the next hop of this address. Ends connects, never established connections.
     case neighborUnreachable(InterfaceID, IPAddress)
+    /// There is a way again to the peers of these connections: carrier has come back, a neighbour is found, a route is there.
+    /// What waits for a timer that backed off meanwhile is sent once more now, a few connections at a time. See
+    /// `TCPStack.stalledConnections`.
+    case pathIsBack([ConnectionID])
 }
 
 /// What an ICMP error says about a segment that we sent; addresses and ports as in the quoted segment.
 public struct ICMPError: Sendable, Hashable {
     public enum Kind: Sendable, Hashable {
-        /// Any "destination unreachable" without a PMTU. RFC 5927 §5.2: soft, whatever its code.
+        /// A soft error of RFC 9293 §3.9.2.2: no way to the peer just now, for whatever reason. It ends nothing.
         case unreachable
+        /// A hard error: the peer's host has no such protocol or port. It ends a connect, and never a connection (RFC 5927
+        /// §5.2).
+        case refused
         /// Fragmentation needed, or Packet Too Big, with the MTU of the next hop in octets.
         case packetTooBig(mtu: Int)
     }

@@ -35,9 +35,24 @@ extension TCPStack {
         let tuple = ConnectionTuple(
             interface: interface, local: local, localPort: h.destinationPort, remote: remote, remotePort: h.sourcePort)
         let listener = listenerIndex[ListenerKey(local: local, port: h.destinationPort, remote: remote)]
-        if let listener, !passes(h, segment, listeners[Int(listener)].options, hopLimit, tuple, now, &effects) { return }
-        if let listener, h.flags.contains(.syn), h.flags.isDisjoint(with: [.ack, .rst]) {
-            receiveSYN(h, tuple, listener: listener, at: now, into: &effects)
+        // A configured peer's address is guarded on every port: what it may send to one it may send to all.
+        if let guardian = listener ?? listenerIndex[ListenerKey(local: local, port: 0, remote: remote)],
+            !passes(h, segment, listeners[Int(guardian)].options, hopLimit, tuple, now, &effects)
+        {
+            return
+        }
+        if let listener, h.flags.isDisjoint(with: [.ack, .rst]) {
+            if h.flags.contains(.syn) {
+                receiveSYN(h, tuple, listener: listener, at: now, into: &effects)
+            } else {
+                // RFC 9293 §3.10.7.2, fourth: neither SYN nor ACK nor RST says anything to a listener; no answer.
+                shared.counters.droppedNoConnection += 1
+            }
+            return
+        }
+        if let listener, h.flags.isDisjoint(with: [.syn, .rst]),
+            completeTwinsHandshake(h, segment, tuple, listener: listener, at: now, into: &effects)
+        {
             return
         }
         shared.counters.droppedNoConnection += 1
@@ -136,7 +151,10 @@ extension TCPStack {
     mutating func refuse(
         _ h: SegmentHeader, _ tuple: ConnectionTuple, at now: Instant, into effects: inout [TCPEffect]
     ) {
-        guard !h.flags.contains(.rst), resets.take(at: now) else { return }
+        guard !h.flags.contains(.rst) else { return }
+        // A peer with a key believes signed RSTs only; it may know a connection that we, started anew, do not.
+        let pair = listenerIndex[ListenerKey(local: tuple.local, port: 0, remote: tuple.remote)]
+        guard pair.map({ answers[Int($0)].take(at: now) }) ?? resets.take(at: now) else { return }
         var segment = OutgoingSegment(
             localPort: tuple.localPort, remotePort: tuple.remotePort, sequence: 0, flags: [.rst, .ack])
         if h.flags.contains(.ack) {
@@ -146,8 +164,6 @@ extension TCPStack {
             segment.acknowledgment = h.sequence &+ UInt32(truncatingIfNeeded: h.sequenceLength)
         }
         shared.counters.resetsOut += 1
-        // A peer with a key believes signed RSTs only; it may know a connection that we, started anew, do not.
-        let pair = listenerIndex[ListenerKey(local: tuple.local, port: 0, remote: tuple.remote)]
         var options = pair.map { listeners[Int($0)].options } ?? TransportOptions()
         if pair == nil { options.hopLimit = Self.hopLimitToStrangers }
         send(segment, tuple, options, into: &effects)
@@ -185,12 +201,14 @@ extension TCPStack {
         }
         let slot = Int(flow)
         switch error.kind {
-        case .unreachable:
+        case .unreachable, .refused:
             shared.counters.softErrors += 1
             connections[slot]!.softErrors += 1
-            // RFC 5927 §5.2 would have connects go on as well; a router's session layer tries again by itself, and an
-            // operator wants to see why not.
-            if connections[slot]!.state == .synSent { connections[slot]!.end(.unreachable, &shared, &effects) }
+            // RFC 9293 §3.9.2.2: a soft error ends nothing (MUST-56); if the connect fails in the end, it says why. A hard one
+            // ends a connect; RFC 5927 §5.2 has it end nothing that is established.
+            if error.kind == .refused, connections[slot]!.state == .synSent {
+                connections[slot]!.end(.unreachable, &shared, &effects)
+            }
         case .packetTooBig(let mtu):
             if connections[slot]!.reducePath(mtu: mtu) { enqueue(slot) } else { shared.counters.droppedICMP += 1 }
         }

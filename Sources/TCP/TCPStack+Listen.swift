@@ -17,6 +17,7 @@ extension TCPStack {
             if listenerIndex[pair] == nil { listenerIndex[pair] = Int32(i) }
         }
         backlogs = Array(repeating: [], count: list.count)
+        answers = Array(repeating: TokenBucket(perSecond: configuration.answersPerPeerPerSecond), count: list.count)
         var entries = halfOpen.indices.filter { halfOpen[$0] != nil }
         entries.sort { halfOpen[$0]!.serial < halfOpen[$1]!.serial }
         for entry in entries {
@@ -50,10 +51,13 @@ extension TCPStack {
             return
         }
         halfOpenSerial += 1
+        let size = PeerOffer.segmentSize(h, remote: tuple.remote)
+        let offer = OfferCode(
+            segmentSize: size, windowShift: h.windowShift, selectiveAcknowledgment: h.selectiveAcknowledgmentPermitted)
         let entry = HalfOpen(
-            tuple: tuple, listener: listener, initialSendSequence: initialSequence.number(for: tuple, at: now),
-            initialReceiveSequence: h.sequence,
-            peerMaximumSegmentSize: PeerOffer.segmentSize(h, remote: tuple.remote), peerWindowShift: h.windowShift,
+            tuple: tuple, listener: listener,
+            initialSendSequence: initialSequence.number(for: tuple, answering: h.sequence, offer: offer, at: now),
+            initialReceiveSequence: h.sequence, peerMaximumSegmentSize: size, peerWindowShift: h.windowShift,
             selectiveAcknowledgment: h.selectiveAcknowledgmentPermitted, timestamps: h.hasTimestamps,
             timestampOffset: initialSequence.timestampOffset(for: tuple), timestampRecent: h.timestampValue,
             window: h.window, retries: 0, sentAt: now, serial: halfOpenSerial)
@@ -132,13 +136,19 @@ extension TCPStack {
         let expected = entry.initialReceiveSequence &+ 1
         let ahead = distance(from: expected, to: h.sequence)
         if h.flags.contains(.rst) {
-            if ahead == 0 { forgetHalfOpen(slot) } else { shared.counters.droppedReset += 1 }
+            if ahead == 0 {
+                forgetHalfOpen(slot)
+            } else {
+                // RFC 5961 §3.2 holds in SYN-RECEIVED, too.
+                shared.counters.droppedReset += 1
+                if ahead > 0, ahead < 65_535 { challenge(entry, listener.options, at: now, into: &effects) }
+            }
             return
         }
         if h.flags.contains(.syn) {
             if h.sequence == entry.initialReceiveSequence, !h.flags.contains(.ack) {
                 // The peer did not get our SYN-ACK.
-                if resets.take(at: now) { sendSYNAcknowledgment(slot, at: now, into: &effects) }
+                if answers[Int(entry.listener)].take(at: now) { sendSYNAcknowledgment(slot, at: now, into: &effects) }
             } else {
                 // RFC 5961 §4.2: a peer that really started anew answers the ACK with an exact RST.
                 shared.counters.droppedSYN += 1
@@ -164,13 +174,57 @@ extension TCPStack {
             shared.counters.droppedOldTimestamp += 1
             return
         }
-        accept(slot, entry, listener, h, segment, at: now, into: &effects)
+        forgetHalfOpen(slot)
+        accept(entry, listener, h, segment, at: now, into: &effects)
+    }
+
+    /// For how long after a takeover a twin's handshake may be completed, and how long before it the SYN may have come, in
+    /// steps of 1.05 s: by then every peer has repeated what it sends first.
+    private static let handshakeMemory = Duration.seconds(64)
+    private static let handshakeSteps: UInt32 = 61
+
+    /// A segment to a listener that belongs to no connection, just after a takeover. If it completes a handshake of the
+    /// twin, the connection is accepted from what the ISS says; if it only looks so (the peer's first octets come again
+    /// soon), there is no answer. True when the segment is dealt with. An ISS is guessed by one segment in 270,000, and only
+    /// as many are looked at as a peer gets answers.
+    mutating func completeTwinsHandshake(
+        _ h: SegmentHeader, _ segment: RawSpan, _ tuple: ConnectionTuple, listener: Int32, at now: Instant,
+        into effects: inout [TCPEffect]
+    ) -> Bool {
+        guard let restoredAt, now - restoredAt < Self.handshakeMemory, !knownFlows.contains(FlowKey(tuple)) else {
+            return false
+        }
+        let iss = h.acknowledgment &- 1, irs = h.sequence &- 1
+        switch initialSequence.trace(iss, for: tuple, answering: irs, before: restoredAt, steps: Self.handshakeSteps) {
+        case .foreign:
+            return false
+        case .wrong:
+            _ = answers[Int(listener)].take(at: now)
+            return true
+        case .offer(let offer):
+            guard answers[Int(listener)].take(at: now) else { return true }
+            let offset = initialSequence.timestampOffset(for: tuple)
+            if h.hasTimestamps {
+                // What the SYN-ACK said and the peer echoes is router time, of not long ago.
+                let clock = UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000) &+ offset
+                guard (0...128_000).contains(distance(from: h.timestampEcho, to: clock)) else { return true }
+            }
+            halfOpenSerial += 1
+            let entry = HalfOpen(
+                tuple: tuple, listener: listener, initialSendSequence: iss, initialReceiveSequence: irs,
+                peerMaximumSegmentSize: offer.segmentSize, peerWindowShift: offer.windowShift,
+                selectiveAcknowledgment: offer.selectiveAcknowledgment, timestamps: h.hasTimestamps,
+                timestampOffset: offset, timestampRecent: h.timestampValue, window: h.window, retries: -1, sentAt: now,
+                serial: halfOpenSerial)
+            accept(entry, listeners[Int(listener)], h, segment, at: now, into: &effects)
+            return true
+        }
     }
 
     private mutating func challenge(
         _ entry: HalfOpen, _ options: TransportOptions, at now: Instant, into effects: inout [TCPEffect]
     ) {
-        guard resets.take(at: now) else { return }
+        guard answers[Int(entry.listener)].take(at: now) else { return }
         shared.counters.challengesOut += 1
         var segment = OutgoingSegment(
             localPort: entry.tuple.localPort, remotePort: entry.tuple.remotePort,
@@ -187,10 +241,9 @@ extension TCPStack {
 
     /// The third segment: the connection is established, and the engine hears of it.
     private mutating func accept(
-        _ slot: Int, _ entry: HalfOpen, _ listener: Listener, _ h: SegmentHeader, _ segment: RawSpan, at now: Instant,
+        _ entry: HalfOpen, _ listener: Listener, _ h: SegmentHeader, _ segment: RawSpan, at now: Instant,
         into effects: inout [TCPEffect]
     ) {
-        forgetHalfOpen(slot)
         guard liveConnections < configuration.connectionsMaximum else {
             shared.counters.droppedSYN += 1
             return
@@ -216,10 +269,13 @@ extension TCPStack {
         connection.takeWindow(Int(h.window) << Int(entry.peerWindowShift ?? 0), sequence: -1, acknowledgment: 0)
         if entry.retries == 0 {
             connection.timeout.sample(now - entry.sentAt)
-        } else {
+        } else if entry.retries > 0 {
             connection.timeout.handshakeWasRepeated()
         }
         insert(connection)
+        if let restoredAt, now - restoredAt < Self.handshakeMemory, knownFlows.count < Self.knownFlowsMaximum {
+            knownFlows.insert(FlowKey(entry.tuple))
+        }
         shared.counters.accepted += 1
         connections[Int(index)]!.emit(.tcpAccepted(id, identity), offset: 0, &shared, &effects)
         connections[Int(index)]!.receive(h, segment, now: now, &shared, &effects)

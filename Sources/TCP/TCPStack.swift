@@ -28,11 +28,12 @@ import Wire
 /// and an offset from the connection's identity, so they never go back.
 ///
 /// **Peers are known.** A listener is for one remote address. A SYN from anybody else gets RST. Half-open connections are
-/// bounded per listener and give way oldest first; connections, TIME-WAIT, reassembly and scoreboard are bounded, too.
+/// bounded per listener and give way oldest first; they are in no record, but a peer that completes the handshake of a
+/// twin brings back what its SYN said (`TCPStack+Listen`). Connections, TIME-WAIT, reassembly and scoreboard are bounded, too.
 ///
-/// Where RFCs leave a choice: Reno with SACK (RFC 5681, 6675; 6582 without SACK), no Nagle but corking until the end of a
+/// Where RFCs leave a choice: Reno (RFC 5681) with RACK (RFC 8985; 6582 without SACK), no Nagle but corking until the end of a
 /// batch, PAWS and timestamps always offered, urgent data read as data (RFC 6093), ICMP errors soft (RFC 5927), challenge
-/// ACKs limited per connection (RFC 5961 §7), TIME-WAIT entries not replicated.
+/// ACKs limited per connection (RFC 5961 §7).
 public struct TCPStack: Sendable {
     public let configuration: TCPConfiguration
     public var counters: TCPCounters { shared.counters }
@@ -70,8 +71,17 @@ public struct TCPStack: Sendable {
     var halfOpenSerial: UInt64 = 0
     var nextAccepted = ConnectionID(2)
     var initialSequence = InitialSequence(secret: 0)
+    /// When this stack became that of an image.
+    var restoredAt: Instant?
+    /// The connections of that image and those accepted soon after, whatever became of them: what they say completes no
+    /// handshake of a twin. Looked up, never iterated.
+    var knownFlows: Set<FlowKey> = []
+    static let knownFlowsMaximum = 65_536
 
+    /// For strangers.
     var resets: TokenBucket
+    /// For configured peers, by the position of their listener.
+    var answers: [TokenBucket] = []
     var dropEvents: TokenBucket
 
     public init(configuration: TCPConfiguration = TCPConfiguration()) {
@@ -126,6 +136,8 @@ public struct TCPStack: Sendable {
             unreachable(error, at: now, into: &effects)
         case .neighborUnreachable(let interface, let address):
             neighborUnreachable(interface, address, at: now, into: &effects)
+        case .pathIsBack(let list):
+            pathIsBack(list, at: now)
         }
     }
 
@@ -135,6 +147,16 @@ public struct TCPStack: Sendable {
     /// All connections in order of their number; for display.
     public func connectionStatuses() -> [TCPConnectionStatus] {
         connections.compactMap { $0?.status(configuration: configuration) }.sorted { $0.connection < $1.connection }
+    }
+
+    /// Connections whose peer has not answered for a timeout or more, in order of their slots: those that wait for a timer
+    /// which backs off. Whoever knows the ways tells them by `.pathIsBack` when there is one again.
+    public func stalledConnections() -> [(connection: ConnectionID, tuple: ConnectionTuple)] {
+        var list: [(connection: ConnectionID, tuple: ConnectionTuple)] = []
+        for slot in connections.indices where connections[slot]?.isStalledByPath == true {
+            list.append((owners[slot], connections[slot]!.identity.tuple))
+        }
+        return list
     }
 
     /// Connections in SYN-RECEIVED of a passive open.
@@ -201,6 +223,18 @@ public struct TCPStack: Sendable {
         }
     }
 
+    /// RFC 6069 has the reasoning: what was lost while there was no way says nothing of congestion or of the round trip, so
+    /// the back-off is taken back as well.
+    private mutating func pathIsBack(_ list: [ConnectionID], at now: Instant) {
+        var resumed = 0
+        for connection in list {
+            guard let slot = slot(of: connection), connections[slot]!.isStalledByPath else { continue }
+            connections[slot]!.resume(at: now + configuration.resumedPause * (resumed / configuration.resumedConnections))
+            resumed += 1
+            settle(slot, at: now)
+        }
+    }
+
     private var timersAtMost: Int { connections.count + halfOpen.count + 1 }
 
     // MARK: slots
@@ -251,6 +285,7 @@ public struct TCPStack: Sendable {
         let key = FlowKey(connections[slot]!.identity.tuple)
         if flows[key] == Int32(slot) { flows[key] = nil }
         if slotOf[owners[slot]] == Int32(slot) { slotOf[owners[slot]] = nil }
+        shared.receiveGrowth -= connections[slot]!.receiveBuffer - configuration.receiveBuffer
         // The slot stays in `queue` until the end of the batch, which passes over it.
         connections[slot] = nil
         owners[slot] = ConnectionID(0)

@@ -47,7 +47,7 @@ public struct TCPConnectionStatus: Sendable, Equatable {
     public var maximumSegmentSize: Int
     public var smoothedRoundTripTime: Duration?
     public var retransmissionTimeout: Duration
-    /// Timeouts in a row without an answer.
+    /// Timeouts since a round trip was last measured: how often RTO is doubled.
     public var backoffs: Int
     public var retransmittedSegments: UInt64
     public var inRecovery: Bool
@@ -71,6 +71,8 @@ public struct TCPCounters: Sendable, Equatable {
     public var retransmittedSegments: UInt64 = 0
     public var retransmissionTimeouts: UInt64 = 0
     public var fastRetransmits: UInt64 = 0
+    /// Recoveries taken back because all that they sent again had arrived before.
+    public var spuriousRecoveries: UInt64 = 0
     public var zeroWindowProbes: UInt64 = 0
     public var accepted: UInt64 = 0
     public var connected: UInt64 = 0

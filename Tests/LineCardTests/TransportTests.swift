@@ -364,4 +364,51 @@ private func coalesced(_ frames: [[UInt8]]) -> [[UInt8]] {
         }
         #expect(ended == [.tcpClosed(ConnectionID(1), .unreachable)])
     }
+
+    /// Nothing reaches anybody.
+    private func outage(_ duration: Duration, _ wire: inout Wire2) {
+        let end = wire.now + duration
+        while wire.now < end {
+            let next = [wire.router.card.nextDeadline, wire.peer.card.nextDeadline].compactMap { $0 }.min() ?? end
+            wire.run(max(.zero, min(next, end) - wire.now))
+            wire.queue = []
+        }
+    }
+
+    @Test func `when carrier is back, what waits for a timer is sent again at once`() throws {
+        var wire = Wire2()
+        func link(_ isUp: Bool) {
+            let now = wire.now
+            wire.fromRouter(
+                wire.router.turn(at: now) { card, out in
+                    card.handle(.link(InterfaceID(0), isUp: isUp), at: now, into: &out)
+                })
+        }
+        link(false)
+        wire.fromRouter(wire.router.send([1, 2, 3], at: wire.now))
+        outage(.milliseconds(8000), &wire)
+        #expect(wire.peer.received.isEmpty)
+        link(true)
+        wire.run(.milliseconds(10))
+        #expect(wire.peer.received == [1, 2, 3])
+        // Nothing waits when there is nothing to wait for.
+        wire.routerFrames = []
+        link(false)
+        link(true)
+        wire.run(.milliseconds(10))
+        #expect(wire.routerFrames.filter { tcpOffset($0) != nil }.isEmpty)
+    }
+
+    @Test func `when a neighbour is found that did not answer, what waits for a timer is sent again at once`() throws {
+        var wire = Wire2()
+        wire.fromRouter(wire.router.send([1, 2, 3], at: wire.now))
+        wire.queue = []
+        // Long enough for the entry to age, be asked in vain and be forgotten.
+        outage(.seconds(60), &wire)
+        #expect(wire.peer.received.isEmpty)
+        let request = Bench.arp(.request, from: Bench.peer, Bench.peer4, target: Bench.v4)
+        wire.fromPeer([request])
+        wire.run(.milliseconds(10))
+        #expect(wire.peer.received == [1, 2, 3])
+    }
 }

@@ -10,7 +10,7 @@ import Wire
         let script = Script.run(
             """
             < S 0:1 win 1000 mss 1460 sackOK wscale 7 ts 5:0
-            > S. 0:1 ack 1 win 65535 mss 1460 sackOK wscale 5 ts ecr 5
+            > S. 0:1 ack 1 win 65535 mss 1460 sackOK wscale 6 ts ecr 5
             record
             < . 1:1 ack 1 win 1000 ts 6:0
             record accepted
@@ -19,7 +19,7 @@ import Wire
         #expect(id == ConnectionID(2))
         #expect(identity.peerMaximumSegmentSize == 1460)
         #expect(identity.peerWindowShift == 7)
-        #expect(identity.windowShift == 5)
+        #expect(identity.windowShift == 6)
         #expect(identity.selectiveAcknowledgment && identity.timestamps)
         #expect(identity.initialReceiveSequence == script.initialReceive)
     }
@@ -42,7 +42,7 @@ import Wire
         script.harness.give(.connect(request))
         script.run(
             """
-            > S 0:1 win 65535 mss 1460 sackOK wscale 5 ts
+            > S 0:1 win 65535 mss 1460 sackOK wscale 6 ts
             +1s > S 0:1
             +2s > S 0:1
             +4s > S 0:1
@@ -104,6 +104,64 @@ import Wire
             """
             write 10
             > P. 1:11 ack 1
+            """)
+    }
+
+    @Test func `RFC 5961 in SYN-RECEIVED: a RST or SYN that is not exact is challenged, an exact RST refuses`() {
+        var script = Script()
+        script.harness.give(.connect(script.request()))
+        script.run(
+            """
+            > S 0:1
+            < S 0:1 mss 1000 wscale 2
+            > S. 0:1 ack 1
+            < R 100:100
+            > . 1:1 ack 1
+            < S 50:51
+            > . 1:1 ack 1
+            < . 900000:900000 ack 1
+            > . 1:1 ack 1
+            < R 2000000:2000000
+            record
+            < R 1:1
+            record closed.refused
+            """)
+        #expect(script.harness.stack.counters.challengesOut == 3)
+    }
+
+    @Test func `a simultaneous open that a twin left behind is begun anew`() {
+        var script = Script()
+        let request = script.request()
+        script.harness.give(.connect(request))
+        var image = LineCardImage()
+        image.pendingConnects = [request]
+        script.run(
+            """
+            > S 0:1
+            < S 0:1 mss 1000
+            > S. 0:1 ack 1
+            """)
+        script.harness.give(.restore(image))
+        // The peer is established and answers the SYN with a challenge.
+        script.run(
+            """
+            > S 0:1
+            < . 1:1 ack 1
+            > R 1:1
+            record
+            +1s > S 0:1
+            < S. 0:1 ack 1 mss 1000
+            > . 1:1 ack 1
+            record connected
+            """)
+        // Who connects for the first time has no twin, and RFC 9293 §3.10.7.3, fifth, holds.
+        script = Script()
+        script.harness.give(.connect(script.request()))
+        script.run(
+            """
+            > S 0:1
+            < . 1:1 ack 1
+            record
             """)
     }
 

@@ -38,7 +38,7 @@ import Wire
         script.harness.give(.connect(request))
         script.run(
             """
-            > S 0:1 win 65535 mss 1460 sackOK wscale 5 ts
+            > S 0:1 win 65535 mss 1460 sackOK wscale 6 ts
             < S. 0:1 ack 1 mss 1000
             record connected
             +100ms < S. 0:1 ack 1 mss 1000

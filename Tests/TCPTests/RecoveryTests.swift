@@ -101,7 +101,8 @@ import Wire
             write 5000
             > 1:1001 > 1001:2001 > 2001:3001 > 3001:4001 > P. 4001:5001
             +10ms < ack 1 sack 1001:2001
-            +190ms > 1:1001
+            +1ms > 1:1001
+            +200ms > 1:1001
             +10ms < ack 2001 sack 3001:4001
             > 2001:3001 > P. 4001:5001
             +10ms < ack 5001
@@ -157,11 +158,11 @@ import Wire
         script.run("+0 > 1:513 > 513:1025 > P. 1025:1461")
     }
 
-    @Test func `an ICMP unreachable ends a connect and never a connection`() {
+    @Test func `a hard ICMP error ends a connect and never a connection`() {
         var script = Script.run("passive mss 1460\nwrite 10\n> P. 1:11")
         var error = ICMPError(
             interface: Harness.interface, local: Harness.local, localPort: 179, remote: Harness.remote,
-            remotePort: 40_000, sequence: script.initialSend &+ 1, kind: .unreachable)
+            remotePort: 40_000, sequence: script.initialSend &+ 1, kind: .refused)
         script.harness.give(.unreachable(error))
         script.run("record")
         script = Script()
@@ -174,6 +175,29 @@ import Wire
         #expect(script.harness.closedReasons.isEmpty)
         error.sequence = request.initialSendSequence
         script.harness.give(.unreachable(error))
+        #expect(script.harness.closedReasons == [.unreachable])
+    }
+
+    @Test func `RFC 9293 §3.9.2.2: a soft ICMP error ends no connect, and is the reason if it fails`() {
+        var script = Script()
+        let request = script.request()
+        script.harness.give(.connect(request))
+        let error = ICMPError(
+            interface: Harness.interface, local: Harness.local, localPort: request.tuple.localPort, remote: Harness.remote,
+            remotePort: 179, sequence: request.initialSendSequence, kind: .unreachable)
+        script.harness.give(.unreachable(error))
+        script.run(
+            """
+            > S 0:1
+            +1s > S 0:1
+            < S. 0:1 ack 1 mss 1000
+            > . 1:1 ack 1
+            record connected
+            """)
+        script = Script()
+        script.harness.give(.connect(script.request()))
+        script.harness.give(.unreachable(error))
+        script.harness.advance(by: TCPConfiguration().connectTimeout)
         #expect(script.harness.closedReasons == [.unreachable])
     }
 }

@@ -62,10 +62,10 @@ import Wire
     }
 
     @Test(arguments: 0..<20)
-    func `the scoreboard says what RFC 6675 §4 says, octet by octet`(_ seed: UInt64) {
+    func `the scoreboard holds what an array of octets would hold`(_ seed: UInt64) {
         var random = RandomNumbers(seed: seed)
         var board = SACKScoreboard()
-        let segment = 10, next = 400
+        let next = 400
         var sacked = Array(repeating: false, count: next)
         var una = 0
         for _ in 0..<60 {
@@ -81,32 +81,99 @@ import Wire
                 #expect(isTold == isNew)
                 for i in start..<end { sacked[i] = true }
             }
-            // IsLost (S): DupThresh discontiguous SACKed sequences above, or more than (DupThresh - 1) * SMSS octets.
-            func isLost(_ s: Int) -> Bool {
-                var runs = 0, octets = 0
-                var i = s + 1
-                while i < next {
-                    if sacked[i] {
-                        octets += 1
-                        if !sacked[i - 1] { runs += 1 }
-                    }
-                    i += 1
-                }
-                return runs >= 3 || octets > 2 * segment
-            }
-            let high = random.number(in: una...next)
-            var pipe = 0
-            for s in una..<next where !sacked[s] {
-                if !isLost(s) { pipe += 1 }
-                if s < high { pipe += 1 }
-            }
-            #expect(
-                board.pipe(una: Int64(una), next: Int64(next), highRetransmitted: Int64(high), segment: segment) == pipe)
             #expect(board.octets == sacked.count { $0 })
-            let hole = board.hole(from: Int64(una))
-            let first = (una..<next).first { s in !sacked[s] && (s..<next).contains { sacked[$0] } }
-            #expect(hole.map { Int($0.start) } == first)
+            let offset = random.number(in: una...(next - 1))
+            let range = board.rangeAtOrAbove(Int64(offset))
+            #expect(range.map { max(Int($0.start), offset) } == (offset..<next).first { sacked[$0] })
         }
+    }
+
+    @Test(arguments: 0..<20)
+    func `segments on their way are counted as an array of them would count`(_ seed: UInt64) {
+        struct Plain {
+            var start: Int64
+            var end: Int64
+            var at: Int64
+            var state: SentSegments.State
+        }
+        var random = RandomNumbers(seed: seed)
+        var sent = SentSegments()
+        var plain: [Plain] = []
+        var next: Int64 = 0, una: Int64 = 0
+        for turn in 0..<600 {
+            let now = Instant(nanoseconds: Int64(turn) * 1000)
+            switch random.number(in: 0...5) {
+            case 0, 1:
+                let length = Int64(random.number(in: 1...20))
+                sent.append(next, next + length, at: now, isRetransmitted: false)
+                plain.append(Plain(start: next, end: next + length, at: now.nanoseconds, state: .inFlight))
+                next += length
+            case 2:
+                una = min(next, una + Int64(random.number(in: 0...15)))
+                var delivered = 0
+                sent.acknowledge(upTo: una) { delivered += Int($0.end) }
+                #expect(delivered == plain.filter { $0.end <= una && $0.state != .sacked }.reduce(0) { $0 + Int($1.end) })
+                plain.removeAll { $0.end <= una }
+                if !plain.isEmpty { plain[0].start = max(plain[0].start, una) }
+            case 3 where next > una:
+                let from = una + Int64(random.number(in: 0...Int(next - una - 1)))
+                let to = min(next, from + Int64(random.number(in: 1...60)))
+                var count = 0
+                sent.sack(from, to, news: from) { _ in count += 1 }
+                var right = 0
+                for i in plain.indices where plain[i].start >= from && plain[i].end <= to && plain[i].state != .sacked {
+                    plain[i].state = .sacked
+                    right += 1
+                }
+                #expect(count == right)
+            case 4:
+                let age = Int64(random.number(in: 0...40_000))
+                let latest = (sentAt: Instant(nanoseconds: now.nanoseconds - 1), end: next)
+                let found = sent.detectLost(before: latest, patience: .nanoseconds(age), now: now)
+                var isLost = false
+                var wait: Int64?
+                for i in plain.indices where plain[i].state == .inFlight && plain[i].at <= latest.sentAt.nanoseconds {
+                    let left = plain[i].at + age - now.nanoseconds
+                    if plain[i].at == latest.sentAt.nanoseconds, plain[i].end >= latest.end { continue }
+                    if left <= 0 {
+                        plain[i].state = .lost
+                        isLost = true
+                    } else {
+                        wait = max(wait ?? 0, left)
+                    }
+                }
+                #expect(found.isLost == isLost)
+                #expect(found.wait?.inNanoseconds == wait)
+            default:
+                let length = random.number(in: 1...12)
+                let place = plain.firstIndex { $0.state == .lost }
+                guard let lost = sent.nextLost(length) else {
+                    #expect(place == nil)
+                    continue
+                }
+                guard let i = place else {
+                    Issue.record("nothing is lost")
+                    continue
+                }
+                #expect(lost.start == plain[i].start && lost.end == min(plain[i].end, plain[i].start + Int64(length)))
+                sent.resent(upTo: lost.end, at: now)
+                if lost.end < plain[i].end {
+                    var rest = plain[i]
+                    rest.start = lost.end
+                    plain.insert(rest, at: i + 1)
+                }
+                plain[i] = Plain(start: lost.start, end: lost.end, at: now.nanoseconds, state: .inFlight)
+            }
+            func octets(_ state: SentSegments.State) -> Int {
+                plain.filter { $0.state == state }.reduce(0) { $0 + Int($1.end - $1.start) }
+            }
+            #expect(sent.inFlight == octets(.inFlight))
+            #expect(sent.lost == octets(.lost))
+            #expect(sent.sackedSegments == plain.count { $0.state == .sacked })
+            #expect(sent.segments.count == plain.count)
+        }
+        sent.forgive()
+        #expect(sent.lost == 0)
     }
 
     @Test func `RFC 6298: the first sample gives SRTT and three times as much, later ones are smoothed`() {

@@ -176,15 +176,64 @@ import Wire
             """
             passive mss 1000 wscale 0
             < 1:1001 ack 1
-            +40ms > . ack 1001 win 32768
+            +40ms > . ack 1001 win 16384
             hold
             < 1001:2001 ack 1
             < 2001:3001 ack 1
             write 10
-            > P. 1:11 ack 1001 win 32768
+            > P. 1:11 ack 1001 win 16384
             commit
-            > . 11:11 ack 3001 win 32768
+            > . 11:11 ack 3001 win 16384
             """)
+    }
+
+    /// Fills the window each round trip of `milliseconds`, some times. Returns the windows that were advertised.
+    private func fill(_ turns: Int, _ milliseconds: Int, _ configuration: TCPConfiguration = TCPConfiguration()) -> [Int] {
+        var script = Script(Harness(configuration: configuration))
+        script.harness.receive(script.segment(["S", "0:1", "mss", "1460", "wscale", "7"]))
+        script.initialSend = script.harness.drain()[0].header.sequence
+        script.harness.advance(by: .milliseconds(milliseconds))
+        script.harness.receive(script.segment([".", "1:1", "ack", "1"]))
+        var next = 1, edge = 65_536
+        var windows: [Int] = []
+        for _ in 0..<turns {
+            while next < edge {
+                let end = min(next + 60_000, edge)
+                script.harness.receive(script.segment(["\(next):\(end)", "ack", "1"]), turn: false)
+                next = end
+            }
+            script.harness.finishTurn()
+            script.harness.advance(by: .milliseconds(milliseconds))
+            guard let last = script.harness.drain().last?.header else { break }
+            windows.append(Int(last.window) << 6)
+            edge = Int(last.acknowledgment &- script.initialReceive) + windows.last!
+        }
+        return windows
+    }
+
+    @Test func `the receive buffer grows for a peer that fills it in a round trip, to its bound`() {
+        let most = TCPConfiguration().receiveBufferMaximum
+        let windows = fill(6, 100)
+        #expect(windows.first == 1 << 20)
+        #expect(windows.last! > most - 128 && windows.last! <= most)
+        #expect(zip(windows, windows.dropFirst()).allSatisfy { $0 <= $1 })
+        // All connections together have a bound, too.
+        var configuration = TCPConfiguration()
+        configuration.receiveGrowthMaximum = 1 << 20
+        #expect(fill(6, 100, configuration).last! <= 2 << 20)
+    }
+
+    @Test func `the receive buffer does not grow for a peer that fills it slowly`() {
+        var script = Script()
+        script.harness.receive(script.segment(["S", "0:1", "mss", "1460", "wscale", "7"]))
+        script.initialSend = script.harness.drain()[0].header.sequence
+        script.harness.advance(by: .milliseconds(1))
+        script.harness.receive(script.segment([".", "1:1", "ack", "1"]))
+        for i in 0..<40 {
+            script.harness.receive(script.segment(["\(1 + i * 60_000):\(1 + (i + 1) * 60_000)", "ack", "1"]))
+            script.harness.advance(by: .milliseconds(1))
+        }
+        #expect(script.harness.stack.connectionStatuses()[0].receiveWindow <= 1 << 20)
     }
 
     @Test func `a slow engine closes the window and opens it again`() {
@@ -236,6 +285,78 @@ import Wire
             }
         }
         #expect(harness.closedReasons == [.timedOut])
+    }
+
+    @Test func `RFC 9293 §3.8.6.1: data does not inherit the pauses between probes`() {
+        for options in ["", "sack ts"] {
+            var script = Script.run("passive mss 1012 win 1000 \(options)")
+            script.harness.give(.send(script.connection, Script.pattern(0, 3000)[...]))
+            let first = script.harness.drain()
+            script.run("< ack \(1 + first[0].payload.count) win 0")
+            let una = 1 + first[0].payload.count
+            for pause in [200, 400, 800, 1600, 3200, 6400, 12_800] {
+                script.run("+\(pause)ms > \(una):\(una + 1)\n < ack \(una) win 0")
+            }
+            script.harness.advance(by: .seconds(1))
+            script.harness.receive(script.segment(["ack", "\(una)", "win", "65535"]))
+            #expect(script.harness.drain().count == 2)
+            let at = script.harness.now
+            script.harness.advance(by: .milliseconds(250))
+            #expect(script.harness.drain().first?.at == at + .milliseconds(200))
+        }
+    }
+
+    @Test func `a window that shuts over what was sent is probed at once when the timer goes off, and is no loss`() {
+        let script = Script.run(
+            """
+            passive mss 1000 win 4000
+            write 8000
+            > 1:1001 > 1001:2001 > 2001:3001 > 3001:4001
+            < ack 1001 win 0
+            +200ms > 1001:1002
+            < ack 1001 win 0
+            +400ms > 1001:1002
+            < ack 1001 win 0
+            +800ms > 1001:1002
+            < ack 1001 win 4000
+            > 1001:2001 > 2001:3001 > 3001:4001 > 4001:5001
+            +200ms > 1001:2001
+            """)
+        #expect(script.harness.stack.counters.retransmissionTimeouts == 1)
+    }
+
+    @Test func `a peer that takes an octet with each probe and stays shut is probed at growing intervals`() {
+        Script.run(
+            """
+            passive mss 1000 win 1000
+            write 5000
+            > 1:1001
+            < ack 1001 win 0
+            +200ms > 1001:1002
+            < ack 1002 win 0
+            +400ms > 1002:1003
+            < ack 1003 win 0
+            +800ms > 1003:1004
+            < ack 1004 win 3000
+            > 1004:2004 > 2004:3004 > 3004:4004
+            < ack 4004 win 0
+            +200ms > 4004:4005
+            """)
+    }
+
+    @Test func `a small window that is always open is filled without growing pauses`() {
+        Script.run(
+            """
+            passive mss 1000 win 3000
+            write 5000
+            > 1:1001 > 1001:2001 > 2001:3001
+            < ack 3001 win 100
+            +200ms > 3001:3101
+            < ack 3101 win 100
+            +200ms > 3101:3201
+            < ack 3201 win 100
+            +200ms > 3201:3301
+            """)
     }
 
     @Test func `RFC 9293 §3.8.6.2.1: a tiny window gets no tiny segments while others are in flight`() {

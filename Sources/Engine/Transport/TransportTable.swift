@@ -18,6 +18,9 @@ struct TransportTable: Sendable {
     /// In order of establishment; the order is part of the state.
     private(set) var connections: [Connection] = []
     private(set) var pendingConnects: [ConnectRequest] = []
+    /// Those that ended in order, oldest first: a peer whose last acknowledgement was lost asks again, and whoever is active
+    /// then must know what to say. Bounded in number and, by `timeWait`, in age.
+    private(set) var timeWaits: [LineCardImage.TimeWait] = []
     /// Looked up, never iterated.
     private var places: [ConnectionID: Int] = [:]
     /// The next odd number, for a connection that the engine asks for.
@@ -31,6 +34,10 @@ struct TransportTable: Sendable {
     /// The hash of the slice hashed last: a slice that goes to a hundred connections is hashed once.
     private var lastHashed: (slice: ArraySlice<UInt8>, hash: UInt64)? = nil
 
+    static let timeWaitsMaximum = 1024
+    /// 2 MSL, as the line card has it.
+    static let timeWait = TCPConfiguration().timeWait
+
     init(sequenceSecret: UInt64) { self.sequenceSecret = sequenceSecret }
 
     func connection(_ id: ConnectionID) -> Connection? { places[id].map { connections[$0] } }
@@ -41,6 +48,7 @@ struct TransportTable: Sendable {
         pendingConnects.removeAll { $0.connection == id }
         guard places[id] == nil else { return }
         if id.value & 1 == 0 { nextAccepted = max(nextAccepted, ConnectionID(id.value &+ 2)) }
+        timeWaits.removeAll { $0.identity.tuple == identity.tuple }
         places[id] = connections.count
         connections.append(Connection(connection: id, identity: identity))
         digest.mix(UInt64(id.value) << 32 | UInt64(identity.initialSendSequence))
@@ -66,10 +74,19 @@ struct TransportTable: Sendable {
         connections[place].peerFinished = true
     }
 
-    mutating func close(_ id: ConnectionID) {
+    mutating func close(_ id: ConnectionID, _ end: ConnectionEnd, at now: Instant) {
         pendingConnects.removeAll { $0.connection == id }
         guard let place = places.removeValue(forKey: id) else { return }
-        connections.remove(at: place)
+        let closed = connections.remove(at: place)
+        if end == .finished, closed.stream.isFinished, closed.peerFinished {
+            let spent = timeWaits.prefix { now - $0.since >= Self.timeWait }.count
+            timeWaits.removeFirst(max(spent, timeWaits.count + 1 - Self.timeWaitsMaximum))
+            timeWaits.append(
+                LineCardImage.TimeWait(
+                    connection: id, identity: closed.identity, sentOffset: closed.stream.end,
+                    receivedOffset: closed.receivedOffset, peerTimestamp: closed.peerTimestamp, since: now))
+            digest.mix(closed.stream.end)
+        }
         for later in place..<connections.count { places[connections[later].connection] = later }
         digest.mix(~UInt64(id.value))
     }
@@ -78,6 +95,7 @@ struct TransportTable: Sendable {
     mutating func reset() {
         connections.removeAll()
         pendingConnects.removeAll()
+        timeWaits.removeAll()
         places.removeAll()
         digest.mix(0)
     }
@@ -129,7 +147,8 @@ struct TransportTable: Sendable {
 
     // MARK: the line card's image
 
-    func fill(_ image: inout LineCardImage) {
+    func fill(_ image: inout LineCardImage, at now: Instant) {
+        image.timeWaits = timeWaits.filter { now - $0.since < Self.timeWait }
         image.pendingConnects = pendingConnects
         image.nextAcceptedConnection = nextAccepted
         image.sequenceSecret = sequenceSecret
@@ -158,6 +177,14 @@ extension TransportTable: Snapshotting {
             w.write(request.timestampOffset)
             request.options.write(to: &w)
         }
+        writer.writeList(timeWaits) { old, w in
+            w.write(old.connection.value)
+            old.identity.write(to: &w)
+            w.write(old.sentOffset)
+            w.write(old.receivedOffset)
+            w.write(old.peerTimestamp)
+            w.write(old.since)
+        }
         writer.write(nextRequested.value)
         writer.write(nextAccepted.value)
         writer.write(digest.value)
@@ -182,6 +209,19 @@ extension TransportTable: Snapshotting {
             return ConnectRequest(
                 connection: connection, tuple: tuple, initialSendSequence: sequence, timestampOffset: offset,
                 options: try TransportOptions(from: &r))
+        }
+        timeWaits = try reader.readList { r throws(DecodeError) in
+            let connection = ConnectionID(try r.read())
+            let identity = try ConnectionIdentity(from: &r)
+            let sent: UInt64 = try r.read()
+            let received: UInt64 = try r.read()
+            let timestamp: UInt32 = try r.read()
+            return LineCardImage.TimeWait(
+                connection: connection, identity: identity, sentOffset: sent, receivedOffset: received,
+                peerTimestamp: timestamp, since: try r.readInstant())
+        }
+        guard timeWaits.count <= Self.timeWaitsMaximum else {
+            throw DecodeError("connections in TIME-WAIT", at: reader.position, .badLength)
         }
         nextRequested = ConnectionID(try reader.read())
         nextAccepted = ConnectionID(try reader.read())

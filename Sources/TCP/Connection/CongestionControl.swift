@@ -42,7 +42,16 @@ struct CongestionControl: Sendable, BitwiseCopyable {
         threshold = max(inFlight / 2, 2 * segment)
         counted = 0
     }
+    /// A recovery that is of no congestion.
+    mutating func keep() { threshold = window }
     mutating func setToThreshold() { window = threshold }
+    /// RFC 9937: what an ACK lets out during recovery.
+    mutating func reduceInRecovery(to octets: Int) { window = min(octets, maximum) }
+    /// A reduction that was for nothing.
+    mutating func restore(window before: Int, threshold old: Int) {
+        window = max(window, before)
+        threshold = max(threshold, old)
+    }
     /// RFC 5681 §3.2 (3): three segments have left the network.
     mutating func inflate(segments: Int, segment: Int) { window = threshold + segments * segment }
     mutating func inflate(by octets: Int) { window = min(window + octets, maximum) }

@@ -10,7 +10,7 @@ extension Connection {
     ) {
         let offset = sentOffset(h.acknowledgment)
         let window = Int(h.window) << Int(identity.peerWindowShift ?? 0)
-        let isNewSACK = h.blockCount > 0 && identity.selectiveAcknowledgment && takeBlocks(h)
+        let delivered = identity.selectiveAcknowledgment ? takeDelivered(h, upTo: offset, now: now) : 0
         let windowBefore = sendWindow
 
         // The window first, as recovery below sends by it. RFC 9293: WL1 and WL2 keep an old segment from undoing it.
@@ -24,15 +24,19 @@ extension Connection {
             if isNewer { takeWindow(window, sequence: start, acknowledgment: offset) }
         }
 
-        if offset > sendUnacknowledged {
+        let hasMoved = offset > sendUnacknowledged
+        if hasMoved {
             advance(to: offset, h, now: now, &shared, &out)
-        } else if offset == sendUnacknowledged, sendMaximum > sendUnacknowledged, h.sequenceLength == 0,
-            isNewSACK || h.blockCount == 0 && window == windowBefore && window > 0
+            if isGone { return }
+        } else if offset == sendUnacknowledged, sendMaximum > sendUnacknowledged, h.sequenceLength == 0, h.blockCount == 0,
+            window == windowBefore, window > 0
         {
-            // RFC 5681 §2, RFC 6675 §2: a duplicate ACK.
-            duplicateArrived(now: now, &shared, &out)
-        } else if isNewSACK {
-            duplicateArrived(now: now, &shared, &out)
+            // RFC 5681 §2: a duplicate ACK.
+            duplicateArrived(now: now, &shared)
+        }
+        // An ACK that says nothing new changes nothing; time alone is the reordering timer's.
+        if delivered > 0 || isRecoveryTakenBack {
+            judgeSent(delivered: delivered, hasMoved: hasMoved, now: now, &shared)
         }
     }
 
@@ -41,18 +45,6 @@ extension Connection {
         sendWindow = window
         sendWindowMaximum = max(sendWindowMaximum, window)
         windowUpdate = (sequence, acknowledgment)
-    }
-
-    private mutating func takeBlocks(_ h: SegmentHeader) -> Bool {
-        var isNew = false
-        let una = max(sendUnacknowledged, sentOffset(h.acknowledgment))
-        for i in 0..<h.blockCount {
-            let left = sentOffset(h.blocks[i].left), right = sentOffset(h.blocks[i].right)
-            // Blocks at or below the ACK are RFC 2883's D-SACK; blocks of octets never sent are lies.
-            guard left >= una, right > left, right <= sendMaximum else { continue }
-            if scoreboard.add(left, right) { isNew = true }
-        }
-        return isNew
     }
 
     /// SND.UNA moves.
@@ -69,11 +61,14 @@ extension Connection {
         duplicates = 0
         sample(h, offset: offset, now: now)
         recoveryAdvanced(acked: acked, inFlight: wasInFlight, &shared)
+        timeoutsInARow = 0
+        pathAcknowledged(now: now)
 
         stalledSince = sendUnacknowledged < sendEnd ? now : nil
         // RFC 6298 §5.2, §5.3
         if inFlight > 0 { timers.set(.retransmit, at: now + timeout.current) } else { timers.cancel(.retransmit) }
         timers.cancel(.persist)
+        if sendWindow > 0 { probes = 0 }
 
         // Our FIN is acknowledged.
         guard stream.isFinished, offset == dataEnd + 1 else { return }
@@ -104,9 +99,7 @@ extension Connection {
         } else if timed == nil, identity.timestamps, h.hasTimestamps, h.timestampEcho != 0 {
             let elapsed = distance(from: h.timestampEcho, to: timestamp(at: now))
             // An echo of what we never sent, or of long ago, measures nothing.
-            if elapsed >= 0, elapsed < 60_000 { timeout.sample(.milliseconds(elapsed)) } else { timeout.progressed() }
-        } else {
-            timeout.progressed()
+            if elapsed >= 0, elapsed < 60_000 { timeout.sample(.milliseconds(elapsed)) }
         }
     }
 

@@ -73,6 +73,9 @@ extension Connection {
         // Fourth, the SYN bit. Payload and FIN on it are left for the peer to send again.
         guard h.flags.contains(.syn) else {
             shared.counters.droppedNoConnection += 1
+            // A twin that died in a simultaneous open may have told the peer that we are open. What the peer's SYN said is lost
+            // with it, and the peer answers our SYN with such ACKs for ever: it is told to begin anew.
+            if isRestoredConnect, h.flags.contains(.ack) { reset(answering: h, now: now, &shared, &out) }
             return
         }
         learn(h, now: now, configuration: shared.configuration)
@@ -98,13 +101,21 @@ extension Connection {
     ) -> Bool {
         let offset = receivedOffset(h.sequence)
         if h.flags.contains(.rst) {
-            if offset == receiveNext { end(.refused, &shared, &out) } else { shared.counters.droppedReset += 1 }
+            // RFC 5961 §3.2
+            if offset == receiveNext {
+                end(.refused, &shared, &out)
+            } else {
+                shared.counters.droppedReset += 1
+                if offset > receiveNext, offset < receiveEdge { challengeSynReceived(now: now, &shared, &out) }
+            }
             return false
         }
         if h.flags.contains(.syn) {
             // The peer's SYN-ACK of a simultaneous open has its SYN where we have it already.
             guard h.sequence == identity.initialReceiveSequence else {
+                // RFC 5961 §4.2
                 shared.counters.droppedSYN += 1
+                challengeSynReceived(now: now, &shared, &out)
                 return false
             }
             guard h.flags.contains(.ack) else {
@@ -112,7 +123,9 @@ extension Connection {
                 return false
             }
         } else if offset > receiveEdge || offset < receiveNext {
+            // RFC 9293 §3.10.7.4, first: an ACK in answer.
             shared.counters.droppedOutOfWindow += 1
+            challengeSynReceived(now: now, &shared, &out)
             return false
         }
         guard h.flags.contains(.ack) else { return false }
@@ -133,6 +146,21 @@ extension Connection {
             return false
         }
         return true
+    }
+
+    /// The challenge ACK of a state in which `output` says nothing.
+    private mutating func challengeSynReceived(now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]) {
+        guard challenges.take(at: now) else { return }
+        shared.counters.challengesOut += 1
+        var segment = OutgoingSegment(
+            localPort: identity.tuple.localPort, remotePort: identity.tuple.remotePort, sequence: sequence(ofSent: 0),
+            flags: .ack)
+        segment.acknowledgment = sequence(ofReceived: 0)
+        segment.window = UInt16(clamping: receiveEdge >> Int64(identity.windowShift))
+        segment.hasTimestamps = identity.timestamps
+        segment.timestampValue = timestamp(at: now)
+        segment.timestampEcho = timestampRecent
+        transmit(segment, count: 0, from: 0, &shared, &out)
     }
 
     /// Our SYN was acknowledged.

@@ -37,15 +37,15 @@ extension Connection {
                     timestamps: identity.timestamps, blocks: blocks, signed: signature != nil)
                     - OutgoingSegment.optionLength(timestamps: identity.timestamps, blocks: 0, signed: signature != nil))
         var budget = Self.burstSegments
+        resendLost(segment: segment, budget: &budget, now: now, &shared, &out)
         var pipe = pipe
-        if inRecovery { recover(segment: segment, pipe: &pipe, budget: &budget, now: now, &shared, &out) }
 
-        // RFC 3042: the first two duplicates let a new segment out each.
-        let limited = inRecovery ? 0 : min(duplicates, 2) * segmentSize
-        let room = identity.selectiveAcknowledgment && !scoreboard.isEmpty ? 0 : limited
-        isCongestionLimited = false
+        // RFC 3042: the first two duplicates let a new segment out each. After a timeout what they would let out is not new.
+        let isLimited = !identity.selectiveAcknowledgment && !inRecovery && !isAfterTimeout
+        let room = isLimited ? min(duplicates, 2) * segmentSize : 0
+        isCongestionLimited = sent.lost > 0
         var isWindowLimited = false
-        while budget > 0 {
+        while budget > 0, sent.lost == 0 {
             // After a timeout, what the peer has SACKed since is not sent again.
             var ceiling = dataEnd
             if sendNext < sendMaximum, let range = scoreboard.rangeAtOrAbove(sendNext) {
@@ -54,6 +54,15 @@ extension Connection {
                     continue
                 }
                 ceiling = min(ceiling, range.start)
+            }
+            if let count = pathProbeLength(pipe: pipe, now: now) {
+                pathSearch!.probe = (sendNext, sendNext + Int64(count), pathSearch!.candidate)
+                sendSegment(at: sendNext, count: count, fin: false, now: now, &shared, &out)
+                noteSent(count, isRetransmitted: false, now: now)
+                sendNext += Int64(count)
+                pipe += count
+                budget -= 1
+                continue
             }
             let available = ceiling - sendNext
             let isFin = stream.isFinished && ceiling == dataEnd && sendNext <= dataEnd
@@ -66,7 +75,7 @@ extension Connection {
                 break
             }
             // One segment may always be out: a window of less than that is an accident of its arithmetic.
-            if pipe > 0, pipe + max(count, 1) > congestion.window + room {
+            if pipe > 0, pipe + max(count, 1) > congestion.window + room || sent.isFull {
                 isCongestionLimited = true
                 break
             }
@@ -75,8 +84,11 @@ extension Connection {
                 isWindowLimited = true
                 break
             }
+            let isRetransmitted = sendNext < sendMaximum
             sendSegment(at: sendNext, count: count, fin: withFin, now: now, &shared, &out)
+            probes = 0
             let length = count + (withFin ? 1 : 0)
+            noteSent(length, isRetransmitted: isRetransmitted, now: now)
             sendNext += Int64(length)
             sendMaximum = max(sendMaximum, sendNext)
             pipe += length
@@ -85,60 +97,42 @@ extension Connection {
         if budget == 0 { timers.set(.burst, at: now) }
 
         if inFlight > 0 {
+            timers.cancel(.persist)
             if !timers.isRunning(.retransmit) { timers.set(.retransmit, at: now + timeout.current) }
         } else if isWindowLimited, !timers.isRunning(.persist) {
             // RFC 9293 §3.8.6.1: the first probe after one RTO.
-            timers.set(.persist, at: now + timeout.current)
+            timers.set(.persist, at: now + timeout.doubled(probes))
         }
     }
 
-    /// RFC 6675 §5 (C) with NextSeg(), or RFC 6582's single segment.
-    private mutating func recover(
-        segment: Int, pipe: inout Int, budget: inout Int, now: Instant, _ shared: inout StackShared,
-        _ out: inout [TCPEffect]
+    /// What is lost goes before what is new: with SACK as the window allows, without it RFC 6582's single segment.
+    private mutating func resendLost(
+        segment: Int, budget: inout Int, now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]
     ) {
-        if isRetransmissionDue {
-            // RFC 6675 §5 (4.3), RFC 6582 §3.2 (2), (3): the first segment goes whatever the window says.
-            isRetransmissionDue = false
-            let end = resend(from: sendUnacknowledged, segment: segment, now: now, &shared, &out)
-            highRetransmitted = max(highRetransmitted, end)
+        while budget > 0 {
+            let start: Int64, end: Int64
+            if identity.selectiveAcknowledgment {
+                guard let next = sent.nextLost(segment) else { return }
+                // The first goes whatever the window says; one may always be out.
+                let isAllowed = isRetransmissionDue || sent.inFlight == 0
+                guard isAllowed || sent.inFlight + Int(next.end - next.start) <= congestion.window else { return }
+                start = next.start
+                end = resend(from: start, segment: Int(next.end - start), now: now, &shared, &out)
+                sent.resent(upTo: max(end, start + 1), at: now)
+                reduction?.out += Int(end - start)
+                undo?.outstanding += Int(end - start)
+                undo?.resent += Int(end - start)
+            } else {
+                guard inRecovery, isRetransmissionDue else { return }
+                start = sendUnacknowledged
+                end = resend(from: start, segment: segment, now: now, &shared, &out)
+            }
+            budget -= 1
             // RFC 6298 §5.1 is about new data; RFC 6582 §4 resets the timer for the first partial ACK. Ours restarts with
             // the ACK that brought us here, which is no earlier.
-            timers.set(.retransmit, at: now + timeout.current)
-            budget -= 1
-            if identity.selectiveAcknowledgment { pipe = self.pipe }
+            if isRetransmissionDue { timers.set(.retransmit, at: now + timeout.current) }
+            isRetransmissionDue = false
         }
-        guard identity.selectiveAcknowledgment else { return }
-        let lost = scoreboard.lostBelow(segment: segmentSize)
-        while budget > 0, congestion.window - pipe >= segment {
-            let from = max(highRetransmitted, sendUnacknowledged)
-            let hole = scoreboard.hole(from: from)
-            if let hole, hole.start < lost {
-                // NextSeg (1)
-                highRetransmitted = resend(from: hole.start, segment: segment, now: now, &shared, &out)
-            } else if canSendNew(segment: segment) {
-                // NextSeg (2): left to the loop of new data.
-                return
-            } else if let hole {
-                // NextSeg (3)
-                highRetransmitted = resend(from: hole.start, segment: segment, now: now, &shared, &out)
-            } else if !rescued, scoreboard.highest ?? .max < sendNext {
-                // NextSeg (4): the last segment, once per recovery, in case the tail is what was lost.
-                rescued = true
-                let start = max(sendNext - Int64(segment), scoreboard.highest ?? sendUnacknowledged, sendUnacknowledged)
-                _ = resend(from: start, segment: segment, now: now, &shared, &out)
-            } else {
-                return
-            }
-            pipe += segment
-            budget -= 1
-        }
-    }
-
-    private func canSendNew(segment: Int) -> Bool {
-        let available = sendEnd - sendNext
-        let open = sendUnacknowledged + Int64(sendWindow) - sendNext
-        return available > 0 && open >= min(available, Int64(segment))
     }
 
     /// Sends one segment again, up to what is SACKed or was never sent. Returns the offset after it.
@@ -152,6 +146,13 @@ extension Connection {
         guard count > 0 || fin else { return start + Int64(segment) }
         sendSegment(at: start, count: count, fin: fin, now: now, &shared, &out)
         return start + Int64(count) + (fin ? 1 : 0)
+    }
+
+    /// A segment of so many octets of sequence space has left at SND.NXT.
+    private mutating func noteSent(_ length: Int, isRetransmitted: Bool, now: Instant) {
+        guard identity.selectiveAcknowledgment else { return }
+        sent.append(sendNext, sendNext + Int64(length), at: now, isRetransmitted: isRetransmitted)
+        if inRecovery { reduction?.out += length }
     }
 
     /// RFC 5681 §4.1: after a pause longer than RTO the window is that of a new connection.
@@ -204,7 +205,7 @@ extension Connection {
         }
         if hasSent { return }
         let due = receiveCommitted - lastAcknowledgmentSent
-        if acknowledgeNow || due >= Int64(2 * peerSegment) || opensWindow(shared.configuration) {
+        if acknowledgeNow || due >= Int64(2 * peerSegment) || opensWindow {
             sendAcknowledgment(now: now, &shared, &out)
         } else if due > 0, !timers.isRunning(.delayedAcknowledgment) {
             timers.set(.delayedAcknowledgment, at: now + shared.configuration.delayedAcknowledgment)
@@ -212,8 +213,8 @@ extension Connection {
     }
 
     /// The ACKs of a restored connection. Where nothing of ours is outstanding all go at once. Else the peer may be ahead of
-    /// what we know it has, and would not read an ACK whose sequence number is old to it: one goes now, with the data, and
-    /// the duplicates once its answer has told us where it is.
+    /// what we know it has, and would not read an ACK whose sequence number is old to it. So the first asks where it is, and
+    /// the duplicates go once the answer has told us.
     private mutating func announceRestored(
         now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]
     ) -> Bool {
@@ -222,36 +223,47 @@ extension Connection {
         guard !isAhead || isFirst else { return false }
         let count = isAhead ? 1 : restoredAcknowledgments
         restoredAcknowledgments -= count
-        for _ in 0..<count { sendAcknowledgment(now: now, &shared, &out) }
+        if isAhead {
+            sendQuestion(now: now, &shared, &out)
+        } else {
+            for _ in 0..<count { sendAcknowledgment(now: now, &shared, &out) }
+        }
         return true
     }
 
-    func sendableEdge(_ configuration: TCPConfiguration) -> Int64 {
-        let edge = min(receiveCommitted, receiveApplied) + Int64(configuration.receiveBuffer)
+    /// RFC 9293 §3.8.4, as for keep-alive: a sequence number that is old to the peer wherever it is, so that it answers at once
+    /// with its own position and window.
+    private mutating func sendQuestion(now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]) {
+        let segment = header(.ack, at: sendUnacknowledged - 1, now: now, &shared)
+        transmit(segment, count: 0, from: 0, &shared, &out)
+    }
+
+    var sendableEdge: Int64 {
+        let edge = min(receiveCommitted, receiveApplied) + Int64(receiveBuffer)
         // RFC 9293 §3.8.6.2.2: no small steps of the right edge.
-        let step = Int64(min(configuration.receiveBuffer / 2, peerSegment))
+        let step = Int64(min(receiveBuffer / 2, peerSegment))
         return edge >= receiveEdge + step ? edge : receiveEdge
     }
 
     /// Whether the engine has made so much room that the peer should hear of it without being asked: half the buffer, or
     /// anything to a peer that has hardly a segment left.
-    private func opensWindow(_ configuration: TCPConfiguration) -> Bool {
-        let edge = min(sendableEdge(configuration), receiveCommitted + windowMaximum)
+    private var opensWindow: Bool {
+        let edge = min(sendableEdge, receiveCommitted + windowMaximum)
         let gain = edge - receiveEdge
         guard gain > 0 else { return false }
         let left = receiveEdge - receiveNext
-        let half = Int64(configuration.receiveBuffer / 2)
+        let half = Int64(receiveBuffer / 2)
         // The window of a SYN cannot be scaled and is small; the first ACK that has another reason opens it.
         return left < Int64(2 * peerSegment) || gain >= half && left < half && receiveEdge > 65_535
     }
 
     /// The largest window that 16 bits and our shift can say.
-    private var windowMaximum: Int64 { 65_535 << Int64(identity.windowShift) }
+    var windowMaximum: Int64 { 65_535 << Int64(identity.windowShift) }
 
     /// The window field. The right edge that it says never moves left, and rounding goes up, never down.
-    private mutating func advertisedWindow(_ configuration: TCPConfiguration) -> UInt16 {
+    private mutating func advertisedWindow() -> UInt16 {
         let shift = Int64(identity.windowShift)
-        let room = max(0, sendableEdge(configuration) - receiveCommitted)
+        let room = max(0, sendableEdge - receiveCommitted)
         let units = min((room + (1 << shift) - 1) >> shift, 65_535)
         receiveEdge = max(receiveEdge, receiveCommitted + units << shift)
         return UInt16(units)
@@ -262,8 +274,24 @@ extension Connection {
         // window, though, where the peer would not read it.
         let highest = min(sendMaximum, max(sendNext, sendUnacknowledged + Int64(sendWindow)))
         var segment = header(.ack, at: highest, now: now, &shared)
+        addDuplicate(&segment)
         addBlocks(&segment)
         transmit(segment, count: 0, from: 0, &shared, &out)
+    }
+
+    /// RFC 2883 §4: what came twice is told once, in the first block. Only on an ACK without octets, where it costs none, and
+    /// only when it lies below what is acknowledged or within the next block, as it would else read as SACK.
+    private mutating func addDuplicate(_ segment: inout OutgoingSegment) {
+        guard identity.selectiveAcknowledgment, let told = duplicated, receiveCommitted == receiveNext else { return }
+        duplicated = nil
+        if told.end > receiveCommitted {
+            guard let island = reassembly.island(holding: told.start), told.end <= island.end else { return }
+            segment.blocks[1] = SACKBlock(
+                left: sequence(ofReceived: island.start), right: sequence(ofReceived: island.end))
+            segment.blockCount = 1
+        }
+        segment.blocks[0] = SACKBlock(left: sequence(ofReceived: told.start), right: sequence(ofReceived: told.end))
+        segment.blockCount += 1
     }
 
     /// How many SACK blocks go with the next segment. While in-order octets wait for their commit there are none: blocks
@@ -278,10 +306,13 @@ extension Connection {
     private func addBlocks(_ segment: inout OutgoingSegment) {
         let most = blockCount
         guard most > 0 else { return }
-        var count = 0
+        var count = segment.blockCount
         var blocks = segment.blocks
+        let room = OutgoingSegment.blocksMaximum(timestamps: identity.timestamps, signed: signature != nil)
         reassembly.blocks(maximum: most) { start, end in
-            blocks[count] = SACKBlock(left: sequence(ofReceived: start), right: sequence(ofReceived: end))
+            let block = SACKBlock(left: sequence(ofReceived: start), right: sequence(ofReceived: end))
+            guard count < room, count < 2 || block != blocks[1] else { return }
+            blocks[count] = block
             count += 1
         }
         segment.blocks = blocks
@@ -296,7 +327,7 @@ extension Connection {
             localPort: identity.tuple.localPort, remotePort: identity.tuple.remotePort, sequence: sequence(ofSent: offset),
             flags: flags)
         segment.acknowledgment = sequence(ofReceived: receiveCommitted)
-        segment.window = advertisedWindow(shared.configuration)
+        segment.window = advertisedWindow()
         if identity.timestamps {
             segment.hasTimestamps = true
             segment.timestampValue = timestamp(at: now)
@@ -308,15 +339,22 @@ extension Connection {
         return segment
     }
 
-    /// RST for an abort: RFC 9293 §3.10.5, <SEQ=SND.NXT>, with the ACK that RFC 5961 makes peers look at.
+    /// RST for an abort: RFC 9293 §3.10.5, <SEQ=SND.NXT>, with the ACK that RFC 5961 makes peers look at. Not beyond the
+    /// peer's window, where it would be dropped without a word: in the window and not exact it is challenged, and what we
+    /// answer to the challenge is exact.
     mutating func sendReset(now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]) {
         guard isSynchronized || state == .synReceived else { return }
+        let isLost = isSynchronized && windowUpdate == nil && sendMaximum > sendUnacknowledged
+        let edge = sendUnacknowledged + Int64(isLost ? 0 : sendWindow)
+        let offset = sendMaximum <= edge ? sendMaximum : max(sendUnacknowledged, edge - 1)
         var segment = OutgoingSegment(
             localPort: identity.tuple.localPort, remotePort: identity.tuple.remotePort,
-            sequence: sequence(ofSent: max(sendMaximum, 0)), flags: [.rst, .ack])
+            sequence: sequence(ofSent: max(offset, 0)), flags: [.rst, .ack])
         segment.acknowledgment = sequence(ofReceived: max(receiveCommitted, -1))
         shared.counters.resetsOut += 1
         transmit(segment, count: 0, from: 0, &shared, &out)
+        // After a takeover the peer may be anywhere in what the twin sent. Its answer to the question gets an exact RST.
+        if isLost { sendQuestion(now: now, &shared, &out) }
     }
 
     /// Hands a finished segment to the line card.

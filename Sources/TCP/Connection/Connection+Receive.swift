@@ -57,22 +57,18 @@ extension Connection {
             : start >= receiveNext && start <= receiveEdge
         if !isAcceptable {
             if hasData, end <= receiveNext {
-                duplicateArrived(end: end, now: now, &shared)
-                // Its ACK is as good as any other: two ends that both retransmit must not wait for each other.
-                if h.flags.contains(.ack), isAcknowledgmentAcceptable(h) { acknowledge(h, at: start, now: now, &shared, &out) }
+                duplicateArrived(start: start, end: end, now: now, &shared)
+                // Its ACK is as good as any other: two ends that both retransmit must not wait for each other. So is its
+                // timestamp, which our answer must echo, if it lies where a retransmission can lie.
+                if h.flags.contains(.ack), isAcknowledgmentAcceptable(h) {
+                    if receiveNext - start <= windowMaximum { takeTimestamp(h, at: start, now: now) }
+                    acknowledge(h, at: start, now: now, &shared, &out)
+                }
             } else {
                 shared.counters.droppedOutOfWindow += 1
                 challenge(now: now, isFree: h.payloadCount > 0, &shared)
             }
             return
-        }
-
-        // RFC 7323 §4.3 (2): TS.Recent follows the segment that our last ACK was waiting for.
-        if h.hasTimestamps, identity.timestamps, start <= lastAcknowledgmentSent,
-            distance(from: timestampRecent, to: h.timestampValue) >= 0 || !isTimestampRecentValid(now)
-        {
-            timestampRecent = h.timestampValue
-            timestampRecentAt = now
         }
 
         // Fifth, the ACK field. RFC 5961 §5.2: not older than the largest window, not newer than what was sent.
@@ -85,6 +81,9 @@ extension Connection {
             challenge(now: now, isFree: false, &shared)
             return
         }
+        // Only now is the segment likely to be the peer's: TS.Recent must not follow a stranger's, or PAWS would drop the
+        // peer's own from then on.
+        takeTimestamp(h, at: start, now: now)
         acknowledge(h, at: start, now: now, &shared, &out)
         if isGone { return }
 
@@ -120,14 +119,31 @@ extension Connection {
                 if h.hasTimestamps { timestampNewest = h.timestampValue }
                 deliver(payload, &shared, &out)
                 joinReassembled(&shared, &out)
+                tuneReceiveBuffer(now: now, &shared)
             }
         } else {
             shared.counters.outOfOrderSegmentsIn += 1
-            if payload.byteCount > 0, !reassembly.insert(payload, at: start) { shared.counters.droppedReassembly += 1 }
+            let before = reassembly.octets
+            if payload.byteCount > 0 {
+                if !reassembly.insert(payload, at: start) {
+                    shared.counters.droppedReassembly += 1
+                } else if reassembly.octets == before {
+                    duplicated = (start, start + Int64(payload.byteCount))
+                }
+            }
             // RFC 5681 §4.2: a duplicate ACK for each, bounded by what one batch can bring.
             duplicateAcknowledgments = min(duplicateAcknowledgments + 1, 64)
         }
         if let finOffset, finOffset == receiveNext { peerFin(now: now, &shared, &out) }
+    }
+
+    /// RFC 7323 §4.3 (2), §5.3 R3: TS.Recent follows the segment that our last ACK was waiting for.
+    private mutating func takeTimestamp(_ h: SegmentHeader, at start: Int64, now: Instant) {
+        guard h.hasTimestamps, identity.timestamps, start <= lastAcknowledgmentSent,
+            distance(from: timestampRecent, to: h.timestampValue) >= 0 || !isTimestampRecentValid(now)
+        else { return }
+        timestampRecent = h.timestampValue
+        timestampRecentAt = now
     }
 
     /// RFC 7323 §5.5: after 24 days TS.Recent says nothing.
@@ -141,8 +157,11 @@ extension Connection {
 
     /// A segment that lies wholly before RCV.NXT. The peer lacks our ACK: it gets it again at once, unless the commit for
     /// those octets is still on its way, for then the ACK is, too.
-    private mutating func duplicateArrived(end: Int64, now: Instant, _ shared: inout StackShared) {
+    private mutating func duplicateArrived(start: Int64, end: Int64, now: Instant, _ shared: inout StackShared) {
         shared.counters.duplicateSegmentsIn += 1
+        // Not of a FIN, which is no octet, and not of what cannot be a retransmission.
+        let octets = min(end, finOffset ?? end)
+        if octets > start, receiveNext - start <= windowMaximum { duplicated = (start, octets) }
         if end <= receiveCommitted {
             acknowledgeNow = true
         } else {
@@ -172,6 +191,23 @@ extension Connection {
             receiveNext += Int64(count)
             if received.count == most { flushReceived(&shared, &out) }
         }
+    }
+
+    /// RFC 9293 §3.8.6 leaves the size of the window to us: twice what arrives in a round trip, so that it is not the window
+    /// that holds the peer. It never shrinks.
+    private mutating func tuneReceiveBuffer(now: Instant, _ shared: inout StackShared) {
+        let most = shared.configuration.receiveBufferMaximum
+        guard receiveBuffer < most, let least = timeout.least, least > 0 else { return }
+        let elapsed = (now - receiveMark.at).inNanoseconds
+        guard elapsed >= least else { return }
+        // Octets of a window and nanoseconds of a round trip: less than 2^62 together.
+        let share = Int((receiveNext - receiveMark.offset) * min(least, 1 << 36) / max(1, elapsed))
+        receiveMark = (receiveNext, now)
+        guard 2 * share > receiveBuffer else { return }
+        let room = shared.configuration.receiveGrowthMaximum - shared.receiveGrowth
+        let grown = min(most, 2 * share, receiveBuffer + max(0, room))
+        shared.receiveGrowth += grown - receiveBuffer
+        receiveBuffer = grown
     }
 
     /// What the segment just delivered connects to.

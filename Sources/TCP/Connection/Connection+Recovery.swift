@@ -1,47 +1,50 @@
 import Machine
 import Wire
 
-// Loss: RFC 6675 with SACK, RFC 6582 (NewReno) without, RFC 3042 for the first two duplicates, RFC 5681 for the timeout.
-// The segments themselves are sent by `+Output` at the end of the batch.
+// Loss: by SACK and time with SACK (RFC 8985 in place of RFC 6675, see `+SACK`), RFC 6582 (NewReno) without, RFC 3042 for the
+// first two duplicates, RFC 5681 for the timeout. The segments themselves are sent by `+Output` at the end of the batch.
 extension Connection {
-    /// Octets thought to be in the network: RFC 6675's pipe, or the flight size where there is nothing SACKed.
-    var pipe: Int {
-        if scoreboard.isEmpty { return Int(inFlight) }
-        return scoreboard.pipe(
-            una: sendUnacknowledged, next: sendNext, highRetransmitted: highRetransmitted, segment: segmentSize)
-    }
+    /// Between a timeout and the acknowledgement of all that was sent before it.
+    var isAfterTimeout: Bool { !inRecovery && sendUnacknowledged < recoveryPoint }
 
-    /// A duplicate ACK, or one that SACKs more.
-    mutating func duplicateArrived(now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]) {
+    /// Octets thought to be in the network.
+    var pipe: Int { identity.selectiveAcknowledgment ? sent.inFlight : Int(inFlight) }
+
+    /// A duplicate ACK without SACK. With SACK it says little, but a peer whose own twin has taken over says it on purpose: it
+    /// has lost what it SACKed.
+    mutating func duplicateArrived(now: Instant, _ shared: inout StackShared) {
         duplicates += 1
         if inRecovery {
             // RFC 6582 §3.2 (4): one more segment has left the network. With SACK the pipe says so itself.
             if !identity.selectiveAcknowledgment { congestion.inflate(by: segmentSize) }
             return
         }
-        let isLost: Bool
+        guard duplicates == SACKScoreboard.duplicateThreshold, sendNext > sendUnacknowledged else { return }
         if identity.selectiveAcknowledgment {
-            // RFC 6675 §5 (1), (2). After a timeout, what was sent before it does not start a recovery again.
-            isLost =
-                (duplicates >= SACKScoreboard.duplicateThreshold
-                    || sendUnacknowledged < scoreboard.lostBelow(segment: segmentSize))
-                && sendUnacknowledged >= recoveryPoint
+            // After a timeout, what was sent before it does not start a recovery again.
+            guard sendUnacknowledged >= recoveryPoint, sent.loseFirst() else { return }
+            enterRecovery(now: now, &shared)
+            congestion.setToThreshold()
         } else {
-            // RFC 6582 §3.2 (2)
-            isLost = duplicates == SACKScoreboard.duplicateThreshold && sendUnacknowledged > recoveryPoint
+            // RFC 6582 §3.2 (2), (3)
+            guard sendUnacknowledged > recoveryPoint else { return }
+            enterRecovery(now: now, &shared)
+            congestion.inflate(segments: SACKScoreboard.duplicateThreshold, segment: segmentSize)
         }
-        guard isLost, sendNext > sendUnacknowledged else { return }
-        // RFC 6675 §5 (4), RFC 6582 §3.2 (2), (3)
+    }
+
+    /// RFC 5681 §3.2 (2).
+    mutating func enterRecovery(now: Instant, _ shared: inout StackShared) {
         inRecovery = true
         recoveryPoint = sendMaximum
         shared.counters.fastRetransmits += 1
-        congestion.reduce(inFlight: Int(inFlight), segment: segmentSize)
-        highRetransmitted = sendUnacknowledged
-        rescued = false
-        if identity.selectiveAcknowledgment {
-            congestion.setToThreshold()
+        undo = RecoveryUndo(
+            window: congestion.window, threshold: congestion.threshold, start: sendUnacknowledged, end: sendMaximum)
+        reduction = RateReduction(flight: max(1, Int(inFlight)))
+        if isPathProbeLost(now: now) {
+            congestion.keep()
         } else {
-            congestion.inflate(segments: SACKScoreboard.duplicateThreshold, segment: segmentSize)
+            congestion.reduce(inFlight: Int(inFlight), segment: segmentSize)
         }
         timed = nil
         isRetransmissionDue = true
@@ -60,12 +63,12 @@ extension Connection {
             isRetransmissionDue = false
             if identity.selectiveAcknowledgment {
                 congestion.setToThreshold()
+                rack.recoveryEnded()
             } else {
                 congestion.leave(inFlight: Int(inFlight), segment: segmentSize)
             }
             return
         }
-        highRetransmitted = max(highRetransmitted, sendUnacknowledged)
         if !identity.selectiveAcknowledgment {
             // RFC 6582 §3.2 (3): a partial acknowledgement. The next hole is resent, the window deflated by what was
             // acknowledged and, if that was a segment or more, inflated by one.
@@ -76,18 +79,39 @@ extension Connection {
     }
 
     /// RFC 6298 §5.4–5.6 and RFC 5681 §3.1: go back to the first octet that is not acknowledged. The scoreboard is thrown
-    /// away: the peer may have reneged (RFC 2018 §8), or its active may have died with what it SACKed.
-    mutating func retransmissionTimedOut(_ shared: inout StackShared) {
+    /// away: the peer may have reneged (RFC 2018 §8), or its active may have died with what it SACKed. RFC 8985 §6.3 counts as
+    /// lost what has had its time, which then is all.
+    mutating func retransmissionTimedOut(now: Instant, _ shared: inout StackShared) {
         shared.counters.retransmissionTimeouts += 1
-        if timeout.backoffs == 0 { congestion.reduce(inFlight: Int(inFlight), segment: segmentSize) }
+        if timedOutAt != sendUnacknowledged {
+            congestion.reduce(inFlight: Int(inFlight), segment: segmentSize)
+            timeoutsInARow = 0
+        }
+        timedOutAt = sendUnacknowledged
+        timeoutsInARow += 1
+        pathTimedOut(now: now)
         congestion.collapse(segment: segmentSize)
         timeout.expired()
+        rewind()
+    }
+
+    /// Back to the first octet that is not acknowledged, with nothing known of those after it.
+    mutating func rewind() {
+        recoveryPoint = sendMaximum
+        forgetSent()
+    }
+
+    /// What was sent is sent again, and is looked at anew.
+    mutating func forgetSent() {
         scoreboard.removeAll()
+        sent.removeAll()
+        rack.rewind()
+        undo = nil
         inRecovery = false
         isRetransmissionDue = false
-        recoveryPoint = sendMaximum
         duplicates = 0
         timed = nil
         sendNext = sendUnacknowledged
+        timers.cancel(.reorder)
     }
 }

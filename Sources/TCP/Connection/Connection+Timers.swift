@@ -14,6 +14,7 @@ extension Connection {
         if isGone { return }
         if timers.take(.persist, at: now) { probe(now: now, &shared, &out) }
         if isGone { return }
+        if timers.take(.reorder, at: now) { reorderingTimedOut(now: now, &shared) }
         if timers.take(.delayedAcknowledgment, at: now) { acknowledgeNow = true }
         if timers.take(.report, at: now) { flushReport(now: now, isForced: true, &shared, &out) }
         _ = timers.take(.burst, at: now)
@@ -25,10 +26,28 @@ extension Connection {
         case .timeWait:
             end(.finished, &shared, &out)
         case .synSent, .synReceived:
-            end(.timedOut, &shared, &out)
+            end(softErrors > 0 ? .unreachable : .timedOut, &shared, &out)
         default:
             sendReset(now: now, &shared, &out)
             end(.timedOut, &shared, &out)
+        }
+    }
+
+    /// A timer runs that has gone off for the same octet before.
+    var isStalledByPath: Bool {
+        if timers.isRunning(.retransmit) { return isSynchronized ? timedOutAt == sendUnacknowledged : handshakeRetries > 0 }
+        return timers.isRunning(.persist) && probes > 0
+    }
+
+    /// What the timer would do, at `due`; the answer, if there is one before, sets the timer anew.
+    mutating func resume(at due: Instant) {
+        if timers.isRunning(.retransmit) {
+            timeout.takeBack()
+            restorePath()
+            timers.advance(.retransmit, to: due)
+        } else {
+            probes = 0
+            timers.advance(.persist, to: due)
         }
     }
 
@@ -52,7 +71,14 @@ extension Connection {
             return
         }
         guard sendMaximum > sendUnacknowledged else { return }
-        retransmissionTimedOut(&shared)
+        if sendWindow == 0 {
+            // RFC 9293 §3.8.6: the window shrank over what was sent. The peer drops that, so that its silence is not loss; it
+            // is probed as any other that is shut.
+            rewind()
+            probe(now: now, &shared, &out)
+            return
+        }
+        retransmissionTimedOut(now: now, &shared)
     }
 
     /// RFC 9293 §3.8.6.1: with the window shut (or too small to be worth a segment) and nothing in flight, send something
@@ -69,7 +95,7 @@ extension Connection {
         let fin = stream.isFinished && sendUnacknowledged + Int64(count) == dataEnd && (count == 0 || sendWindow > count)
         sendSegment(at: sendUnacknowledged, count: count, fin: fin, now: now, &shared, &out)
         timed = nil
-        timeout.expired()
-        timers.set(.persist, at: now + timeout.current)
+        probes += 1
+        timers.set(.persist, at: now + timeout.doubled(probes))
     }
 }

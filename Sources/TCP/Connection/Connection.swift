@@ -45,6 +45,8 @@ struct Connection: Sendable {
     var localSegmentSize: Int
     /// RFC 8201 and RFC 1191: the MTU that an ICMP error told, as an MSS.
     var pathSegmentSize = Int.max
+    /// While a path that fell silent is searched for what it carries.
+    var pathSearch: PathSearch?
     var congestion: CongestionControl
     /// The congestion window was what stopped the last output.
     var isCongestionLimited = false
@@ -52,6 +54,9 @@ struct Connection: Sendable {
     /// RFC 6298 §3 (Karn): one segment at a time is timed, and none that was sent twice.
     var timed: (end: Int64, at: Instant)?
     var lastSent: Instant
+    /// Probes of a shut window since it shut. They back off by themselves: that a peer does not read says nothing of the
+    /// path, and what is lost after the window opened is sent again after RTO, not after the last pause between probes.
+    var probes = 0
     /// Since when data waits without progress.
     var stalledSince: Instant?
 
@@ -62,12 +67,21 @@ struct Connection: Sendable {
     var inRecovery = false
     /// RecoveryPoint of RFC 6675, "recover" of RFC 6582.
     var recoveryPoint: Int64 = -1
-    /// HighRxt of RFC 6675.
-    var highRetransmitted: Int64 = -1
+    /// SND.UNA when the retransmission timer last went off: RFC 5681 §3.1 reduces ssthresh once for a segment that times out
+    /// again and again.
+    var timedOutAt = Int64.min
+    /// Timeouts of that octet, and none since.
+    var timeoutsInARow = 0
+    /// With SACK: what was sent and not acknowledged, and in which order it arrives (RFC 8985).
+    var sent = SentSegments()
+    var rack = RACK()
+    /// What the last recovery can be taken back to.
+    var undo: RecoveryUndo?
+    var reduction: RateReduction?
+    /// A recovery was taken back by the ACK that is being read.
+    var isRecoveryTakenBack = false
     /// The first unacknowledged segment is to be sent again with the next output, whatever the windows say.
     var isRetransmissionDue = false
-    /// RFC 6675 §4 (4): the rescue retransmission is spent.
-    var rescued = false
     var retransmittedSegments: UInt64 = 0
 
     // MARK: receive
@@ -86,6 +100,10 @@ struct Connection: Sendable {
     var receiveApplied: Int64
     /// The right edge of the window as advertised; it never moves left.
     var receiveEdge: Int64
+    /// Octets that the peer may have in our hands; see `tuneReceiveBuffer`.
+    var receiveBuffer: Int
+    /// Where RCV.NXT was, and when, when a round trip was last looked at.
+    var receiveMark: (offset: Int64, at: Instant)
     /// Last.ACK.sent of RFC 7323 §4.3, as an offset.
     var lastAcknowledgmentSent: Int64
     var reassembly: ReassemblyQueue
@@ -100,6 +118,8 @@ struct Connection: Sendable {
     var acknowledgeNow = false
     /// An ACK goes out when this much is committed: what filled a hole (RFC 5681 §4.2).
     var acknowledgeAt: Int64?
+    /// RFC 2883: octets that came a second time, for the next ACK to tell. Where they begin and end.
+    var duplicated: (start: Int64, end: Int64)?
     /// Out-of-order segments that each want a duplicate ACK (RFC 5681 §4.2).
     var duplicateAcknowledgments = 0
     /// ACKs that a restored connection still sends.
@@ -120,6 +140,8 @@ struct Connection: Sendable {
     var reported: UInt64
     var timers = TimerSlots()
     var handshakeRetries = 0
+    /// The twin may have sent this SYN before us, and more after it.
+    var isRestoredConnect = false
 
     var segmentsIn: UInt64 = 0
     var segmentsOut: UInt64 = 0
@@ -152,6 +174,8 @@ struct Connection: Sendable {
         receiveCommitted = -1
         receiveApplied = 0
         receiveEdge = 0
+        receiveBuffer = configuration.receiveBuffer
+        receiveMark = (0, now)
         lastAcknowledgmentSent = -1
         reassembly = ReassemblyQueue(maximum: configuration.reassemblyIslands)
         peerSegment = min(536, localSegmentSize)
@@ -266,13 +290,12 @@ extension Connection {
         let before = segmentSize
         guard size < pathSegmentSize, isSynchronized else { return false }
         pathSegmentSize = size
+        pathSearch = nil
         setSegmentSize()
         guard segmentSize < before else { return false }
         // Not a sign of congestion (RFC 5927 §7): the windows stay.
-        sendNext = sendUnacknowledged
-        scoreboard.removeAll()
-        inRecovery = false
-        timed = nil
+        recoveryPoint = min(recoveryPoint, sendUnacknowledged)
+        forgetSent()
         return true
     }
 

@@ -65,6 +65,8 @@ struct StackShared: Sendable {
     let configuration: TCPConfiguration
     var counters = TCPCounters()
     var pending = PendingRecords()
+    /// Octets by which receive buffers have grown.
+    var receiveGrowth = 0
 
     init(_ configuration: TCPConfiguration) { self.configuration = configuration }
 }

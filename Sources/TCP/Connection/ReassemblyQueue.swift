@@ -91,6 +91,13 @@ struct ReassemblyQueue: Sendable {
         octets = 0
     }
 
+    /// The island that holds `offset`.
+    func island(holding offset: Int64) -> (start: Int64, end: Int64)? {
+        let i = lowerBound(offset + 1)
+        guard i < islands.count, islands[i].start <= offset else { return nil }
+        return (islands[i].start, islands[i].end)
+    }
+
     /// RFC 2018 §4: the block with the latest segment first, then those reported before, each once.
     func blocks(maximum: Int, _ body: (_ start: Int64, _ end: Int64) -> Void) {
         var given = InlineArray<4, Int64>(repeating: -1)

@@ -1,4 +1,5 @@
-/// What the peer holds above SND.UNA: RFC 6675's scoreboard as sorted ranges of stream offsets, apart from each other.
+/// What the peer holds above SND.UNA: RFC 6675's scoreboard as sorted ranges of stream offsets, apart from each other. What
+/// that means for the segments that we remember is in `SentSegments`; it also says what a twin need not send again.
 struct SACKScoreboard: Sendable {
     struct Range: Sendable, BitwiseCopyable, Equatable {
         var start: Int64
@@ -6,7 +7,7 @@ struct SACKScoreboard: Sendable {
     }
     /// Ranges kept. SACK is advice: what does not fit is only resent needlessly.
     static let maximum = 256
-    /// RFC 6675 §2, DupThresh.
+    /// RFC 5681 §3.2 and RFC 6675 §2, DupThresh.
     static let duplicateThreshold = 3
 
     private(set) var ranges: [Range] = []
@@ -61,53 +62,6 @@ struct SACKScoreboard: Sendable {
     mutating func removeAll() {
         ranges.removeAll(keepingCapacity: true)
         octets = 0
-    }
-
-    /// RFC 6675 §4, IsLost() for all octets at once: those not SACKed below this offset are lost. It is where, counted from
-    /// the top, DupThresh ranges or more than (DupThresh - 1) segments of octets have been SACKed.
-    func lostBelow(segment: Int) -> Int64 {
-        var sum: Int64 = 0
-        var i = ranges.count
-        while i > 0 {
-            i -= 1
-            sum += ranges[i].end - ranges[i].start
-            if ranges.count - i >= Self.duplicateThreshold || sum > Int64((Self.duplicateThreshold - 1) * segment) {
-                return ranges[i].start
-            }
-        }
-        return .min
-    }
-
-    /// RFC 6675 §4, SetPipe(): octets between `una` and `next` thought to be in the network.
-    func pipe(una: Int64, next: Int64, highRetransmitted: Int64, segment: Int) -> Int {
-        let lost = lostBelow(segment: segment)
-        var pipe: Int64 = 0
-        var position = una
-        func gap(_ end: Int64) {
-            guard end > position else { return }
-            // (a) not lost: sent and on its way; (b) retransmitted: on its way (again).
-            pipe += max(0, end - max(position, lost))
-            pipe += max(0, min(end, highRetransmitted) - position)
-        }
-        for range in ranges {
-            if range.start >= next { break }
-            gap(range.start)
-            position = max(position, range.end)
-        }
-        gap(next)
-        return Int(pipe)
-    }
-
-    /// The first octets at or after `offset` that are not SACKed but lie below the highest that is: where they begin, and
-    /// where the next range begins.
-    func hole(from offset: Int64) -> Range? {
-        var position = offset
-        for range in ranges {
-            if range.end <= position { continue }
-            if range.start > position { return Range(start: position, end: range.start) }
-            position = range.end
-        }
-        return nil
     }
 
     /// The range that holds `offset`, or the next one above.

@@ -15,11 +15,17 @@ struct TimerSlots: Sendable, BitwiseCopyable {
         case lifetime = 4
         /// More may be sent at once; the last burst was long enough.
         case burst = 5
+        /// RFC 8985 §6.2, step 5: what may only be late is lost now.
+        case reorder = 6
     }
     private static let none = Int64.max
-    private var deadlines = InlineArray<6, Int64>(repeating: none)
+    private var deadlines = InlineArray<7, Int64>(repeating: none)
 
     mutating func set(_ slot: Slot, at deadline: Instant) { deadlines[slot.rawValue] = min(deadline.nanoseconds, .max - 1) }
+    /// Makes a running timer go off no later than this.
+    mutating func advance(_ slot: Slot, to deadline: Instant) {
+        if isRunning(slot) { deadlines[slot.rawValue] = min(deadlines[slot.rawValue], deadline.nanoseconds) }
+    }
     mutating func cancel(_ slot: Slot) { deadlines[slot.rawValue] = Self.none }
     mutating func cancelAll() { deadlines = InlineArray(repeating: Self.none) }
     func isRunning(_ slot: Slot) -> Bool { deadlines[slot.rawValue] != Self.none }
@@ -33,7 +39,7 @@ struct TimerSlots: Sendable, BitwiseCopyable {
 
     var next: Instant? {
         var least = Self.none
-        for i in 0..<6 where deadlines[i] < least { least = deadlines[i] }
+        for i in 0..<7 where deadlines[i] < least { least = deadlines[i] }
         return least == Self.none ? nil : Instant(nanoseconds: least)
     }
 }
