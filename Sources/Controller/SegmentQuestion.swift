@@ -11,7 +11,7 @@ enum SegmentQuestion {
             if case .v4(let address) = entry.address { return arp(address, vlan: interface.vlan) }
         }
         for entry in interface.addresses {
-            if case .v6(let address) = entry.address { return solicitation(address, vlan: interface.vlan) }
+            if case .v6(let address) = entry.address { return solicitation(address, vlan: interface.vlan, isProbe: true) }
         }
         return nil
     }
@@ -19,12 +19,14 @@ enum SegmentQuestion {
     static func frame(for address: IPAddress, vlan: UInt16) -> [UInt8] {
         switch address {
         case .v4(let address): arp(address, vlan: vlan)
-        case .v6(let address): solicitation(address, vlan: vlan)
+        case .v6(let address): solicitation(address, vlan: vlan, isProbe: false)
         }
     }
 
-    /// Whether a frame is a question as we ask them: an ARP probe, or a solicitation from the unspecified address. The twin's are
-    /// such, and prove no third party.
+    private static let questionMark: UInt32 = 0x4c53_0001
+
+    /// Whether a frame is a question as we ask them: an ARP probe, a solicitation from the unspecified address or with our mark.
+    /// The twin's are such, and prove no third party.
     static func isQuestion(_ frame: RawSpan) -> Bool {
         guard frame.byteCount >= 42 else { return false }
         func word(_ offset: Int) -> UInt16 {
@@ -35,14 +37,16 @@ enum SegmentQuestion {
         case 0x0806: return frame.byteCount >= start + 28 && word(start + 6) == 1 && word(start + 14) == 0 && word(start + 16) == 0
         case 0x86dd:
             guard frame.byteCount >= start + 44, word(start + 6) >> 8 == 58, word(start + 40) >> 8 == 135 else { return false }
+            if word(start + 44) == UInt16(questionMark >> 16), word(start + 46) == UInt16(questionMark & 0xffff) { return true }
             return (0..<8).allSatisfy { word(start + 8 + 2 * $0) == 0 }
         default: return false
         }
     }
 
-    /// Whether a frame answers a question: an ARP reply (RFC 826), or a Neighbor Advertisement (RFC 4861 §4.4).
+    /// Whether a frame answers a question: an ARP reply (RFC 826), or a Neighbor Advertisement (RFC 4861 §4.4), to one station.
+    /// What goes to all may be an announcement, or an answer to another's question.
     static func isAnswer(_ frame: RawSpan) -> Bool {
-        guard frame.byteCount >= 42 else { return false }
+        guard frame.byteCount >= 42, unsafe frame.unsafeLoadUnaligned(as: UInt8.self) & 1 == 0 else { return false }
         func word(_ offset: Int) -> UInt16 {
             unsafe UInt16(bigEndian: frame.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))
         }
@@ -82,39 +86,48 @@ enum SegmentQuestion {
         return writer.bytes
     }
 
-    private static func solicitation(_ address: IPv6Address, vlan: UInt16) -> [UInt8] {
-        // RFC 4291 §2.7.1: the solicited-node group of the address, from the unspecified one.
+    /// RFC 4861 §4.3. Of a neighbour, from the link-local address that belongs to the device's own MAC address (RFC 4291
+    /// App. A), so that the answer comes to this controller alone: one to a question from the unspecified address goes to
+    /// everybody, and the twin would take it for its own.
+    /// - Parameter isProbe: from the unspecified address all the same, which asks whether it is in use.
+    private static func solicitation(_ address: IPv6Address, vlan: UInt16, isProbe: Bool) -> [UInt8] {
+        // RFC 4291 §2.7.1: the solicited-node group of the address.
         let group = IPv6Address(high: 0xff02_0000_0000_0000, low: 0x0000_0001_ff00_0000 | address.low & 0xff_ffff)
-        var body = ByteWriter(capacity: 24)
-        body.u8(135)
-        body.u8(0)
-        body.u16(0)
-        body.u32(0)
-        body.u64(address.high)
-        body.u64(address.low)
-        var sum = InternetChecksum()
-        // RFC 8200 §8.1: the source is unspecified and adds nothing.
-        for word in [group.high, group.low] {
-            sum.add32(UInt32(truncatingIfNeeded: word >> 32))
-            sum.add32(UInt32(truncatingIfNeeded: word))
-        }
-        sum.add32(24)
-        sum.add32(58)
-        sum.add(body.bytes.span.bytes)
-        let check = sum.value
-        body.bytes[2] = UInt8(check >> 8)
-        body.bytes[3] = UInt8(check & 255)
         var writer = ByteWriter(capacity: 96)
         ethernet(&writer, to: MACAddress(raw: 0x3333_0000_0000 | group.low & 0xffff_ffff), type: 0x86dd, vlan: vlan)
+        let start = writer.count
         writer.u32(0x6000_0000)
-        writer.u16(24)
+        writer.u16(isProbe ? 24 : 32)
         writer.u8(58)
         writer.u8(255)
         writer.zeros(16)
         writer.u64(group.high)
         writer.u64(group.low)
-        writer.append(body.bytes)
-        return writer.bytes
+        // Type, code, checksum; and the reserved field, which receivers must ignore: by it the twin knows its twin's question.
+        writer.u8(135)
+        writer.zeros(3)
+        writer.u32(isProbe ? 0 : questionMark)
+        writer.u64(address.high)
+        writer.u64(address.low)
+        if !isProbe {
+            // The source link-layer address, to be filled in by the host as the rest of the source.
+            writer.u8(1)
+            writer.u8(1)
+            writer.zeros(6)
+        }
+        var frame = writer.bytes
+        frame.checkSolicitation(at: start)
+        return frame
+    }
+
+    /// Where the IPv6 header of a solicitation begins whose source the host fills in; `nil` for any other frame.
+    static func solicitationStart(_ frame: [UInt8]) -> Int? {
+        guard frame.count >= 86 else { return nil }
+        let start = frame[12] == 0x81 && frame[13] == 0 ? 18 : 14
+        guard frame.count == start + 72, frame[start - 2] == 0x86, frame[start - 1] == 0xdd, frame[start + 6] == 58,
+            frame[start + 40] == 135, frame[start + 64] == 1
+        else { return nil }
+        return start
     }
 
     /// Where the sender's hardware address stands in an ARP frame, and `nil` in any other.
@@ -133,5 +146,25 @@ extension [UInt8] {
         func octet(_ i: Int) -> UInt8 { UInt8(truncatingIfNeeded: mac.raw >> UInt64(40 - 8 * i)) }
         for i in 0..<6 { self[6 + i] = octet(i) }
         if let offset = SegmentQuestion.ownMACOffset(self) { for i in 0..<6 { self[offset + i] = octet(i) } }
+        guard let start = SegmentQuestion.solicitationStart(self) else { return }
+        let address: [UInt8] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, octet(0) ^ 2, octet(1), octet(2), 0xff, 0xfe, octet(3), octet(4), octet(5)]
+        for i in 0..<16 { self[start + 8 + i] = address[i] }
+        for i in 0..<6 { self[start + 66 + i] = octet(i) }
+        checkSolicitation(at: start)
+    }
+
+    /// RFC 4443 §2.3: the checksum of an ICMPv6 message that fills the frame, over the pseudo-header, too.
+    fileprivate mutating func checkSolicitation(at start: Int) {
+        let length = count - start - 40
+        self[start + 42] = 0
+        self[start + 43] = 0
+        var sum = InternetChecksum()
+        sum.add(span.bytes.extracting((start + 8)..<(start + 40)))
+        sum.add32(UInt32(length))
+        sum.add32(58)
+        sum.add(span.bytes.extracting((start + 40)..<(start + 40 + length)))
+        let check = sum.value
+        self[start + 42] = UInt8(check >> 8)
+        self[start + 43] = UInt8(check & 255)
     }
 }

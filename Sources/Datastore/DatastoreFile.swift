@@ -69,7 +69,7 @@ struct DatastoreFile {
         guard empty >= 0 else {
             throw DatastoreFailure(.inaccessible, "\(new) cannot be made: \(String(cString: strerror(errno)))")
         }
-        close(empty)
+        Glibc.close(empty)
         let database = try open(new, limits)
         try database.writeWithoutTransaction { db in try create(db) }
         // The last one to close writes everything into the file itself and removes the log.

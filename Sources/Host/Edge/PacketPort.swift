@@ -102,9 +102,13 @@ final class PacketPort {
     }
 
     /// `ether host` finds the address before a VLAN tag as well: the filter sees the outer header. As a source it shows that
-    /// somebody else speaks as the router. ARP to the device's own address: neighbours answer the pair's questions there.
+    /// somebody else speaks as the router. To the device's own address neighbours answer the pair's questions.
     static func filter(macs: [MACAddress], own: MACAddress, advertisementType: UInt16) -> String {
-        let answers = "(ether dst \(own) and (ether[12:2] = 0x0806 or ether[12:2] = 0x8100 and ether[16:2] = 0x0806))"
+        // Neighbor Advertisements as well: ICMPv6, type 136, right after the header.
+        func answer(_ type: Int) -> String {
+            "ether[\(type):2] = 0x0806 or ether[\(type):2] = 0x86dd and ether[\(type + 8)] = 58 and ether[\(type + 42)] = 136"
+        }
+        let answers = "(ether dst \(own) and (\(answer(12)) or ether[12:2] = 0x8100 and (\(answer(16)))))"
         return (macs.map { "ether host \($0)" }
             + ["ether multicast", "ether proto 0x\(String(advertisementType, radix: 16))", answers])
             .joined(separator: " or ")

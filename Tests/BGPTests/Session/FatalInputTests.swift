@@ -40,6 +40,10 @@ import Wire
         return inputs.screened(body.span.bytes, from: source, faults: faults)
     }
 
+    func isKnown(_ inputs: FatalInputs, _ type: UInt8, _ body: [UInt8]) -> Bool {
+        inputs.isKnown(type, body.span.bytes, from: Self.source)
+    }
+
     @Test func `The same announcement becomes a withdrawal, and what it is packed with goes on`() throws {
         let inputs = fatal(Self.message(Self.body(Self.attributes(), Self.a)))
         let whole = try #require(screened(inputs, Self.body(Self.attributes(), Self.a)))
@@ -84,9 +88,9 @@ import Wire
         var inputs = fatal(Self.message(odd) + Self.message(broken) + Self.message([1, 2, 3], type: 1))
         #expect(screened(inputs, odd)?.body.isEmpty == true)
         #expect(screened(inputs, broken)?.body.isEmpty == true)
-        #expect(inputs.isKnown(1, [1, 2, 3].span.bytes, from: Self.source))
-        #expect(!inputs.isKnown(1, [1, 2, 4].span.bytes, from: Self.source))
-        #expect(!inputs.isKnown(4, [].span.bytes, from: Self.source), "a KEEPALIVE is nobody's fault")
+        #expect(isKnown(inputs, 1, [1, 2, 3]))
+        #expect(!isKnown(inputs, 1, [1, 2, 4]))
+        #expect(!isKnown(inputs, 4, []), "a KEEPALIVE is nobody's fault")
         inputs.forget(Self.source)
         #expect(inputs.isEmpty && screened(inputs, odd) == nil)
     }
@@ -137,7 +141,8 @@ import Wire
             for _ in 0..<random.number(in: 1...4) { octets[random.number(in: 0...(octets.count - 1))] = UInt8(random.number(in: 0...255)) }
             if random.chance(1, in: 4) { octets.removeLast(random.number(in: 1...(octets.count - 1))) }
             if let rest = screened(inputs, octets), !rest.body.isEmpty, rest.count > 0 {
-                #expect(UpdateOutline(rest.body.span.bytes) != nil, "what is left is an UPDATE again")
+                let isUpdate = UpdateOutline(rest.body.span.bytes) != nil
+                #expect(isUpdate, "what is left is an UPDATE again")
             }
             inputs.learn(Self.message(octets), from: Self.source, at: Self.at)
         }
