@@ -51,6 +51,12 @@ extension OSPFInstance {
         interfaces[Int(id.value)]?.counters.lsasReceived &+= 1
         // (1)
         guard lsa.isChecksumValid else { return drop(.lsaChecksum, on: id) }
+        // Neither installed nor flooded nor acknowledged, as if it were damaged. What is said in our own name is
+        // fought like any other forgery (§13.4), so that it goes from where it was believed.
+        let isUnsound = !lsa.header.isSound(version: version)
+        if isUnsound, lsa.header.sequence == Int32.min || lsa.key.advertisingRouter != routerID {
+            return drop(.lsaScope, on: id)
+        }
         // (2), (3)
         let type = lsa.key.type
         if let reason = isAllowed(type, in: interface.areaID) { return drop(reason, on: id) }

@@ -34,6 +34,8 @@ extension RouteCalculation {
     ) {
         switch (version, key.type) {
         case (.v2, .router), (.v3, .routerV3):
+            // The flooding takes no other; a database of before may hold one.
+            guard key.isSound(version: version) else { return }
             let vertex = areas[Int(area)].vertexOrNew(LinkStateGraph.Key(UInt64(key.advertisingRouter)))
             notePart(key, isPresent: lsa != nil, area, vertex, database)
             if version == .v2 { replaceSources(id, key, stubs(area, vertex, key, lsa)) }
