@@ -46,9 +46,9 @@ struct EngineState: Sendable {
 
 extension EngineState {
     /// Grows with every change of the encoding; another number is refused, never guessed at.
-    static let schema: UInt32 = 2
+    static let schema: UInt32 = 3
     /// The oldest that it still reads.
-    static let oldestSchema: UInt32 = 2
+    static let oldestSchema: UInt32 = 3
 
     func encoded() -> [UInt8] {
         var writer = SnapshotWriter()
