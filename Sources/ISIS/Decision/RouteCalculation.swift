@@ -69,6 +69,8 @@ public struct RouteCalculation: Sendable {
     private var restoredPending = Pending.nothing
     /// Ascending.
     private var discards: [IPPrefix] = []
+    /// By level: prefixes that LSPs announce, each as often as it is announced.
+    private(set) var announcementCount = [0, 0]
     /// By level and plane, then family: next hops by number of the set; valid within one run.
     private var resolved: [[[[NextHop]?]]] = []
 
@@ -142,6 +144,7 @@ public struct RouteCalculation: Sendable {
         let number = levels[level.index].number(of: id.node)
         let before = number.map { levels[level.index].nodes[Int($0)] }
         guard let change = levels[level.index].update(id, contents) else { return }
+        announcementCount[level.index] += (change.new?.prefixCount ?? 0) - (change.old?.prefixCount ?? 0)
         if change.graphChanged { raise(.paths) }
         // Whether level 2 leads to another area hangs on areas, too.
         if level == .two, change.old?.areas != change.new?.areas { raise(.routes) }
