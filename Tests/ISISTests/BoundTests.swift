@@ -151,6 +151,24 @@ import Wire
         #expect(network.database(0) == network.database(1))
     }
 
+    @Test func `the end of an own LSP is not forgotten before a point-to-point neighbor has heard of it`() {
+        let network = FloodingTests.pair()
+        redistribute(network, 0, 0..<2000)
+        network.run(.seconds(20))
+        #expect(learned(network, 1) == 2000)
+        // The neighbour is too busy to hear LSPs, and goes on with its hellos.
+        network.passes = { from, _, packet in
+            from.router != 0 || PDUHeader.peekType(packet.bytes.span.bytes) != .level2LSP
+        }
+        redistribute(network, 0, 200..<2000, isThere: false)
+        network.run(.seconds(180))
+        network.passes = { _, _, _ in true }
+        network.run(.seconds(15))
+        #expect(learned(network, 1) == 200)
+        network.run(.seconds(70))
+        #expect(network.machine(0).databases[1].count == 3)
+    }
+
     @Test func `redistributed routes are bounded, in the order of prefixes, and an alarm tells of it`() {
         let network = FloodingTests.pair { $0.limits.redistributed = 100 }
         redistribute(network, 0, 50..<250)

@@ -144,6 +144,11 @@ extension ISISInstance {
     mutating func expire(_ slot: Int, _ level: Level, at now: Instant, into effects: inout [Effect]) {
         let entry = databases[level.index].entries[slot]
         if entry.isPurged || entry.isRequested {
+            // The end of one of ours that a point-to-point neighbour has not acknowledged: should it be forgotten here,
+            // the neighbour holds what it purges for the rest of that lifetime, and no CSNP tells of it.
+            if entry.isPurged, entry.id.system == ownID, databases[level.index].isSRMAnywhere(slot) {
+                return databases[level.index].setExpiry(slot, now + Self.zeroAgeLifetime)
+            }
             return databases[level.index].remove(slot)
         }
         if originators[level.index].owns(entry.id) { return refresh(level, entry.id, at: now, into: &effects) }

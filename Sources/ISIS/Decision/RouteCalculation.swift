@@ -125,8 +125,17 @@ public struct RouteCalculation: Sendable {
     public mutating func setDiscards(_ prefixes: [IPPrefix]) {
         let new = prefixes.sorted()
         guard new != discards else { return }
-        for prefix in discards where !new.contains(prefix) { setDiscard(prefix, false) }
-        for prefix in new where !discards.contains(prefix) { setDiscard(prefix, true) }
+        // Both ascend.
+        var i = 0, j = 0
+        while i < discards.count || j < new.count {
+            if j == new.count || i < discards.count && discards[i] < new[j] {
+                setDiscard(discards[i], false)
+                i += 1
+            } else {
+                if i < discards.count, discards[i] == new[j] { i += 1 } else { setDiscard(new[j], true) }
+                j += 1
+            }
+        }
         discards = new
         raise(.routes)
     }

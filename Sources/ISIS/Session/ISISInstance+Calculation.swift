@@ -221,8 +221,8 @@ extension ISISInstance {
 
     static func union(_ lists: [[IPPrefix]]) -> [IPPrefix] {
         var all: [IPPrefix] = []
-        for list in lists { for prefix in list where !all.contains(prefix) { all.append(prefix) } }
-        return all.sorted()
+        for prefix in lists.flatMap({ $0 }).sorted() where all.last != prefix { all.append(prefix) }
+        return all
     }
 
     // MARK: back-off (RFC 8405)
