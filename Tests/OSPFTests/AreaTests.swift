@@ -159,6 +159,27 @@ import Wire
         }
     }
 
+    @Test func `redistributed routes are bounded, in the order of prefixes, and an alarm tells of it`() {
+        let net = Self.network(.v2) { $0.limits.redistributed = 100 }
+        net.start()
+        net.run(.seconds(60))
+        func give(_ range: Range<UInt32>, isThere: Bool) {
+            net.give(2, .redistribute(range.map {
+                RedistributionUpdate(
+                    .v4(IPv4Prefix(IPv4Address(raw: 0xac10_0000 | $0 << 8), 24)),
+                    isThere ? RedistributedRoute(source: .bgp) : nil)
+            }))
+            net.run(.seconds(20))
+        }
+        give(50..<250, isThere: true)
+        #expect(net.routers[3].database.count(in: .autonomousSystem) == 100)
+        #expect(net.events.count { $0.contains("200 routes are redistributed; the first 100") } == 1)
+        give(100..<250, isThere: false)
+        give(0..<10, isThere: true)
+        #expect(net.routers[3].database.count(in: .autonomousSystem) == 60)
+        #expect(net.events.count { $0.contains("are redistributed") } == 1)
+    }
+
     @Test func `RFC 2328 §12.4.1: the host route of a loopback address costs nothing`() {
         let net = VirtualNetwork()
         net.addRouter()

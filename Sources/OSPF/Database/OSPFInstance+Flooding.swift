@@ -94,10 +94,13 @@ extension OSPFInstance {
             if installed.isChange, type == .link { dirty.link(id, area: interface.areaID) }
             let isFloodedBack = flood(
                 installed.handle, from: index, on: id, isTopologyChange: installed.isChange, at: now, into: &effects)
-            // (5) (e), §13.5
-            if !isFloodedBack { acknowledge(lsa.header, isDuplicate: false, from: neighbor, index, on: id, at: now) }
             // (5) (f)
-            if isOwn { defend(installed.handle, old, at: now, into: &effects) }
+            let isAnswered = isOwn ? defend(installed.handle, old, at: now, into: &effects) : false
+            // (5) (e), §13.5. A newer instance, or the end of this one, is the answer to one of ours: an acknowledgement
+            // that comes after it would take a second copy off the neighbour's list that we have not seen.
+            if !isFloodedBack, !isAnswered {
+                acknowledge(lsa.header, isDuplicate: false, from: neighbor, index, on: id, at: now)
+            }
             heardGraceLSA(lsa, from: index, at: now, into: &effects)
         case .same, .older:
             // (6): the neighbour described a newer instance than it sends.

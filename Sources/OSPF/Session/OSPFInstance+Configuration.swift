@@ -100,7 +100,7 @@ extension OSPFInstance {
                 if isAllowed(entry.lsa.key.type, in: id.number) != nil { refused.append(handle) }
                 return true
             }
-            for handle in refused { forget(handle) }
+            forget(refused)
         }
     }
 
@@ -145,7 +145,7 @@ extension OSPFInstance {
             handles.append(handle)
             return true
         }
-        for handle in handles { forget(handle) }
+        forget(handles)
     }
 
     /// The end in good order: our LSAs are flushed, routes withdrawn, and a last Hello names no neighbour, so that all

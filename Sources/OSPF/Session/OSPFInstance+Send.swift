@@ -46,7 +46,7 @@ extension OSPFInstance {
             .send(
                 OutgoingPacket(
                     interface: id, packetProtocol: packetProtocol, source: .ip(source), destination: .ip(destination),
-                    hopLimit: 1, bytes: writer.bytes)))
+                    hopLimit: interface.configuration.ttlSecurity == true ? 255 : 1, bytes: writer.bytes)))
     }
 
     /// A cryptographic sequence number that is never less than any before, whichever controller speaks, and that a
