@@ -194,7 +194,8 @@ func octets(_ digits: String) -> [UInt8] {
             let key = LSAKey(type: .intraAreaPrefix, linkStateID: 77, advertisingRouter: originator)
             net.segments[0].isCut = true
             net.inject([LSA(version: .v3, key: key, age: 1, body: body.encoded())], from: 0, to: 1)
-            net.run(.seconds(2))
+            // RFC 8405's long delay, should it be under way.
+            net.run(.seconds(8))
             #expect((net.routes[2][prefix] != nil) == isTaken, "\(originator)")
         }
     }
