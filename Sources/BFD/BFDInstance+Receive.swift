@@ -41,22 +41,25 @@ extension BFDInstance {
         }
         guard let session = sessions[slot] else { return }
         guard !isMultihop || hopLimit >= session.parameters.minimumHopLimit else { return drop(.hopLimit, slot) }
-        guard sessions[slot]?.packetGuard.take(at: now) == true else { return drop(.flood, slot) }
-
         guard packet.authenticationPresent == (session.parameters.authentication != nil) else {
             return drop(packet.authenticationPresent ? .unexpectedAuthentication : .missingAuthentication, slot)
         }
         if let authentication = session.parameters.authentication {
+            let sequence: UInt32?
             do throws(BFDDropReason) {
-                let sequence = try authentication.verify(
+                sequence = try authentication.verify(
                     payload.extracting(first: Int(packet.totalLength)), known: session.status.receivedSequence,
                     window: session.windowIsOpen ? nil : 3 * UInt32(packet.multiplier))
-                sessions[slot]?.status.receivedSequence = sequence
-                sessions[slot]?.windowIsOpen = false
-                sessions[slot]?.packetsSinceReport += 1
             } catch {
                 return drop(error, slot)
             }
+            // Behind the digest: what others forge takes nothing from what the neighbour may say.
+            guard sessions[slot]?.packetGuard.take(at: now) == true else { return drop(.flood, slot) }
+            sessions[slot]?.status.receivedSequence = sequence
+            sessions[slot]?.windowIsOpen = false
+            sessions[slot]?.packetsSinceReport += 1
+        } else {
+            guard sessions[slot]?.packetGuard.take(at: now) == true else { return drop(.flood, slot) }
         }
         sessions[slot]?.counters.packetsIn &+= 1
         accept(packet, slot, at: now, into: &effects)

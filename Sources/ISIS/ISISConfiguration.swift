@@ -335,8 +335,19 @@ public struct ISISLimits: Hashable, Sendable, Codable {
     public var lsps: UInt32 = 50_000
     /// Adjacencies of a circuit and level, 1…1024.
     public var adjacencies: UInt16 = 256
-    /// Routes of a level.
+    /// Prefixes that the LSPs of a level announce, 16…10000000. With as many, an LSP that is new is dropped and the
+    /// router sets its overload bit, as with `lsps`.
     public var routes: UInt32 = 2_000_000
+    /// Octets of all LSPs of a level; absent: `octetsDefault`. Likewise.
+    public var octets: UInt32?
+    /// Routes of other protocols that are announced, the first in the order of prefixes; an alarm tells of the rest.
+    /// 0…1000000; absent: `redistributedDefault`.
+    public var redistributed: UInt32?
+
+    public static let octetsDefault: UInt32 = 32 << 20
+    public static let redistributedDefault: UInt32 = 20_000
+    public var octetsMaximum: UInt32 { octets ?? Self.octetsDefault }
+    public var redistributedMaximum: UInt32 { redistributed ?? Self.redistributedDefault }
 
     public init() {}
 }

@@ -81,7 +81,7 @@ public struct ISISInstance: InteriorGateway {
             configure(configuration, interfaces, at: now, into: &effects)
         case .interface(let id, let isUp): setInterface(id, isUp: isUp, at: now, into: &effects)
         case .packet(let packet): receive(packet, at: now, into: &effects)
-        case .redistribute(let updates): redistribute(updates, at: now)
+        case .redistribute(let updates): redistribute(updates, at: now, into: &effects)
         case .bfd(let peer, let isUp): bfd(peer, isUp: isUp, at: now, into: &effects)
         case .fault(let packet): fault(packet, at: now, into: &effects)
         case .clear(let neighbor): clear(neighbor: neighbor, at: now, into: &effects)
@@ -121,7 +121,7 @@ public struct ISISInstance: InteriorGateway {
         case .election: electFirst(number, level, at: now, into: &effects)
         case .csnp: sendPeriodicCSNP(number, level, at: now, into: &effects)
         case .psnp: sendPSNP(number, level, at: now, into: &effects)
-        case .transmit: break  // flush looks at what waits
+        case .transmit, .tooLarge, .duplicate: break  // flush looks at what waits
         case .retransmit: retransmit(number, level, at: now)
         case .generate: generate(level, at: now, into: &effects)
         case .refresh: refresh(level, LSPID(raw: timer.name), at: now, into: &effects)

@@ -21,6 +21,9 @@ struct Interface {
     /// Which announcement comes next.
     var announcementRound = 0
     var announcedSince = Instant.zero
+    /// What may be answered to neighbours that we send to, and to others.
+    var knownAnswers = TokenBucket(perSecond: LineCard.answersPerSecond)
+    var otherAnswers = TokenBucket(perSecond: LineCard.answersPerSecond)
     /// Routing protocols whose packets the engine wants from here.
     var wanted = PacketProtocolSet()
     /// By `PacketProtocolSet.position`: what a flood of a protocol's packets may cost the log.

@@ -19,30 +19,50 @@ extension LineCard {
         let isForUs = interfaces[i].index(of: .v4(packet.target)) != nil
         if packet.isProbe {
             // RFC 5227 §2.1.1: somebody wants to know whether the address is free. It is not.
-            if isForUs { answerARP(packet, on: i, at: now, into: &effects) }
-            return
+            guard isForUs else { return }
+            guard mayAnswer(.v4(packet.sender), packet.senderMAC, on: i, at: now) else { return drop(.rateLimited) }
+            return answerARP(packet, on: i, into: &effects)
         }
         switch packet.operation {
         case .request:
+            // Before it is learned: by asking nobody becomes one that we know.
+            var isAdmitted = true
+            if isForUs { isAdmitted = mayAnswer(.v4(packet.sender), packet.senderMAC, on: i, at: now) }
             // RFC 826: who asks us will want an answer to what it sends next, so its address is worth an entry.
             // A gratuitous one updates what we have.
             learn(
                 .v4(packet.sender), packet.senderMAC, on: i, .claim, create: isForUs, at: now, into: &effects)
-            if isForUs { answerARP(packet, on: i, at: now, into: &effects) }
+            guard isAdmitted else { return drop(.rateLimited) }
+            if isForUs { answerARP(packet, on: i, into: &effects) }
         case .reply:
             learn(.v4(packet.sender), packet.senderMAC, on: i, .answer, create: false, at: now, into: &effects)
         }
     }
 
-    private mutating func answerARP(
-        _ packet: ARPPacket, on i: Int, at now: Instant, into effects: inout [LineCardEffect]
-    ) {
-        guard answers.take(at: now) else { return drop(.rateLimited) }
+    private mutating func answerARP(_ packet: ARPPacket, on i: Int, into effects: inout [LineCardEffect]) {
         sendARP(
             .init(
                 operation: .reply, senderMAC: interfaces[i].mac, sender: packet.target, targetMAC: packet.senderMAC,
                 target: packet.sender),
             to: packet.senderMAC, on: i, into: &effects)
+    }
+
+    /// Whether an answer may go out: neighbours that we send to have a bucket of their own. (That somebody asked us makes
+    /// an entry in the cache, too, but no neighbour that anything depends on.)
+    mutating func mayAnswer(_ address: IPAddress, _ mac: MACAddress, on i: Int, at now: Instant) -> Bool {
+        let slot = neighbors.slot(of: NeighborCache.Key(interface: interfaces[i].id, address: address))
+        if let slot, neighbors.entries[slot].isUsed, neighbors.entries[slot].mac == mac {
+            return interfaces[i].knownAnswers.take(at: now)
+        }
+        return interfaces[i].otherAnswers.take(at: now)
+    }
+
+    /// Where a neighbour is, if it has said so.
+    private func knownMAC(_ address: IPAddress, on i: Int) -> MACAddress? {
+        guard let slot = neighbors.slot(of: NeighborCache.Key(interface: interfaces[i].id, address: address)),
+            neighbors.entries[slot].state == .reachable || neighbors.entries[slot].state == .probing
+        else { return nil }
+        return neighbors.entries[slot].mac
     }
 
     mutating func sendARP(
@@ -71,12 +91,12 @@ extension LineCard {
             // It is somebody's duplicate address detection (RFC 4862 §5.4.3): the answer goes to all.
             if source == .any {
                 guard link == nil, destination == target.solicitedNode else { return drop(.malformedICMP) }
-                guard answers.take(at: now) else { return drop(.rateLimited) }
+                guard mayAnswer(.v6(source), origin.sourceMAC, on: i, at: now) else { return drop(.rateLimited) }
                 return sendNeighborMessage(
                     .advertisement(target: target, link: interfaces[i].mac, flags: [.router, .override]), from: target,
                     to: .allNodes, mac: IPv6Address.allNodes.multicastMAC, on: i, into: &effects)
             }
-            guard answers.take(at: now) else { return drop(.rateLimited) }
+            guard mayAnswer(.v6(source), link ?? origin.sourceMAC, on: i, at: now) else { return drop(.rateLimited) }
             // RFC 4861 §7.2.3, §7.2.4.
             if let link { learn(.v6(source), link, on: i, .claim, create: true, at: now, into: &effects) }
             sendNeighborMessage(
@@ -85,12 +105,16 @@ extension LineCard {
         case .advertisement(let target, let link, let flags):
             // RFC 4861 §7.1.2: a solicited one is never multicast.
             guard !(destination.isMulticast && flags.contains(.solicited)) else { return drop(.malformedICMP) }
-            let mac = link ?? origin.sourceMAC
             if interfaces[i].index(of: .v6(target)) != nil {
+                let mac = link ?? origin.sourceMAC
                 guard mac != interfaces[i].mac else { return drop(.ownSource) }
                 return conflict(.v6(target), mac, on: i, at: now, into: &effects)
             }
-            // RFC 4861 §7.2.5: never makes an entry.
+            // RFC 4861 §7.2.5: without the option it says no address, and the frame's need not be the target's. It may
+            // confirm one that is known.
+            guard let mac = link ?? knownMAC(.v6(target), on: i) else { return drop(.malformedICMP) }
+            if link == nil, !flags.contains(.solicited) { return }
+            // Never makes an entry.
             let evidence: Evidence =
                 flags.contains(.override) ? (flags.contains(.solicited) ? .answer : .claim) : .hint
             learn(.v6(target), mac, on: i, evidence, create: false, at: now, into: &effects)

@@ -79,7 +79,9 @@ extension LineCard {
             case ICMPv6.listenerQuery:
                 // RFC 3810 §6.2: link-local source and hop limit 1.
                 guard source.isLinkLocal, origin.hopLimit == 1, !origin.wasFragmented else { return drop(.malformedICMP) }
-                guard answers.take(at: now) else { return drop(.rateLimited) }
+                guard mayAnswer(.v6(source), origin.sourceMAC, on: origin.interface, at: now) else {
+                    return drop(.rateLimited)
+                }
                 reportGroups(on: origin.interface, into: &effects)
             case ICMPv6.echoRequest:
                 // RFC 4443 §4.2 leaves multicast echo to us, and we keep silent.

@@ -42,8 +42,10 @@ public struct LineCard: Sendable {
     public static let echoesPerSecond = 1000
     /// RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f).
     public static let errorsPerSecond = 100
-    /// Frames of other people's ARP and ND that we answer in a second.
-    public static let answersPerSecond = 2000
+    /// Frames of ARP, ND and MLD that we answer on one interface in a second: of neighbours that we send to, and of
+    /// whoever else asks, so that a flood on one network is heard on no other, and strangers do not silence us towards
+    /// those that we talk to.
+    public static let answersPerSecond = 1000
     /// How often in a second a neighbour that is found makes us look for connections that wait for it. Each look is at all
     /// connections, and whoever invents addresses must not make us look all the time.
     public static let resumptionsPerSecond = 100
@@ -69,7 +71,6 @@ public struct LineCard: Sendable {
     var random: RandomNumbers
     var echoes = TokenBucket(perSecond: echoesPerSecond)
     var errors = TokenBucket(perSecond: errorsPerSecond)
-    var answers = TokenBucket(perSecond: answersPerSecond)
     var resumptions = TokenBucket(perSecond: resumptionsPerSecond)
     /// RFC 791 identification and RFC 8200 §4.5 fragment identification of what we send in fragments.
     var identification: UInt32

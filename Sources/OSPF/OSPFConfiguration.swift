@@ -209,6 +209,9 @@ public struct OSPFInterfaceConfiguration: Hashable, Sendable, Codable {
     public var authentication: OSPFAuthentication
     /// RFC 6860: the network between routers is not announced.
     public var suppressesPrefixes: Bool
+    /// RFC 5082: packets are sent with a TTL of 255, and only such are taken, so that nobody beyond the link speaks here.
+    /// Both ends must do it; absent means that it is not done.
+    public var ttlSecurity: Bool?
 
     public init(name: String, areaID: IPv4Address, network: OSPFNetworkType = .broadcast) {
         self.name = name
@@ -341,5 +344,11 @@ public struct OSPFLimits: Hashable, Sendable, Codable {
     public var neighborsPerInterface: UInt16 = 256
     /// LSAs on the retransmission list or the request list of one neighbour; beyond it the exchange starts anew.
     public var listMaximum: UInt32 = 600_000
+    /// Routes of other protocols that are announced, the first in the order of prefixes; an alarm tells of the rest.
+    /// 0…1,000,000; absent: `redistributedDefault`.
+    public var redistributed: UInt32?
+
+    public static let redistributedDefault: UInt32 = 20_000
+    public var redistributedMaximum: UInt32 { redistributed ?? Self.redistributedDefault }
     public init() {}
 }

@@ -96,7 +96,7 @@ public struct OSPFInstance: InteriorGateway {
         case .configure(let configuration, let devices): configure(configuration, devices, at: now, into: &effects)
         case .interface(let interface, let isUp): setCarrier(interface, isUp: isUp, at: now, into: &effects)
         case .packet(let packet): receive(packet, at: now, into: &effects)
-        case .redistribute(let updates): redistribute(updates)
+        case .redistribute(let updates): redistribute(updates, into: &effects)
         case .bfd(let peer, let isUp): hearBFD(peer, isUp: isUp, at: now, into: &effects)
         case .fault(let packet): fault(packet, at: now, into: &effects)
         case .clear(let name): clear(name, at: now, into: &effects)
@@ -141,7 +141,7 @@ public struct OSPFInstance: InteriorGateway {
             case .spfLearn: backOff.learnExpires()
             case .origination: dirty.endWait()
             case .stubRouter: dirty.everything()
-            case .overflow: break
+            case .overflow, .duplicate: break
             case .externals: dirty.externals = true
             case .successor: successorTimer(LSAHandle(due.number), at: now, into: &effects)
             }

@@ -11,6 +11,7 @@ extension RIPInstance {
         result.mix(UInt64(bitPattern: triggeredNotBefore.nanoseconds))
         result.mix(UInt64(bitPattern: timers.next?.nanoseconds ?? -1))
         result.mix(UInt64(changed.count))
+        for table in pending { result.mix(UInt64(table.reply.interface.value) << 32 | UInt64(table.next)) }
         result.mix(configuration == nil ? 0 : UInt64(version.rawValue))
         for interface in interfaces { interface.digest(into: &result) }
         for (index, neighbor) in neighbors.enumerated() {
@@ -42,6 +43,7 @@ extension RIPInstance {
         }
         table.write(to: &writer)
         writer.writeBlock(changed)
+        writer.writeList(pending) { $0.write(to: &$1) }
         timers.write(to: &writer) { $0.write(to: &$1) }
     }
 
@@ -73,6 +75,8 @@ extension RIPInstance {
         guard table.pathsHold({ neighbor($0) != nil }) else { throw refused }
         changed = try reader.readBlock(of: UInt32.self)
         for number in changed where Int(number) >= table.capacity { throw refused }
+        pending = try reader.readList { r throws(DecodeError) in try PendingTable(from: &r) }
+        guard pending.count <= Self.pendingMaximum else { throw refused }
         timers = try TimerTable(from: &reader) { r throws(DecodeError) in try RIPTimer(from: &r) }
         orderNeighbors()
     }
@@ -96,6 +100,8 @@ extension RIPTimer {
         case .neighbor(let index):
             writer.write(UInt8(4))
             writer.write(index)
+        case .pending:
+            writer.write(UInt8(5))
         }
     }
 
@@ -108,6 +114,7 @@ extension RIPTimer {
             self = .path(number, neighbor: try reader.read())
         case 3: self = .garbage(try reader.read())
         case 4: self = .neighbor(try reader.read())
+        case 5: self = .pending
         default: throw DecodeError("RIP timer", at: reader.position, .badValue)
         }
     }

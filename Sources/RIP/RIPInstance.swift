@@ -33,7 +33,8 @@ import Wire
 /// Sequence numbers (RFC 4822 §2.2) count tenths of a second of router time and are stepped with every message; they are
 /// state, so that the twin goes on where this one stopped, and even one with stale state is ahead of what was sent.
 ///
-/// Bounds: `RIPLimits`. Timers: one for each path, whose deadline moves without touching the heap; the heap's entry
+/// Bounds: `RIPLimits`, in which destinations in garbage collection count; at most `messagesPerStep` messages leave at
+/// once, and the rest of a long table or of many changes follows in steps (`+Pacing`). Timers: one for each path, whose deadline moves without touching the heap; the heap's entry
 /// moves when it fires.
 public struct RIPInstance: InteriorGateway {
     public typealias Configuration = RIPConfiguration
@@ -56,6 +57,8 @@ public struct RIPInstance: InteriorGateway {
     var table: RouteTable
     /// Destinations for the next triggered update, in order of change; those whose flag is clear count no more.
     var changed: [UInt32] = []
+    /// Whole tables that are on their way, in the order in which they were asked for.
+    var pending: [PendingTable] = []
     /// Destinations that the routing table manager is to hear of; empty between inputs.
     var dirty: [UInt32] = []
     /// RFC 2453 §3.10.1: no triggered update before this.
@@ -104,6 +107,7 @@ public struct RIPInstance: InteriorGateway {
             case .path(let number, let neighbor): pathTimerFired(number, neighbor, at: now)
             case .garbage(let number): garbageTimerFired(number)
             case .neighbor(let index): neighborTimerFired(index, at: now, into: &effects)
+            case .pending: sendPending(at: now, into: &effects)
             }
         }
     }
@@ -188,4 +192,6 @@ enum RIPTimer: Hashable, Sendable {
     case garbage(UInt32)
     /// Nothing was heard of a neighbour.
     case neighbor(UInt32)
+    /// The next part of a table that is too long for one step.
+    case pending
 }

@@ -179,6 +179,7 @@ extension RoutingTable {
             guard case .gateway(let address) = nextHop, let own = Key.own(address) else { continue }
             let place = track(own)
             tracked.entries[Int(place)].sets.append(number)
+            tracked.entries[Int(place)].uses += 1
         }
         resolveSet(number)
     }
@@ -188,11 +189,22 @@ extension RoutingTable {
         let set = sets.remove(number)
         for nextHop in set.nextHops + set.backup {
             guard case .gateway(let address) = nextHop, let own = Key.own(address), let place = tracked.find(own) else { continue }
-            if let at = tracked.entries[Int(place)].sets.lastIndex(of: number) {
-                let last = tracked.entries[Int(place)].sets.removeLast()
-                if at < tracked.entries[Int(place)].sets.count { tracked.entries[Int(place)].sets[at] = last }
+            tracked.entries[Int(place)].uses -= 1
+            let entry = tracked.entries[Int(place)]
+            if entry.sets.count > 2 * entry.uses + 16 {
+                var kept: [UInt32] = []
+                for number in entry.sets.sorted() where kept.last != number && holds(number, own) { kept.append(number) }
+                tracked.entries[Int(place)].sets = kept
             }
             tracked.removeIfUnused(place)
+        }
+    }
+
+    private func holds(_ number: UInt32, _ address: Key.Address) -> Bool {
+        guard sets.isPresent(number) else { return false }
+        let set = sets.sets[Int(number)]
+        return (set.nextHops + set.backup).contains {
+            if case .gateway(let gateway) = $0 { Key.own(gateway) == address } else { false }
         }
     }
 
@@ -279,7 +291,7 @@ extension RoutingTable {
         if new.hasLoop, !circular.contains(address) { circular.append(address) }
         if tracked.entries[Int(place)].isWatched { news.append(address) }
         if new.hops != old.hops {
-            for set in tracked.entries[Int(place)].sets { resolveSet(set) }
+            for set in tracked.entries[Int(place)].sets where sets.isPresent(set) { resolveSet(set) }
         }
         for number in tracked.entries[Int(place)].statics { evaluateStatic(number) }
     }

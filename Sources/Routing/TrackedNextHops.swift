@@ -22,15 +22,18 @@ struct Resolution: Equatable, Sendable {
 struct TrackedNextHops<Key: PrefixKey>: Sendable {
     struct Entry: Sendable {
         var resolution = Resolution()
-        /// Sets of next hops that hold the address.
+        /// Numbers of sets of next hops that hold the address, and of some that did: those are taken out together when
+        /// they are the most, since a search for each would cost the square of their number.
         var sets: [UInt32] = []
+        /// How often sets hold it.
+        var uses = 0
         /// Static routes that lead to it, by their numbers.
         var statics: [UInt32] = []
         /// BGP wants to hear of changes, and heard this.
         var isWatched = false
         var told: UInt64 = 0
 
-        var isUnused: Bool { sets.isEmpty && statics.isEmpty && !isWatched }
+        var isUnused: Bool { uses == 0 && statics.isEmpty && !isWatched }
     }
 
     private var index: PrefixTable<Key>

@@ -6,6 +6,29 @@ import Wire
 @testable import BFD
 
 @Suite struct AuthenticationTests {
+    @Test func `five hundred forged packets a second do not end an authenticated session`() {
+        let key = BFDAuthentication(type: .keyedSHA1, keys: [BFDKey(id: 1, secret: [1, 2, 3])])
+        let parameters = BFDSessionParameters(desiredMinTx: 50_000, requiredMinRx: 50_000, authentication: key)
+        let pair = Pair.up(parameters, parameters)
+        #expect(pair.a.state == .up)
+        let forgeries: [[UInt8]] = [
+            Pair.packet(to: pair.a, state: .down, your: 0),
+            // With a section of the right length and the digest of somebody who has another key.
+            Pair.packet(to: pair.a, state: .down, your: 0) { ($0.totalLength, $0.authenticationPresent) = (52, true) }
+                + [4, 28, 1, 0, 0, 0, 0, 0] + Array(repeating: 9, count: 20),
+        ]
+        for forgery in forgeries {
+            for _ in 0..<2500 {
+                pair.deliver(forgery, to: pair.a)
+                pair.run(.milliseconds(2))
+            }
+            #expect(pair.a.state == .up && pair.b.state == .up)
+        }
+        #expect(pair.a.states.last == .up)
+        #expect(pair.a.view?.counters.timesDown == 0)
+        #expect(pair.a.instance.counters[.missingAuthentication] == 2500)
+    }
+
     static func parameters(
         _ type: BFDAuthenticationType, _ keys: [BFDKey] = [BFDKey(id: 7, secret: Array("secret".utf8))], multiplier: UInt8 = 3
     ) -> BFDSessionParameters {

@@ -225,6 +225,55 @@ import Wire
         #expect(try Dissected(frames[0]).ethernet.destination == new)
     }
 
+    @Test func `RFC 4861 §7.2.5: an advertisement without an address says none, and confirms one that is known`() throws {
+        var bench = Bench([Bench.interface()])
+        bench.transmit(Self.segment(to: .v6(Bench.peer6), from: .v6(Bench.v6)))
+        _ = bench.take()
+        let bare = Bench.neighbor(
+            .advertisement(target: Bench.peer6, link: nil, flags: [.solicited, .override]), from: Bench.peer6, to: Bench.v6)
+        bench.receive(bare)
+        #expect(bench.takeFrames().isEmpty)
+        #expect(bench.card.counters[.malformedICMP] == 1)
+        bench.receive(
+            Bench.neighbor(
+                .advertisement(target: Bench.peer6, link: Bench.peer, flags: [.solicited, .override]), from: Bench.peer6,
+                to: Bench.v6))
+        #expect(bench.takeFrames().count == 1)
+        bench.receive(bare)
+        #expect(bench.card.counters[.malformedICMP] == 1)
+        #expect(bench.card.status.neighbors.first { $0.address == .v6(Bench.peer6) }?.mac == Bench.peer)
+    }
+
+    @Test func `a flood of questions silences us neither on another interface nor towards those we talk to`() {
+        let wan = InterfaceConfiguration(
+            name: "wan", virtualMAC: MACAddress("02:00:5e:00:01:02")!,
+            addresses: [.init(address: IPAddress("10.0.1.1")!, prefixLength: 24)])
+        var bench = Bench([Bench.interface(), wan])
+        bench.introducePeer()
+        bench.transmit(Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)))
+        bench.transmit(Self.segment(to: .v6(Bench.peer6), from: .v6(Bench.v6)))
+        _ = bench.take()
+        for i in 0..<5000 as Range<UInt64> {
+            let stranger = MACAddress(raw: 0x0200_dd00_0000 | i)
+            let address = IPv4Address(raw: 0x0a00_0000 | UInt32(100 + i % 100))
+            bench.receive(Bench.arp(.request, from: stranger, i % 2 == 0 ? .any : address, target: Bench.v4))
+        }
+        // The two of `introducePeer` were strangers, too.
+        #expect(bench.takeFrames().count == LineCard.answersPerSecond - 2)
+        #expect(bench.card.counters[.rateLimited] == 5002 - UInt64(LineCard.answersPerSecond))
+        bench.receive(Bench.arp(.request, from: Bench.peer, Bench.peer4, target: Bench.v4))
+        #expect(bench.takeFrames().count == 1)
+        bench.receive(
+            Bench.neighbor(
+                .solicitation(target: Bench.v6, link: Bench.peer), from: Bench.peer6, to: Bench.v6.solicitedNode,
+                mac: Bench.v6.solicitedNode.multicastMAC))
+        #expect(bench.takeFrames().count == 1)
+        bench.receive(
+            Bench.arp(.request, from: MACAddress("02:aa:00:00:00:07")!, IPv4Address("10.0.1.7")!, target: IPv4Address("10.0.1.1")!),
+            on: 1)
+        #expect(bench.takeFrames().count == 1)
+    }
+
     @Test func `strangers that ask for us cannot push out the neighbour in use`() throws {
         var bench = Bench([Bench.interface("lan", ["10.0.0.1/8"])])
         bench.receive(Bench.arp(.request, from: Bench.peer, Bench.peer4, target: Bench.v4))

@@ -106,6 +106,99 @@ import Wire
         #expect(net.routes[3][Self.external(net, 7)] == nil)
     }
 
+    @Test(arguments: OSPFVersion.allCases) func `an NSSA that becomes a normal area is Full again after the next Hellos`(_ version: OSPFVersion) {
+        let net = Self.network(version, kind: .nssa)
+        net.start()
+        net.give(2, .redistribute([RedistributionUpdate(Self.external(net, 7), RedistributedRoute(source: .static))]))
+        net.run(.seconds(60))
+        #expect(net.isConverged)
+        for router in [1, 2] {
+            net.configurations[router].areas = [OSPFAreaConfiguration(areaID: Self.areaOne)]
+            net.start([router])
+            net.run(.seconds(2))
+        }
+        net.run(.seconds(40))
+        #expect(net.neighbor(of: 1, 2)?.state == .full)
+        #expect(net.neighbor(of: 2, 1)?.state == .full)
+        let type: LSAType = version == .v2 ? .nssa : .nssaV3
+        for router in [1, 2] {
+            #expect(net.routers[router].database.entries(of: type, in: .area(Self.areaOne.raw)).isEmpty)
+        }
+        // What was type 7 is type 5 now.
+        #expect(net.routes[3][Self.external(net, 7)] != nil)
+        #expect(net.agree(on: .area(Self.areaOne.raw)))
+    }
+
+    @Test func `every change of an area's kind ends with Full adjacencies and one view of the area`() {
+        let kinds: [OSPFAreaKind] = [.normal, .stub, .totallyStubby, .nssa, .nssaNoSummary]
+        for version in OSPFVersion.allCases {
+            for (before, after) in kinds.flatMap({ kind in kinds.filter { $0 != kind }.map { (kind, $0) } }) {
+                let net = Self.network(version, kind: before)
+                net.start()
+                net.give(2, .redistribute([RedistributionUpdate(Self.external(net, 7), RedistributedRoute(source: .static))]))
+                net.give(3, .redistribute([RedistributionUpdate(Self.external(net, 8), RedistributedRoute(source: .static))]))
+                net.run(.seconds(60))
+                let changed = net.neighbor(of: 1, 2)?.stateChanges
+                for router in net.routers.indices {
+                    net.configurations[router].areas = [OSPFAreaConfiguration(areaID: Self.areaOne, kind: after)]
+                    net.start([router])
+                    net.run(.seconds(1))
+                }
+                net.run(.seconds(60))
+                let what = "\(version): \(before) to \(after)"
+                #expect(net.neighbor(of: 1, 2)?.state == .full, "\(what)")
+                #expect(net.neighbor(of: 2, 1)?.state == .full, "\(what)")
+                #expect(net.agree(on: .area(Self.areaOne.raw)), "\(what)")
+                #expect((net.routes[2][Self.external(net, 8)] != nil) == after.importsExternals, "\(what)")
+                #expect((net.routes[2][Self.prefix(net, 2)] != nil) == after.importsSummaries, "\(what)")
+                // Summaries are the border router's own affair.
+                if before.isStub && after.isStub || before.isNSSA && after.isNSSA {
+                    #expect(net.neighbor(of: 1, 2)?.stateChanges == changed, "\(what)")
+                }
+            }
+        }
+    }
+
+    @Test func `redistributed routes are bounded, in the order of prefixes, and an alarm tells of it`() {
+        let net = Self.network(.v2) { $0.limits.redistributed = 100 }
+        net.start()
+        net.run(.seconds(60))
+        func give(_ range: Range<UInt32>, isThere: Bool) {
+            net.give(2, .redistribute(range.map {
+                RedistributionUpdate(
+                    .v4(IPv4Prefix(IPv4Address(raw: 0xac10_0000 | $0 << 8), 24)),
+                    isThere ? RedistributedRoute(source: .bgp) : nil)
+            }))
+            net.run(.seconds(20))
+        }
+        give(50..<250, isThere: true)
+        #expect(net.routers[3].database.count(in: .autonomousSystem) == 100)
+        #expect(net.events.count { $0.contains("200 routes are redistributed; the first 100") } == 1)
+        give(100..<250, isThere: false)
+        give(0..<10, isThere: true)
+        #expect(net.routers[3].database.count(in: .autonomousSystem) == 60)
+        #expect(net.events.count { $0.contains("are redistributed") } == 1)
+    }
+
+    @Test func `RFC 2328 §12.4.1: the host route of a loopback address costs nothing`() {
+        let net = VirtualNetwork()
+        net.addRouter()
+        net.addRouter()
+        net.connect([0, 1], network: .pointToPoint)
+        net.connect([1], network: .loopback)
+        net.start()
+        net.run(.seconds(30))
+        let host = IPPrefix.v4(IPv4Prefix(IPv4Address(10, 0, 1, 2), 32))
+        #expect(net.routes[0][host]?.metric == 10)
+        // RFC 6987 §2 lets a stub router raise what leads to itself as well.
+        net.configurations[1].stubRouter = OSPFStubRouter(always: true)
+        net.configurations[1].stubRouter?.includesStubs = true
+        net.start([1])
+        net.run(.seconds(20))
+        let raised: UInt32 = 65_545
+        #expect(net.routes[0][host]?.metric == raised)
+    }
+
     @Test func `RFC 6987: a stub router is passed by while there is another way, and used for what is its own`() {
         let net = VirtualNetwork()
         for i in 0..<4 { net.addRouter { if i == 1 { $0.stubRouter = OSPFStubRouter(onStartup: 100) } } }

@@ -76,6 +76,26 @@ import Wire
         #expect(update.groups.contains { $0.id == table.active(Words.prefix("20.0.0.0/24"))!.group && $0.nextHops.isEmpty })
     }
 
+    @Test func `thirty thousand backups behind one primary come and go, and those that stay follow it`() {
+        var table = connected()
+        table.offer(Words.prefix("10.1.0.1/32"), from: .ospf, distance: 110, Words.via("192.0.2.8", 0))
+        func change(_ i: UInt32, isThere: Bool) -> Table.Change {
+            Table.Change(
+                IPv4Prefix(IPv4Address(raw: 0x1400_0000 | i << 8), 24),
+                isThere ? (1, 20, Words.address("10.1.0.1"), IPv4Address(raw: 0x0a02_0000 | i)) : nil)
+        }
+        table.apply((0..<30_000 as Range<UInt32>).map { change($0, isThere: true) }, from: .bgp)
+        table.apply((7..<30_000 as Range<UInt32>).map { change($0, isThere: false) }, from: .bgp)
+        table.apply((100..<110 as Range<UInt32>).map { change($0, isThere: true) }, from: .bgp)
+        table.offer(Words.prefix("10.1.0.1/32"), from: .ospf, distance: 110, Words.via("198.51.100.8", 1))
+        for i in Array(0..<7) + Array(100..<110) as [UInt32] {
+            let prefix = IPv4Prefix(IPv4Address(raw: 0x1400_0000 | i << 8), 24)
+            #expect(table.active(prefix)?.resolved == [Words.hop(1, "198.51.100.8")])
+        }
+        table.apply((0..<200 as Range<UInt32>).map { change($0, isThere: false) }, from: .bgp)
+        #expect(table.tracked.find(Words.address("10.1.0.1")) == nil)
+    }
+
     @Test func `static routes of one distance share the load, and a floating one waits`() {
         var table = connected()
         table.setStatics(

@@ -135,6 +135,8 @@ extension RouterText {
                 writer.line("lsps", "\(isis.limits.lsps)")
                 writer.line("adjacencies", "\(isis.limits.adjacencies)")
                 writer.line("routes", "\(isis.limits.routes)")
+                if let number = isis.limits.octets { writer.line("octets", "\(number)") }
+                if let number = isis.limits.redistributed { writer.line("redistributed", "\(number)") }
             }
         }
     }

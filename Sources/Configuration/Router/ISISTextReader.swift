@@ -164,10 +164,17 @@ struct ISISTextReader {
         if let word = mapping["three-way"]?.choice(["optional", "required"]) { configuration.requiresThreeWay = word == "required" }
         if let flag = mapping["lifetime-protection"]?.flag() { configuration.lifetimeProtection = flag }
         if let flag = mapping["purge-originator"]?.flag() { configuration.purgeOriginator = flag }
-        if let field = mapping["limits"], let limits = MappingReader(field, keys: ["lsps", "adjacencies", "routes"]) {
+        let bounds = ["lsps", "adjacencies", "routes", "octets", "redistributed"]
+        if let field = mapping["limits"], let limits = MappingReader(field, keys: bounds) {
             if let number = limits["lsps"]?.number(16...1_000_000 as ClosedRange<UInt32>) { configuration.limits.lsps = number }
             if let number = limits["adjacencies"]?.number(1...1024 as ClosedRange<UInt16>) { configuration.limits.adjacencies = number }
             if let number = limits["routes"]?.number(16...10_000_000 as ClosedRange<UInt32>) { configuration.limits.routes = number }
+            if let number = limits["octets"]?.number(65_536...1_073_741_824 as ClosedRange<UInt32>) {
+                configuration.limits.octets = number
+            }
+            if let number = limits["redistributed"]?.number(0...1_000_000 as ClosedRange<UInt32>) {
+                configuration.limits.redistributed = number
+            }
         }
     }
 

@@ -43,6 +43,7 @@ extension RouterText {
                 writer.section("limits") { writer in
                     writer.line("lsas", "\(ospf.limits.lsasMaximum)")
                     writer.line("neighbors-per-interface", "\(ospf.limits.neighborsPerInterface)")
+                    if let number = ospf.limits.redistributed { writer.line("redistributed", "\(number)") }
                 }
             }
             writer.section("areas") { writer in
@@ -135,6 +136,7 @@ extension RouterText {
         if interface.bfd { writer.line("bfd", "true") }
         if interface.ignoresMTU { writer.line("mtu-ignore", "true") }
         if interface.suppressesPrefixes { writer.line("suppress-prefixes", "true") }
+        if interface.ttlSecurity == true { writer.line("ttl-security", "true") }
         switch interface.authentication {
         case .none: break
         case .simple(let password):

@@ -66,10 +66,13 @@ struct OSPFTextReader {
                 configuration.gracefulRestartHelper.gracePeriodMaximum = time
             }
         }
-        if let field = mapping["limits"], let limits = MappingReader(field, keys: ["lsas", "neighbors-per-interface"]) {
+        if let field = mapping["limits"], let limits = MappingReader(field, keys: ["lsas", "neighbors-per-interface", "redistributed"]) {
             if let number = limits["lsas"]?.number(16...10_000_000 as ClosedRange<UInt32>) { configuration.limits.lsasMaximum = number }
             if let number = limits["neighbors-per-interface"]?.number(1...4096 as ClosedRange<UInt16>) {
                 configuration.limits.neighborsPerInterface = number
+            }
+            if let number = limits["redistributed"]?.number(0...1_000_000 as ClosedRange<UInt32>) {
+                configuration.limits.redistributed = number
             }
         }
         guard let list = mapping.required("areas")?.list(atMost: Self.areasMaximum) else { return }
@@ -217,7 +220,7 @@ struct OSPFTextReader {
         }
         guard let mapping = MappingReader(field, keys: [
             "name", "network", "passive", "cost", "hello", "dead", "retransmit", "transmit-delay", "priority", "bfd",
-            "mtu-ignore", "suppress-prefixes", "authentication",
+            "mtu-ignore", "suppress-prefixes", "ttl-security", "authentication",
         ], foreign: [
             "hello-interval": "hello", "dead-interval": "dead", "interface": "name", "type": "network", "metric": "cost",
             "retransmit-interval": "retransmit", "key": "authentication", "network-type": "network",
@@ -228,6 +231,7 @@ struct OSPFTextReader {
             value.network = Self.networks.first { $0.name == word }!.network
         }
         if let flag = mapping["passive"]?.flag() { value.isPassive = flag }
+        if let flag = mapping["ttl-security"]?.flag(), flag { value.ttlSecurity = true }
         if let cost = mapping["cost"]?.number(1...65_535 as ClosedRange<UInt16>) { value.cost = cost }
         if let time = mapping["hello"]?.seconds(1...65_535) {
             value.helloInterval = time

@@ -89,11 +89,17 @@ extension ISISInstance {
         let until = now + .seconds(Int64(configuration.lspLifetime)) + Self.zeroAgeLifetime
         event(.alarm, "\(level) LSP \(id) is out of sequence numbers and silent until it died out", into: &effects)
         let index = originators[level.index].obtain(id)
+        // Others have what is newest, which need not be what we hold: a forger's number is above ours, and a purge under
+        // ours would be old news.
+        let highest = originators[level.index][index].floor
         originators[level.index].exhausted(index, until: until)
         timers.cancel(ISISTimer(.refresh, level, id))
         timers.set(ISISTimer(.exhausted, level, id), at: until + .milliseconds(1))
-        let slot = databases[level.index].slot(of: id)
-        if let slot, !databases[level.index].entries[slot].isPurged { purge(slot, level, receivedFrom: nil, at: now) }
+        guard let slot = databases[level.index].slot(of: id) else { return }
+        let entry = databases[level.index].entries[slot]
+        if !entry.isPurged || entry.sequence < highest {
+            purge(slot, level, receivedFrom: nil, above: highest, at: now)
+        }
     }
 
     private mutating func withdraw(_ id: LSPID, _ level: Level, at now: Instant) {
@@ -114,8 +120,13 @@ extension ISISInstance {
     // MARK: ends
 
     /// §7.3.16.4: zero remaining lifetime, flooded everywhere and remembered for ZeroAgeLifetime.
-    mutating func purge(_ slot: Int, _ level: Level, receivedFrom: SystemID?, at now: Instant) {
-        let entry = databases[level.index].entries[slot]
+    ///
+    /// - Parameter number: a sequence number that others have; the purge's is not below it.
+    mutating func purge(
+        _ slot: Int, _ level: Level, receivedFrom: SystemID?, above number: UInt32 = 0, at now: Instant
+    ) {
+        var entry = databases[level.index].entries[slot]
+        entry.sequence = max(entry.sequence, number)
         let originator = configuration?.purgeOriginator == true ? configuration?.systemID : nil
         let bytes = LSPBuilder.purge(
             level: level, id: entry.id, sequenceNumber: entry.sequence, originator: originator, receivedFrom: receivedFrom,
@@ -133,6 +144,11 @@ extension ISISInstance {
     mutating func expire(_ slot: Int, _ level: Level, at now: Instant, into effects: inout [Effect]) {
         let entry = databases[level.index].entries[slot]
         if entry.isPurged || entry.isRequested {
+            // The end of one of ours that a point-to-point neighbour has not acknowledged: should it be forgotten here,
+            // the neighbour holds what it purges for the rest of that lifetime, and no CSNP tells of it.
+            if entry.isPurged, entry.id.system == ownID, databases[level.index].isSRMAnywhere(slot) {
+                return databases[level.index].setExpiry(slot, now + Self.zeroAgeLifetime)
+            }
             return databases[level.index].remove(slot)
         }
         if originators[level.index].owns(entry.id) { return refresh(level, entry.id, at: now, into: &effects) }

@@ -71,6 +71,10 @@ public struct LSPDatabase: Sendable {
     private(set) var circuits: [CircuitFlags] = []
     private var timers = TimerTable<UInt32>()
     public private(set) var digest = StateDigest()
+    /// Entries that are only asked for; they have a bound of their own.
+    private(set) var requestedCount = 0
+    /// Of all LSPs.
+    private(set) var octetCount = 0
 
     public init(level: Level, seed: UInt64) {
         self.level = level
@@ -80,6 +84,8 @@ public struct LSPDatabase: Sendable {
     // MARK: looking
 
     public var count: Int { sortedIDs.count }
+    /// Without what is only asked for.
+    var lspCount: Int { sortedIDs.count - requestedCount }
 
     /// The slot of the LSP.
     public func slot(of id: LSPID) -> Int? {
@@ -117,6 +123,8 @@ public struct LSPDatabase: Sendable {
         let slot = slot(of: id) ?? insert(id)
         let wasAlive = entries[slot].sequence != 0 && !entries[slot].isPurged && !entries[slot].isRequested
         let before = entries[slot].contentHash
+        if entries[slot].isRequested { requestedCount -= 1 }
+        octetCount += bytes.count - octets[slot].count
         entries[slot].sequence = sequence
         entries[slot].checksum = checksum
         entries[slot].flags = 0x80 | (isPurged ? 1 : 0)
@@ -130,6 +138,7 @@ public struct LSPDatabase: Sendable {
     mutating func insertRequested(_ id: LSPID, expiry: Instant) -> Int {
         let slot = insert(id)
         entries[slot].flags = 0x82
+        requestedCount += 1
         setExpiry(slot, expiry)
         return slot
     }
@@ -153,6 +162,8 @@ public struct LSPDatabase: Sendable {
         }
         timers.cancel(UInt32(slot))
         digest.remove(entries[slot].stateHash)
+        if entries[slot].isRequested { requestedCount -= 1 }
+        octetCount -= octets[slot].count
         entries[slot] = Self.unused
         octets[slot] = []
         free.append(UInt32(slot))
@@ -393,6 +404,8 @@ extension LSPDatabase: Snapshotting {
         sortedIDs = used.map { entries[$0].rawID }
         sortedSlots = used.map { UInt32($0) }
         digest = StateDigest()
+        requestedCount = used.count { entries[$0].isRequested }
+        octetCount = octets.reduce(0) { $0 + $1.count }
         for slot in used {
             entries[slot].stateHash = stateHash(slot)
             digest.add(entries[slot].stateHash)

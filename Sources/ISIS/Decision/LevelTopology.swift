@@ -18,6 +18,10 @@ struct LevelTopology: Sendable {
         var neighbors: [NeighborReach]
         var ipv4: [IPv4Reach]
         var ipv6: [IPv6Reach]
+        var prefixCount: Int { ipv4.count + ipv6.count }
+        /// RFC 5120 §3.4 and §3.5 have bits for each topology in TLV 229. FRR sets those of the header alone, whatever
+        /// topologies it runs: where no entry of TLV 229 has a bit, the header speaks for all of them.
+        var saysAllInHeader: Bool { !topologies.contains { $0.isAttached || $0.isOverloaded } }
 
         init(number: UInt8, _ contents: LSPContents, isPseudonode: Bool) {
             self.number = number
@@ -43,14 +47,14 @@ struct LevelTopology: Sendable {
         /// Whether it may lie on paths to others (ISO 10589 §7.2.8.1; RFC 5120 §3.5 for other topologies).
         func isTransit(_ topology: ISISTopology) -> Bool {
             guard let zero = fragments.first, !id.isPseudonode else { return true }
-            if topology == .standard { return !zero.flags.contains(.overload) }
+            if topology == .standard || zero.saysAllInHeader { return !zero.flags.contains(.overload) }
             return !zero.topologies.contains { $0.id == topology.rawValue && $0.isOverloaded }
         }
 
         /// Whether it leads out of the area. RFC 3787 §7: not when it is overloaded.
         func isAttached(_ topology: ISISTopology) -> Bool {
             guard let zero = fragments.first, zero.number == 0, !id.isPseudonode, isTransit(topology) else { return false }
-            if topology == .standard || zero.topologies.isEmpty { return zero.flags.contains(.attached) }
+            if topology == .standard || zero.saysAllInHeader { return zero.flags.contains(.attached) }
             return zero.topologies.contains { $0.id == topology.rawValue && $0.isAttached }
         }
     }

@@ -10,7 +10,8 @@ public enum ISISRouteKind: UInt8, Hashable, Comparable, Sendable, CaseIterable, 
     case level1 = 1
     /// Level 2, up: likewise, and what other areas pass up.
     case level2 = 2
-    /// Level 2 with the down bit (RFC 7775 §3.3: from another instance).
+    /// Level 2 with the down bit. RFC 7775 §3.3 puts it into one class with `level2`, so that no route is of this kind;
+    /// texts of configurations may name it.
     case level2Down = 3
     /// Level 1 with the down bit: from level 2.
     case level1Down = 4
@@ -39,7 +40,7 @@ public enum ISISRouteKind: UInt8, Hashable, Comparable, Sendable, CaseIterable, 
         } else if level == .one {
             self = isDown ? .level1Down : .level1
         } else {
-            self = isDown ? .level2Down : .level2
+            self = .level2
         }
     }
 

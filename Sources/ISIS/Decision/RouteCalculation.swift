@@ -69,6 +69,8 @@ public struct RouteCalculation: Sendable {
     private var restoredPending = Pending.nothing
     /// Ascending.
     private var discards: [IPPrefix] = []
+    /// By level: prefixes that LSPs announce, each as often as it is announced.
+    private(set) var announcementCount = [0, 0]
     /// By level and plane, then family: next hops by number of the set; valid within one run.
     private var resolved: [[[[NextHop]?]]] = []
 
@@ -123,8 +125,17 @@ public struct RouteCalculation: Sendable {
     public mutating func setDiscards(_ prefixes: [IPPrefix]) {
         let new = prefixes.sorted()
         guard new != discards else { return }
-        for prefix in discards where !new.contains(prefix) { setDiscard(prefix, false) }
-        for prefix in new where !discards.contains(prefix) { setDiscard(prefix, true) }
+        // Both ascend.
+        var i = 0, j = 0
+        while i < discards.count || j < new.count {
+            if j == new.count || i < discards.count && discards[i] < new[j] {
+                setDiscard(discards[i], false)
+                i += 1
+            } else {
+                if i < discards.count, discards[i] == new[j] { i += 1 } else { setDiscard(new[j], true) }
+                j += 1
+            }
+        }
         discards = new
         raise(.routes)
     }
@@ -142,6 +153,7 @@ public struct RouteCalculation: Sendable {
         let number = levels[level.index].number(of: id.node)
         let before = number.map { levels[level.index].nodes[Int($0)] }
         guard let change = levels[level.index].update(id, contents) else { return }
+        announcementCount[level.index] += (change.new?.prefixCount ?? 0) - (change.old?.prefixCount ?? 0)
         if change.graphChanged { raise(.paths) }
         // Whether level 2 leads to another area hangs on areas, too.
         if level == .two, change.old?.areas != change.new?.areas { raise(.routes) }

@@ -96,17 +96,21 @@ public struct LSPContents: Equatable, Sendable {
         case TLVCode.hostname:
             let octets = try value.array(value.remaining, "hostname")
             hostname = Self.printable(octets)
+        // RFC 5120 §7: a TLV with a topology of its own is ignored where that is 0; the standard one has TLVs without.
         case TLVCode.mtISReachability:
             let topology = try value.u16("MT ID") & 0xfff
+            guard topology != 0 else { return }
             try Reachability.wideNeighbors(&value, topology: topology, into: &neighbors)
         case TLVCode.multiTopology: try TLV.topologies(&value, into: &topologies)
         case TLVCode.ipv6InterfaceAddresses: try TLV.ipv6Addresses(&value, into: &ipv6Addresses)
         case TLVCode.mtIPReachability:
             let topology = try value.u16("MT ID") & 0xfff
+            guard topology != 0 else { return }
             try Reachability.widePrefixes(&value, topology: topology, into: &ipv4)
         case TLVCode.ipv6Reachability: try Reachability.ipv6Prefixes(&value, topology: 0, into: &ipv6)
         case TLVCode.mtIPv6Reachability:
             let topology = try value.u16("MT ID") & 0xfff
+            guard topology != 0 else { return }
             try Reachability.ipv6Prefixes(&value, topology: topology, into: &ipv6)
         case TLVCode.routerCapability: hasRouterCapability = true
         case TLVCode.padding: break

@@ -36,6 +36,8 @@ public enum ISISDrop: UInt8, Hashable, Sendable, Codable, CaseIterable, CustomSt
     case notDesignated
     /// The packet, or its sender, was fatal to the other controller.
     case quarantined
+    /// A sequence numbers PDU tells of more unknown LSPs than are asked for at a time.
+    case tooManyRequested
 
     public var description: String {
         switch self {
@@ -59,6 +61,7 @@ public enum ISISDrop: UInt8, Hashable, Sendable, Codable, CaseIterable, CustomSt
         case .badPurge: "bad purge"
         case .notDesignated: "not designated"
         case .quarantined: "quarantined"
+        case .tooManyRequested: "too many unknown LSPs"
         }
     }
 }

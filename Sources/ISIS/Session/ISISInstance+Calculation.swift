@@ -39,7 +39,7 @@ extension ISISInstance {
     /// All LSPs that this router should have at a level, ascending.
     mutating func ownFragments(_ level: Level, at now: Instant, into effects: inout [Effect]) -> [OwnFragment] {
         guard let configuration else { return [] }
-        let room = max(256, LSPBuilder.bodyMaximum(size: Int(configuration.lspMTU), authentication: lspKeys(level)))
+        let room = max(256, LSPBuilder.bodyMaximum(size: largestLSP(level), authentication: lspKeys(level)))
         var nodes: [(node: NodeID, contents: OwnLSPContents)] = []
         let own = sources(level).contents(configuration)
         nodes.append((NodeID(ownID), own.contents))
@@ -82,7 +82,8 @@ extension ISISInstance {
     private func sources(_ level: Level) -> OwnLSPSources {
         var sources = OwnLSPSources(level: level)
         sources.links = localLinks(level)
-        sources.redistributed = calculation.redistributed.entries
+        sources.redistributed = Array(
+            calculation.redistributed.entries.prefix(Int(configuration?.limits.redistributedMaximum ?? 0)))
         sources.isOverloaded = isOverloaded(level)
         sources.isAttached = configuration?.attachedBit.isSent == true && calculation.routes.isAttached
         (sources.leakedIPv4, sources.leakedIPv6) = calculation.routes.leaks(into: level)
@@ -159,8 +160,14 @@ extension ISISInstance {
 
     // MARK: news
 
-    mutating func redistribute(_ updates: [RedistributionUpdate], at now: Instant) {
+    mutating func redistribute(_ updates: [RedistributionUpdate], at now: Instant, into effects: inout [Effect]) {
+        let limit = Int(configuration?.limits.redistributedMaximum ?? .max)
+        let before = calculation.redistributed.entries.count
         calculation.redistributed.apply(updates)
+        let count = calculation.redistributed.entries.count
+        if before <= limit, count > limit {
+            event(.alarm, "\(count) routes are redistributed; the first \(limit) are announced", into: &effects)
+        }
         for level in Level.allCases { scheduleGeneration(level, at: now) }
     }
 
@@ -214,8 +221,8 @@ extension ISISInstance {
 
     static func union(_ lists: [[IPPrefix]]) -> [IPPrefix] {
         var all: [IPPrefix] = []
-        for list in lists { for prefix in list where !all.contains(prefix) { all.append(prefix) } }
-        return all.sorted()
+        for prefix in lists.flatMap({ $0 }).sorted() where all.last != prefix { all.append(prefix) }
+        return all
     }
 
     // MARK: back-off (RFC 8405)

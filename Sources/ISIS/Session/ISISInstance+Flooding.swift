@@ -38,7 +38,18 @@ extension ISISInstance {
         timers.set(timer, at: now + .seconds(Int64(max(1, configuration?.lspRetransmit ?? 5))))
     }
 
-    /// - Returns: whether a frame left. An LSP larger than the link can carry stays here (§7.3.15.6 cannot help it).
+    /// Octets of the largest LSP that we make at a level. ISO 10589 §7.3.4.2 wants every link of the level to carry it;
+    /// of those that are not ours we know nothing, and have `lspMTU` for them.
+    func largestLSP(_ level: Level) -> Int {
+        var size = Int(configuration?.lspMTU ?? 0)
+        for case let circuit? in circuits where circuit.levels.contains(level) && !circuit.configuration.isPassive {
+            size = min(size, circuit.frameOctets)
+        }
+        return size
+    }
+
+    /// - Returns: whether a frame left. An LSP larger than the link can carry stays here (§7.3.15.6 cannot help it), and
+    ///   an event tells of it.
     private mutating func sendLSP(
         _ slot: Int, _ level: Level, _ circuit: Circuit, at now: Instant, into effects: inout [Effect]
     ) -> Bool {
@@ -46,6 +57,14 @@ extension ISISInstance {
         guard !bytes.isEmpty, bytes.count <= circuit.frameOctets else {
             counters.count(.tooLarge)
             databases[level.index].clearSRM(slot, circuit.number)
+            let timer = ISISTimer(.tooLarge, circuit)
+            if !bytes.isEmpty, !timers.isRunning(timer) {
+                timers.set(timer, at: now + .seconds(60))
+                let id = databases[level.index].entries[slot].id
+                event(
+                    .alarm, "\(level) LSP \(id) of \(bytes.count) octets does not fit \(name(circuit)), which carries "
+                        + "\(circuit.frameOctets); neighbors there do not get it", into: &effects)
+            }
             return false
         }
         let entry = databases[level.index].entries[slot]

@@ -11,11 +11,11 @@ extension ISISInstance {
     ) {
         let number = circuit.number
         let level = hello.level
-        guard hello.source != ownID else { return counters.count(.ownSystemID) }
         guard hello.holdingTime > 0, !station.isGroup else { return counters.count(.malformed) }
         guard Authentication.verify(pdu, with: circuit.configuration.authentication).isAccepted else {
             return counters.count(.authentication)
         }
+        guard hello.source != ownID else { return heardOwnID(station, circuit, at: now, into: &effects) }
         let usage: ISISLevels = level == .one ? .level1 : .level2
         let known = circuit.index(of: hello.source, usage: usage)
         // §8.4.2.2 (a): level 1 neighbours share an area. One that moved to another area is a neighbour no longer.
@@ -72,6 +72,17 @@ extension ISISInstance {
             || before.lanID != adjacency.lanID {
             elect(number, level, at: now, into: &effects)
         }
+    }
+
+    /// Two routers of one name take each other's LSPs back in turns; nobody sees why unless it is said.
+    mutating func heardOwnID(
+        _ station: MACAddress, _ circuit: Circuit, at now: Instant, into effects: inout [Effect]
+    ) {
+        counters.count(.ownSystemID)
+        let timer = ISISTimer(.duplicate, circuit)
+        guard !timers.isRunning(timer) else { return }
+        timers.set(timer, at: now + .seconds(60))
+        event(.alarm, "\(station) on \(name(circuit)) has our system ID \(ownID)", into: &effects)
     }
 
     func sharesArea(_ areas: [AreaAddress]) -> Bool {

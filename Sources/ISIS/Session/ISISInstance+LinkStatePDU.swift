@@ -57,15 +57,14 @@ extension ISISInstance {
         if header.id.system == ownID {
             if receiveOwn(header, held, neighbor, circuit, at: now, into: &effects) { return }
         }
-        guard let held else {
+        guard let held, !databases[level.index].entries[held].isRequested else {
             if header.isPurge {
                 // §7.3.16.4 (a): nothing to end here. It is acknowledged and forgotten.
+                if let held { databases[level.index].remove(held) }
                 if !circuit.isBroadcast { sendPSNP([header.entry], level, circuit, into: &effects) }
                 return
             }
-            guard databases[level.index].count < Int(configuration?.limits.lsps ?? 0) else {
-                return databaseIsFull(level, at: now, into: &effects)
-            }
+            guard hasRoom(level) else { return databaseIsFull(level, at: now, into: &effects) }
             return accept(header, pdu, circuit, at: now, into: &effects)
         }
         switch LSPOrder(received: header.entry, held: databases[level.index].entries[held]) {
@@ -130,7 +129,7 @@ extension ISISInstance {
             if header.isPurge { return false }
             if let held, LSPOrder(received: header.entry, held: databases[level.index].entries[held]) == .older { return false }
             counters.ownLSPsContested &+= 1
-            guard databases[level.index].count < Int(configuration?.limits.lsps ?? 0) || held != nil else { return true }
+            guard hasRoom(level) || held != nil else { return true }
             let slot = databases[level.index].install(
                 header.id, sequence: header.sequenceNumber, checksum: header.checksum, isPurged: true,
                 expiry: now + Self.zeroAgeLifetime, bytes: []).slot
@@ -149,6 +148,14 @@ extension ISISInstance {
             scheduleGeneration(level, at: now)
             return true
         }
+    }
+
+    /// Whether one more LSP may be held. One that is held already may change: a frame bounds how much it grows.
+    private func hasRoom(_ level: Level) -> Bool {
+        guard let limits = configuration?.limits else { return false }
+        return databases[level.index].lspCount < Int(limits.lsps)
+            && databases[level.index].octetCount < Int(limits.octetsMaximum)
+            && calculation.routes.announcementCount[level.index] < Int(limits.routes)
     }
 
     private mutating func databaseIsFull(_ level: Level, at now: Instant, into effects: inout [Effect]) {

@@ -10,11 +10,11 @@ extension ISISInstance {
         into effects: inout [Effect]
     ) {
         let number = circuit.number
-        guard hello.source != ownID else { return counters.count(.ownSystemID) }
         guard hello.holdingTime > 0, !station.isGroup else { return counters.count(.malformed) }
         guard Authentication.verify(pdu, with: circuit.configuration.authentication).isAccepted else {
             return counters.count(.authentication)
         }
+        guard hello.source != ownID else { return heardOwnID(station, circuit, at: now, into: &effects) }
         if hello.contents.threeWay == nil, configuration?.requiresThreeWay == true {
             return counters.count(.threeWayMissing)
         }

@@ -47,6 +47,9 @@ extension ISISInstance {
         for entry in psnp.entries { compare(entry, level, circuit, at: now, into: &effects) }
     }
 
+    /// LSPs that are asked for at a time: a quarter of those that may be held, and 8192 at most.
+    private var requestedMaximum: Int { min(Int(configuration?.limits.lsps ?? 0) / 4, 8192) }
+
     /// (b): what a neighbour says it has, against what we have.
     private mutating func compare(
         _ entry: LSPEntry, _ level: Level, _ circuit: Circuit, at now: Instant, into effects: inout [Effect]
@@ -55,8 +58,10 @@ extension ISISInstance {
         guard let slot = databases[level.index].slot(of: entry.id) else {
             // (b) (5): unknown here and alive there: ask for it. What is ours and unknown here we do not want back.
             guard entry.remainingLifetime != 0, entry.checksum != 0, entry.sequenceNumber != 0 else { return }
-            guard databases[level.index].count < Int(configuration?.limits.lsps ?? 0) else {
-                return counters.count(.databaseFull)
+            // Whoever makes names up fills no more than this, and takes no room from LSPs. What is left out is told
+            // of in the next CSNP again.
+            guard databases[level.index].requestedCount < requestedMaximum else {
+                return counters.count(.tooManyRequested)
             }
             let slot = databases[level.index].insertRequested(entry.id, expiry: now + Self.zeroAgeLifetime)
             askOrAcknowledge(slot, level, circuit, at: now, into: &effects)

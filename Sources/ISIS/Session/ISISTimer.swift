@@ -29,6 +29,10 @@ struct ISISTimer: Hashable, Sendable {
         case holdDown = 13
         /// The overload bit of the start ends.
         case overload = 14
+        /// The next time that an event may tell of an LSP that does not fit a circuit, or of our own system ID in
+        /// another's mouth there (circuit).
+        case tooLarge = 15
+        case duplicate = 16
     }
     var kind: Kind
     var circuit: UInt16 = 0

@@ -18,7 +18,16 @@ extension OSPFInstance {
                 continue
             }
             if entry.lsa.header.age & LSAHeader.doNotAge != 0 {
-                database.setDue(handle, at: now + .seconds(Int(LSAHeader.maxAge)))
+                // RFC 1793 §2.3: one that never grows old goes once it is here for MaxAge and its originator could not be
+                // reached for as long: not now, and not the last time that it was looked at. (`haste` says so; of an LSA
+                // of somebody else it says nothing else.)
+                let isLost = !isOriginatorReachable(entry)
+                if isLost, entry.haste > 0 {
+                    flushNow(handle, at: now, into: &effects)
+                } else {
+                    database.setHaste(handle, isLost ? 1 : 0)
+                    database.setDue(handle, at: now + .seconds(Int(LSAHeader.maxAge)))
+                }
                 continue
             }
             let age = entry.age(at: now)
@@ -28,6 +37,18 @@ extension OSPFInstance {
             }
             // §14: it is flooded again when it reaches MaxAge, so that all drop it together.
             flushNow(handle, at: now, into: &effects)
+        }
+    }
+
+    private func isOriginatorReachable(_ entry: LSDB.Entry) -> Bool {
+        let router = entry.lsa.key.advertisingRouter
+        switch entry.database.scope {
+        case .link:
+            let link = InterfaceID(UInt16(truncatingIfNeeded: entry.database.number))
+            return interface(link)?.neighbors.contains { neighbor($0)?.routerID == router } ?? false
+        case .area: return decision.calculation.isReachable(router, in: entry.database.number)
+        case .autonomousSystem:
+            return decision.calculation.isReachable(router, in: nil) || decision.calculation.boundaryRouter(router) != nil
         }
     }
 
@@ -81,11 +102,16 @@ extension OSPFInstance {
         sendFloodQueues(at: now, into: &effects)
     }
 
-    /// Removes an LSA without telling anybody: its link or area is no longer ours.
-    mutating func forget(_ handle: LSAHandle) {
-        takeOffRetransmissionLists(handle)
-        if database[handle]?.isFlushing == true { flushing.removeAll { $0 == handle } }
-        timers.cancel(OSPFTimer(.successor, handle.raw))
-        database.remove(handle)
+    /// Removes LSAs without telling anybody: their link or area is no longer ours, or of another kind.
+    mutating func forget(_ handles: [LSAHandle]) {
+        guard !handles.isEmpty else { return }
+        var isFlushing = false
+        for handle in handles {
+            takeOffRetransmissionLists(handle)
+            if database[handle]?.isFlushing == true { isFlushing = true }
+            timers.cancel(OSPFTimer(.successor, handle.raw))
+            database.remove(handle)
+        }
+        if isFlushing { flushing = flushing.filter { database[$0] != nil } }
     }
 }

@@ -41,8 +41,15 @@ extension OSPFInstance {
 
     // MARK: own LSAs
 
-    mutating func redistribute(_ updates: [RedistributionUpdate]) {
-        if decision.redistributed.apply(updates) { dirty.externals = true }
+    mutating func redistribute(_ updates: [RedistributionUpdate], into effects: inout [Effect]) {
+        let limit = Int(configuration?.limits.redistributedMaximum ?? .max)
+        let before = decision.redistributed.entries.count
+        guard decision.redistributed.apply(updates) else { return }
+        dirty.externals = true
+        let count = decision.redistributed.entries.count
+        if before <= limit, count > limit {
+            event(.alarm, "\(count) routes are redistributed; the first \(limit) are announced", into: &effects)
+        }
     }
 
     /// RFC 2328 §12.4: looks again at the own LSAs that what happened may have changed.
@@ -106,8 +113,9 @@ extension OSPFInstance {
         _ local: LocalState, _ work: inout OriginationWork, at now: Instant, into effects: inout [Effect]
     ) {
         let timer = OSPFTimer(.externals)
-        if let last = decision.externalsMade, now < last + Self.externalsInterval {
-            if !timers.isRunning(timer) { timers.set(timer, at: last + Self.externalsInterval) }
+        let interval = Self.externalsInterval + .microseconds(20 * decision.redistributed.entries.count)
+        if let last = decision.externalsMade, now < last + interval {
+            if !timers.isRunning(timer) { timers.set(timer, at: last + interval) }
             return
         }
         timers.cancel(timer)

@@ -51,6 +51,12 @@ extension OSPFInstance {
         interfaces[Int(id.value)]?.counters.lsasReceived &+= 1
         // (1)
         guard lsa.isChecksumValid else { return drop(.lsaChecksum, on: id) }
+        // Neither installed nor flooded nor acknowledged, as if it were damaged. What is said in our own name is
+        // fought like any other forgery (§13.4), so that it goes from where it was believed.
+        let isUnsound = !lsa.header.isSound(version: version)
+        if isUnsound, lsa.header.sequence == Int32.min || lsa.key.advertisingRouter != routerID {
+            return drop(.lsaScope, on: id)
+        }
         // (2), (3)
         let type = lsa.key.type
         if let reason = isAllowed(type, in: interface.areaID) { return drop(reason, on: id) }
@@ -88,10 +94,13 @@ extension OSPFInstance {
             if installed.isChange, type == .link { dirty.link(id, area: interface.areaID) }
             let isFloodedBack = flood(
                 installed.handle, from: index, on: id, isTopologyChange: installed.isChange, at: now, into: &effects)
-            // (5) (e), §13.5
-            if !isFloodedBack { acknowledge(lsa.header, isDuplicate: false, from: neighbor, index, on: id, at: now) }
             // (5) (f)
-            if isOwn { defend(installed.handle, old, at: now, into: &effects) }
+            let isAnswered = isOwn ? defend(installed.handle, old, at: now, into: &effects) : false
+            // (5) (e), §13.5. A newer instance, or the end of this one, is the answer to one of ours: an acknowledgement
+            // that comes after it would take a second copy off the neighbour's list that we have not seen.
+            if !isFloodedBack, !isAnswered {
+                acknowledge(lsa.header, isDuplicate: false, from: neighbor, index, on: id, at: now)
+            }
             heardGraceLSA(lsa, from: index, at: now, into: &effects)
         case .same, .older:
             // (6): the neighbour described a newer instance than it sends.

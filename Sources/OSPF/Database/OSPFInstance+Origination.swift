@@ -118,20 +118,27 @@ extension OSPFInstance {
     /// §13.4: an instance of an own LSA came that we did not make: from a former life, or forged.
     ///
     /// - Parameter old: what it took the place of.
-    mutating func defend(_ handle: LSAHandle, _ old: LSDB.Entry?, at now: Instant, into effects: inout [Effect]) {
-        guard let entry = database[handle] else { return }
+    /// - Returns: whether something that is more recent was flooded.
+    mutating func defend(
+        _ handle: LSAHandle, _ old: LSDB.Entry?, at now: Instant, into effects: inout [Effect]
+    ) -> Bool {
+        guard let entry = database[handle] else { return false }
         var wanted = old?.pending
         if wanted == nil, let old, old.isOwn, !old.lsa.header.isMaxAge {
             wanted = LSDB.Pending(options: old.lsa.header.options, body: Array(old.lsa.octets[LSAHeader.size...]))
         }
-        guard let wanted else { return flushNow(handle, at: now, into: &effects) }
+        guard let wanted else {
+            flushNow(handle, at: now, into: &effects)
+            return !entry.lsa.header.isMaxAge
+        }
         if entry.lsa.header.isMaxAge, entry.lsa.header.sequence == LSAHeader.maxSequence {
             database.setPending(handle, wanted)
-        } else {
-            succeed(handle, wanted, at: now, into: &effects)
-            // What claims to be the next one is heard no sooner than MinLSArrival from here (§13 (5) (a)): a forger
-            // cannot have us answer faster than that.
-            database.setFlooded(handle, true)
+            return false
         }
+        succeed(handle, wanted, at: now, into: &effects)
+        // What claims to be the next one is heard no sooner than MinLSArrival from here (§13 (5) (a)): a forger
+        // cannot have us answer faster than that.
+        database.setFlooded(handle, true)
+        return true
     }
 }

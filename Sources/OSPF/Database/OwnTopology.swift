@@ -103,9 +103,11 @@ struct OwnTopology {
     private func transitMetric(_ interface: LocalInterface) -> UInt16 {
         local.isStubRouter ? Self.maxLinkMetric : interface.configuration.cost
     }
-    private func stubMetric(_ interface: LocalInterface) -> UInt16 {
+    private var isStubExpensive: Bool {
         local.isStubRouter && local.configuration.stubRouter?.includesStubs == true
-            ? Self.maxLinkMetric : interface.configuration.cost
+    }
+    private func stubMetric(_ interface: LocalInterface) -> UInt16 {
+        isStubExpensive ? Self.maxLinkMetric : interface.configuration.cost
     }
 
     private func addLinksV2(_ interface: LocalInterface, _ links: inout [RouterLSABody.Link]) {
@@ -135,9 +137,12 @@ struct OwnTopology {
             if isAnnounced, i == interface.device.addresses.firstIndex(where: { $0.address.family == .ipv4 }) { continue }
             let length = isHost ? 32 : entry.prefixLength
             let prefix = IPv4Prefix(address, length)
+            // §12.4.1: the host route of an address in state Loopback costs nothing, whatever the interface's cost.
+            let isFree = isHost && !isStubExpensive
+            let metric = isFree ? 0 : stubMetric(interface)
             links.append(
                 RouterLSABody.Link(
-                    type: .stub, metric: stubMetric(interface), id: prefix.address.raw, data: IPv4Prefix.mask(length)))
+                    type: .stub, metric: metric, id: prefix.address.raw, data: IPv4Prefix.mask(length)))
         }
     }
 

@@ -11,7 +11,8 @@ enum LinkStateIDs {
     static func ospfv2(_ prefixes: [IPPrefix]) -> [UInt32?] {
         var ids: [UInt32?] = []
         ids.reserveCapacity(prefixes.count)
-        var taken: [UInt32] = []
+        /// Names with host bits, and whose they are.
+        var taken: [(id: UInt32, at: Int)] = []
         var last: UInt32?
         for prefix in prefixes {
             guard case .v4(let network) = prefix else {
@@ -25,16 +26,14 @@ enum LinkStateIDs {
             }
             let id = network.length == 32 ? nil : network.address.raw | ~IPv4Prefix.mask(network.length)
             ids.append(id)
-            if let id { taken.append(id) }
+            if let id { taken.append((id, ids.count - 1)) }
         }
-        if taken.isEmpty { return ids }
         // The names with host bits against the addresses, and against each other: 10.0.0.0/16 and 10.0.128.0/17 share
-        // one.
-        for i in ids.indices {
-            guard let id = ids[i], prefixes[i].address != .v4(IPv4Address(raw: id)) else { continue }
-            let isAddress = contains(prefixes, IPv4Address(raw: id))
-            let isDouble = ids[..<i].contains { $0 == id }
-            if isAddress || isDouble { ids[i] = nil }
+        // one, which is the first's.
+        taken.sort { ($0.id, $0.at) < ($1.id, $1.at) }
+        for (i, name) in taken.enumerated() {
+            let isDouble = i > 0 && taken[i - 1].id == name.id
+            if isDouble || contains(prefixes, IPv4Address(raw: name.id)) { ids[name.at] = nil }
         }
         return ids
     }

@@ -104,7 +104,11 @@ public struct OwnExternals {
         if origination?.always == true, redistributed[defaultPrefix] == nil {
             bodies.append(body(defaultPrefix, origination))
         }
+        var left = Int(local.configuration.limits.redistributedMaximum)
         for entry in redistributed.entries where entry.prefix.family == family {
+            // The first in the order of prefixes, whatever the order in which they came.
+            if left == 0 { break }
+            left -= 1
             if entry.prefix.isDefault, let origination {
                 bodies.append(body(entry.prefix, origination))
                 continue

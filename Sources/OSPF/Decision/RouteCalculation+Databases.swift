@@ -34,6 +34,8 @@ extension RouteCalculation {
     ) {
         switch (version, key.type) {
         case (.v2, .router), (.v3, .routerV3):
+            // The flooding takes no other; a database of before may hold one.
+            guard key.isSound(version: version) else { return }
             let vertex = areas[Int(area)].vertexOrNew(LinkStateGraph.Key(UInt64(key.advertisingRouter)))
             notePart(key, isPresent: lsa != nil, area, vertex, database)
             if version == .v2 { replaceSources(id, key, stubs(area, vertex, key, lsa)) }
@@ -205,6 +207,9 @@ extension RouteCalculation {
         guard let lsa else { return [] }
         var reader = lsa.body
         guard let body = try? IntraAreaPrefixLSABody(from: &reader, family: family) else { return [] }
+        // A.4.10: both router and network LSA that it refers to are its originator's own. Nobody else has a say in where
+        // a router's prefixes are.
+        guard body.reference.advertisingRouter == key.advertisingRouter else { return [] }
         let reference: LinkStateGraph.Key
         switch body.reference.type {
         case .routerV3 where body.reference.linkStateID == 0:

@@ -146,6 +146,14 @@ public struct RouteCalculation: Sendable {
         return found.sorted { $0.routerID < $1.routerID }
     }
 
+    /// Whether a router had a path as of the last calculation, in an area or (`nil`) in any.
+    func isReachable(_ router: UInt32, in area: UInt32?) -> Bool {
+        areas.contains { topology in
+            guard area == nil || topology.id == area, let vertex = topology.router(router) else { return false }
+            return topology.path(to: vertex) != nil
+        }
+    }
+
     // MARK: the calculation
 
     /// Brings the routing table up to date.

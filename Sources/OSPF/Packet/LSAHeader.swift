@@ -20,6 +20,10 @@ public struct LSAKey: Hashable, Comparable, Sendable, BitwiseCopyable, CustomStr
         if a.linkStateID != b.linkStateID { return a.linkStateID < b.linkStateID }
         return a.advertisingRouter < b.advertisingRouter
     }
+    /// RFC 2328 §12.1.4: whether a router-LSA of OSPFv2 has its originator's Router ID for a name.
+    public func isSound(version: OSPFVersion) -> Bool {
+        version == .v3 || type != .router || linkStateID == advertisingRouter
+    }
     public var description: String {
         "\(type) \(IPv4Address(raw: linkStateID)) of \(IPv4Address(raw: advertisingRouter))"
     }
@@ -62,6 +66,14 @@ public struct LSAHeader: Hashable, Sendable, BitwiseCopyable {
         self.sequence = sequence
         self.checksum = checksum
         self.length = length
+    }
+
+    /// Whether an LSA of this name and sequence number can be anybody's.
+    ///
+    /// A router-LSA of OSPFv2 is named by its originator (RFC 2328 §12.1.4): under another name it would be taken for
+    /// a second one of a router that never made it (VU#229804). The least sequence number is reserved (§12.1.6).
+    public func isSound(version: OSPFVersion) -> Bool {
+        key.isSound(version: version) && sequence != Int32.min
     }
 
     /// Reads a header and no more; whether the length is that of anything is the caller's to see.

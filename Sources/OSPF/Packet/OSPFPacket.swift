@@ -59,7 +59,6 @@ public struct OSPFPacket: Hashable, Sendable {
     ) -> [UInt8] {
         var writer = ByteWriter(capacity: 256)
         header.write(to: &writer, version: version)
-        PacketAuthentication.extendHeader(&writer, version: version, authentication)
         switch body {
         case .hello(let packet): packet.write(to: &writer, version: version)
         case .databaseDescription(let packet): packet.write(to: &writer, version: version)

@@ -43,8 +43,9 @@ public enum PacketAuthentication {
         public var keyID: UInt16?
     }
 
-    /// RFC 7474 §3: octets that the header grows by when sequence numbers have 64 bits.
-    static let extendedHeaderSize = 4
+    /// RFC 7474 §3: octets of the sequence number that follows an OSPFv2 packet, outside its length and under the
+    /// digest.
+    static let extendedSequenceSize = 8
     /// RFC 7166 §4.1: octets of the trailer before its digest.
     static let trailerSize = 16
     /// RFC 7166 §4.1: HMAC Cryptographic Authentication.
@@ -61,18 +62,10 @@ public enum PacketAuthentication {
     public static func overhead(version: OSPFVersion, _ authentication: OSPFAuthentication) -> Int {
         guard case .cryptographic(let keys) = authentication, let key = keys.first else { return 0 }
         let digest = key.algorithm.digest.length
-        return version == .v2 ? digest + (key.isExtended ? extendedHeaderSize : 0) : trailerSize + digest
+        return version == .v2 ? digest + (key.isExtended ? extendedSequenceSize : 0) : trailerSize + digest
     }
 
     // MARK: sending
-
-    /// Makes room in the header where the way of authentication needs more than eight octets.
-    static func extendHeader(_ writer: inout ByteWriter, version: OSPFVersion, _ authentication: OSPFAuthentication) {
-        guard version == .v2, case .cryptographic(let keys) = authentication, keys.first?.isExtended == true else {
-            return
-        }
-        writer.zeros(extendedHeaderSize)
-    }
 
     /// Closes a packet: length, checksum or digest.
     public static func seal(
@@ -89,12 +82,14 @@ public enum PacketAuthentication {
             writer.patch16(
                 OSPFPacketHeader.authenticationTypeOffset, key.isExtended ? Kind.extended : Kind.cryptographic)
             let at = OSPFPacketHeader.authenticationOffset
-            writer.patch8(at + 2, UInt8(truncatingIfNeeded: key.id))
             writer.patch8(at + 3, UInt8(key.algorithm.digest.length))
             if key.isExtended {
-                writer.patch32(at + 4, UInt32(truncatingIfNeeded: sequence >> 32))
-                writer.patch32(at + 8, UInt32(truncatingIfNeeded: sequence))
+                // RFC 7474 §3: the Key ID has 32 bits and stands where the sequence number was, which goes behind the
+                // packet.
+                writer.patch32(at + 4, UInt32(key.id))
+                writer.u64(sequence)
             } else {
+                writer.patch8(at + 2, UInt8(truncatingIfNeeded: key.id))
                 writer.patch32(at + 4, UInt32(truncatingIfNeeded: sequence))
             }
             let digest = digestV2(writer.bytes.span.bytes, key, source)
@@ -173,26 +168,26 @@ public enum PacketAuthentication {
                 throw .typeMismatch
             }
             let isExtended = header.authenticationType == Kind.extended
-            let id = UInt16(truncatingIfNeeded: header.authentication >> 40 & 0xff)
+            let word = UInt32(truncatingIfNeeded: header.authentication)
+            let id = isExtended ? word : UInt32(truncatingIfNeeded: header.authentication >> 40 & 0xff)
             let digestLength = Int(truncatingIfNeeded: header.authentication >> 32 & 0xff)
-            guard let key = keys.first(where: { $0.id == id }) else { throw .unknownKey }
+            guard let key = keys.first(where: { UInt32($0.id) == id }), key.isUsable else { throw .unknownKey }
             // RFC 7474 §3 and D.5 of RFC 2328: what the key is configured for is what must come.
             guard key.isExtended == isExtended else { throw .typeMismatch }
-            var sequence = header.authentication & 0xffff_ffff
-            var bodyStart = size
-            if isExtended {
-                guard packet.byteCount >= size + extendedHeaderSize else { throw .badLength }
-                let low = UInt32(bigEndian: unsafe packet.unsafeLoadUnaligned(fromByteOffset: size, as: UInt32.self))
-                sequence = sequence << 32 | UInt64(low)
-                bodyStart += extendedHeaderSize
-            }
-            guard digestLength == key.algorithm.digest.length, bytes.byteCount - packet.byteCount >= digestLength else {
+            let signed = packet.byteCount + (isExtended ? extendedSequenceSize : 0)
+            guard digestLength == key.algorithm.digest.length, bytes.byteCount >= signed + digestLength else {
                 throw .badLength
             }
-            let mine = digestV2(packet, key, source)
-            let its = bytes.extracting(packet.byteCount..<(packet.byteCount + digestLength))
+            var sequence = UInt64(word)
+            if isExtended {
+                var behind = ByteReader(bytes.extracting(packet.byteCount..<signed))
+                guard let number = try? behind.u64("sequence number") else { throw .badLength }
+                sequence = number
+            }
+            let mine = digestV2(bytes.extracting(0..<signed), key, source)
+            let its = bytes.extracting(signed..<(signed + digestLength))
             guard equalInConstantTime(mine.bytes, its) else { throw .badDigest }
-            return Checked(bodyStart: bodyStart, sequence: sequence, keyID: id)
+            return Checked(bodyStart: size, sequence: sequence, keyID: key.id)
         }
     }
 
@@ -286,6 +281,7 @@ public enum PacketAuthentication {
         return value
     }
 
+    /// - Parameter packet: everything before the digest.
     private static func digestV2(_ packet: RawSpan, _ key: OSPFKey, _ source: IPAddress) -> DigestValue {
         let algorithm = key.algorithm.digest
         var secret = Array(key.secret.utf8)
@@ -344,6 +340,10 @@ extension OSPFKey.Algorithm {
 }
 
 extension OSPFKey {
-    /// RFC 7474 knows HMAC-SHA only.
-    var isExtended: Bool { extendedSequence && algorithm != .md5 }
+    /// Whether packets have AuType 3 (RFC 7474 §3).
+    var isExtended: Bool { extendedSequence }
+    /// RFC 7474 §4 and §5 are about HMAC-SHA (RFC 5709) alone: with keyed MD5 there is no AuType 3, and a weaker type
+    /// than was asked for is not put in its place. Such a key neither sends nor receives; the text of a configuration
+    /// that has one is refused.
+    var isUsable: Bool { !extendedSequence || algorithm != .md5 }
 }

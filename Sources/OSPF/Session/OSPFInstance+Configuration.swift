@@ -33,7 +33,7 @@ extension OSPFInstance {
             guard new.version == .v3 || device.addresses.contains(where: { $0.address.family == .ipv4 }) else { continue }
             wanted[i] = OSPFInterface(id: InterfaceID(UInt16(i)), configuration: settings, device: device)
         }
-        let changedAreas = Self.areasWithOtherKind(old, new)
+        let changedAreas = Self.areasWithOtherHellos(old, new)
         // First what ends, so that no neighbour is told of a mixture.
         for i in interfaces.indices {
             guard let interface = interfaces[i] else { continue }
@@ -48,6 +48,8 @@ extension OSPFInstance {
             }
         }
         while interfaces.count < wanted.count { interfaces.append(nil) }
+        // Before neighbours are told what is here.
+        forgetRefused()
         for i in wanted.indices {
             guard var interface = wanted[i] else { continue }
             if let kept = interfaces[i] {
@@ -58,8 +60,8 @@ extension OSPFInstance {
             interfaces[i] = interface
             if interface.isUp { interfaceEvent(.interfaceUp, interface.id, at: now, into: &effects) }
         }
-        interfaces.removeLast(interfaces.count - wanted.count)
         forgetAreas()
+        interfaces.removeLast(interfaces.count - wanted.count)
         dirty.everything()
         tellSubscriptions(into: &effects)
     }
@@ -77,10 +79,29 @@ extension OSPFInstance {
             || old.linkLocal != new.linkLocal
     }
 
-    private static func areasWithOtherKind(_ old: OSPFConfiguration?, _ new: OSPFConfiguration) -> [IPv4Address] {
+    /// Areas whose kind changed in a way that the E-bit or the N-bit of Hellos tells (RFC 2328 §10.5, RFC 3101 §2.3).
+    /// Whether summaries are imported is this router's own affair: no neighbour hears of it but by their coming or
+    /// going.
+    private static func areasWithOtherHellos(_ old: OSPFConfiguration?, _ new: OSPFConfiguration) -> [IPv4Address] {
         guard let old else { return [] }
         let names = (old.areas + new.areas).map(\.areaID)
-        return names.filter { old.area($0).kind != new.area($0).kind }
+        return names.filter {
+            let before = old.area($0).kind, after = new.area($0).kind
+            return before.importsExternals != after.importsExternals || before.isNSSA != after.isNSSA
+        }
+    }
+
+    /// LSAs that areas of the kind they are of now refuse. Were they kept, they would be described to neighbours, which
+    /// would refuse them in every exchange until they reach MaxAge; every router of the area forgets them by itself.
+    private mutating func forgetRefused() {
+        for id in database.databaseIDs where id.scope == .area {
+            var refused: [LSAHandle] = []
+            database.walk(id) { handle, entry in
+                if isAllowed(entry.lsa.key.type, in: id.number) != nil { refused.append(handle) }
+                return true
+            }
+            forget(refused)
+        }
     }
 
     /// Takes over what may change while neighbours stay.
@@ -124,7 +145,7 @@ extension OSPFInstance {
             handles.append(handle)
             return true
         }
-        for handle in handles { forget(handle) }
+        forget(handles)
     }
 
     /// The end in good order: our LSAs are flushed, routes withdrawn, and a last Hello names no neighbour, so that all

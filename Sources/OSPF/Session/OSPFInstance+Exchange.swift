@@ -185,12 +185,18 @@ extension OSPFInstance {
         let i = Int(index.value)
         guard let neighbor = neighbor(index), let interface = interface(neighbor.interface), let configuration else { return }
         for header in packet.headers {
+            // A router whose area was an NSSA a moment ago may have type 7 still; §10.6 names type 5 alone as what
+            // ends the exchange, and this one is of no use to anybody.
+            if header.key.type == (version == .v2 ? .nssa : .nssaV3), !areaKind(interface.areaID).isNSSA { continue }
             guard isAllowed(header.key.type, in: interface.areaID) == nil,
                 let id = databaseID(of: header.key.type, on: interface)
             else { return neighborEvent(.seqNumberMismatch, index, at: now, into: &effects) }
             if let entry = database.entry(header.key, in: id), header.recency(against: entry.header(at: now)) != .newer {
                 continue
             }
+            // What would be discarded when it comes is not asked for, or the exchange would never end.
+            if !header.isSound(version: version), header.key.advertisingRouter != routerID { continue }
+            if header.sequence == Int32.min { continue }
             // An LSA that is gone by its age is not worth asking for.
             if header.isMaxAge, database.handle(of: header.key, in: id) == nil { continue }
             guard (neighbors[i]?.requests.count ?? 0) < Int(configuration.limits.listMaximum) else {

@@ -82,7 +82,7 @@ extension OSPFInstance {
             handles.append(handle)
             return true
         }
-        for handle in handles { forget(handle) }
+        forget(handles)
     }
 
     // MARK: §9.4 the election

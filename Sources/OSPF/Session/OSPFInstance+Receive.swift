@@ -20,10 +20,10 @@ extension OSPFInstance {
         guard header.areaID == interface.areaID else { return drop(.areaMismatch, on: id) }
         guard isSourceOnLink(source, interface) else { return drop(.badSource, on: id) }
         guard isForUs(destination, interface) else { return drop(.badDestination, on: id) }
-        guard header.routerID != routerID else {
-            drop(.duplicateRouterID, on: id)
-            return
-        }
+        if interface.configuration.ttlSecurity == true, packet.hopLimit != 255 { return drop(.hopLimit, on: id) }
+        // §8.1: on a point-to-point link Hellos go to the group, which no router passes on. By unicast anybody in the
+        // world could be a neighbour there, where any source is taken.
+        if header.type == .hello, !interface.isBroadcast, !isGroup(destination) { return drop(.badDestination, on: id) }
         guard header.routerID != 0 else { return drop(.malformed, on: id) }
 
         let checked: PacketAuthentication.Checked
@@ -34,6 +34,8 @@ extension OSPFInstance {
         } catch {
             return drop(error == .badChecksum || error == .badLength ? .malformed : .authentication, on: id)
         }
+        // Behind the check: what is not genuine is no reason for an alarm.
+        guard header.routerID != routerID else { return heardOwnID(source, on: id, at: now, into: &effects) }
         let index = neighborIndex(routerID: header.routerID, source: source, on: interface)
         if let index, !isFresh(checked, header.type, of: index, interface) {
             return drop(.replay, on: id)
@@ -51,6 +53,8 @@ extension OSPFInstance {
         }
         // §8.2: everything but a Hello must come from a neighbour.
         guard let index, neighbor(index)?.routerID == header.routerID else { return drop(.unknownNeighbor, on: id) }
+        // A point-to-point neighbour is known by its Router ID; it speaks from where its Hellos come.
+        guard neighbor(index)?.address == source else { return drop(.badSource, on: id) }
         if let sequence = checked.sequence {
             neighbors[Int(index.value)]?.sequences[Int(header.type.rawValue)] = sequence
         }
@@ -61,6 +65,25 @@ extension OSPFInstance {
         case .linkStateUpdate(let packet): receiveUpdate(packet.lsas, from: index, on: id, at: now, into: &effects)
         case .linkStateAcknowledgment(let packet):
             receiveAcknowledgement(packet.headers, from: index, on: id, at: now, into: &effects)
+        }
+    }
+
+    /// Two routers of one Router ID take each other's LSAs back in turns; nobody sees why unless it is said.
+    private mutating func heardOwnID(
+        _ source: IPAddress, on id: InterfaceID, at now: Instant, into effects: inout [Effect]
+    ) {
+        drop(.duplicateRouterID, on: id)
+        let timer = OSPFTimer(.duplicate, UInt32(id.value))
+        guard !timers.isRunning(timer), let interface = interface(id) else { return }
+        timers.set(timer, at: now + .seconds(60))
+        event(
+            .alarm, "\(source) on \(interface.device.name) has our Router ID \(IPv4Address(raw: routerID))", into: &effects)
+    }
+
+    private func isGroup(_ destination: IPAddress) -> Bool {
+        switch destination {
+        case .v4(let address): address.isMulticast
+        case .v6(let address): address.isMulticast
         }
     }
 

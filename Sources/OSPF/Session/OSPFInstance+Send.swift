@@ -31,11 +31,11 @@ extension OSPFInstance {
     ) {
         guard let interface = interface(id), let source = source(on: interface) else { return }
         let authentication = interface.configuration.authentication
+        if case .cryptographic(let keys) = authentication, keys.first?.isUsable == false { return }
         var writer = ByteWriter(capacity: body.count + 128)
         OSPFPacketHeader(
             type: type, routerID: routerID, areaID: interface.areaID, instanceID: configuration?.instanceID ?? 0
         ).write(to: &writer, version: version)
-        PacketAuthentication.extendHeader(&writer, version: version, authentication)
         writer.append(body)
         var sequence: UInt64 = 0
         if case .cryptographic = authentication { sequence = nextSequence(interface, at: now) }
@@ -46,7 +46,7 @@ extension OSPFInstance {
             .send(
                 OutgoingPacket(
                     interface: id, packetProtocol: packetProtocol, source: .ip(source), destination: .ip(destination),
-                    hopLimit: 1, bytes: writer.bytes)))
+                    hopLimit: interface.configuration.ttlSecurity == true ? 255 : 1, bytes: writer.bytes)))
     }
 
     /// A cryptographic sequence number that is never less than any before, whichever controller speaks, and that a

@@ -141,6 +141,8 @@ public enum OSPFDrop: UInt8, Hashable, Sendable, CaseIterable, CustomStringConve
     case lsaBody = 24
     case badRequest = 25
     case quarantined = 26
+    /// RFC 5082: the TTL is not 255.
+    case hopLimit = 27
 
     public var description: String {
         switch self {
@@ -171,6 +173,7 @@ public enum OSPFDrop: UInt8, Hashable, Sendable, CaseIterable, CustomStringConve
         case .lsaBody: "malformed LSA"
         case .badRequest: "bad link state request"
         case .quarantined: "quarantined"
+        case .hopLimit: "TTL below 255"
         }
     }
 }

@@ -30,6 +30,8 @@ struct OSPFTimer: Hashable, Sendable {
         case successor = 14
         /// Of the instance: externals may be worked out again.
         case externals = 15
+        /// Of an interface: the next time that our own Router ID in another's mouth may be told.
+        case duplicate = 16
     }
     var kind: Kind
     var number: UInt32

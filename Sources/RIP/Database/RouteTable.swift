@@ -51,13 +51,16 @@ struct Route: Equatable {
     var isDirty = false
     /// The routing table manager has a route from us.
     var isOffered = false
+    /// A neighbour announced it since anything was known of it: what is left of it counts as learned.
+    var wasLearned = false
 
     /// Whether anything is to be said of it.
     var isKnown: Bool { pathCount > 0 || connected != nil || foreign != nil || garbageAt != nil }
 
     var hash: UInt64 {
         var digest = StateDigest(UInt64(pathCount) << 8 | UInt64(metric))
-        digest.mix(UInt64(connected?.value ?? 0xffff) << 8 | (isChanged ? 1 : 0) | (isDirty ? 2 : 0) | (isOffered ? 4 : 0))
+        digest.mix(UInt64(connected?.value ?? 0xffff) << 8 | (isChanged ? 1 : 0) | (isDirty ? 2 : 0) | (isOffered ? 4 : 0)
+                | (wasLearned ? 8 : 0))
         if let foreign {
             digest.mix(UInt64(foreign.metric ?? 0) << 16 | UInt64(foreign.tag))
             if let hop = foreign.nextHop { digest.mix(hop) }
@@ -91,6 +94,9 @@ struct RouteTable: Sendable {
     /// Destinations with learned paths, and with foreign routes: for the limits.
     private(set) var learnedCount = 0
     private(set) var foreignCount = 0
+    /// Destinations in garbage collection that neighbours announced, and those that were our own to announce.
+    private(set) var learnedGarbageCount = 0
+    private(set) var ownGarbageCount = 0
 
     init(seed: UInt64) { prefixes = PrefixTable(seed: seed) }
 
@@ -131,11 +137,16 @@ struct RouteTable: Sendable {
     /// Changes what is not a path.
     mutating func update(_ number: UInt32, _ body: (inout Route) -> Void) {
         digest.remove(hash(number))
-        let before = routes[Int(number)].foreign != nil
+        count(routes[Int(number)], -1)
         body(&routes[Int(number)])
-        let after = routes[Int(number)].foreign != nil
-        if before != after { foreignCount += after ? 1 : -1 }
+        count(routes[Int(number)], 1)
         digest.add(hash(number))
+    }
+
+    private mutating func count(_ route: Route, _ step: Int) {
+        if route.foreign != nil { foreignCount += step }
+        guard route.garbageAt != nil else { return }
+        if route.wasLearned { learnedGarbageCount += step } else { ownGarbageCount += step }
     }
 
     mutating func updatePath(_ index: UInt32, _ body: (inout Path) -> Void) {
@@ -185,6 +196,7 @@ struct RouteTable: Sendable {
             if last == Path.none { $0.firstPath = index }
             $0.pathCount += 1
             $0.metric = metric
+            $0.wasLearned = true
         }
         return index
     }
@@ -228,7 +240,9 @@ extension RouteTable: Snapshotting {
                 w.write(foreign.nextHop)
             }
             w.write(route.garbageAt)
-            w.write(UInt8(route.isChanged ? 1 : 0) | (route.isDirty ? 2 : 0) | (route.isOffered ? 4 : 0))
+            w.write(
+                UInt8(route.isChanged ? 1 : 0) | (route.isDirty ? 2 : 0) | (route.isOffered ? 4 : 0)
+                    | (route.wasLearned ? 8 : 0))
         }
         writer.writeList(paths) { path, w in
             w.write(path.neighbor)
@@ -259,6 +273,7 @@ extension RouteTable: Snapshotting {
             route.isChanged = flags & 1 != 0
             route.isDirty = flags & 2 != 0
             route.isOffered = flags & 4 != 0
+            route.wasLearned = flags & 8 != 0
             return route
         }
         paths = try reader.readList { r throws(DecodeError) in
@@ -299,7 +314,7 @@ extension RouteTable: Snapshotting {
             guard length == Int(routes[number].pathCount) else { throw refused }
             used += length
             if length > 0 { learnedCount += 1 }
-            if routes[number].foreign != nil { foreignCount += 1 }
+            count(routes[number], 1)
             digest.add(hash(UInt32(number)))
         }
         guard used == paths.count else { throw refused }

@@ -50,10 +50,12 @@ extension RIPInstance {
         let metric = min(entry.metric &+ min(rip.metric, RIPFormat.infinity), RIPFormat.infinity)
         let deadline = now + .seconds(Int(configuration.timers.timeout))
         let nextHop = entry.nextHop ?? neighbor.address
+        // The way to an address of ours leads through nobody.
+        if isOwnHost(entry.destination) { return countBadRoute(neighborIndex, .entryDestination) }
 
         guard let number = table.find(entry.destination) else {
             // "There is no point in adding a route which is unusable."
-            guard metric < RIPFormat.infinity, admits(neighborIndex, isNew: true, into: &effects) else { return }
+            guard metric < RIPFormat.infinity, admits(neighborIndex, nil, into: &effects) else { return }
             let number = table.insert(entry.destination)
             adopt(number, nil, neighborIndex, metric, entry.tag, nextHop, deadline, at: now)
             return
@@ -96,10 +98,10 @@ extension RIPInstance {
         }
         guard metric < RIPFormat.infinity else { return }
         if route.pathCount == 0 || metric < route.metric {
-            guard admits(neighborIndex, isNew: route.pathCount == 0, into: &effects) else { return }
+            guard admits(neighborIndex, number, into: &effects) else { return }
             adopt(number, nil, neighborIndex, metric, entry.tag, nextHop, deadline, at: now)
         } else if metric == route.metric {
-            guard admits(neighborIndex, isNew: false, into: &effects) else { return }
+            guard admits(neighborIndex, number, into: &effects) else { return }
             if route.pathCount < max(1, min(configuration.maximumPaths, UInt8(RouteOffer.nextHopsMaximum))) {
                 let before = announcement(number)
                 addPath(number, neighborIndex, metric, entry.tag, nextHop, deadline)
@@ -163,10 +165,21 @@ extension RIPInstance {
         for index in others { removePath(number, index) }
     }
 
-    /// Whether a neighbour may add a path.
-    private mutating func admits(_ index: UInt32, isNew: Bool, into effects: inout [Effect]) -> Bool {
+    private func isOwnHost(_ destination: Destination) -> Bool {
+        guard destination.length == 128 else { return false }
+        let address: IPAddress = version == .v2 ? .v4(destination.unmapped.address) : .v6(destination.address)
+        return interfaces.contains { $0.addresses.contains(address) }
+    }
+
+    /// Whether a neighbour may add a path. Destinations in garbage collection take room as learned ones do: whoever
+    /// announces and withdraws ever others would fill the table with them.
+    ///
+    /// - Parameter number: the destination; `nil` when it is not in the table.
+    private mutating func admits(_ index: UInt32, _ number: UInt32?, into effects: inout [Effect]) -> Bool {
         guard let limits = configuration?.limits, let neighbor = neighbor(index) else { return false }
-        if isNew, table.learnedCount >= Int(limits.routesMaximum) {
+        let route = number.map { table[$0] } ?? Route()
+        let isCounted = route.pathCount > 0 || route.garbageAt != nil && route.wasLearned
+        if !isCounted, table.learnedCount + table.learnedGarbageCount >= Int(limits.routesMaximum) {
             countBadRoute(index, .tooManyRoutes)
             if !isTableLimitReported {
                 isTableLimitReported = true
@@ -214,12 +227,15 @@ extension RIPInstance {
     mutating func settle(_ number: UInt32, _ before: Announcement?, at now: Instant) {
         let route = table[number]
         let hasMore = route.pathCount > 0 || route.connected != nil || route.foreign != nil
+        if hasMore, route.pathCount == 0, route.wasLearned { table.update(number) { $0.wasLearned = false } }
         if hasMore, route.garbageAt != nil {
             // RFC 2453 §3.8: a new route to the destination ends the garbage collection.
             timers.cancel(.garbage(number))
             table.update(number) { $0.garbageAt = nil }
         } else if !hasMore, route.garbageAt == nil {
-            guard before != nil else {
+            // What we announced ourselves is bounded as well; beyond that neighbours learn of the end by their timeouts.
+            let isCrowded = !route.wasLearned && table.ownGarbageCount >= Int(configuration?.limits.routesMaximum ?? 0)
+            guard before != nil, !isCrowded else {
                 if !route.isDirty { table.remove(number) }
                 return
             }
@@ -250,7 +266,8 @@ extension RIPInstance {
     mutating func garbageTimerFired(_ number: UInt32) {
         guard table.isPresent(number), table[number].garbageAt != nil else { return }
         table.update(number) { $0.garbageAt = nil }
-        if table.learnedCount < Int(configuration?.limits.routesMaximum ?? 0) { isTableLimitReported = false }
+        let count = table.learnedCount + table.learnedGarbageCount
+        if count < Int(configuration?.limits.routesMaximum ?? 0) { isTableLimitReported = false }
         if !table[number].isKnown, !table[number].isDirty { table.remove(number) }
     }
 

@@ -39,7 +39,7 @@ public enum RIPDropReason: UInt8, CaseIterable, Hashable, Sendable, Codable, Cus
     case fault
     /// Entries: address family that is not IP.
     case entryFamily
-    /// Entries: no unicast destination, a mask with holes, host bits.
+    /// Entries: no unicast destination, a mask with holes, an address of our own.
     case entryDestination
     /// Entries: a metric that is not 1…16.
     case entryMetric

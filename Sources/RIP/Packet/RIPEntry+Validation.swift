@@ -14,8 +14,8 @@ extension RIPv2Entry {
             prefix = Self.inferred(address, on: network)
         } else {
             guard let length = maskLength else { return .failure(RIPRefusal(.entryDestination)) }
+            // RFC 2453 §4.3 has the mask applied to the address: host bits say nothing. Other routers read it so.
             prefix = IPv4Prefix(address, length)
-            guard prefix.address == address else { return .failure(RIPRefusal(.entryDestination)) }
         }
         guard Self.isUnicast(prefix) else { return .failure(RIPRefusal(.entryDestination)) }
         var via: IPAddress?

@@ -15,6 +15,9 @@ extension RIPInstance {
         if let old, new == nil || new?.version != old.version { stop(at: now, into: &effects) }
         configuration = new ?? configuration
         let version = configuration?.version ?? .v2
+        // Interfaces may have other numbers from here on; the next regular update tells what was cut short.
+        pending = []
+        timers.cancel(.pending)
         let before = interfaces
         let wasRunning = old != nil && old?.version == new?.version
 
@@ -174,6 +177,7 @@ extension RIPInstance {
         neighborOrder = []
         changed = []
         dirty = []
+        pending = []
         redistributedDefault = nil
         isTableLimitReported = false
         triggeredNotBefore = .zero

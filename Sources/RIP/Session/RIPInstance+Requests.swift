@@ -42,7 +42,7 @@ extension RIPInstance {
         while !reader.isAtEnd, let entry = try? RIPv2Entry.read(&reader) { asked.append(entry) }
         if asked.count == 1, asked[0].family == 0, asked[0].metric == UInt32(RIPFormat.infinity) {
             // "This is a request to send the entire routing table", by the normal process, with split horizon.
-            return sendRoutes(nil, reply, at: now, into: &effects)
+            return answerWithTable(reply, at: now, into: &effects)
         }
         guard let interface = interface(reply.interface), case .v4(let address) = reply.destination,
             let (_, network) = interface.network(of: address),
@@ -65,6 +65,12 @@ extension RIPInstance {
         send(&writer, reply, into: &effects)
     }
 
+    private mutating func answerWithTable(_ reply: Reply, at now: Instant, into effects: inout [Effect]) {
+        guard !sendTable(reply, at: now, into: &effects) else { return }
+        let position = Int(reply.interface.value)
+        if position < interfaces.count { interfaces[position].counters.count(.tooManyRequests) }
+    }
+
     private mutating func answerNextGeneration(
         _ bytes: [UInt8], _ entries: Range<Int>, _ reply: Reply, at now: Instant, into effects: inout [Effect]
     ) {
@@ -72,7 +78,7 @@ extension RIPInstance {
         var asked: [RIPngEntry] = []
         while !reader.isAtEnd, let entry = try? RIPngEntry.read(&reader) { asked.append(entry) }
         // RFC 2080 §2.4.1: "the prefix is zero, the prefix length is zero, and the metric is infinity".
-        if asked == [.wholeTable] { return sendRoutes(nil, reply, at: now, into: &effects) }
+        if asked == [.wholeTable] { return answerWithTable(reply, at: now, into: &effects) }
         guard var writer = writer(RIPFormat.response, reply, at: now) else { return }
         for var entry in asked {
             let number = entry.length <= 128 ? table.find(IPv6Prefix(entry.address, entry.length)) : nil

@@ -38,7 +38,7 @@ extension RIPInstance {
     mutating func sendRegularUpdate(_ id: InterfaceID, at now: Instant, into effects: inout [Effect]) {
         guard let interface = interface(id), interface.isRunning else { return }
         scheduleRegularUpdate(id, at: now)
-        for target in updateTargets(id) { sendRoutes(nil, target, at: now, into: &effects) }
+        for target in updateTargets(id) { _ = sendTable(target, at: now, into: &effects) }
         interfaces[Int(id.value)].counters.regularUpdates &+= 1
     }
 
@@ -46,17 +46,25 @@ extension RIPInstance {
     mutating func sendTriggeredUpdate(at now: Instant, into effects: inout [Effect]) {
         guard let limits = configuration?.timers else { return }
         timers.cancel(.triggered)
-        var batch: [UInt32] = []
-        for number in changed where table.isPresent(number) && table[number].isChanged {
-            table.update(number) { $0.isChanged = false }
-            batch.append(number)
+        let running = interfaces.indices.filter { interfaces[$0].isRunning }.map {
+            InterfaceID(UInt16(truncatingIfNeeded: $0))
         }
-        changed.removeAll(keepingCapacity: true)
+        let targets = running.map { updateTargets($0) }
+        let (batch, hasMore) = takeChanged(targets: targets.reduce(0) { $0 + $1.count })
         guard !batch.isEmpty else { return }
-        for position in interfaces.indices where interfaces[position].isRunning {
-            let id = InterfaceID(UInt16(truncatingIfNeeded: position))
-            for target in updateTargets(id) { sendRoutes(batch, target, at: now, into: &effects) }
-            interfaces[position].counters.triggeredUpdates &+= 1
+        for (id, targets) in zip(running, targets) {
+            for target in targets {
+                if !isForVersion1(target) {
+                    sendRoutes(batch, target, at: now, into: &effects)
+                } else if !hasMore {
+                    _ = sendTable(target, at: now, into: &effects)
+                }
+            }
+            if !hasMore { interfaces[Int(id.value)].counters.triggeredUpdates &+= 1 }
+        }
+        if hasMore {
+            timers.set(.triggered, at: now + Self.stepInterval)
+            return
         }
         let least = Int(min(limits.triggeredMinimum, limits.triggeredMaximum))
         let most = Int(max(limits.triggeredMinimum, limits.triggeredMaximum))
@@ -122,19 +130,22 @@ extension RIPInstance {
 
     // MARK: what
 
+    /// RFC 2453 §4.3: what version 1 routers hear is what they can understand.
+    func isForVersion1(_ reply: Reply) -> Bool {
+        version == .v2 && (reply.messageVersion == 1 || interface(reply.interface)?.rip?.send == .v1Compatible)
+    }
+
     /// RFC 2453 §3.10.2: a response with all routes (`nil`) or some.
     /// - Parameter isGoodbye: all of them are unreachable from here on.
     mutating func sendRoutes(
         _ numbers: [UInt32]?, _ reply: Reply, isGoodbye: Bool = false, at now: Instant, into effects: inout [Effect]
     ) {
-        guard let interface = interface(reply.interface), let rip = interface.rip,
-            var writer = writer(RIPFormat.response, reply, at: now)
-        else { return }
+        guard let interface = interface(reply.interface), var writer = writer(RIPFormat.response, reply, at: now) else {
+            return
+        }
         let source = reply.source ?? interface.source(for: reply.destination)
-        // RFC 2453 §4.3: what version 1 routers hear is what they can understand.
-        let isVersion1 = version == .v2 && (reply.messageVersion == 1 || rip.send == .v1Compatible)
-        if isVersion1, case .v4(let address)? = source, let (_, network) = interface.network(of: address) {
-            addVersion1(&writer, reply.interface, network, isGoodbye: isGoodbye)
+        if let summaries = version1Summaries(reply, isGoodbye: isGoodbye) {
+            for summary in summaries { writer.add(summary) }
         } else if let numbers {
             for number in numbers { add(number, to: &writer, reply.interface, source, isGoodbye: isGoodbye) }
         } else {
@@ -143,6 +154,42 @@ extension RIPInstance {
             }
         }
         send(&writer, reply, into: &effects)
+    }
+
+    /// A part of the table.
+    ///
+    /// - Parameters:
+    ///   - first: where in the table it begins; for version 1, which of the networks that it is told of.
+    ///   - limit: entries looked at, at most.
+    /// - Returns: where it goes on; `nil` at the end of the table.
+    mutating func sendPart(
+        _ reply: Reply, from first: UInt32, limit: Int, at now: Instant, into effects: inout [Effect]
+    ) -> UInt32? {
+        guard let interface = interface(reply.interface), interface.isRunning,
+            var writer = writer(RIPFormat.response, reply, at: now)
+        else { return nil }
+        let source = reply.source ?? interface.source(for: reply.destination)
+        let end: Int
+        var next = Int(first)
+        if let summaries = version1Summaries(reply, isGoodbye: false) {
+            end = summaries.count
+            while next < end, next < Int(first) + limit {
+                writer.add(summaries[next])
+                next += 1
+            }
+        } else {
+            end = table.capacity
+            var left = limit
+            while next < end, left > 0 {
+                if table.isPresent(UInt32(next)) {
+                    add(UInt32(next), to: &writer, reply.interface, source, isGoodbye: false)
+                    left -= 1
+                }
+                next += 1
+            }
+        }
+        send(&writer, reply, into: &effects)
+        return next < end ? UInt32(next) : nil
     }
 
     private func add(
@@ -215,32 +262,31 @@ extension RIPInstance {
     /// RFC 2453 §4.3, RFC 1058 §3.2: subnets of the link's own natural network that have its mask, and hosts in it;
     /// other networks as natural networks; nothing that is larger. Always the whole table: a natural network stands
     /// for subnets that did not change, too.
-    private func addVersion1(_ writer: inout RIPPacketWriter, _ id: InterfaceID, _ network: IPv4Prefix, isGoodbye: Bool) {
+    ///
+    /// - Returns: ascending by prefix; `nil` where a version 2 router listens.
+    private func version1Summaries(_ reply: Reply, isGoodbye: Bool) -> [RIPv2Entry]? {
+        guard isForVersion1(reply), let interface = interface(reply.interface),
+            case .v4(let address)? = reply.source ?? interface.source(for: reply.destination),
+            let (_, network) = interface.network(of: address)
+        else { return nil }
         var summaries: [(prefix: IPv4Prefix, metric: UInt8)] = []
         for number in 0..<UInt32(table.capacity) where table.isPresent(number) {
-            guard let route = announcement(number, on: id) else { continue }
-            let metric = isGoodbye ? RIPFormat.infinity : route.metric
-            let prefix = table.destination(number).unmapped
-            guard let shown = Self.version1Form(prefix, on: network) else { continue }
-            var low = 0
-            var high = summaries.count
-            while low < high {
-                let middle = (low + high) / 2
-                if summaries[middle].prefix < shown { low = middle + 1 } else { high = middle }
-            }
-            if low < summaries.count, summaries[low].prefix == shown {
-                summaries[low].metric = min(summaries[low].metric, metric)
-            } else {
-                summaries.insert((shown, metric), at: low)
-            }
+            guard let route = announcement(number, on: reply.interface),
+                let shown = Self.version1Form(table.destination(number).unmapped, on: network)
+            else { continue }
+            summaries.append((shown, isGoodbye ? RIPFormat.infinity : route.metric))
         }
-        let hasMask = writer.messageVersion > 1
-        for (prefix, metric) in summaries {
-            writer.add(
+        summaries.sort { ($0.prefix, $0.metric) < ($1.prefix, $1.metric) }
+        let hasMask = reply.messageVersion > 1
+        var entries: [RIPv2Entry] = []
+        for (i, summary) in summaries.enumerated() where i == 0 || summaries[i - 1].prefix != summary.prefix {
+            entries.append(
                 RIPv2Entry(
-                    family: 2, tag: 0, address: prefix.address, mask: hasMask ? IPv4Prefix.mask(prefix.length) : 0,
-                    nextHop: .any, metric: UInt32(metric)))
+                    family: 2, tag: 0, address: summary.prefix.address,
+                    mask: hasMask ? IPv4Prefix.mask(summary.prefix.length) : 0, nextHop: .any,
+                    metric: UInt32(summary.metric)))
         }
+        return entries
     }
 
     /// How a version 1 router is told of a prefix; `nil`: it cannot be.

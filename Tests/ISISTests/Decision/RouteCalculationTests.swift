@@ -160,7 +160,7 @@ struct Drawing {
 
     @Test func `RFC 5302 §3.2 and RFC 7775 §3: the order of preference, whatever the metrics`() {
         let ranks: [(Level, ReachFlags, ISISRouteKind)] = [
-            (.one, [], .level1), (.two, [], .level2), (.two, .down, .level2Down), (.one, .down, .level1Down),
+            (.one, [], .level1), (.two, [], .level2), (.one, .down, .level1Down),
             (.one, [.narrow, .external, .externalMetric], .level1External),
             (.two, [.narrow, .external, .externalMetric], .level2External),
             (.one, [.narrow, .external, .externalMetric, .down], .level1DownExternal),
@@ -177,6 +177,17 @@ struct Drawing {
             #expect(drawing.route("10.0.0.0/8")?.kind == ranks[better].2.rawValue)
             #expect(drawing.route("10.0.0.0/8")?.nextHops == [Drawing.via(UInt8(better + 2))])
         }
+    }
+
+    @Test func `RFC 7775 §3.3: with the down bit or without, level 2 is one class, and the cost decides`() {
+        var drawing = Drawing()
+        drawing.link(.two, 1, 2, 10)
+        drawing.link(.two, 1, 3, 10)
+        drawing.announce(.two, 2, "10.0.0.0/8", 20, [])
+        drawing.announce(.two, 3, "10.0.0.0/8", 10, .down)
+        drawing.run()
+        #expect(drawing.route("10.0.0.0/8")?.nextHops == [Drawing.via(3)])
+        #expect(drawing.route("10.0.0.0/8")?.kind == ISISRouteKind.level2.rawValue)
     }
 
     @Test func `RFC 1195 §3.10.2: of external metrics the lowest counts before the way there`() {

@@ -51,8 +51,12 @@ struct RouteOracle {
     func isOverloaded(_ level: Level, _ node: NodeID, _ topology: UInt16) -> Bool {
         if node.isPseudonode { return false }
         let zero = zero(level, node)
-        return topology == 0
+        return topology == 0 || saysAllInHeader(zero)
             ? zero.flags.contains(.overload) : zero.topologies.contains { $0.id == topology && $0.isOverloaded }
+    }
+
+    func saysAllInHeader(_ zero: LSPContents) -> Bool {
+        zero.topologies.allSatisfy { !$0.isAttached && !$0.isOverloaded }
     }
 
     func paths(_ level: Level, _ topology: UInt16) -> Paths {
@@ -155,7 +159,7 @@ struct RouteOracle {
                         switch (level, reach.flags.contains(.externalMetric), isDown) {
                         case (.one, false, false): kind = .level1
                         case (.two, false, false): kind = .level2
-                        case (.two, false, true): kind = .level2Down
+                        case (.two, false, true): kind = .level2
                         case (.one, false, true): kind = .level1Down
                         case (.one, true, false): kind = .level1External
                         case (.two, true, _): kind = .level2External
@@ -185,7 +189,7 @@ struct RouteOracle {
                     }
                     if level == .one, !attached, configuration.attachedBit.isHonored, !isOverloaded(level, node, topology) {
                         let zero = zero(level, node)
-                        let isSet = topology == 0 || zero.topologies.isEmpty
+                        let isSet = topology == 0 || saysAllInHeader(zero)
                             ? zero.flags.contains(.attached) : zero.topologies.contains { $0.id == topology && $0.isAttached }
                         if isSet {
                             if topology == 0 { add(IPv4Reach(IPv4Prefix(.any, 0), metric: 0), isIPv4: true, isDefault: true) }

@@ -171,6 +171,31 @@ import Wire
         }
     }
 
+    @Test func `RFC 7474 §3: the key's number in the header, the sequence number behind the packet, and outside its length`() throws {
+        let way = OSPFAuthentication.cryptographic([Self.key(.hmacSHA256, extended: true)])
+        let sent = OSPFPacket(
+            routerID: 0x0101_0101, areaID: 0, .linkStateAcknowledgment(LinkStateAcknowledgmentPacket(headers: []))
+        ).encoded(version: .v2, authentication: way, sequence: 0x1_0000_0007, source: Self.source4, destination: Self.group4)
+        #expect(sent.prefix(32) == octets("02050018 01010101 00000000 00000003 00000020 00000005 00000001 00000007")[...])
+        #expect(sent.count == 32 + 32)
+        let (_, checked) = try Self.receive(sent, .v2, way)
+        #expect(checked.sequence == 0x1_0000_0007 && checked.keyID == 5 && checked.bodyStart == 24)
+        // The Key ID has 32 bits here; one that has the right low ones is another.
+        var other = sent
+        other[20] = 1
+        #expect(throws: PacketAuthentication.Failure.unknownKey) { try Self.receive(other, .v2, way) }
+    }
+
+    @Test func `RFC 7474 has no keyed MD5: such a key is used for nothing`() throws {
+        let way = OSPFAuthentication.cryptographic([Self.key(.md5, extended: true)])
+        let plain = OSPFAuthentication.cryptographic([Self.key(.md5)])
+        for sender in [way, plain] {
+            let sent = Self.samples(.v2)[0].encoded(
+                version: .v2, authentication: sender, source: Self.source4, destination: Self.group4)
+            #expect(throws: PacketAuthentication.Failure.unknownKey) { try Self.receive(sent, .v2, way) }
+        }
+    }
+
     @Test func `RFC 7474 §5: the source address is under the digest`() throws {
         let other = IPAddress("10.0.0.2")!
         let packet = Self.samples(.v2)[0]
