@@ -129,7 +129,7 @@ import Wire
         fixture.apply(.tcpClosed(EngineFixture.id(0), .finished))
 
         // Nobody else could survive another form of it: the neighbor is not let in.
-        fixture.pass(.seconds(300))
+        fixture.pass(.seconds(40))
         fixture.establish(0, on: 5)
         #expect(fixture.log.last { $0.contains("tcpAbort") }?.contains("\(EngineFixture.id(5))") == true)
         fixture.apply(.redundancy(true))
