@@ -21,7 +21,8 @@ import Wire
                 setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit)
                 _ = chost_gasp_prepare(end, bytes.baseAddress, bytes.count, 16, 6)
                 _ = chost_gasp_install()
-                chost_gasp_applying().pointee = index
+                chost_gasp_applying()[0] = index
+                chost_gasp_applying()[1] = 0x0203
                 crash()
                 _exit(0)
             }
@@ -39,6 +40,7 @@ import Wire
     private var expected: [UInt8] {
         var bytes = [UInt8](0..<48)
         for (i, byte) in [0, 0, 0, 0, 0x12, 0x34, 0x56, 0x78].enumerated() { bytes[16 + i] = UInt8(byte) }
+        (bytes[6], bytes[7]) = (2, 3)
         return bytes
     }
 

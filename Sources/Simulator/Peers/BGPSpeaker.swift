@@ -53,7 +53,11 @@ struct BGPSpeaker {
     var nextDeadline: Instant? { nextKeepalive }
 
     /// From now on one loss of the session is no complaint; the next establishment ends that.
-    mutating func expectLoss() { mayBeLost = true }
+    /// A router that begins anew knows nothing of what was fatal to the one before.
+    mutating func expectLoss() {
+        mayBeLost = true
+        if poison != nil { furtherLosses = isPoisonVaried ? 2 : 1 }
+    }
 
     private mutating func complain(_ sentence: String) {
         if !mayBeLost { violations.append("AS \(asNumber): \(sentence)") }

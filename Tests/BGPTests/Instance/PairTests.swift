@@ -196,6 +196,8 @@ import Wire
         #expect(
             detail.lastNotificationReceived
                 == "Cease: administrative reset (6/4) \"your last message could not be processed\"")
+        #expect(wire.state(0) != .established, "held down")
+        wire.give(1, .redundancy(true))
         wire.run(.seconds(60))
         #expect(wire.state(0) == .established)
     }
