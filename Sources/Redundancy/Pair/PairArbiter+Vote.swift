@@ -34,7 +34,8 @@ extension PairArbiter {
             if !asked.isBackground { holding = .releasing }
             result = answer
         case .setTwinEligible(let of, let isEligible):
-            result = eligibilityAnswered(answer, of, isEligible, watch)
+            // Of a mastership that we do not have any more: what has become of it says nothing of the copy that we hold now.
+            result = of == epoch && holding != .none ? eligibilityAnswered(answer, of, isEligible, watch) : nil
         }
         guard !asked.isBackground, let result else { return nil }
         return Settled(request: asked.request, answer: result)
@@ -43,9 +44,9 @@ extension PairArbiter {
     private mutating func lostOr(_ answer: ArbiterAnswer) -> ArbiterAnswer {
         guard case .lost = answer else { return answer }
         switch holding {
-        // It was we who gave it up a moment ago, and we may have it back.
-        case .releasing, .reclaiming: return answer
-        case .none, .bound, .renouncing, .alone: return lose()
+        // It was we who gave it up a moment ago, and we may have it back; or we have given it up for good since, and follow.
+        case .none, .releasing, .reclaiming: return answer
+        case .bound, .renouncing, .alone: return lose()
         }
     }
 
