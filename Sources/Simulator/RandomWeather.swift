@@ -121,6 +121,7 @@ extension Simulation {
         // What was broken a moment ago may be noticed a moment from now.
         var since: Instant?
         let isSteady = waitUntil(.seconds(30)) {
+            self.restartDead()
             since = self.isRedundant ? since ?? self.now : nil
             return since.map { self.now - $0 >= .milliseconds(300) } ?? false
         }
@@ -134,7 +135,10 @@ extension Simulation {
     func settle() {
         guard findings.isEmpty else { return }
         heal()
-        waitUntil(.seconds(40)) { self.allEstablished && (self.isRedundant || self.options.isSingle) }
+        waitUntil(.seconds(40)) {
+            self.restartDead()
+            return self.allEstablished && (self.isRedundant || self.options.isSingle)
+        }
         // A peer's TCP may wait some seconds before it tries again what the LAN had swallowed.
         waitUntil(.seconds(60)) { SessionChecker.areViewsRight(self) }
         // Comparing all tables takes longer than a step of the other waits.
@@ -143,6 +147,11 @@ extension Simulation {
         }
         run(until: now + .seconds(1))
         if findings.isEmpty { checkers.finish(self) }
+    }
+
+    /// What a service manager does with a process that has died by itself.
+    private func restartDead() {
+        for id in ControllerID.allCases where node(id).life == .dead && (!options.isSingle || id == .a) { perform(.start(id)) }
     }
 
     var allEstablished: Bool {

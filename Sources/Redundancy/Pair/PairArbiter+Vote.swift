@@ -129,8 +129,9 @@ extension PairArbiter {
         guard of == epoch, of != .zero else { return nil }
         switch answer {
         case .renewed(_, let until): vote!.leaseUntil = max(vote!.leaseUntil, until)
-        // The next renewal of our own says so.
-        case .lost: mustYield = true
+        // The next renewal of our own says so. But a vote that was reached anew may have carried out our release before it
+        // read this again: the release's own answer tells.
+        case .lost: if !vote!.isAsked(where: { $0 == .release(of) }) { mustYield = true }
         default: break
         }
         return nil
