@@ -134,7 +134,7 @@ if !coreOnly {
             "WitnessServer", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         tests("HostTests", floor + [
             "Host", "CHost", "Controller", "Engine", "Datastore", "Redundancy", "Configuration", "Management", "Routing",
-            "Identity", "Witness", "WitnessServer",
+            "Identity", "Witness", "WitnessServer", "CPcap",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
             .product(name: "Crypto", package: "swift-crypto"),

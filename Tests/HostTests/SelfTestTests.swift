@@ -99,9 +99,9 @@ import Wire
                 macs: [MACAddress("00:00:5e:00:01:01")!], own: MACAddress("02:00:00:00:00:07")!, advertisementType: 0x88b5)
                 == "ether host 00:00:5e:00:01:01 or ether multicast or ether proto 0x88b5 or "
                 + "(ether dst 02:00:00:00:00:07 and "
-                + "(ether[12:2] = 0x0806 or ether[12:2] = 0x86dd and ether[20] = 58 and ether[54] = 136 or "
-                + "ether[12:2] = 0x8100 and "
-                + "(ether[16:2] = 0x0806 or ether[16:2] = 0x86dd and ether[24] = 58 and ether[58] = 136)))")
+                + "(ether[12:2] = 0x0806 or (ether[12:2] = 0x86dd and ether[20] = 58 and ether[54] = 136) or "
+                + "(ether[12:2] = 0x8100 and "
+                + "(ether[16:2] = 0x0806 or (ether[16:2] = 0x86dd and ether[24] = 58 and ether[58] = 136)))))")
     }
 }
 

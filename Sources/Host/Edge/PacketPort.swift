@@ -105,10 +105,12 @@ final class PacketPort {
     /// somebody else speaks as the router. To the device's own address neighbours answer the pair's questions.
     static func filter(macs: [MACAddress], own: MACAddress, advertisementType: UInt16) -> String {
         // Neighbor Advertisements as well: ICMPv6, type 136, right after the header.
+        // In this language 'and' and 'or' bind alike, from the left.
         func answer(_ type: Int) -> String {
-            "ether[\(type):2] = 0x0806 or ether[\(type):2] = 0x86dd and ether[\(type + 8)] = 58 and ether[\(type + 42)] = 136"
+            "ether[\(type):2] = 0x0806 or "
+                + "(ether[\(type):2] = 0x86dd and ether[\(type + 8)] = 58 and ether[\(type + 42)] = 136)"
         }
-        let answers = "(ether dst \(own) and (\(answer(12)) or ether[12:2] = 0x8100 and (\(answer(16)))))"
+        let answers = "(ether dst \(own) and (\(answer(12)) or (ether[12:2] = 0x8100 and (\(answer(16))))))"
         return (macs.map { "ether host \($0)" }
             + ["ether multicast", "ether proto 0x\(String(advertisementType, radix: 16))", answers])
             .joined(separator: " or ")
