@@ -78,20 +78,9 @@ extension Controller {
         }
     }
 
-    /// When a neighbour should be asked next on any port.
-    func nextQuestion(at now: Instant) -> Instant? {
-        guard !isOffline else { return nil }
-        var next: Instant?
-        for i in 0..<min(interfaces.count, stations.count, judge.portCount) where !stations[i].isEmpty {
-            guard let due = judge.nextQuestion(InterfaceID(UInt16(i)), at: now) else { continue }
-            next = next.map { min($0, due) } ?? due
-        }
-        return next
-    }
-
     /// Asks neighbours where one of the two controllers is suspicious.
     mutating func askStations(at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard let next = nextQuestion(at: now), next <= now else { return }
+        guard !isOffline else { return }
         for i in 0..<min(interfaces.count, stations.count, judge.portCount) where !stations[i].isEmpty {
             let id = InterfaceID(UInt16(i))
             guard let due = judge.nextQuestion(id, at: now), due <= now else { continue }

@@ -29,16 +29,19 @@ enum SegmentQuestion {
     /// The twin's are such, and prove no third party.
     static func isQuestion(_ frame: RawSpan) -> Bool {
         guard frame.byteCount >= 42 else { return false }
-        func word(_ offset: Int) -> UInt16 {
-            unsafe UInt16(bigEndian: frame.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))
-        }
-        let start = word(12) == 0x8100 ? 18 : 14
-        switch word(start - 2) {
-        case 0x0806: return frame.byteCount >= start + 28 && word(start + 6) == 1 && word(start + 14) == 0 && word(start + 16) == 0
+        let start = word(frame, 12) == 0x8100 ? 18 : 14
+        switch word(frame, start - 2) {
+        case 0x0806:
+            return frame.byteCount >= start + 28 && word(frame, start + 6) == 1 && word(frame, start + 14) == 0
+                && word(frame, start + 16) == 0
         case 0x86dd:
-            guard frame.byteCount >= start + 44, word(start + 6) >> 8 == 58, word(start + 40) >> 8 == 135 else { return false }
-            if word(start + 44) == UInt16(questionMark >> 16), word(start + 46) == UInt16(questionMark & 0xffff) { return true }
-            return (0..<8).allSatisfy { word(start + 8 + 2 * $0) == 0 }
+            // A solicitation has sixteen octets more; the mark is before them.
+            guard frame.byteCount >= start + 64, word(frame, start + 6) >> 8 == 58, word(frame, start + 40) >> 8 == 135
+            else { return false }
+            if word(frame, start + 44) == UInt16(questionMark >> 16), word(frame, start + 46) == UInt16(questionMark & 0xffff) {
+                return true
+            }
+            return (0..<8).allSatisfy { word(frame, start + 8 + 2 * $0) == 0 }
         default: return false
         }
     }
@@ -47,17 +50,18 @@ enum SegmentQuestion {
     /// What goes to all may be an announcement, or an answer to another's question.
     static func isAnswer(_ frame: RawSpan) -> Bool {
         guard frame.byteCount >= 42, unsafe frame.unsafeLoadUnaligned(as: UInt8.self) & 1 == 0 else { return false }
-        func word(_ offset: Int) -> UInt16 {
-            unsafe UInt16(bigEndian: frame.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))
-        }
-        let start = word(12) == 0x8100 ? 18 : 14
-        switch word(start - 2) {
-        case 0x0806: return word(start + 6) == 2
+        let start = word(frame, 12) == 0x8100 ? 18 : 14
+        switch word(frame, start - 2) {
+        case 0x0806: return word(frame, start + 6) == 2
         case 0x86dd:
             // Type 136, right after the fixed header.
-            return frame.byteCount >= start + 44 && word(start + 6) >> 8 == 58 && word(start + 40) >> 8 == 136
+            return frame.byteCount >= start + 44 && word(frame, start + 6) >> 8 == 58 && word(frame, start + 40) >> 8 == 136
         default: return false
         }
+    }
+
+    private static func word(_ frame: RawSpan, _ offset: Int) -> UInt16 {
+        unsafe UInt16(bigEndian: frame.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))
     }
 
     private static func ethernet(_ writer: inout ByteWriter, to destination: MACAddress, type: UInt16, vlan: UInt16) {

@@ -182,6 +182,9 @@ extension TCPStack {
     /// steps of 1.05 s: by then every peer has repeated what it sends first.
     private static let handshakeMemory = Duration.seconds(64)
     private static let handshakeSteps: UInt32 = 61
+    /// For how long what only looks like such a handshake gets no answer: a peer repeats its first octets within this. Later it
+    /// is an old connection of which this router knows nothing, and its peer must hear so.
+    private static let handshakePatience = Duration.seconds(4)
 
     /// A segment to a listener that belongs to no connection, just after a takeover. If it completes a handshake of the
     /// twin, the connection is accepted from what the ISS says; if it only looks so (the peer's first octets come again
@@ -199,6 +202,7 @@ extension TCPStack {
         case .foreign:
             return false
         case .wrong:
+            guard now - restoredAt < Self.handshakePatience else { return false }
             _ = answers[Int(listener)].take(at: now)
             return true
         case .offer(let offer):

@@ -44,6 +44,20 @@ import Wire
         #expect(isQuestion(frame) && !isAnswer(frame))
     }
 
+    @Test func `A frame of any length is looked at, also one that ends in the midst of a solicitation`() {
+        for vlan in [UInt16(0), 100] {
+            for address in [IPAddress.v6(Self.neighbor), .v4(IPv4Address(192, 0, 2, 7))] {
+                var whole = SegmentQuestion.frame(for: address, vlan: vlan)
+                whole.fillSource(Self.mac)
+                for count in 0...whole.count {
+                    let part = Array(whole.prefix(count))
+                    #expect(!isAnswer(part))
+                    if count < 42 { #expect(!isQuestion(part)) }
+                }
+            }
+        }
+    }
+
     @Test func `Only what comes to one station answers a question`() {
         var reply: [UInt8] = [2, 0x11, 0x22, 0x33, 0x44, 0x55, 2, 0, 0, 0, 0, 9, 8, 6, 0, 1, 8, 0, 6, 4, 0, 2]
         reply += [UInt8](repeating: 0, count: 38)

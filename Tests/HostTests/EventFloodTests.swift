@@ -43,12 +43,30 @@ import Testing
         }
     }
 
-    @Test func `No more kinds are remembered than there is room for`() {
+    @Test func `Addresses with letters are one thing, of either family and of stations`() {
         var throttle = EventThrottle()
-        for i in 0..<5000 {
-            let word = String(repeating: "x", count: i % 600) + (i % 2 == 0 ? "a" : "b")
-            #expect(!throttle.admit(Event(.info, "host", word), at: at(Double(i))).isEmpty)
+        var passed = 0
+        for i in 0..<20_000 {
+            let (a, b) = (String(i & 0xff, radix: 16), String(i >> 4 & 0xff, radix: 16))
+            for message in ["MAC \(a):\(b):ab:cd:ef:\(a) uses our address", "from 2001:db8::\(a):\(b) it came", "octets \(a)\(b)7f"] {
+                passed += throttle.admit(Event(.warning, "linecard", message), at: at(1)).count
+            }
         }
+        #expect(passed <= EventThrottle.burst * 4)
+    }
+
+    @Test func `Whoever invents words is one kind at last, and who speaks seldom is heard for ever`() {
+        var throttle = EventThrottle()
+        var passed = 0
+        func word(_ i: Int) -> String {
+            var word = ""
+            for bit in 0..<12 { word += i >> bit & 1 == 1 ? "x" : "y" }
+            return word
+        }
+        for _ in 0..<300 { for i in 0..<1000 { passed += throttle.admit(Event(.info, "bgp", word(i)), at: at(1)).count } }
+        #expect(passed <= EventThrottle.burst * (EventThrottle.kindsMaximum + 1))
+        #expect(throttle.overdue(at: at(1900)).count <= EventThrottle.kindsMaximum + 1)
+        for i in 0..<4000 { #expect(!throttle.admit(Event(.info, "bgp", word(i)), at: at(2000 + Double(i))).isEmpty) }
     }
 
     @Test func `Who logs does not wait for a reader that reads nothing, and what found no room is counted`() throws {

@@ -414,7 +414,7 @@ import Testing
     func at(_ milliseconds: Int) -> Instant { Instant(nanoseconds: Int64(milliseconds) * 1_000_000) }
 
     @Test("A process that slept counts anew: nothing that came meanwhile makes it deaf")
-    func sleep() {
+    func pause() {
         var judge = PortJudge(portCount: 1), words = PortReport.Port()
         func report(_ words: PortReport.Port) -> PortReport {
             var report = PortReport()

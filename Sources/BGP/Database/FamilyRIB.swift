@@ -44,6 +44,8 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
     /// Loc-RIB prefixes.
     var bestCount = 0
     let family: RouteFamily
+    /// Host routes to the router's own addresses: ignored. From the configuration.
+    private var ownHosts: [Key.Packed] = []
     var limits = RIBLimits()
 
     // Scratch, empty between calls.
@@ -84,6 +86,11 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
         return i
     }
 
+    /// Nobody else can tell us a way to an address of the router itself.
+    mutating func setOwnAddresses(_ addresses: [IPAddress]) {
+        ownHosts = addresses.compactMap { Key.own($0).map { Key($0, Key.lengthMaximum).packed } }
+    }
+
     mutating func announce(_ nlri: RawSpan, source: Int, received: UInt32, _ shared: inout RIBShared) {
         store.reserve(sources: shared.sources.count)
         var policy = ImportPolicy(source: source, received: received, family: family, shared)
@@ -98,7 +105,7 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
                     guard shared.notesTrap else { preconditionFailure("testing.trapOnPrefix: \(Key(packed: packed))") }
                     shared.hasMetTrap = true
                 }
-                if Key.isMartian(packed) || Key.isHost(packed) && shared.ownAddresses.contains(where: { Key.isHost(packed, $0) }) {
+                if Key(packed: packed).isUnusable || Key.length(of: packed) == Key.lengthMaximum && ownHosts.contains(packed) {
                     shared.martians += 1
                     continue
                 }

@@ -2,20 +2,13 @@ import Routing
 import Wire
 
 /// A prefix as NLRI spells it (RFC 4271 §4.3, RFC 4760 §5): a length in bits, then as many octets as that needs.
-protocol NLRIKey: PrefixKey {
+protocol NLRIKey: NLRIPrefix {
     /// The prefix at `offset` and its size in octets; `nil` if there is none. Host bits are cleared.
     static func read(_ nlri: RawSpan, at offset: Int) -> (packed: Packed, size: Int)?
     /// Writes the prefix, at most `sizeMaximum` octets; returns how many.
     static func write(_ packed: Packed, to target: UnsafeMutablePointer<UInt8>) -> Int
     static var sizeMaximum: Int { get }
     static var zeroAddress: Address { get }
-    /// Whether no neighbour can have a way to it: RFC 4271 §6.3's multicast and what is like it (RFC 6890). Such routes are
-    /// ignored.
-    static func isMartian(_ packed: Packed) -> Bool
-    /// Whether it is the host route of this address.
-    static func isHost(_ packed: Packed, _ address: IPAddress) -> Bool
-    /// Whether it is a host route at all.
-    static func isHost(_ packed: Packed) -> Bool
     /// From the two words of a next hop.
     static func address(high: UInt64, low: UInt64) -> Address
 }
@@ -48,19 +41,6 @@ extension IPv4Prefix: NLRIKey {
     static var sizeMaximum: Int { 5 }
     static var zeroAddress: IPv4Address { .any }
     @inline(__always)
-    static func isMartian(_ packed: UInt64) -> Bool {
-        let length = packed & 0xff, first = packed >> 32 & 0xff
-        // 224.0.0.0/3 and all below it: groups, and what was never given out. 0.0.0.0/8 and 127.0.0.0/8.
-        if first >= 224 { return length >= 3 }
-        return length >= 8 && (first == 0 || first == 127)
-    }
-    @inline(__always)
-    static func isHost(_ packed: UInt64) -> Bool { packed & 0xff == 32 }
-    static func isHost(_ packed: UInt64, _ address: IPAddress) -> Bool {
-        if case .v4(let own) = address { return isHost(packed) && UInt32(truncatingIfNeeded: packed >> 8) == own.raw }
-        return false
-    }
-    @inline(__always)
     static func address(high: UInt64, low: UInt64) -> IPv4Address { IPv4Address(raw: UInt32(truncatingIfNeeded: low)) }
 }
 
@@ -87,21 +67,6 @@ extension IPv6Prefix: NLRIKey {
     }
     static var sizeMaximum: Int { 17 }
     static var zeroAddress: IPv6Address { .any }
-    @inline(__always)
-    static func isMartian(_ packed: PackedIPv6Prefix) -> Bool {
-        // ff00::/8, fe80::/10; the unspecified and the loopback address; IPv4-mapped ones (RFC 4291 §2.5.5.2).
-        if packed.length >= 8, packed.high >> 56 == 0xff { return true }
-        if packed.length >= 10, packed.high >> 54 == 0x3fa { return true }
-        guard packed.high == 0 else { return false }
-        if packed.length == 128, packed.low <= 1 { return true }
-        return packed.length >= 96 && packed.low >> 32 == 0xffff
-    }
-    @inline(__always)
-    static func isHost(_ packed: PackedIPv6Prefix) -> Bool { packed.length == 128 }
-    static func isHost(_ packed: PackedIPv6Prefix, _ address: IPAddress) -> Bool {
-        if case .v6(let own) = address { return isHost(packed) && packed.high == own.high && packed.low == own.low }
-        return false
-    }
     @inline(__always)
     static func address(high: UInt64, low: UInt64) -> IPv6Address { IPv6Address(high: high, low: low) }
 }

@@ -35,7 +35,10 @@ public struct RIB: Sendable {
     /// Announcements that were ignored, since this controller runs.
     var martians: Int { shared.martians }
     /// The router's own addresses: host routes to them are ignored.
-    public mutating func setOwnAddresses(_ addresses: [IPAddress]) { shared.ownAddresses = addresses }
+    public mutating func setOwnAddresses(_ addresses: [IPAddress]) {
+        v4.setOwnAddresses(addresses)
+        v6.setOwnAddresses(addresses)
+    }
     /// See `TestingConfiguration.notesTrap`. No part of the state.
     public var hasMetTrap: Bool { shared.hasMetTrap }
 

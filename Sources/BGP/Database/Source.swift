@@ -75,8 +75,6 @@ struct RIBShared: Sendable {
     /// `testing.notesTrap`, and whether there was anything to note.
     var notesTrap = false
     var hasMetTrap = false
-    /// Addresses of the router itself: nobody else can tell us a way to them.
-    var ownAddresses: [IPAddress] = []
     /// Announcements that were ignored because no neighbour can have a way there. No part of the state.
     var martians = 0
     /// By family: attributes of the default route that is made for neighbours; 0 while none asked for one.

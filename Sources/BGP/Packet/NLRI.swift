@@ -8,7 +8,8 @@ public protocol NLRIPrefix: PrefixKey {
     static func decodeNLRI(_ length: UInt8, _ reader: inout ByteReader) throws(DecodeError) -> Self
     /// Writes length and octets.
     func encodeNLRI(into writer: inout ByteWriter)
-    /// RFC 4271 §6.3: semantically incorrect, such as a multicast address; the prefix is ignored.
+    /// RFC 4271 §6.3: semantically incorrect, such as a multicast address, and what is like it (RFC 6890): no neighbour can
+    /// have a way to it. The prefix is ignored.
     var isUnusable: Bool { get }
 }
 
@@ -44,9 +45,11 @@ extension IPv4Prefix: NLRIPrefix {
         default: writer.u32(raw)
         }
     }
+    @inline(__always)
     public var isUnusable: Bool {
-        // 224.0.0.0/4 and what lies above it up to the broadcast address, and 127.0.0.0/8.
-        length >= 4 && address.raw >> 29 == 7 || length >= 8 && address.isLoopback
+        // Groups, and what was never given out, up to the broadcast address; 0.0.0.0/8 and 127.0.0.0/8.
+        let first = address.raw >> 24
+        return first >= 224 ? length >= 3 : length >= 8 && (first == 0 || first == 127)
     }
 }
 
@@ -71,9 +74,13 @@ extension IPv6Prefix: NLRIPrefix {
             writer.u8(UInt8(truncatingIfNeeded: word))
         }
     }
+    @inline(__always)
     public var isUnusable: Bool {
-        // ff00::/8, fe80::/10 and the loopback host route.
-        length >= 8 && address.isMulticast || length >= 10 && address.isLinkLocal || length == 128 && address.isLoopback
+        // ff00::/8, fe80::/10, the unspecified and the loopback address, IPv4-mapped ones (RFC 4291 §2.5.5.2).
+        if length >= 8, address.isMulticast { return true }
+        if length >= 10, address.isLinkLocal { return true }
+        guard address.high == 0 else { return false }
+        return length == 128 && address.low <= 1 || length >= 96 && address.low >> 32 == 0xffff
     }
 }
 

@@ -62,12 +62,6 @@ extension BGPInstance {
         startMachine(peer, at: now, into: &effects)
     }
 
-    /// An UPDATE of a neighbour that was fatal before.
-    /// - Returns: what is to be processed in its place; `nil`: the UPDATE as it is.
-    func screen(_ body: RawSpan, _ source: (name: UInt64, faults: UInt32)) -> ScreenedUpdate? {
-        fatalInputs.screened(body, from: source.name, faults: source.faults)
-    }
-
     /// Whether anything is remembered of this neighbour: once per record.
     func fatalSource(_ peer: PeerIndex, at now: Instant) -> (name: UInt64, faults: UInt32)? {
         guard !fatalInputs.isEmpty, let address = neighbor(peer)?.configuration.address else { return nil }

@@ -301,7 +301,7 @@ extension BGPInstance {
         _ body: RawSpan, _ fatal: (name: UInt64, faults: UInt32)?, _ setting: UpdateSetting, _ slot: SessionSlot,
         _ screened: inout Int, at now: Instant, into effects: inout [Effect]
     ) throws(NotificationMessage) -> AttributeFault? {
-        guard let fatal, let rest = screen(body, fatal) else {
+        guard let fatal, let rest = fatalInputs.screened(body, from: fatal.name, faults: fatal.faults) else {
             return try process(body, setting, slot, at: now, into: &effects)
         }
         screened += max(rest.count, 1)

@@ -5,10 +5,11 @@ import Wire
 /// What was fatal to a controller, so that its sender can say it again, as every speaker does after a new beginning, and
 /// nobody dies of it a second time.
 ///
-/// The dying gasp names the message; if it could not, every message of the record is meant. Each announcement in it is remembered by what is the same
-/// however its sender packs it next time: the octets of its attributes without any NLRI, and its prefix. An UPDATE that
-/// holds both again is treated as the withdrawal of that prefix (RFC 7606 §2). A message that announces nothing is known by
-/// its octets. A neighbour that is fatal once more, in another form, is known by either of the two alone from then on.
+/// The dying gasp names the message; if it could not, every message of the record is meant. Each announcement in it is
+/// remembered by what is the same however its sender packs it next time: the octets of its attributes without any NLRI, and
+/// its prefix. An UPDATE that holds both again is treated as the withdrawal of that prefix (RFC 7606 §2). A message that
+/// announces nothing is known by its octets. A neighbour that is fatal once more, in another form, is known by either of the
+/// two alone from then on.
 ///
 /// Bounds: `routesMaximum` announcements and `messagesMaximum` other messages, of which the oldest give way; each is
 /// forgotten after a day, or when an operator clears the neighbour.
@@ -81,8 +82,10 @@ struct FatalInputs: Sendable {
             let body = octets.span.bytes.extracting((position + MessageHeader.size)..<(position + length))
             position += length
             number += 1
+            // A record holds a few thousand prefixes at most; they are cut to the bound at once, not one by one.
             if message == 0 || message == number { learn(type, body, source, until) }
         }
+        routes.removeFirst(max(0, routes.count - Self.routesMaximum))
         index()
     }
 
@@ -92,9 +95,8 @@ struct FatalInputs: Sendable {
         if type == MessageType.update.rawValue, let outline = UpdateOutline(body) {
             for prefix in outline.prefixes(of: body) {
                 count += 1
-                guard !routes.contains(where: { $0.source == source && $0.prefix == prefix && $0.attributes == outline.attributes })
-                else { continue }
-                if routes.count == Self.routesMaximum { routes.removeFirst() }
+                // Known from before; what stands twice in one record does no harm.
+                if hasPrefix(prefix, outline.attributes, source) { continue }
                 routes.append(Route(source: source, attributes: outline.attributes, prefix: prefix, until: until))
             }
         }

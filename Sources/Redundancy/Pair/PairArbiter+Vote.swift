@@ -154,7 +154,10 @@ extension PairArbiter {
             holding = .alone
             vote!.mustCorrect = true
             return .twinEligibility(of, false)
-        default: return lostOr(answer)
+        default:
+            // As with a renewal: a release of ours that was carried out before this was read says no more than that.
+            if vote!.isAsked(where: { $0 == .release(of) }) { return nil }
+            return lostOr(answer)
         }
     }
 
