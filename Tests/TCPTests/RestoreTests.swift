@@ -196,6 +196,22 @@ import Wire
         #expect(identity.peerMaximumSegmentSize == (offer.contains("1460") ? 1460 : offer.contains("9000") ? 8940 : 536))
     }
 
+    @Test func `an old connection of which the router that began anew knows nothing hears so within seconds`() {
+        var script = Script()
+        script.harness.receive(script.segment(["S", "0:1"]))
+        script.initialSend = script.harness.drain()[0].header.sequence
+        script.harness.advance(by: .seconds(3))
+        script.harness.sent = []
+        script.harness.give(.restore(Self.image(script)))
+        // Far into its streams: nothing that the peer says completes a handshake. For a moment it might be one.
+        script.run(
+            """
+            < P. 5001:5020 ack 3001
+            +5s < P. 5001:5020 ack 3001
+            > R 3001:3001
+            """)
+    }
+
     @Test func `an acknowledgement that no twin can have asked for gets RST`() {
         var script = Script()
         script.harness.receive(script.segment(["S", "0:1"]))
