@@ -11,7 +11,8 @@
  *   announce             send the table (and send it again whenever the session comes back)
  *   churn RATE COUNT     change COUNT prefixes of the table in turn, RATE changes a second; 0 stops
  *   settle               stop the churn and announce again whatever it had withdrawn
- *   inject PREFIX        announce one IPv4 prefix of its own;   retract PREFIX withdraws it
+ *   inject PREFIX        announce one IPv4 prefix of its own, now and whenever the session comes back;
+ *   retract PREFIX       withdraws it and forgets it
  *   expect N4 N6         how many routes are "the whole table" for a sink: notes when they were all there
  *   mark                 begin a new measuring window (latency, longest gap between updates)
  *   status, digest, quit
@@ -618,6 +619,24 @@ static void send_buffer(Buffer *buffer) {
 
 static Buffer scratch;
 
+/* Prefixes besides the table. Like everything that a router announces they come again with the session. */
+#define INJECTED_MAX 64
+static Prefix injected[INJECTED_MAX];
+static uint32_t injected_count;
+
+static void send_injected(uint32_t from, uint32_t to) {
+    uint8_t plain[64];
+    memcpy(plain, "\x40\x01\x01\x00\x40\x02\x06\x02\x01", 9);
+    put32(plain + 9, own_as);
+    AttributeSet set = { .fixed = plain, .fixed_length = 13 };
+    for (uint32_t i = from; i < to; i++) {
+        const Prefix *one = &injected[i];
+        encode_announcement(&scratch, AF_INET, &one, 1, &set, 0);
+    }
+    if (state == ESTABLISHED) send_buffer(&scratch);
+    scratch.length = scratch.messages = 0;
+}
+
 static void churn(double at) {
     if (!churn_rate || state != ESTABLISHED || !table_sent) { churn_began = at; churn_due_before = 0; return; }
     uint64_t due = (at - churn_began) * churn_rate;
@@ -778,6 +797,7 @@ static void take_message(int type, const uint8_t *body, unsigned length, double 
         note("established, hold time %u s", hold_time);
         forget_changes();
         send_table();
+        send_injected(0, injected_count);
         return;
     case NOTIFICATION:
         seen.notifications_in++;
@@ -787,6 +807,7 @@ static void take_message(int type, const uint8_t *body, unsigned length, double 
         table_sent = 0;
         forget_changes();
         send_table();
+        send_injected(0, injected_count);
         return;
     case UPDATE:
         if (state != ESTABLISHED) { notify_and_drop(5, 0, "unexpected UPDATE"); return; }
@@ -928,15 +949,21 @@ static void inject(const char *text, int withdraw) {
         return;
     }
     p.length = length;
-    uint8_t plain[64];
-    memcpy(plain, "\x40\x01\x01\x00\x40\x02\x06\x02\x01", 9);
-    put32(plain + 9, own_as);
-    AttributeSet set = { .fixed = plain, .fixed_length = 13 };
-    const Prefix *one = &p;
-    if (withdraw) encode_withdrawal(&scratch, AF_INET, &p);
-    else encode_announcement(&scratch, AF_INET, &one, 1, &set, 0);
-    if (state == ESTABLISHED) send_buffer(&scratch);
-    scratch.length = scratch.messages = 0;
+    uint32_t at = 0;
+    while (at < injected_count && (injected[at].length != length || memcmp(injected[at].address, p.address, 4))) at++;
+    if (withdraw) {
+        encode_withdrawal(&scratch, AF_INET, &p);
+        if (at < injected_count) injected[at] = injected[--injected_count];
+        if (state == ESTABLISHED) send_buffer(&scratch);
+        scratch.length = scratch.messages = 0;
+    } else if (at == INJECTED_MAX) {
+        puts("{\"error\":\"too many prefixes of its own\"}");
+        return;
+    } else {
+        if (at == injected_count) injected_count++;
+        injected[at] = p;
+        send_injected(at, at + 1);
+    }
     printf("{\"ok\":%s}\n", state == ESTABLISHED ? "true" : "false");
 }
 

@@ -81,7 +81,7 @@ class Session:
         options = self.options
         programs = None
         if options.router == "lockstep":
-            say("building the release (quick when it is up to date)")
+            say("building the release (some minutes the first time, seconds when it is up to date)")
             programs = build_products(options.programs, witness=options.arbiter == "witness")
         count4, count6 = _sizes(options)
         hold = options.hold or (9 if max(count4, count6) <= 50_000 else 30)

@@ -266,8 +266,7 @@ def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
     if sink["malformed"]:
         outcome.problems.append(f"the sink saw {sink['malformed']} malformed messages: {sink['events'][-1:]}")
     if kind == "poison":
-        lab.blasters["loader4"].ask(f"retract {POISON_PREFIX}")
-        _wait_loader(lab, outcome)
+        _live_with_poison(lab, outcome)
     _compare_peers(outcome, before, lab, kind)
     then = "same" if pair.alone else ALL[kind].then
     if then == "twin" and outcome.to_side == outcome.from_side:
@@ -324,13 +323,35 @@ def keep_evidence(lab, outcome, folder):
     say(f"evidence in {target}")
 
 
-def _wait_loader(lab, outcome):
-    loader = lab.blasters["loader4"]
+def _live_with_poison(lab, outcome):
+    """The loader has the poison in its table and says it again with its session; nobody may die of it a second time."""
+    loader, pair = lab.blasters["loader4"], lab.router
+    processes = [process.pid for process in pair.processes()]
     try:
-        wait_until(lambda: loader.status()["state"] == "established", 30, "the poisoned session comes up again")
-        wait_until(lambda: not loader.status()["queued_bytes"], 30, "the loader announces its table again")
+        _wait_loader(loader)
+        established = loader.status()["established"]
+        time.sleep(_POISON_STAYS)
+        if [process.pid for process in pair.processes()] != processes:
+            outcome.problems.append("a controller died when the poison was said again")
+        if loader.status()["established"] != established or loader.status()["state"] != "established":
+            outcome.problems.append("the session of the poison did not stay up when it was said again")
+        loader.ask(f"retract {POISON_PREFIX}")
+        # What is remembered is forgotten, so that the next window begins like the first.
+        active, _ = pair.wait_redundant()
+        active.control("clear", "bgp", lab.addresses["loader"][0])
+        wait_until(lambda: loader.status()["established"] > established, 30, "the session is reset")
+        _wait_loader(loader)
     except LabError as error:
         outcome.problems.append(str(error))
+
+
+# Seconds with the poison in the table after the session is back.
+_POISON_STAYS = 2.0
+
+
+def _wait_loader(loader):
+    wait_until(lambda: loader.status()["state"] == "established", 30, "the poisoned session comes up again")
+    wait_until(lambda: not loader.status()["queued_bytes"], 30, "the loader announces its table again")
 
 
 def _read_wire(outcome, told, kind, lab, struck, back, active, capture):

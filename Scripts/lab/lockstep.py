@@ -23,11 +23,26 @@ def build_products(folder=None, witness=False):
     if ready:
         return ready
     for product in ("lockstepd", "lockstepctl") + (("lockstep-witness",) if witness else ()):
-        command = ["swift", "build", "-c", "release", "--product", product, "--package-path", REPOSITORY]
-        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if result.returncode != 0:
-            raise LabError(f"building {product} failed:\n" + "\n".join(result.stdout.splitlines()[-30:]))
+        _build(product)
     return run("swift", "build", "-c", "release", "--show-bin-path", "--package-path", REPOSITORY).strip()
+
+
+def _build(product):
+    """A first build takes minutes: the screen says how far it is."""
+    command = ["swift", "build", "-c", "release", "--product", product, "--package-path", REPOSITORY]
+    build = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    lines, told, began = [], time.monotonic(), time.monotonic()
+    for line in build.stdout:
+        lines = lines[-30:] + [line.rstrip()]
+        if time.monotonic() - told >= _PROGRESS_INTERVAL and line.strip():
+            told = time.monotonic()
+            say(f"  {product}, {told - began:.0f} s: {line.strip()[:100]}")
+    if build.wait() != 0:
+        raise LabError(f"building {product} failed:\n" + "\n".join(lines))
+
+
+# Seconds between two lines about a build.
+_PROGRESS_INTERVAL = 10
 
 
 def router_configuration(neighbours, poison=False):

@@ -292,7 +292,7 @@ def demo(options, kinds, programs):
     lab.start_streams()
     lab.wait_streams()
     say("packets flow between the hosts behind FRR and BIRD by routes of OSPF, IS-IS, RIP and BGP")
-    outcomes = []
+    outcomes, at_first = [], lab.look()
     for number in range(options.repeat):
         for kind in kinds:
             say()
@@ -300,7 +300,7 @@ def demo(options, kinds, programs):
             if options.json:
                 with open(options.json + ".routing", "w") as file:
                     json.dump({"bfd_ms": options.bfd, "outcomes": [record(o) for o in outcomes]}, file, indent=1)
-    _print_peers(lab)
+    _print_peers(lab, at_first)
     control = None
     if not options.no_control:
         say()
@@ -309,12 +309,14 @@ def demo(options, kinds, programs):
     return 0 if all(outcome.passed for outcome in outcomes) and (control is None or control.passed) else 1
 
 
-def _print_peers(lab):
-    """What each router itself says in the end."""
-    print(f"\n{'router':<7} {'adjacency':<28} {'state':<12} {'went down':>9}")
+def _print_peers(lab, at_first):
+    """What each router itself says in the end, and how often an adjacency went down since `at_first`, when all were up."""
+    print(f"\n{'router':<7} {'adjacency':<28} {'state':<12} {'went down since':>15}")
     for name, router in lab.routers.items():
         for adjacency, view in sorted(router.look().items()):
-            print(f"{name:<7} {adjacency:<28} {view.state:<12} {'-' if view.flaps is None else view.flaps:>9}")
+            before = at_first.get(f"{name} {adjacency}")
+            flaps = "-" if view.flaps is None else view.flaps - (before.flaps or 0 if before else 0)
+            print(f"{name:<7} {adjacency:<28} {view.state:<12} {flaps:>15}")
 
 
 def _print_verdict(outcomes):

@@ -11,12 +11,13 @@
 
 // Two buffers: preparing writes the one that is not in force and then publishes it with one store, so that a crash in
 // the middle of preparing still finds a whole message.
-enum { message_most = 256 };
+enum { message_most = 256, frame_header = 64 };
 struct gasp {
     int fd;
     size_t count;
     size_t index_offset;
     size_t message_offset;
+    size_t frame_offset;
     uint8_t bytes[message_most];
 };
 static struct gasp gasps[2];
@@ -27,6 +28,10 @@ static _Atomic int lock_fd = -1;
 static uint64_t applying[2];
 static _Atomic int engine_thread = 0;
 static _Atomic int engine_hangs = 0;
+static _Atomic int edge_thread = 0;
+static _Atomic int edge_hangs = 0;
+// The frame that the edge works on; no octets when it works on none.
+static struct { const uint8_t *octets; size_t count; uint16_t interface; } in_hand;
 
 void chost_gasp_lock(int fd) { atomic_store(&lock_fd, fd); }
 
@@ -39,21 +44,37 @@ uint64_t *chost_gasp_applying(void) { return applying; }
 
 void chost_gasp_engine_hangs(void) { atomic_store(&engine_hangs, 1); }
 
+void chost_gasp_edge_hangs(void) { atomic_store(&edge_hangs, 1); }
+
+void chost_gasp_edge_thread(void) { atomic_store(&edge_thread, (int)syscall(SYS_gettid)); }
+
+void chost_gasp_frame(const void *octets, size_t count, uint16_t interface) {
+    // One thread writes, and the handler reads on that thread, or on another when this one hangs: no order is needed but
+    // the compiler's.
+    in_hand.count = count;
+    in_hand.interface = interface;
+    atomic_signal_fence(memory_order_release);
+    __atomic_store_n(&in_hand.octets, octets, __ATOMIC_RELAXED);
+}
+
 void chost_gasp_engine_thread(void) { atomic_store(&engine_thread, (int)syscall(SYS_gettid)); }
 
-int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset, size_t message_offset) {
+int chost_gasp_prepare(
+    int fd, const void *message, size_t count, size_t index_offset, size_t message_offset, size_t frame_offset) {
     if (fd < 0) {
         atomic_store(&in_force, -1);
         return 0;
     }
     if (count > message_most || index_offset > count || count - index_offset < 8) return EINVAL;
     if (message_offset > count || count - message_offset < 2) return EINVAL;
+    if (frame_offset > count || count - frame_offset < 4 + frame_header) return EINVAL;
     int next = atomic_load(&in_force) == 0 ? 1 : 0;
     struct gasp *gasp = &gasps[next];
     gasp->fd = fd;
     gasp->count = count;
     gasp->index_offset = index_offset;
     gasp->message_offset = message_offset;
+    gasp->frame_offset = frame_offset;
     memcpy(gasp->bytes, message, count);
     atomic_store(&in_force, next);
     return 0;
@@ -65,8 +86,30 @@ int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_o
 static int is_the_records_fault(const siginfo_t *info) {
     if (info->si_code <= 0 && info->si_pid != getpid()) return 0;
     if (atomic_load(&engine_hangs)) return 1;
-    int engine = atomic_load(&engine_thread);
-    return engine == 0 || engine == (int)syscall(SYS_gettid);
+    if (atomic_load(&edge_hangs)) return 0;
+    int self = (int)syscall(SYS_gettid), engine = atomic_load(&engine_thread);
+    if (atomic_load(&edge_thread) == self) return 0;
+    return engine == 0 || engine == self;
+}
+
+// A frame is to blame when the edge's own thread faulted or aborted while it worked on it, or does not come back from it.
+static int is_the_frames_fault(const siginfo_t *info) {
+    if (info->si_code <= 0 && info->si_pid != getpid()) return 0;
+    if (atomic_load(&edge_hangs)) return 1;
+    return atomic_load(&edge_thread) == (int)syscall(SYS_gettid);
+}
+
+static void write_frame(struct gasp *gasp) {
+    const uint8_t *octets = __atomic_load_n(&in_hand.octets, __ATOMIC_RELAXED);
+    size_t count = in_hand.count;
+    if (octets == NULL || count == 0) return;
+    uint16_t length = count > UINT16_MAX ? UINT16_MAX : (uint16_t)count;
+    uint8_t *to = gasp->bytes + gasp->frame_offset;
+    to[0] = in_hand.interface >> 8;
+    to[1] = in_hand.interface & 0xff;
+    to[2] = length >> 8;
+    to[3] = length & 0xff;
+    for (size_t i = 0; i < frame_header && i < count; i++) to[4 + i] = octets[i];
 }
 
 // Only async-signal-safe calls from here on (signal-safety(7)): close, send, sigaction, raise.
@@ -85,6 +128,7 @@ static void gasp_and_die(int number, siginfo_t *info, void *context) {
         if (message > UINT16_MAX) message = 0;
         for (int i = 0; i < 8; i++) gasp->bytes[gasp->index_offset + i] = (uint8_t)(index >> (56 - 8 * i));
         for (int i = 0; i < 2; i++) gasp->bytes[gasp->message_offset + i] = (uint8_t)(message >> (8 - 8 * i));
+        if (is_the_frames_fault(info)) write_frame(gasp);
         // Three times, because a datagram may be lost; the twin takes the first and ignores the others.
         send(gasp->fd, gasp->bytes, gasp->count, MSG_DONTWAIT | MSG_NOSIGNAL);
         send(gasp->fd, gasp->bytes, gasp->count, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -53,6 +53,9 @@ extension Controller {
         outputs.append(.pairKey(key))
     }
 
+    /// Characters of what the twin says when it leaves.
+    private static let farewellMaximum = 200
+
     mutating func closeChannel(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) {
         guard channel != .closed else { return }
         flushChannel(into: &outputs)
@@ -83,7 +86,11 @@ extension Controller {
         pair?.channelClosed()
         mirrorsUnderWay = []
         guard wasOpen else { return }
-        note(.warning, "srm", "the twin is lost: \(reason)", into: &outputs)
+        if let farewell {
+            note(.notice, "srm", "the twin leaves, \(farewell)", into: &outputs)
+        } else {
+            note(.warning, "srm", "the twin is lost: \(reason)", into: &outputs)
+        }
         switch role {
         case .active, .takingOver:
             switchoverTwinLost(reason, at: now, into: &outputs)
@@ -144,6 +151,7 @@ extension Controller {
             }
             channel = .open
             channelRefusal = nil
+            farewell = nil
             if twin.bootNonce != self.twin?.bootNonce { sender?.forgetJoinFailures() }
             channelReceiver.frameMaximum = ChannelLimit.frame
             self.twin = twin
@@ -192,6 +200,7 @@ extension Controller {
         case .hello, .refuse:
             closeChannel("introduced twice", at: now, into: &outputs)
         case .nudge: break
+        case .leaving(let reason): farewell = String(reason.prefix(Self.farewellMaximum))
         case .goodbye(let reason, let fatal):
             if fatal != .zero {
                 self.fatal = fatal
@@ -269,6 +278,7 @@ extension Controller {
         gaspHeard = gasp.bootNonce
         let what = gasp.index == .zero ? "" : " in record \(gasp.index)"
         note(.alarm, "srm", "the twin died\(what)", into: &outputs)
+        if let frame = gasp.frame { suspect(frame, at: now, into: &outputs) }
         if gasp.index != .zero {
             fatal = gasp.index
             fatalMessage = gasp.message

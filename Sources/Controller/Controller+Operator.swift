@@ -45,12 +45,16 @@ extension Controller {
             mastership.goOffline()
             receiver.invalidate()
             pair?.renounce()
-            note(.warning, "srm", "taken offline: \(reason)", into: &outputs)
+            note(.warning, "srm", "taken offline\(reason.isEmpty ? "" : ": \(reason)")", into: &outputs)
             // The active must not wait for us: its side ends redundancy when the channel closes.
+            send(.leaving(reason: "offline\(reason.isEmpty ? "" : ": \(reason)")"))
             closeChannel("offline: \(reason)", at: now, into: &outputs)
             return .done("offline")
+        case .leave(let reason):
+            send(.leaving(reason: reason))
+            return .done("told")
         case .goOnline:
-            guard isOffline else { return .refused("this controller is not offline") }
+            guard isOffline else { return .done("online already") }
             isOffline = false
             mastership.comeOnline(at: now)
             note(.notice, "srm", "back online", into: &outputs)

@@ -98,10 +98,16 @@ extension Controller {
             case .committed(let index): committed(index, at: now, into: &outputs)
             case .redundant:
                 redundancyNews = true
+                redundantSince = now
                 note(.notice, "rcm", "redundant: the standby is in lock step at index \(sender!.verified)", into: &outputs)
             case .alone(let reason):
                 redundancyNews = false
-                note(.alarm, "rcm", "redundancy lost, going on alone: \(reason)", into: &outputs)
+                redundantSince = nil
+                if let farewell {
+                    note(.notice, "rcm", "redundancy ends, going on alone: the twin leaves, \(farewell)", into: &outputs)
+                } else {
+                    note(.alarm, "rcm", "redundancy lost, going on alone: \(reason)", into: &outputs)
+                }
                 switchoverTwinLost(reason, at: now, into: &outputs)
             case .closeChannel(let reason): closeChannel(reason, at: now, into: &outputs)
             case .event(let event): outputs.append(.event(event))

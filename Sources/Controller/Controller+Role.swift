@@ -312,6 +312,7 @@ extension Controller {
         gateFirst = 0
         configuring = []
         redundancyNews = nil
+        redundantSince = nil
         heldFrames = []
         passedFrames = []
         isReadingStopped = false

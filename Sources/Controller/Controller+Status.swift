@@ -45,6 +45,7 @@ extension Controller {
         status.twin.heartbeatsReceived = watch.received
         if let heard = watch.heardAt { status.twin.silenceMicroseconds = (now - heard).inNanoseconds / 1000 }
         status.twin.health = watch.newest.map { "\($0.health)" } ?? ""
+        status.twin.farewell = farewell
         for record in history.records {
             status.switchovers.append(
                 .init(

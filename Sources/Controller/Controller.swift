@@ -148,6 +148,14 @@ public struct Controller {
     var twin: Hello?
     /// Why the newest handshake came to nothing; `nil` once one came to something.
     var channelRefusal: String?
+    /// Why the twin left by its operator's will, until it is back.
+    var farewell: String?
+    /// Flows that may have killed the twin's line card, and until when they are not heard whatever happens.
+    var suspects: [(flow: SuspectFlow, until: Instant)] = []
+    /// Since when the standby is in lock step; `nil`: it is not, or this is not the active.
+    var redundantSince: Instant?
+    /// Frames of suspect flows that were dropped.
+    public private(set) var suspectFrames: UInt64 = 0
     /// Octets of our datastore's transactions that the twin has not answered, oldest first: it answers in order.
     var mirrorsUnderWay: [Int] = []
 
@@ -241,6 +249,10 @@ public struct Controller {
         }
         checkLease(at: now, into: &outputs)
         guard role == .active else { return }
+        if isSuspect(frame, on: interface) {
+            suspectFrames += 1
+            return
+        }
         lineCard.receive(frame, on: interface, at: clock.routerTime(at: now), into: &lineCardEffects)
         if !lineCardEffects.isEmpty { drainLineCard(at: now, into: &outputs) }
     }
@@ -309,6 +321,7 @@ public struct Controller {
         }
         judgeSilence(at: now, into: &outputs)
         judge.tick(at: now)
+        releaseSuspects(at: now, into: &outputs)
         considerPorts(at: now, into: &outputs)
         probe(at: now, into: &outputs)
         askStations(at: now, into: &outputs)
@@ -345,6 +358,7 @@ public struct Controller {
         if !keys.isEmpty { consider(watch.nextDeadline) }
         if channel == .open { consider(watch.silenceEnds(after: silenceMaximum)) }
         consider(gaspUntil?.at)
+        consider(suspectDeadline)
         if isProbing { consider(probeAt) }
         consider(pair?.nextDeadline(watch))
         if !configuration.isSingle { consider(judge.nextDeadline) }

@@ -81,6 +81,8 @@ public enum OperatorRequest: Sendable {
     /// Takes a standby out of redundancy, or back.
     case goOffline(reason: String)
     case goOnline
+    /// The process is about to end: the twin is told, so that it raises no alarm.
+    case leave(reason: String)
     /// A configuration that is validated and encoded as the engine wants it, under a number greater than all before.
     /// Refused on a standby and during a switchover. A controller that lost its own configuration, and whose twin is not
     /// active, becomes the router with it.

@@ -36,6 +36,8 @@ public struct ControllerStatus: Sendable, Hashable, Codable {
         /// Since the newest heartbeat, in microseconds.
         public var silenceMicroseconds: Int64 = 0
         public var health = ""
+        /// Why it left by its operator's will, until it is back.
+        public var farewell: String?
     }
 
     public var id: ControllerID

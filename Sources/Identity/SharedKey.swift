@@ -18,6 +18,15 @@ public enum SharedKey {
     /// Octets of a key file that is read at all.
     private static let fileMaximum = 64 << 10
 
+    /// The one that is presented, if all of them are long enough.
+    public static func first(of secrets: [[UInt8]]) throws -> [UInt8] {
+        for secret in secrets where secret.count < lengthMinimum {
+            throw IdentityError("the shared key has \(secret.count) octets; at least \(lengthMinimum) are needed")
+        }
+        guard let first = secrets.first else { throw IdentityError("there is no shared key") }
+        return first
+    }
+
     /// RFC 5869: the same secret, pair name and role give the same key pair everywhere.
     /// - Parameter role: whose key pair, in a protocol that no other role of the secret has.
     public static func keyPair(secret: [UInt8], pair: String, role: String) throws -> P256.Signing.PrivateKey {

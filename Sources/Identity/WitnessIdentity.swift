@@ -3,7 +3,8 @@ import NIOCore
 import NIOSSL
 
 /// How a controller and a witness know each other: by a secret for each pair, from which the witness's key pair for this pair
-/// and those of both controllers are derived.
+/// and those of both controllers are derived. While the secret is changed there are two: the first is presented, both are
+/// accepted.
 public enum WitnessIdentity {
     private static func role(_ name: String) -> String { "lockstep witness \(name)" }
 
@@ -22,20 +23,21 @@ public enum WitnessIdentity {
     public struct Client: Sendable {
         private let context: NIOSSLContext
         private let serverName: String
-        private let expected: [UInt8]
+        private let expected: [[UInt8]]
 
-        /// - Parameter controller: `A` or `B`.
-        public init(secret: [UInt8], pair: String, controller: String) throws {
-            guard secret.count >= SharedKey.lengthMinimum else {
-                throw IdentityError("the shared key has \(secret.count) octets; at least \(SharedKey.lengthMinimum) are needed")
-            }
-            let own = try SharedKey.keyPair(secret: secret, pair: pair, role: role(controller))
+        /// - Parameters:
+        ///   - controller: `A` or `B`.
+        ///   - secrets: at least one.
+        public init(secrets: [[UInt8]], pair: String, controller: String) throws {
+            let first = try SharedKey.first(of: secrets)
+            let own = try SharedKey.keyPair(secret: first, pair: pair, role: role(controller))
             let (chain, key) = try SharedKey.material(own, name: "lockstep \(controller)")
             context = try NIOSSLContext(
                 configuration: SharedKey.configuration(chain, key, roots: nil, isServer: false))
             serverName = WitnessIdentity.serverName(pair: pair)
-            expected = Array(
-                try SharedKey.keyPair(secret: secret, pair: pair, role: role("witness")).publicKey.derRepresentation)
+            expected = try secrets.map { secret in
+                Array(try SharedKey.keyPair(secret: secret, pair: pair, role: role("witness")).publicKey.derRepresentation)
+            }
         }
 
         public func handler() throws -> NIOSSLClientHandler {
@@ -43,7 +45,7 @@ public enum WitnessIdentity {
             return try NIOSSLClientHandler(context: context, serverHostname: serverName) { certificates, promise in
                 // Possession of the private key is proven by CertificateVerify (RFC 8446 §4.4.3); here we only look whose.
                 let key = try? certificates.first?.extractPublicKey().toSPKIBytes()
-                promise.succeed(key == expected ? .certificateVerified : .failed)
+                promise.succeed(key.map(expected.contains) ?? false ? .certificateVerified : .failed)
             }
         }
     }
@@ -52,10 +54,11 @@ public enum WitnessIdentity {
     public struct Server: Sendable {
         public struct Pair: Sendable {
             public var name: String
-            public var secret: [UInt8]
-            public init(name: String, secret: [UInt8]) {
+            /// At least one.
+            public var secrets: [[UInt8]]
+            public init(name: String, secrets: [[UInt8]]) {
                 self.name = name
-                self.secret = secret
+                self.secrets = secrets
             }
         }
         private let context: NIOSSLContext
@@ -67,15 +70,15 @@ public enum WitnessIdentity {
             var clients: [[UInt8]: (pair: Int, controller: Int)] = [:]
             var shown: [String: NIOSSLContextConfigurationOverride] = [:]
             for (position, pair) in pairs.enumerated() {
-                guard pair.secret.count >= SharedKey.lengthMinimum else {
-                    throw IdentityError("pair \(pair.name): the shared key has \(pair.secret.count) octets; at least "
-                        + "\(SharedKey.lengthMinimum) are needed")
+                let first: [UInt8]
+                do { first = try SharedKey.first(of: pair.secrets) } catch { throw IdentityError("pair \(pair.name): \(error)") }
+                for secret in pair.secrets {
+                    for (number, controller) in controllers.enumerated() {
+                        let key = try SharedKey.keyPair(secret: secret, pair: pair.name, role: role(controller))
+                        clients[Array(key.publicKey.derRepresentation)] = (position, number)
+                    }
                 }
-                for (number, controller) in controllers.enumerated() {
-                    let key = try SharedKey.keyPair(secret: pair.secret, pair: pair.name, role: role(controller))
-                    clients[Array(key.publicKey.derRepresentation)] = (position, number)
-                }
-                let own = try SharedKey.keyPair(secret: pair.secret, pair: pair.name, role: role("witness"))
+                let own = try SharedKey.keyPair(secret: first, pair: pair.name, role: role("witness"))
                 let (chain, key) = try SharedKey.material(own, name: "lockstep witness")
                 var override = NIOSSLContextConfigurationOverride()
                 override.certificateChain = chain.map { .certificate($0) }

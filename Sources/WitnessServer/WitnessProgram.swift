@@ -36,7 +36,7 @@ public enum WitnessProgram {
         }
         let pairs = try file.pairs.map { pair in
             do {
-                return WitnessIdentity.Server.Pair(name: pair.name, secret: try SharedKey.read(pair.keyFile))
+                return WitnessIdentity.Server.Pair(name: pair.name, secrets: try pair.keyFiles.map(SharedKey.read))
             } catch {
                 throw Refusal(description: "\(path): pairs.\(pair.name).key-file: \(error)")
             }
@@ -45,10 +45,12 @@ public enum WitnessProgram {
         var owners: [[UInt8]: String] = [:]
         var warnings = result.warnings.map(\.description)
         for pair in pairs {
-            if let other = owners[pair.secret] {
-                warnings.append("\(path): pairs.\(pair.name): has the same key as \(other); give each pair its own")
+            for secret in pair.secrets {
+                if let other = owners[secret] {
+                    warnings.append("\(path): pairs.\(pair.name): has the same key as \(other); give each pair its own")
+                }
+                owners[secret] = pair.name
             }
-            owners[pair.secret] = pair.name
         }
         let settings = WitnessServer.Settings(
             address: "\(file.listen)", port: Int(file.port), store: file.store, pairs: pairs, leaseMaximum: file.leaseMaximum)
@@ -72,7 +74,7 @@ public enum WitnessProgram {
     public static func run(_ path: String) -> Int32 {
         var signals = sigset_t()
         sigemptyset(&signals)
-        for number in [SIGTERM, SIGINT] { sigaddset(&signals, number) }
+        for number in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&signals, number) }
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         signal(SIGPIPE, SIG_IGN)
 
@@ -98,12 +100,28 @@ public enum WitnessProgram {
                 }
             }
             var number: Int32 = 0
-            sigwait(&signals, &number)
+            while true {
+                sigwait(&signals, &number)
+                guard number == SIGHUP else { break }
+                readKeys(path, server)
+            }
             server.stop()
             return 0
         } catch {
             complain("\(error)")
             return ExitCode.start
+        }
+    }
+
+    /// Keys may change under a running witness; whatever else stands in its file is read at its start.
+    private static func readKeys(_ path: String, _ server: WitnessServer) {
+        do {
+            let (_, settings, warnings) = try Self.settings(path)
+            for warning in warnings { complain(warning) }
+            try server.renew(settings.pairs)
+            complain("the keys were read again")
+        } catch {
+            complain("the keys stay as they are: \(error)")
         }
     }
 

@@ -55,11 +55,14 @@ public final class WitnessServer: Sendable {
     private let core: NIOLoopBound<WitnessCore>
     private let store: WitnessStore
     private let disk: DispatchQueue
+    private let identity: Renewable<WitnessIdentity.Server>
+    private let names: [String]
     public let port: Int
 
     public init(_ settings: Settings, note: @escaping @Sendable (Note) -> Void) throws {
         let names = settings.pairs.map(\.name)
-        let identity = try WitnessIdentity.Server(settings.pairs, controllers: ControllerID.allCases.map(\.description))
+        let identity = Renewable(try Self.identity(settings.pairs))
+        (self.identity, self.names) = (identity, names)
         let (store, found) = try WitnessStore.open(path: settings.store, names: names)
         let now = Instant(nanoseconds: chost_now())
         let lost = found.isDamaged.map { $0 || found.isNew }
@@ -94,7 +97,7 @@ public final class WitnessServer: Sendable {
                     channel.eventLoop.makeCompletedFuture {
                         let connection = WitnessConnection(core.value)
                         let bound = NIOLoopBound(connection, eventLoop: channel.eventLoop)
-                        let handler = identity.handler { pair, controller in
+                        let handler = identity.value.handler { pair, controller in
                             bound.value.client = WitnessState.Client(
                                 pair: pair, controller: ControllerID.allCases[controller])
                         }
@@ -109,6 +112,18 @@ public final class WitnessServer: Sendable {
         }
         port = channel.localAddress?.port ?? settings.port
         note(.info("listening on \(settings.address) port \(port) for \(names.count) pair\(names.count == 1 ? "" : "s")"))
+    }
+
+    private static func identity(_ pairs: [WitnessIdentity.Server.Pair]) throws -> WitnessIdentity.Server {
+        try WitnessIdentity.Server(pairs, controllers: ControllerID.allCases.map(\.description))
+    }
+
+    /// From now on whoever connects proves one of these keys. Connections that are there stay.
+    public func renew(_ pairs: [WitnessIdentity.Server.Pair]) throws {
+        guard pairs.map(\.name) == names else {
+            throw IdentityError("the file names other pairs than before; a new start is needed for that")
+        }
+        identity.renew(try Self.identity(pairs))
     }
 
     public func stop() {

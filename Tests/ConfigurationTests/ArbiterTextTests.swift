@@ -18,7 +18,7 @@ import Wire
     @Test func `a witness is an address and a key, the rest has defaults`() {
         let short = Self.read("{witness: {address: 192.0.2.9, key-file: w.key}}")
         #expect(short.problems.isEmpty)
-        var expected = WitnessVoteConfiguration(address: IPAddress("192.0.2.9")!, keyFile: "/etc/lockstep/w.key")
+        var expected = WitnessVoteConfiguration(address: IPAddress("192.0.2.9")!, keyFiles: ["/etc/lockstep/w.key"])
         #expect(short.value?.arbiter == .witness(expected))
         #expect(expected.port == 7181 && expected.lease == .seconds(2))
         expected.port = 7000
@@ -99,7 +99,7 @@ import Wire
         let result = Self.read("listen: 192.0.2.9\npairs: {r1: {key-file: r1.key}}")
         #expect(result.problems.isEmpty)
         let expected = WitnessFile(
-            listen: IPAddress("192.0.2.9")!, pairs: [.init(name: "r1", keyFile: "/etc/lockstep/r1.key")])
+            listen: IPAddress("192.0.2.9")!, pairs: [.init(name: "r1", keyFiles: ["/etc/lockstep/r1.key"])])
         #expect(result.value == expected)
         #expect(expected.port == 7181 && expected.leaseMaximum == .seconds(10))
         #expect(expected.store == "/var/lib/lockstep/witness")
@@ -119,7 +119,7 @@ import Wire
         #expect(result.problems.isEmpty)
         var expected = WitnessFile(
             listen: IPAddress("2001:db8::9")!,
-            pairs: [.init(name: "r1", keyFile: "/etc/lockstep/r1.key"), .init(name: "r2", keyFile: "/k/r2.key")])
+            pairs: [.init(name: "r1", keyFiles: ["/etc/lockstep/r1.key"]), .init(name: "r2", keyFiles: ["/k/r2.key"])])
         expected.port = 7000
         expected.store = "/etc/lockstep/words"
         expected.leaseMaximum = .seconds(3)

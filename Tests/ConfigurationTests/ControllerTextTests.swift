@@ -21,7 +21,7 @@ private func readController(_ text: String) -> ConfigurationResult<ControllerFil
             controller: .a, interfaces: [.init(name: "lan", device: "svc0")],
             redundancy: RedundancyConfiguration(
                 local: IPAddress("198.18.255.1")!, peer: IPAddress("198.18.255.2")!,
-                security: .sharedKey(file: "/etc/lockstep/pair.key")))
+                security: .sharedKey(files: ["/etc/lockstep/pair.key"])))
         expected.routerConfiguration = "/etc/lockstep/router.yaml"
         #expect(result.value == expected)
         #expect(expected.name == "lockstep-a")

@@ -79,6 +79,8 @@ final class PairWorld {
     /// Octets of the channel are swallowed in this direction, the transport stays up.
     var isMuted = [false, false]
     private var channelGeneration = 0
+    /// Who closes a connection has its last octets delivered.
+    private var orderlyEnd: (generation: Int, by: ControllerID)?
     private(set) var isChannelUp = false
     var reconnects = true
     var lease = LeaseTable()
@@ -310,6 +312,7 @@ final class PairWorld {
             case .channelClose(let reason):
                 guard isChannelUp else { continue }
                 isChannelUp = false
+                orderlyEnd = (channelGeneration, node.id)
                 channelGeneration += 1
                 let other = nodes[Int(node.id.other.rawValue)]
                 schedule(channelDelay) { [self] in
@@ -377,7 +380,9 @@ final class PairWorld {
         let bytes = out.bytes, generation = channelGeneration
         guard !bytes.isEmpty else { return }
         schedule(channelDelay) { [self] in
-            guard generation == channelGeneration, isChannelUp else { return }
+            guard generation == channelGeneration && isChannelUp
+                || generation == orderlyEnd?.generation && orderlyEnd?.by == node.id
+            else { return }
             deliver(.channelReceived(bytes), to: other)
         }
     }

@@ -108,6 +108,9 @@ import Testing
         world.run(.milliseconds(100))
         #expect(world.b.state == .offline)
         #expect(world.a.state == .activeAlone)
+        // Somebody wanted it: no alarm, and the words say why.
+        #expect(world.said("redundancy ends, going on alone: the twin leaves, offline: upgrade", by: world.a))
+        #expect(!world.said("redundancy lost", by: world.a) && !world.said("the twin is lost", by: world.a))
         world.ask(world.a, .switchover(reason: "x"))
         #expect(world.a.answers.map(\.1) == [.refused("the twin is offline")])
         world.kill(world.a)
@@ -118,6 +121,24 @@ import Testing
         #expect(world.a.state == .activeAlone)
         world.ask(world.b, .goOnline)
         #expect(world.run(.seconds(1)) { world.isRedundant })
+    }
+
+    @Test("A standby that is stopped in order raises no alarm; one that is killed afterwards does")
+    func stopped() {
+        let world = FailureTests.pair()
+        world.ask(world.b, .leave(reason: "stopped"))
+        world.run(.milliseconds(5))
+        world.kill(world.b)
+        world.run(.milliseconds(500))
+        #expect(world.a.state == .activeAlone)
+        #expect(world.said("redundancy ends, going on alone: the twin leaves, stopped", by: world.a))
+        #expect(world.a.controller.status(at: world.now).twin.farewell == "stopped")
+        world.restart(world.b)
+        #expect(world.run(.seconds(2)) { world.isRedundant })
+        #expect(world.a.controller.status(at: world.now).twin.farewell == nil)
+        world.kill(world.b)
+        world.run(.milliseconds(500))
+        #expect(world.said("redundancy lost, going on alone", by: world.a))
     }
 
     @Test("1108: configuration and commands are refused while the switchover is under way, and accepted after it")

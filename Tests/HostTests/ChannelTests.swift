@@ -1,5 +1,6 @@
 import CHost
 import Foundation
+import Identity
 import NIOCore
 import NIOSSL
 import Records
@@ -40,7 +41,7 @@ private final class SessionPair {
 
 @Suite struct ChannelTests {
     func shared(_ controller: ControllerID, _ secret: [UInt8] = key, pair: String = "p") throws -> ChannelIdentity {
-        try ChannelIdentity(.sharedKey(secret), pair: pair, controller: controller)
+        try ChannelIdentity(.sharedKeys([secret]), pair: pair, controller: controller)
     }
 
     @Test func `Two controllers with the same key speak TLS 1.3 and octets pass both ways`() throws {
@@ -67,8 +68,28 @@ private final class SessionPair {
         let pair = try SessionPair(shared(.a), shared(.b, Array("another secret of sixteen octets".utf8)))
         pair.settle()
         #expect(!pair.server.isEstablished)
-        #expect(pair.clientError == "the twin holds another key, or a certificate that our authority did not sign")
+        #expect(pair.clientError == "the twin holds another key, or a certificate that our authority did not sign or that has ended")
         #expect(pair.serverError == "the twin refuses our key or certificate")
+    }
+
+    @Test func `While the key is changed two are accepted, in whatever order the controllers get them`() throws {
+        let new = Array("the next secret of sixteen octets".utf8)
+        // From the old key alone to the new one alone, one controller at a time.
+        let steps = [[key], [key, new], [new, key], [new]]
+        for (a, b) in [(0, 1), (1, 0), (1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 2), (3, 3)] {
+            let pair = try SessionPair(
+                ChannelIdentity(.sharedKeys(steps[a]), pair: "p", controller: .a),
+                ChannelIdentity(.sharedKeys(steps[b]), pair: "p", controller: .b))
+            pair.settle()
+            #expect(pair.server.isEstablished && pair.client.isEstablished, "\(a) with \(b)")
+        }
+        let pair = try SessionPair(
+            ChannelIdentity(.sharedKeys(steps[1]), pair: "p", controller: .a),
+            ChannelIdentity(.sharedKeys(steps[3]), pair: "p", controller: .b))
+        pair.settle()
+        #expect(!pair.server.isEstablished)
+        #expect(throws: IdentityError.self) { _ = try ChannelIdentity(.sharedKeys([]), pair: "p", controller: .a) }
+        #expect(throws: IdentityError.self) { _ = try ChannelIdentity(.sharedKeys([key, [1]]), pair: "p", controller: .a) }
     }
 
     @Test func `The same key for another pair is refused`() throws {
@@ -124,7 +145,7 @@ private final class SessionPair {
     }
 
     @Test func `A key that is too short is refused at start`() {
-        #expect(throws: ChannelIdentityError.self) { try shared(.a, Array("short".utf8)) }
+        #expect(throws: IdentityError.self) { try shared(.a, Array("short".utf8)) }
     }
 
     @Test func `The derived keys differ between controllers and pairs, and repeat`() throws {
@@ -164,9 +185,9 @@ private final class ChannelPair {
         pollerB = try Poller()
         let loopback = IPAddress("127.0.0.1")!
         a = ReplicationChannel(
-            settings: .init(controller: .a, local: loopback, peer: loopback, port: port), identity: identityA, poller: poller)
+            settings: .init(controller: .a, local: loopback, peer: loopback, port: port), identity: Renewable(identityA), poller: poller)
         b = ReplicationChannel(
-            settings: .init(controller: .b, local: loopback, peer: loopback, port: port), identity: identityB, poller: pollerB)
+            settings: .init(controller: .b, local: loopback, peer: loopback, port: port), identity: Renewable(identityB), poller: pollerB)
     }
     /// Turns the loops until `isDone`; gives up after many turns without it.
     func run(_ isDone: (ChannelPair) -> Bool) -> Bool {
@@ -197,7 +218,7 @@ private final class ChannelPair {
         (try ChannelIdentity(security, pair: "p", controller: .a), try ChannelIdentity(security, pair: "p", controller: .b))
     }
 
-    @Test(arguments: [ChannelSecurity.sharedKey(key), .insecure])
+    @Test(arguments: [ChannelSecurity.sharedKeys([key]), .insecure])
     func `The channel opens, carries a megabyte each way, and tells a farewell from a death`(
         security: ChannelSecurity
     ) throws {
@@ -223,19 +244,19 @@ private final class ChannelPair {
         // The process of a dies: the kernel closes its sockets without a word.
         let loopback = IPAddress("127.0.0.1")!
         pair.a = ReplicationChannel(
-            settings: .init(controller: .a, local: loopback, peer: loopback, port: port), identity: identityA,
+            settings: .init(controller: .a, local: loopback, peer: loopback, port: port), identity: Renewable(identityA),
             poller: try Poller())
         #expect(pair.run { ChannelPair.closings($0.fromB).count == 2 })
         #expect(ChannelPair.closings(pair.fromB) == [false, true])
     }
 
     @Test func `With different keys both ends say so and neither opens`() throws {
-        let identityA = try ChannelIdentity(.sharedKey(key), pair: "p", controller: .a)
-        let identityB = try ChannelIdentity(.sharedKey(Array("not the key of the other one".utf8)), pair: "p", controller: .b)
+        let identityA = try ChannelIdentity(.sharedKeys([key]), pair: "p", controller: .a)
+        let identityB = try ChannelIdentity(.sharedKeys([Array("not the key of the other one".utf8)]), pair: "p", controller: .b)
         let pair = try ChannelPair(identityA, identityB, port: freePort())
         #expect(pair.run { !ChannelPair.events($0.fromA).isEmpty && !ChannelPair.events($0.fromB).isEmpty })
         #expect(ChannelPair.events(pair.fromB) == [
-            "redundancy channel to 127.0.0.1: the twin holds another key, or a certificate that our authority did not sign"
+            "redundancy channel to 127.0.0.1: the twin holds another key, or a certificate that our authority did not sign or that has ended"
         ])
         #expect(ChannelPair.events(pair.fromA) == ["redundancy channel to 127.0.0.1: the twin refuses our key or certificate"])
         #expect(!pair.a.isOpen && !pair.b.isOpen)
@@ -244,7 +265,7 @@ private final class ChannelPair {
     }
 
     @Test func `A stranger on the link is refused and does not disturb the twin`() throws {
-        let (identityA, identityB) = try identities(.sharedKey(key))
+        let (identityA, identityB) = try identities(.sharedKeys([key]))
         let port = try freePort()
         let pair = try ChannelPair(identityA, identityB, port: port)
         #expect(pair.run { $0.a.isOpen && $0.b.isOpen })

@@ -11,7 +11,7 @@ import Wire
     private func gasp(applying index: UInt64, _ crash: @convention(c) () -> Void) throws -> ([UInt8], Int32) {
         var ends: [Int32] = [0, 0]
         try #require(socketpair(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0, &ends) == 0)
-        let message = [UInt8](0..<48)
+        let message = [UInt8](0..<116)
         let end = ends[1]
         let child = message.withUnsafeBytes { bytes -> Int32 in
             let child = chost_fork()
@@ -19,7 +19,7 @@ import Wire
                 // Only C from here on: this is a copy of a process with many threads.
                 var limit = rlimit(rlim_cur: 0, rlim_max: 0)
                 setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit)
-                _ = chost_gasp_prepare(end, bytes.baseAddress, bytes.count, 16, 6)
+                _ = chost_gasp_prepare(end, bytes.baseAddress, bytes.count, 16, 6, 48)
                 _ = chost_gasp_install()
                 chost_gasp_applying()[0] = index
                 chost_gasp_applying()[1] = 0x0203
@@ -38,7 +38,7 @@ import Wire
     }
 
     private var expected: [UInt8] {
-        var bytes = [UInt8](0..<48)
+        var bytes = [UInt8](0..<116)
         for (i, byte) in [0, 0, 0, 0, 0x12, 0x34, 0x56, 0x78].enumerated() { bytes[16 + i] = UInt8(byte) }
         (bytes[6], bytes[7]) = (2, 3)
         return bytes
@@ -48,6 +48,21 @@ import Wire
         let (message, signal) = try gasp(applying: 0x1234_5678) { chost_crash_by_null() }
         #expect(message == expected)
         #expect(signal == SIGSEGV)
+    }
+
+    @Test func `A fault of the edge's thread names the beginning of the frame in hand, and no record`() throws {
+        let (message, signal) = try gasp(applying: 0x1234_5678) {
+            // The octets live as long as the process.
+            chost_gasp_edge_thread()
+            chost_gasp_frame(unsafe chost_gasp_applying(), 16, 0x0708)
+            chost_crash_by_null()
+        }
+        #expect(signal == SIGSEGV)
+        #expect(message[16..<24].allSatisfy { $0 == 0 })
+        #expect(Array(message[48..<52]) == [7, 8, 0, 16])
+        // Two words as this machine writes them.
+        #expect(Array(message[52..<56]) == [0x78, 0x56, 0x34, 0x12] && Array(message[60..<62]) == [3, 2])
+        #expect(Array(message[68...]) == [UInt8](68..<116))
     }
 
     @Test func `An abort, as by the watchdog, gasps`() throws {

@@ -68,7 +68,7 @@ import Wire
 
     static let messages: [ChannelMessage] = [
         .hello(hello), .refuse(reason: "no"), .goodbye(reason: "bye", fatal: LogIndex(4)),
-        .nudge,
+        .nudge, .leaving(reason: "offline: release 0.2"),
         .records(Epoch(2), records), .stored(LogIndex(9)), .applied(LogIndex(9), ReplicaDigest([1, 2, 3])),
         .verified(LogIndex(9), difference: 5), .inSync(true, from: 77), .join,
         .bulkBegin(number: 1, index: LogIndex(2), octets: 3, ReplicaDigest([])),
@@ -131,10 +131,11 @@ import Wire
         #expect((try? receiver.next()) == .some(nil))
     }
 
-    @Test("A gasp is 48 octets, its index lies where the signal handler writes it, and every flip shows")
+    @Test("A gasp has its size, its index lies where the signal handler writes it, and every flip shows")
     func gasp() throws {
         let gasp = DyingGasp(
-            controller: .b, epoch: Epoch(3), index: .zero, bootNonce: 4, token: .init(high: 5, low: 6))
+            controller: .b, epoch: Epoch(3), index: .zero, bootNonce: 4, token: .init(high: 5, low: 6),
+            frame: .init(interface: InterfaceID(7), length: 1500, header: [UInt8](repeating: 8, count: 64)))
         var bytes = gasp.encoded()
         #expect(bytes.count == DyingGasp.size)
         bytes[DyingGasp.indexOffset + 7] = 9
@@ -145,7 +146,7 @@ import Wire
             flipped[bit / 8] ^= 1 << UInt8(bit % 8)
             if let other = try? DyingGasp(decoding: flipped.span.bytes) { #expect(other != decoded) }
         }
-        for count in 0..<48 {
+        for count in 0..<DyingGasp.size {
             let part = Array(bytes[..<count])
             #expect(throws: DecodeError.self) { try DyingGasp(decoding: part.span.bytes) }
         }

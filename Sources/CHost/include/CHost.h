@@ -101,9 +101,11 @@ int chost_netlink_ignore(int fd, uint32_t port);
 /// Prepares the message that the signal handler sends when this process crashes (DESIGN §7).
 ///
 /// `fd` is a connected datagram socket. `message` (at most 256 octets) is copied. At `index_offset` the handler writes
-/// the record's index in network order, 8 octets, and at `message_offset` the number of the message within it, 2 octets. May
-/// be called again whenever the message or the socket changes; `fd` -1 switches the gasp off. Returns 0 or the errno.
-int chost_gasp_prepare(int fd, const void *message, size_t count, size_t index_offset, size_t message_offset);
+/// the record's index in network order, 8 octets, at `message_offset` the number of the message within it, 2 octets, and at
+/// `frame_offset` the frame in hand: interface and length, 2 octets each, and its first 64 octets. May be called again
+/// whenever the message or the socket changes; `fd` -1 switches the gasp off. Returns 0 or the errno.
+int chost_gasp_prepare(
+    int fd, const void *message, size_t count, size_t index_offset, size_t message_offset, size_t frame_offset);
 /// The descriptor whose lock says that this process lives; the handler closes it, so that nobody waits until the kernel
 /// has buried us. -1 for none.
 void chost_gasp_lock(int fd);
@@ -113,6 +115,12 @@ void chost_stop_if_dying(void);
 uint64_t *chost_gasp_applying(void);
 /// Says that the calling thread is the engine's: a fault in another one is no record's.
 void chost_gasp_engine_thread(void);
+/// Says that the calling thread is the edge's: a fault in it may be that of the frame in hand.
+void chost_gasp_edge_thread(void);
+/// Notes the frame that the edge works on, which stays where it is meanwhile; NULL when it works on none.
+void chost_gasp_frame(const void *octets, size_t count, uint16_t interface);
+/// Says that this process ends because the edge does not come back, from the frame in hand if there is one. Before abort().
+void chost_gasp_edge_hangs(void);
 /// Says that this process ends because the engine does not come back from its record. Before abort().
 void chost_gasp_engine_hangs(void);
 /// Installs the handler for SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP and SIGFPE. Returns 0 or the errno.

@@ -109,8 +109,8 @@ public struct ForwardingConfiguration: Hashable, Sendable {
 public struct RedundancyConfiguration: Hashable, Sendable {
     /// Who may be the twin.
     public enum Security: Hashable, Sendable {
-        /// TLS 1.3 with a shared key, from this file.
-        case sharedKey(file: String)
+        /// TLS 1.3 with a shared key, from a file. While it is changed there are two: the first is presented, both are accepted.
+        case sharedKey(files: [String])
         /// TLS 1.3 with certificates on both sides. `peerName`: a name that the twin's certificate must hold.
         case certificates(certificate: String, privateKey: String, authority: String, peerName: String?)
         /// Plain. Anybody on the link can be the twin.
@@ -156,14 +156,14 @@ public struct WitnessVoteConfiguration: Hashable, Sendable {
     public var address: IPAddress
     /// TCP
     public var port: UInt16 = 7181
-    /// Path of the secret that this pair shares with the witness.
-    public var keyFile: String
+    /// Path of the secret that this pair shares with the witness; of two while it is changed.
+    public var keyFiles: [String]
     /// How long the holder may speak without having asked again. 100 ms…60 s
     public var lease = Duration.seconds(2)
 
-    public init(address: IPAddress, keyFile: String) {
+    public init(address: IPAddress, keyFiles: [String]) {
         self.address = address
-        self.keyFile = keyFile
+        self.keyFiles = keyFiles
     }
 }
 

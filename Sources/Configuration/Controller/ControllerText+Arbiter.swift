@@ -36,11 +36,11 @@ extension ControllerTextReader {
             "key": "key-file: PATH, the key itself does not belong here", "host": "address", "ttl": "lease",
         ]) else { return nil }
         let address = mapping.required("address", "where the witness listens").flatMap { $0.address() }
-        let keyFile = mapping.required("key-file", "the secret that this pair shares with the witness").flatMap { path($0) }
+        let keys = mapping.required("key-file", "the secret that this pair shares with the witness").flatMap { keyFiles($0) }
         let port = mapping["port"]?.number(1...65535 as ClosedRange<UInt16>, "a port")
         let lease = mapping["lease"]?.duration(.milliseconds(100)...(.seconds(60)))
-        guard let address, let keyFile else { return nil }
-        var result = WitnessVoteConfiguration(address: address, keyFile: keyFile)
+        guard let address, let keys else { return nil }
+        var result = WitnessVoteConfiguration(address: address, keyFiles: keys)
         if let port { result.port = port }
         if let lease { result.lease = lease }
         return result

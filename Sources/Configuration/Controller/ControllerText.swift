@@ -25,6 +25,7 @@ struct ControllerTextReader {
     let directory: String
 
     func path(_ field: Field) -> String? { field.path(in: directory) }
+    func keyFiles(_ field: Field) -> [String]? { field.keyFiles(in: directory) }
 
     func read(_ root: Field) -> ControllerFile? {
         guard let top = MappingReader(root, keys: ControllerText.keys, foreign: [
@@ -192,7 +193,7 @@ struct ControllerTextReader {
                     ? "the channel is not protected; write key-file, certificates, or insecure: true on purpose"
                     : "write only one of key-file, certificates and insecure")
         }
-        if let file = mapping["key-file"] { return path(file).map { .sharedKey(file: $0) } }
+        if let file = mapping["key-file"] { return keyFiles(file).map { .sharedKey(files: $0) } }
         guard let field = mapping["certificates"] else { return .insecure }
         guard let names = MappingReader(field, keys: ["certificate", "private-key", "authority", "peer-name"]) else {
             return nil

@@ -116,7 +116,7 @@ struct BFDTextReader {
     /// RFC 5880 §6.7.3: text, or octets in hexadecimal digits after 0x.
     private func secret(_ field: Field, _ type: BFDAuthenticationType) -> [UInt8]? {
         let most = type.secretOctetsMaximum
-        guard let text = field.text(1...(2 * most + 2), "a secret") else { return nil }
+        guard let text = field.secret(1...(2 * most + 2)) else { return nil }
         guard text.hasPrefix("0x") else {
             let octets = Array(text.utf8)
             return octets.count <= most

@@ -196,7 +196,7 @@ struct BGPTextReader {
         if let port = layers["port"]?.number(1...65535 as ClosedRange<UInt16>, "a port") { result.port = port }
         if let count = layers["allow-as-in"]?.number(0...10 as ClosedRange<UInt8>) { result.allowASIn = count }
         // RFC 2385 §4.5 leaves the length open; Linux and the others stop at 80.
-        if let key = layers["password"]?.text(1...80, "a password") { result.md5Key = key }
+        if let key = layers["password"]?.secret(1...80, "a password") { result.md5Key = key }
         if let hops = layers["ttl-security"]?.number(1...254 as ClosedRange<UInt8>, "a number of hops") {
             result.ttlSecurityHops = hops
         }

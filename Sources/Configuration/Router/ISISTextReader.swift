@@ -302,7 +302,7 @@ struct ISISTextReader {
             } else if let field = key["id"] {
                 field.error("only keys of RFC 5310 (hmac-sha-…) have a number")
             }
-            guard let secret = key.required("secret").flatMap({ $0.text(1...254, "a secret") }) else { continue }
+            guard let secret = key.required("secret").flatMap({ $0.secret(1...254) }) else { continue }
             keys.append(ISISKey(id: id, algorithm: algorithm, secret: Array(secret.utf8)))
         }
         guard !keys.isEmpty else { return nil }

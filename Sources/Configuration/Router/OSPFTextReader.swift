@@ -267,7 +267,7 @@ struct OSPFTextReader {
             "type": version == .v2 ? "password (simple) or keys (cryptographic)" : "keys", "key": "keys",
         ]) else { return nil }
         switch (mapping["password"], mapping["keys"]) {
-        case (let field?, nil): return field.text(1...8, "a password").map { .simple($0) }
+        case (let field?, nil): return field.secret(1...8, "a password").map { .simple($0) }
         case (let field?, _?): return field.wrong("'password' and 'keys' exclude each other")
         case (nil, nil): return field.wrong("write \(version == .v2 ? "password or " : "")keys")
         case (nil, let field?):
@@ -296,7 +296,7 @@ struct OSPFTextReader {
         let id = mapping.required("id").flatMap { $0.number(range) }
         let word = mapping["algorithm"]?.choice(algorithms.map(\.name)) ?? (version == .v2 ? "md5" : "hmac-sha-256")
         let algorithm = algorithms.first { $0.name == word }?.algorithm
-        let secret = mapping.required("secret").flatMap { $0.text(algorithm == .md5 ? 1...16 : 1...64, "a secret") }
+        let secret = mapping.required("secret").flatMap { $0.secret(algorithm == .md5 ? 1...16 : 1...64) }
         let isExtended = mapping["extended-sequence"]?.flag() ?? false
         guard let id, let algorithm, let secret else { return nil }
         if isExtended, algorithm == .md5 { field.error("RFC 7474 goes with the HMAC algorithms") }

@@ -205,7 +205,7 @@ struct RIPTextReader {
             "key": "keys", "key-chain": "keys",
         ]) else { return nil }
         switch (mapping["password"], mapping["keys"]) {
-        case (let field?, nil): return field.text(1...16, "a password").map { .simple($0) }
+        case (let field?, nil): return field.secret(1...16, "a password").map { .simple($0) }
         case (let field?, _?): return field.wrong("'password' and 'keys' exclude each other")
         case (nil, nil): return field.wrong("write password or keys")
         case (nil, let field?):
@@ -228,7 +228,7 @@ struct RIPTextReader {
         let id = mapping.required("id").flatMap { $0.number(0...255 as ClosedRange<UInt8>) }
         let word = mapping["algorithm"]?.choice(Self.algorithms.map(\.name)) ?? "md5"
         let algorithm = Self.algorithms.first { $0.name == word }?.algorithm
-        let secret = mapping.required("secret").flatMap { $0.text(algorithm == .md5 ? 1...16 : 1...64, "a secret") }
+        let secret = mapping.required("secret").flatMap { $0.secret(algorithm == .md5 ? 1...16 : 1...64) }
         guard let id, let algorithm, let secret else { return nil }
         return RIPKey(id: id, algorithm: algorithm, secret: secret)
     }

@@ -56,6 +56,17 @@ struct Field {
         return text.hasPrefix("/") || directory.isEmpty ? text : "\(directory)/\(text)"
     }
 
+    /// The file of a shared key, or those of two of which the first is presented and both are accepted.
+    func keyFiles(in directory: String) -> [String]? {
+        guard let list = list(atMost: 2) else { return nil }
+        let paths = list.compactMap { $0.path(in: directory) }
+        guard paths.count == list.count else { return nil }
+        guard Set(paths).count == max(paths.count, 1) else {
+            return wrong(paths.isEmpty ? "a path is expected" : "the same file stands twice")
+        }
+        return paths
+    }
+
     /// A name: letters, digits and `-_.`, not too long.
     func name(_ wanted: String, length: ClosedRange<Int> = 1...64) -> String? {
         guard let text = scalar(wanted) else { return nil }

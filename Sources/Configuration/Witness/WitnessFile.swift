@@ -1,15 +1,15 @@
 import Wire
 
-/// What a witness is told: its own file, read once at start.
+/// What a witness is told: its own file, read at start; keys are read again on SIGHUP.
 public struct WitnessFile: Hashable, Sendable {
     public struct Pair: Hashable, Sendable {
         /// The `pair` of its controllers' files.
         public var name: String
-        /// Path of the file with the secret that the witness shares with this pair's controllers.
-        public var keyFile: String
-        public init(name: String, keyFile: String) {
+        /// Path of the file with the secret that the witness shares with this pair's controllers; of two while it is changed.
+        public var keyFiles: [String]
+        public init(name: String, keyFiles: [String]) {
             self.name = name
-            self.keyFile = keyFile
+            self.keyFiles = keyFiles
         }
     }
 

@@ -43,8 +43,8 @@ public enum WitnessText {
             guard let pair = MappingReader(value, keys: ["key-file"], foreign: [
                 "key": "key-file: PATH, the key itself does not belong here",
             ]) else { return nil }
-            return pair.required("key-file", "the secret that the witness shares with this pair").flatMap { $0.path(in: directory) }
-                .map { WitnessFile.Pair(name: name, keyFile: $0) }
+            return pair.required("key-file", "the secret that the witness shares with this pair").flatMap { $0.keyFiles(in: directory) }
+                .map { WitnessFile.Pair(name: name, keyFiles: $0) }
         }
     }
 }

@@ -16,7 +16,7 @@ final class WitnessLink: VoteLink {
     struct Settings: Sendable {
         var address: String
         var port: Int
-        var identity: WitnessIdentity.Client
+        var identity: Renewable<WitnessIdentity.Client>
         /// Random for each start of this process.
         var session: UInt64
         var lease: Duration
@@ -74,7 +74,7 @@ final class WitnessLink: VoteLink {
         let handler = WitnessLinkHandler(self)
         connection = handler
         let bound = NIOLoopBound(handler, eventLoop: loop)
-        let identity = settings.identity
+        let identity = settings.identity.value
         ClientBootstrap(group: loop)
             .connectTimeout(.nanoseconds(max(silence, .milliseconds(200)).inNanoseconds))
             .channelOption(.socketOption(.tcp_nodelay), value: 1)

@@ -11,7 +11,9 @@ public enum ChannelSecurity: Sendable {
     /// A secret that both hold. Each controller derives from it both key pairs, its own and its twin's, presents the one
     /// and accepts exactly the other; so the channel is ordinary TLS 1.3 with forward secrecy, and a controller cannot
     /// be made to talk to itself.
-    case sharedKey([UInt8])
+    ///
+    /// While it is changed there are two: the first is presented, both are accepted.
+    case sharedKeys([[UInt8]])
     /// PEM files: our certificate chain and key, the authority that signed the twin's, and the name in it, if it matters.
     case certificates(certificate: String, privateKey: String, authority: String, peerName: String?)
     /// Anybody on the link can be the twin.
@@ -24,39 +26,33 @@ public struct ChannelIdentityError: Error, Sendable, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// Everything that a TLS session of the channel needs, read and derived once at start.
-struct ChannelIdentity {
+/// Everything that a TLS session of the channel needs, read and derived when the files change.
+struct ChannelIdentity: Sendable {
     /// `nil`: no TLS.
     let client: NIOSSLContext?
     let server: NIOSSLContext?
-    /// The public key that the twin must prove, as SubjectPublicKeyInfo; `nil` when an authority vouches for it.
-    let expectedPeerKey: [UInt8]?
+    /// The public keys of which the twin must prove one, as SubjectPublicKeyInfo; `nil` when an authority vouches for it.
+    let expectedPeerKeys: [[UInt8]]?
     /// The name that the twin's certificate must carry.
     let expectedPeerName: String?
 
     /// Of a client that is not one of ours, for tests.
     init(client: NIOSSLContext) {
-        (self.client, server, expectedPeerKey, expectedPeerName) = (client, client, nil, nil)
+        (self.client, server, expectedPeerKeys, expectedPeerName) = (client, client, nil, nil)
     }
-
-    /// The least length of a shared key, in octets.
-    static let sharedKeyLengthMinimum = SharedKey.lengthMinimum
 
     init(_ security: ChannelSecurity, pair: String, controller: ControllerID) throws {
         switch security {
         case .insecure:
-            (client, server, expectedPeerKey, expectedPeerName) = (nil, nil, nil, nil)
-        case .sharedKey(let secret):
-            guard secret.count >= Self.sharedKeyLengthMinimum else {
-                throw ChannelIdentityError(
-                    "the shared key has \(secret.count) octets; at least \(Self.sharedKeyLengthMinimum) are needed")
-            }
-            let own = try Self.keyPair(secret: secret, pair: pair, controller: controller)
-            let twin = try Self.keyPair(secret: secret, pair: pair, controller: controller.other)
+            (client, server, expectedPeerKeys, expectedPeerName) = (nil, nil, nil, nil)
+        case .sharedKeys(let secrets):
+            let own = try Self.keyPair(secret: try SharedKey.first(of: secrets), pair: pair, controller: controller)
             let (chain, key) = try SharedKey.material(own, name: "lockstep \(pair) \(controller)")
             client = try NIOSSLContext(configuration: SharedKey.configuration(chain, key, roots: nil, isServer: false))
             server = try NIOSSLContext(configuration: SharedKey.configuration(chain, key, roots: nil, isServer: true))
-            expectedPeerKey = Array(twin.publicKey.derRepresentation)
+            expectedPeerKeys = try secrets.map { secret in
+                Array(try Self.keyPair(secret: secret, pair: pair, controller: controller.other).publicKey.derRepresentation)
+            }
             expectedPeerName = nil
         case .certificates(let certificate, let privateKey, let authority, let peerName):
             let chain = try Self.reading(certificate) { try NIOSSLCertificate.fromPEMFile($0) }
@@ -69,7 +65,7 @@ struct ChannelIdentity {
             } catch {
                 throw ChannelIdentityError("\(certificate) and \(privateKey) do not belong together (\(error))")
             }
-            expectedPeerKey = nil
+            expectedPeerKeys = nil
             expectedPeerName = peerName
         }
     }
@@ -85,7 +81,7 @@ struct ChannelIdentity {
 
     func makeHandler(isServer: Bool) throws -> NIOSSLHandler? {
         guard let client, let server else { return nil }
-        guard let expected = expectedPeerKey else {
+        guard let expected = expectedPeerKeys else {
             return isServer
                 ? NIOSSLServerHandler(context: server)
                 : try NIOSSLClientHandler(context: client, serverHostname: nil)
@@ -93,7 +89,7 @@ struct ChannelIdentity {
         let verify: NIOSSLCustomVerificationCallback = { certificates, promise in
             // Possession of the private key is proven by CertificateVerify (RFC 8446 §4.4.3); here we only look whose.
             let key = try? certificates.first?.extractPublicKey().toSPKIBytes()
-            promise.succeed(key == expected ? .certificateVerified : .failed)
+            promise.succeed(key.map(expected.contains) ?? false ? .certificateVerified : .failed)
         }
         return isServer
             ? NIOSSLServerHandler(context: server, customVerificationCallback: verify)

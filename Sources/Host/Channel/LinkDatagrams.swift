@@ -80,7 +80,7 @@ final class LinkDatagrams {
 
     private func reopen(now: Int64) {
         if fd >= 0 {
-            Gasp.prepare(fd: -1, message: nil, indexOffset: 0, messageOffset: 0)
+            Gasp.prepare(fd: -1, message: nil)
             poller.remove(fd)
             close(fd)
         }
@@ -138,7 +138,8 @@ final class LinkDatagrams {
         gasp = message
         guard fd >= 0 else { return }
         Gasp.prepare(
-            fd: fd, message: message, indexOffset: DyingGasp.indexOffset, messageOffset: DyingGasp.messageOffset)
+            fd: fd, message: message, indexOffset: DyingGasp.indexOffset, messageOffset: DyingGasp.messageOffset,
+            frameOffset: DyingGasp.frameOffset)
     }
 }
 

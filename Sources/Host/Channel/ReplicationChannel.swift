@@ -1,5 +1,6 @@
 import CHost
 import Glibc
+import Identity
 import Machine
 import Records
 import Wire
@@ -32,7 +33,7 @@ final class ReplicationChannel {
     private static let complaintInterval: Int64 = 60_000_000_000
 
     private let settings: Settings
-    private let identity: ChannelIdentity
+    private let identity: Renewable<ChannelIdentity>
     private let poller: Poller
     private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
     private var listener: Int32 = -1
@@ -46,7 +47,7 @@ final class ReplicationChannel {
     private(set) var octetsIn: UInt64 = 0
     private(set) var octetsOut: UInt64 = 0
 
-    init(settings: Settings, identity: ChannelIdentity, poller: Poller) {
+    init(settings: Settings, identity: Renewable<ChannelIdentity>, poller: Poller) {
         self.settings = settings
         self.identity = identity
         self.poller = poller
@@ -115,7 +116,7 @@ final class ReplicationChannel {
             throw error
         }
         try begin(ChannelConnection(
-            fd: fd, isConnecting: true, identity: identity, isServer: false, openingDeadline: now + Self.openingLimit))
+            fd: fd, isConnecting: true, identity: identity.value, isServer: false, openingDeadline: now + Self.openingLimit))
     }
 
     private func begin(_ connection: ChannelConnection) throws {
@@ -158,7 +159,7 @@ final class ReplicationChannel {
         if let opening { drop(opening) }
         do {
             try begin(ChannelConnection(
-                fd: fd, isConnecting: false, identity: identity, isServer: true, openingDeadline: now + Self.openingLimit))
+                fd: fd, isConnecting: false, identity: identity.value, isServer: true, openingDeadline: now + Self.openingLimit))
         } catch {
             opening = nil
             complain(.warning, "redundancy channel: \(error)", now, &happenings)

@@ -128,7 +128,7 @@ final class SecureSession {
     private static func explain(_ error: any Error) -> String {
         let text = "\(error)"
         if text.contains("CERTIFICATE_VERIFY_FAILED") || text.contains("unableToValidateCertificate") {
-            return "the twin holds another key, or a certificate that our authority did not sign"
+            return "the twin holds another key, or a certificate that our authority did not sign or that has ended"
         }
         if text.contains("ALERT_BAD_CERTIFICATE") || text.contains("ALERT_CERTIFICATE") || text.contains("UNKNOWN_CA")
             || text.contains("ALERT_DECRYPT") || text.contains("ALERT_UNKNOWN")

@@ -86,7 +86,8 @@ actor ConfigurationDesk {
         let textBefore = RouterText.text(of: before)
         var view = ConfigurationApplyView(
             revision: nil, isAccepted: true, problems: problems,
-            difference: TextDifference.lines(from: textBefore, to: RouterText.text(of: change.configuration)), base: revision)
+            difference: Secrets.hide(
+                in: TextDifference.lines(from: textBefore, to: RouterText.text(of: change.configuration))), base: revision)
         guard change.configuration != before || revision == 0 else { return view }
         if let base = change.base, base != revision {
             view.isAccepted = false
@@ -134,7 +135,7 @@ actor ConfigurationDesk {
                     revision: $0.number, time: $0.time.date, author: $0.author, comment: $0.comment,
                     isInForce: $0.number == revision)
             },
-            difference: textThen.map { TextDifference.lines(from: $0, to: textNow) })
+            difference: textThen.map { Secrets.hide(in: TextDifference.lines(from: $0, to: textNow)) })
     }
 }
 

@@ -12,15 +12,14 @@ typealias ControllerSettings = ControllerConfiguration
 
 extension ControllerSettings {
     /// - Parameters:
-    ///   - secret: the shared key, the authority's certificate, or nothing: what both controllers have and others do not.
+    ///   - memory: what is kept of the pair.
     static func make(
-        _ file: ControllerFile, secret: [UInt8], memory: PairMemory, lastEpoch: Epoch, wasActive: Bool,
+        _ file: ControllerFile, memory: PairMemory, lastEpoch: Epoch, wasActive: Bool,
         first: FirstConfiguration, acceptsFirst: Bool, testing: Bool
     ) -> ControllerSettings {
         var random = SystemRandomNumberGenerator()
-        let pair = derive(secret, file.pair, "pair")
         var settings = ControllerSettings(
-            id: file.controller, routerName: file.pair, pairID: pair.high, bootNonce: random.next(), randomSeed: random.next())
+            id: file.controller, routerName: file.pair, pairID: pairID(file.pair), bootNonce: random.next(), randomSeed: random.next())
         settings.gaspToken = DyingGasp.Token(high: random.next(), low: random.next())
         settings.pairKey = memory.key
         settings.identity = memory.identity
@@ -61,12 +60,9 @@ extension ControllerSettings {
         return settings
     }
 
-    private static func derive(_ secret: [UInt8], _ pair: String, _ purpose: String) -> (high: UInt64, low: UInt64) {
-        let key = HKDF<SHA256>.deriveKey(
-            inputKeyMaterial: SymmetricKey(data: secret), salt: Array(pair.utf8), info: Array("lockstep \(purpose)".utf8),
-            outputByteCount: 16)
-        return unsafe key.withUnsafeBytes { bytes in
-            (unsafe bytes.loadUnaligned(as: UInt64.self), unsafe bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        }
+    /// A number for the pair's name. It proves nothing, which the channel's key and that of the beats do, and does not
+    /// depend on either: both can be changed while the pair runs.
+    private static func pairID(_ pair: String) -> UInt64 {
+        SHA256.hash(data: Array("lockstep pair \(pair)".utf8)).prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 }

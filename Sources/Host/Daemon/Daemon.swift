@@ -5,6 +5,7 @@ import Crypto
 import Datastore
 import Engine
 import Foundation
+import Identity
 import Logging
 import Machine
 import Management
@@ -42,6 +43,7 @@ public final class Daemon: Sendable {
     private let clerk: Clerk
     private let datastore: Datastore
     private let server: ManagementServer
+    private let keys: KeyKeeper
     private let watchdog = Watchdog()
     private let options: Options
 
@@ -105,13 +107,13 @@ public final class Daemon: Sendable {
             for warning in warnings { complain(warning) }
             if let redundancy = file.redundancy {
                 // As it will be used: a certificate without its key, or what is no certificate, is found here.
-                let (security, _) = try secret(redundancy)
-                _ = try ChannelIdentity(security, pair: file.pair, controller: file.controller)
+                let (_, renewal) = try channelKeys(file, redundancy, path)
+                warn(renewal)
                 if case .insecure = redundancy.security {
                     complain("\(path): the redundancy channel is not protected (insecure): whoever reaches it is the twin")
                 }
             }
-            _ = try Vote.maker(file, session: 1)
+            if let vote = try Vote.maker(file, session: 1, place: path) { warn(vote.renewal) }
             if let router = file.routerConfiguration {
                 let (loaded, warnings) = try RouterFile.read(router)
                 for warning in warnings { complain(warning) }
@@ -128,6 +130,12 @@ public final class Daemon: Sendable {
         }
     }
 
+    private static func warn(_ renewal: KeyKeeper.Renewal) {
+        for path in renewal.files.certificates {
+            if let (_, text) = CertificateFile.warning(path, at: Date()) { complain(text) }
+        }
+    }
+
     private static func complain(_ text: String) {
         for line in text.split(separator: "\n") { FileHandle.standardError.write(Data("lockstepd: \(line)\n".utf8)) }
     }
@@ -136,17 +144,39 @@ public final class Daemon: Sendable {
         var findings: [String]
     }
 
-    private static func secret(_ redundancy: RedundancyConfiguration) throws -> (ChannelSecurity, [UInt8]) {
-        switch redundancy.security {
-        case .sharedKey(let path):
-            let key = try ConfigurationFiles.sharedKey(path)
-            return (.sharedKey(key), key)
+    private static func identity(
+        _ file: ControllerFile, _ redundancy: RedundancyConfiguration
+    ) throws -> ChannelIdentity {
+        let security: ChannelSecurity = switch redundancy.security {
+        case .sharedKey(let paths): .sharedKeys(try paths.map(ConfigurationFiles.sharedKey))
         case .certificates(let certificate, let privateKey, let authority, let peerName):
-            return (
-                .certificates(certificate: certificate, privateKey: privateKey, authority: authority, peerName: peerName),
-                try ConfigurationFiles.octets(authority)
-            )
-        case .insecure: return (.insecure, [])
+            .certificates(certificate: certificate, privateKey: privateKey, authority: authority, peerName: peerName)
+        case .insecure: .insecure
+        }
+        return try ChannelIdentity(security, pair: file.pair, controller: file.controller)
+    }
+
+    /// The channel's identity, and how it is made again.
+    /// - Parameter place: path of the controller's file.
+    private static func channelKeys(
+        _ file: ControllerFile, _ redundancy: RedundancyConfiguration, _ place: String
+    ) throws -> (Renewable<ChannelIdentity>, KeyKeeper.Renewal) {
+        let identity = Renewable(try identity(file, redundancy))
+        let renewal = KeyKeeper.Renewal(name: "redundancy channel", place: place, files: files(redundancy)) {
+            guard let now = try ConfigurationFiles.controller(place).0.redundancy else { return files(redundancy) }
+            // Everything else in the file counts from the next start.
+            identity.renew(try Self.identity(file, now))
+            return files(now)
+        }
+        return (identity, renewal)
+    }
+
+    private static func files(_ redundancy: RedundancyConfiguration) -> KeyKeeper.Files {
+        switch redundancy.security {
+        case .sharedKey(let paths): .init(paths: paths)
+        case .certificates(let certificate, let privateKey, let authority, _):
+            .init(paths: [certificate, privateKey, authority], certificates: [certificate, authority])
+        case .insecure: .init()
         }
     }
 
@@ -158,6 +188,8 @@ public final class Daemon: Sendable {
             StandardErrorLog.write(level: level, component: "host", message: text)
         }
         say(.notice, "lockstepd \(Release.version) begins as controller \(file.controller) of pair \(file.pair)")
+        // Of a first start. Where more than the last folder is missing, a disk is, and that is an alarm.
+        mkdir(URL(fileURLWithPath: file.datastore).deletingLastPathComponent().path, 0o750)
         let early = EarlyEvents()
         let mirror = LateMirror()
         let datastore = await Datastore.open(
@@ -186,13 +218,11 @@ public final class Daemon: Sendable {
         let mastership = await datastore.mastership()
         let (memory, warning) = PairMemory.load(datastore: file.datastore)
         if let warning { say(.warning, warning) }
-        var securityAndSecret: (ChannelSecurity, [UInt8])?
-        if let redundancy = file.redundancy { securityAndSecret = try secret(redundancy) }
-        if case .insecure? = securityAndSecret?.0 {
+        if case .insecure? = file.redundancy?.security {
             say(.warning, "the redundancy channel is neither encrypted nor authenticated ('insecure: true')")
         }
         let settings = ControllerSettings.make(
-            file, secret: securityAndSecret?.1 ?? [], memory: memory,
+            file, memory: memory,
             lastEpoch: max(Epoch(mastership?.epoch ?? 0), first.position.epoch),
             wasActive: mastership?.controller == file.controller, first: first,
             acceptsFirst: options.acceptsFirstConfiguration, testing: router?.testing.isEnabled ?? false)
@@ -200,18 +230,24 @@ public final class Daemon: Sendable {
             bindings: file.interfaces.map { .init(name: $0.name, device: $0.device, advertises: $0.advertises) },
             advertisementType: Beat.etherType, channel: nil,
             leaseFile: nil, failedTests: [])
-        if let redundancy = file.redundancy, let security = securityAndSecret?.0 {
+        var renewals: [KeyKeeper.Renewal] = []
+        if let redundancy = file.redundancy {
+            let (identity, renewal) = try channelKeys(file, redundancy, options.configuration)
+            renewals.append(renewal)
             edgeSettings.channel = (
                 ReplicationChannel.Settings(
                     controller: file.controller, local: redundancy.local, peer: redundancy.peer, port: redundancy.port),
-                try ChannelIdentity(security, pair: file.pair, controller: file.controller), redundancy.gaspPort
+                identity, redundancy.gaspPort
             )
             if case .leaseFile(let path, let lease) = file.arbiter { edgeSettings.leaseFile = (path, lease) }
             edgeSettings.staleWait = redundancy.staleWait
-            edgeSettings.makeVote = try Vote.maker(file, session: settings.bootNonce)
+            if let vote = try Vote.maker(file, session: settings.bootNonce, place: options.configuration) {
+                edgeSettings.makeVote = vote.make
+                renewals.append(vote.renewal)
+            }
         }
         let daemon = try Daemon(
-            file, options, datastore, settings, edgeSettings, level, early, first)
+            file, options, datastore, settings, edgeSettings, level, early, first, renewals)
         let clerk = daemon.clerk
         mirror.begin { clerk.mirror($0) }
         return daemon
@@ -237,7 +273,7 @@ public final class Daemon: Sendable {
     private init(
         _ file: ControllerFile, _ options: Options, _ datastore: Datastore, _ settings: ControllerSettings,
         _ edgeSettings: Edge.Settings, _ level: Logger.Level, _ early: EarlyEvents,
-        _ first: FirstConfiguration
+        _ first: FirstConfiguration, _ renewals: [KeyKeeper.Renewal]
     ) throws {
         self.file = file
         self.options = options
@@ -257,6 +293,7 @@ public final class Daemon: Sendable {
         }
         let clerk = clerk
         early.forward { clerk.note($0) }
+        keys = KeyKeeper(renewals) { clerk.note($0) }
         // It is stored when it is in force, not before: one that never was must not look as if.
         if case .file(let number, let loaded, let path) = first {
             clerk.expect(ConfigurationRevision(
@@ -274,16 +311,17 @@ public final class Daemon: Sendable {
         try edge.start(edgeSettings, urgency: .realtime(10)) { Controller(configuration: made.value) }
         try startWatchdog()
         startMemoryWatch()
+        Task { [keys] in await keys.run() }
     }
 
     private func startWatchdog() throws {
         let (edge, engine) = (edge, engine)
         try watchdog.start(limit: file.watchdog, watches: [
-            .init("the engine", blamesRecord: true, warn: { edge.give(.engineStuck(LogIndex($0))) }, spent: { engine.cpuTime }) {
+            .init("the engine", blames: .record, warn: { edge.give(.engineStuck(LogIndex($0))) }, spent: { engine.cpuTime }) {
                 let applying = unsafe chost_load_relaxed(chost_gasp_applying())
                 return applying == 0 || engine.progress.load(ordering: .relaxed) & 1 == 0 ? nil : applying
             },
-            .init("the edge") {
+            .init("the edge", blames: .frame) {
                 let turns = edge.progress.load(ordering: .relaxed)
                 return turns & 1 == 1 ? nil : turns
             },
@@ -319,13 +357,16 @@ public final class Daemon: Sendable {
             var number: Int32 = 0
             sigwait(&signals, &number)
             if number == SIGHUP {
-                clerk.note(Event(.info, "host", "SIGHUP: nothing to do; a configuration is applied by lockstepctl"))
+                clerk.note(Event(.info, "host", "SIGHUP: looking at keys and certificates; a configuration is applied by lockstepctl"))
+                Self.waitFor { [keys] in await keys.look(at: Date()) }
                 continue
             }
             clerk.note(Event(.notice, "host", "\(number == SIGTERM ? "SIGTERM" : "SIGINT"): ending"))
             break
         }
         handOver()
+        // So that the twin knows that this is no failure.
+        Self.waitFor { [clerk] in _ = await clerk.ask(.leave(reason: "stopped"), timeout: .seconds(1)) }
         server.stop()
         watchdog.stop()
         edge.stop()

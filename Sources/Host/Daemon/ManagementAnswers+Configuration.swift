@@ -18,7 +18,9 @@ extension ManagementAnswers {
         }
     }
 
-    func check(_ text: ConfigurationText) -> ConfigurationCheckView {
+    func check(_ text: ConfigurationText) async -> ConfigurationCheckView {
+        var text = text
+        text.text = await revealed(text.text)
         let result = read(text)
         var problems = Self.problems(result.problems)
         if let value = result.value, value.interfaces.isEmpty {
@@ -44,6 +46,8 @@ extension ManagementAnswers {
         guard apply.configuration.text.utf8.count <= ManagementProtocol.configurationLengthMaximum else {
             throw ManagementFailure(.badRequest, "a configuration has at most 4 MiB")
         }
+        var apply = apply
+        apply.configuration.text = await revealed(apply.configuration.text)
         let result = read(apply.configuration)
         var problems = Self.problems(result.problems)
         guard let value = result.value else {
@@ -81,19 +85,49 @@ extension ManagementAnswers {
     }
 
     func configuration(_ query: ConfigurationQuery) async throws -> ConfigurationView {
+        var (view, isCanonical) = try await plain(query)
+        if query.secrets ?? false { return view }
+        let source = Secrets.Source(revision: view.revision, isCanonical: isCanonical)
+        if let hidden = Secrets.hide(in: view.text, of: source) {
+            view.text = hidden
+        } else {
+            // Written in a way in which secrets cannot be told from the rest: the canonical text says the same.
+            (view, _) = try await plain(ConfigurationQuery(revision: view.revision, canonical: true))
+            let source = Secrets.Source(revision: view.revision, isCanonical: true)
+            view.text = Secrets.hide(in: view.text, of: source) ?? "# it cannot be shown without its secrets\n"
+        }
+        return view
+    }
+
+    /// The text with the secrets that it takes over from texts that were shown without them.
+    private func revealed(_ text: String) async -> String {
+        var values: [Secrets.Source: [String]] = [:]
+        for source in Secrets.sources(of: text).prefix(Self.sourcesMaximum) {
+            let query = ConfigurationQuery(revision: source.revision, canonical: source.isCanonical)
+            guard let found = try? await plain(query), found.isCanonical == source.isCanonical else { continue }
+            values[source] = Secrets.values(in: found.view.text)
+        }
+        return Secrets.reveal(in: text, values)
+    }
+    /// Revisions that one text takes secrets from.
+    private static let sourcesMaximum = 16
+
+    /// With its secrets.
+    private func plain(_ query: ConfigurationQuery) async throws -> (view: ConfigurationView, isCanonical: Bool) {
         let (revision, value) = try await inForce()
         let number = query.revision ?? revision
         // A number may stand twice; of these the one in force is meant.
         let marked = await datastore.configuration()
         if let stored = number == revision && marked?.number == number ? marked : await datastore.configuration(number) {
-            return ConfigurationView(
+            let view = ConfigurationView(
                 revision: number, time: stored.time.date, author: stored.author, comment: stored.comment,
                 text: query.canonical ? RouterFile.text(stored.octets) : stored.text)
+            return (view, query.canonical)
         }
         guard query.revision == nil || query.revision == revision else {
             throw ManagementFailure(.notFound, "there is no revision \(number)")
         }
-        return ConfigurationView(revision: revision, text: revision == 0 ? "" : RouterText.text(of: value))
+        return (ConfigurationView(revision: revision, text: revision == 0 ? "" : RouterText.text(of: value)), true)
     }
 
     func history(_ limit: Int) async -> ConfigurationHistoryView {
@@ -107,11 +141,11 @@ extension ManagementAnswers {
     }
 
     func difference(_ query: ConfigurationDiffQuery) async throws -> ConfigurationDiffView {
-        let to = try await configuration(ConfigurationQuery(revision: query.to, canonical: true))
+        let to = try await plain(ConfigurationQuery(revision: query.to, canonical: true)).view
         let older = query.from ?? (to.revision > 0 ? to.revision - 1 : 0)
-        guard older > 0 else { return ConfigurationDiffView(from: 0, to: to.revision, lines: TextDifference.lines(from: "", to: to.text)) }
-        let from = try await configuration(ConfigurationQuery(revision: older, canonical: true))
+        let from = older > 0 ? try await plain(ConfigurationQuery(revision: older, canonical: true)).view.text : ""
+        let lines = TextDifference.lines(from: from, to: to.text)
         return ConfigurationDiffView(
-            from: older, to: to.revision, lines: TextDifference.lines(from: from.text, to: to.text))
+            from: older, to: to.revision, lines: query.secrets ?? false ? lines : Secrets.hide(in: lines))
     }
 }

@@ -41,7 +41,8 @@ extension ManagementAnswers {
         }
         view.peer = RedundancyView.Controller(
             id: file.controller.other.letter, name: "\(file.pair)-\(file.controller.other.letter)",
-            state: status.twin.isConnected ? status.twin.state.map(name) ?? "unknown" : "unknown")
+            state: status.twin.isConnected
+                ? status.twin.state.map(name) ?? "unknown" : status.twin.farewell == nil ? "unknown" : "left")
         view.channel = RedundancyView.Channel(
             isConnected: clerk.isChannelOpen, since: clerk.channelSince, local: "\(redundancy.local):\(redundancy.port)",
             peer: "\(redundancy.peer):\(redundancy.port)", security: security(redundancy, survey?.channelVersion),
@@ -62,7 +63,9 @@ extension ManagementAnswers {
     }
 
     private func notReady(_ status: ControllerStatus, _ isChannelOpen: Bool) -> [String] {
-        if !isChannelOpen { return ["the replication channel to the twin is not open"] }
+        if !isChannelOpen {
+            return [status.twin.farewell.map { "the twin has left, \($0)" } ?? "the replication channel to the twin is not open"]
+        }
         var reasons = status.parts.filter { !$0.isReady && !$0.reason.isEmpty }.map { "\($0.name): \($0.reason)" }
         if !status.twin.health.isEmpty { reasons.append(status.twin.health) }
         return reasons.isEmpty ? ["the pair is not in lock step yet"] : reasons
@@ -133,6 +136,27 @@ extension ManagementAnswers {
         for step in view.steps { try await progress(.step(step)) }
         return view
     }
+
+    /// An active hands over first.
+    func offline(
+        _ reason: String, _ progress: @Sendable (ManagementResult) async throws -> Void
+    ) async throws -> String {
+        let status = try await edge.look { controller, now in controller.status(at: now) }
+        guard status.state.isActive else { return try await request(.goOffline(reason: reason)) }
+        guard status.isRedundant else {
+            throw ManagementFailure(
+                .refused, "this controller is the router and its twin cannot take over: "
+                    + notReady(status, status.twin.isConnected).joined(separator: "; "))
+        }
+        _ = try await switchover(SwitchoverOrder(reason: "offline\(reason.isEmpty ? "" : ": \(reason)")"), progress)
+        // It is the standby when the new active has taken it in.
+        for _ in 0..<Self.offlineAttempts {
+            if case .done(let text) = await clerk.ask(.goOffline(reason: reason)) { return text }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        return try await request(.goOffline(reason: reason))
+    }
+    private static let offlineAttempts = 100
 
     // MARK: interfaces and TCP
 

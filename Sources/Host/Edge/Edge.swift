@@ -1,6 +1,7 @@
 import Controller
 import Engine
 import Glibc
+import Identity
 import Machine
 import Records
 import Redundancy
@@ -54,7 +55,7 @@ final class Edge: Sendable {
     struct Settings: Sendable {
         var bindings: [SegmentMap.Binding]
         var advertisementType: UInt16
-        var channel: (settings: ReplicationChannel.Settings, identity: ChannelIdentity, gaspPort: UInt16)?
+        var channel: (settings: ReplicationChannel.Settings, identity: Renewable<ChannelIdentity>, gaspPort: UInt16)?
         var leaseFile: (path: String, lease: Duration)?
         var staleWait = Duration.seconds(3)
         /// A vote elsewhere, given where its answers and events go.

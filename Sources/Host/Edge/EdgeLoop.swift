@@ -88,6 +88,7 @@ final class EdgeLoop {
     // MARK: the loop
 
     func run(_ initial: consuming Controller) {
+        chost_gasp_edge_thread()
         var controller = initial
         var turn = Turn()
         var ready: [Poller.Readiness] = []
@@ -190,7 +191,9 @@ final class EdgeLoop {
         do {
             let count = try port.receive(limit: Self.framesPerTurn, octets: Self.octetsPerTurn) { frame in
                 guard let interface = ports.interface(for: frame, at: position) else { return }
+                unsafe frame.withUnsafeBytes { unsafe chost_gasp_frame($0.baseAddress, $0.count, interface.value) }
                 turn.receive(frame, on: interface, &controller, at: now)
+                chost_gasp_frame(nil, 0, 0)
             }
             frameCount += count
             // A ring that is not emptied in one turn may have been full.

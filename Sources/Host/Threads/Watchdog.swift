@@ -18,6 +18,13 @@ final class Watchdog: Sendable {
     /// One thing that is watched: a number that changes as long as there is progress, or `nil` while there is nothing
     /// to be done.
     struct Watch: Sendable {
+        enum Blame: Sendable {
+            case nobody
+            /// The record that the engine applies.
+            case record
+            /// The frame that the edge has in hand.
+            case frame
+        }
         var name: String
         var value: @Sendable () -> UInt64?
         /// CPU time that the watched thread has used, nanoseconds. A look during which it got less than half of the
@@ -26,15 +33,15 @@ final class Watchdog: Sendable {
         /// Called once before the process is ended, which then happens only if this changes nothing within another limit:
         /// the edge can still hand over in order when it is only the engine that hangs.
         var warn: (@Sendable (UInt64) -> Void)?
-        /// That this hangs is the fault of the record that the engine applies.
-        var blamesRecord: Bool
+        /// Whose fault it is when this hangs.
+        var blames: Blame
 
         init(
-            _ name: String, blamesRecord: Bool = false, warn: (@Sendable (UInt64) -> Void)? = nil, spent: (@Sendable () -> Int64?)? = nil,
+            _ name: String, blames: Blame = .nobody, warn: (@Sendable (UInt64) -> Void)? = nil, spent: (@Sendable () -> Int64?)? = nil,
             value: @escaping @Sendable () -> UInt64?
         ) {
             self.name = name
-            self.blamesRecord = blamesRecord
+            self.blames = blames
             self.value = value
             self.spent = spent
             self.warn = warn
@@ -95,7 +102,11 @@ final class Watchdog: Sendable {
                 usleep(UInt32(interval))
                 guard let position = rule.look() else { continue }
                 let hung = watches[position].name
-                if rule.watches[position].blamesRecord { chost_gasp_engine_hangs() }
+                switch rule.watches[position].blames {
+                case .nobody: break
+                case .record: chost_gasp_engine_hangs()
+                case .frame: chost_gasp_edge_hangs()
+                }
                 StandardErrorLog.writeWithoutWaiting("lockstepd: watchdog: \(hung) makes no progress for \(limit), the process ends\n")
                 abort()
             }

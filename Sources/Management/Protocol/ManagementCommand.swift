@@ -123,10 +123,13 @@ public struct ConfigurationQuery: Hashable, Sendable, Codable {
     public var revision: UInt64?
     /// Every value that counts, written the same way always, instead of the operator's own text.
     public var canonical: Bool
+    /// With passwords and keys, which are hidden otherwise. `nil`: no.
+    public var secrets: Bool?
 
-    public init(revision: UInt64? = nil, canonical: Bool = false) {
+    public init(revision: UInt64? = nil, canonical: Bool = false, secrets: Bool? = nil) {
         self.revision = revision
         self.canonical = canonical
+        self.secrets = secrets
     }
 }
 
@@ -168,9 +171,12 @@ public struct ConfigurationDiffQuery: Hashable, Sendable, Codable {
     public var from: UInt64?
     /// `nil`: the one in force.
     public var to: UInt64?
-    public init(from: UInt64? = nil, to: UInt64? = nil) {
+    /// With passwords and keys, which are hidden otherwise. `nil`: no.
+    public var secrets: Bool?
+    public init(from: UInt64? = nil, to: UInt64? = nil, secrets: Bool? = nil) {
         self.from = from
         self.to = to
+        self.secrets = secrets
     }
 }
 

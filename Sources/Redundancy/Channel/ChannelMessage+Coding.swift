@@ -45,6 +45,7 @@ extension ChannelMessage {
         case frames = 17
         case mirror = 18
         case mirrorAnswer = 19
+        case leaving = 20
     }
 
     /// Appends the whole frame.
@@ -62,6 +63,9 @@ extension ChannelMessage {
         case .goodbye(let reason, let fatal):
             writer.u8(Kind.goodbye.rawValue)
             writer.u64(fatal.value)
+            writer.text(reason)
+        case .leaving(let reason):
+            writer.u8(Kind.leaving.rawValue)
             writer.text(reason)
         case .records(let epoch, let records):
             writer.u8(Kind.records.rawValue)
@@ -153,6 +157,7 @@ extension ChannelMessage {
         case .goodbye:
             let fatal = LogIndex(try reader.u64("fatal index"))
             self = .goodbye(reason: try reader.text("reason"), fatal: fatal)
+        case .leaving: self = .leaving(reason: try reader.text("reason"))
         case .records:
             let epoch = Epoch(try reader.u64("epoch"))
             self = .records(epoch, try reader.records())

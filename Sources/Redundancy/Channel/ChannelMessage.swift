@@ -70,6 +70,9 @@ public enum ChannelMessage: Sendable, Equatable {
     /// The sender gives up its role at once: its process ends, or its operator forces a switchover. `fatal` is the record
     /// that its engine hangs in, 0 for none: the same as a dying gasp, from a process that can still speak.
     case goodbye(reason: String, fatal: LogIndex)
+    /// The sender leaves the pair in good order, by an operator's will: no alarm is due. What happens is told by the
+    /// channel's end, which follows.
+    case leaving(reason: String)
 
     // MARK: delta updates (FIG. 15)
 

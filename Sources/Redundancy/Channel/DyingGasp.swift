@@ -10,12 +10,21 @@ import Wire
 /// ```
 ///  0        4   5    6    8        16       24          32              48
 ///  +--------+---+----+----+--------+--------+-----------+---------------+
-///  | LSGP   | 1 | id | n  | epoch  | index  | boot nonce| token         |
+///  | LSGP   | 2 | id | n  | epoch  | index  | boot nonce| token         |
 ///  +--------+---+----+----+--------+--------+-----------+---------------+
+///  48      50      52                      116
+///  +-------+-------+------------------------+
+///  | port  | octets| the first 64 of them   |  of the frame in hand; octets 0: none
+///  +-------+-------+------------------------+
 /// ```
+///
+/// Version 1 ends before the frame.
 public struct DyingGasp: Hashable, Sendable {
     /// Octets of every gasp.
-    public static let size = 48
+    public static let size = 116
+    /// Where the handler writes the frame in hand: interface and length, 2 octets each, and the first `headerSize` octets.
+    public static let frameOffset = 48
+    public static let headerSize = 64
     /// Where the handler writes the index of the record being applied, 8 octets in network order.
     public static let indexOffset = 16
     /// Where it writes which message of the record, 2 octets in network order.
@@ -39,10 +48,28 @@ public struct DyingGasp: Hashable, Sendable {
     public var message: UInt16
     public var bootNonce: UInt64
     public var token: Token
+    /// What the line card worked on, if that is where the process died.
+    public var frame: Frame?
+
+    /// The beginning of a frame.
+    public struct Frame: Hashable, Sendable {
+        public var interface: InterfaceID
+        /// Of the whole frame.
+        public var length: UInt16
+        /// At most `headerSize` octets.
+        public var header: [UInt8]
+        public init(interface: InterfaceID, length: UInt16, header: [UInt8]) {
+            self.interface = interface
+            self.length = length
+            self.header = header
+        }
+    }
 
     public init(
-        controller: ControllerID, epoch: Epoch, index: LogIndex, message: UInt16 = 0, bootNonce: UInt64, token: Token
+        controller: ControllerID, epoch: Epoch, index: LogIndex, message: UInt16 = 0, bootNonce: UInt64, token: Token,
+        frame: Frame? = nil
     ) {
+        self.frame = frame
         self.controller = controller
         self.epoch = epoch
         self.index = index
@@ -54,7 +81,7 @@ public struct DyingGasp: Hashable, Sendable {
     public func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: Self.size)
         writer.u32(0x4c53_4750)
-        writer.u8(1)
+        writer.u8(2)
         writer.u8(controller.rawValue)
         writer.u16(message)
         writer.u64(epoch.value)
@@ -62,13 +89,19 @@ public struct DyingGasp: Hashable, Sendable {
         writer.u64(bootNonce)
         writer.u64(token.high)
         writer.u64(token.low)
+        writer.u16(frame?.interface.value ?? 0)
+        writer.u16(frame?.length ?? 0)
+        let header = (frame?.header ?? []).prefix(Self.headerSize)
+        writer.append(header)
+        writer.zeros(Self.headerSize - header.count)
         return writer.bytes
     }
 
     public init(decoding bytes: RawSpan) throws(DecodeError) {
         var reader = ByteReader(bytes)
         guard try reader.u32("gasp magic") == 0x4c53_4750 else { throw DecodeError("gasp magic", at: 0, .badChecksum) }
-        guard try reader.u8("gasp version") == 1 else { throw DecodeError("gasp version", at: 4, .unsupported) }
+        let version = try reader.u8("gasp version")
+        guard version == 1 || version == 2 else { throw DecodeError("gasp version", at: 4, .unsupported) }
         controller = try reader.controllerID()
         message = try reader.u16("message")
         epoch = Epoch(try reader.u64("epoch"))
@@ -76,6 +109,15 @@ public struct DyingGasp: Hashable, Sendable {
         bootNonce = try reader.u64("boot nonce")
         let high = try reader.u64("token")
         token = Token(high: high, low: try reader.u64("token"))
+        if version == 2 {
+            let interface = try reader.u16("port"), length = try reader.u16("length of the frame")
+            let header = try reader.array(Self.headerSize, "frame")
+            if length > 0 {
+                frame = Frame(
+                    interface: InterfaceID(interface), length: length,
+                    header: Array(header.prefix(min(Int(length), Self.headerSize))))
+            }
+        }
         try reader.expectEnd("gasp")
     }
 }

@@ -135,10 +135,12 @@ struct ConfigShow: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "show", abstract: "The configuration in force, or another revision.")
     @Argument(help: "Number of the revision.") var revision: UInt64?
     @Flag(help: "In the one canonical spelling, with groups expanded, instead of as its author wrote it.") var canonical = false
+    @Flag(help: "With passwords and keys, which are hidden otherwise. 'config apply' knows what hidden ones stand for.")
+    var secrets = false
     @OptionGroup var form: JSONFlag
 
     func run() throws {
-        let query = ConfigurationQuery(revision: revision, canonical: canonical)
+        let query = ConfigurationQuery(revision: revision, canonical: canonical, secrets: secrets ? true : nil)
         guard case .configuration(let view) = try Connection.ask(.configurationShow(query)) else { throw unexpected() }
         let text = ConfigurationHeader.text(of: view)
         try form.show(view, [text.hasSuffix("\n") ? String(text.dropLast()) : text])
@@ -167,10 +169,11 @@ struct ConfigDiff: ParsableCommand {
         discussion: "Without numbers: what the last change was. With one: from it to the one in force.")
     @Argument(help: "The older revision.") var from: UInt64?
     @Argument(help: "The newer revision.") var to: UInt64?
+    @Flag(help: "With passwords and keys, which are hidden otherwise.") var secrets = false
     @OptionGroup var form: JSONFlag
 
     func run() throws {
-        let query = ConfigurationDiffQuery(from: from, to: to)
+        let query = ConfigurationDiffQuery(from: from, to: to, secrets: secrets ? true : nil)
         guard case .configurationDiff(let view) = try Connection.ask(.configurationDiff(query)) else { throw unexpected() }
         try form.show(view, view.lines.isEmpty ? ["revisions \(view.from) and \(view.to) are equal"] : view.lines)
     }

@@ -61,7 +61,7 @@ struct ClearBGPCommand: ParsableCommand {
 struct Offline: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "offline", abstract: "Take this controller out of the pair, for an upgrade.",
-        discussion: "If it is active it hands over first. It stays out until it is told online, also after a restart of its twin.")
+        discussion: "If it is active it hands over first. It stays out until it is told online or started anew, whatever becomes of its twin.")
     @Option(help: "A line for the event log.") var reason = ""
 
     func run() throws {

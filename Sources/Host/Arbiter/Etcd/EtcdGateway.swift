@@ -17,38 +17,16 @@ struct EtcdCluster: Sendable, Hashable {
     var password: String?
 }
 
-/// Why etcd did not do what was asked.
-struct EtcdError: Error, Sendable, CustomStringConvertible {
-    let description: String
-    /// Whether the request may have been carried out all the same.
-    var isInDoubt = true
-    /// Another member may do better.
-    var isEndpointBad = true
-}
+/// What a cluster is shown and must show; made of files, which may change.
+struct EtcdAccess: Sendable {
+    /// `nil`: plain HTTP only.
+    let tls: NIOSSLContext?
+    let password: String?
 
-/// The way to one of the cluster's members: one that answers, until it does not.
-///
-/// Unchecked for the promises' sake; it belongs to one event loop.
-final class EtcdGateway: @unchecked Sendable {
-    private let cluster: EtcdCluster
-    private let tls: NIOSSLContext?
-    private let loop: any EventLoop
-    /// How long one call may take.
-    private let patience: Duration
-    private var current = 0
-    private var connection: EtcdConnection?
-    private var token: String?
-    /// The cluster that answered first. Another one knows nothing of what this one has granted.
-    private(set) var clusterID: Int64?
-    private(set) var revision: Int64 = 0
-    private let encoder = JSONEncoder(), decoder = JSONDecoder()
-
-    init(_ cluster: EtcdCluster, patience: Duration, loop: any EventLoop) throws {
-        self.cluster = cluster
-        self.loop = loop
-        self.patience = patience
+    init(_ cluster: EtcdCluster) throws {
         tls = cluster.endpoints.contains { $0.hasPrefix("https:") }
             ? try NIOSSLContext(configuration: Self.tls(cluster)) : nil
+        password = cluster.password
     }
 
     private static func tls(_ cluster: EtcdCluster) throws -> TLSConfiguration {
@@ -70,6 +48,40 @@ final class EtcdGateway: @unchecked Sendable {
             tls.privateKey = .privateKey(try reading(privateKey) { try NIOSSLPrivateKey(file: $0, format: .pem) })
         }
         return tls
+    }
+}
+
+/// Why etcd did not do what was asked.
+struct EtcdError: Error, Sendable, CustomStringConvertible {
+    let description: String
+    /// Whether the request may have been carried out all the same.
+    var isInDoubt = true
+    /// Another member may do better.
+    var isEndpointBad = true
+}
+
+/// The way to one of the cluster's members: one that answers, until it does not.
+///
+/// Unchecked for the promises' sake; it belongs to one event loop.
+final class EtcdGateway: @unchecked Sendable {
+    private let cluster: EtcdCluster
+    private let access: Renewable<EtcdAccess>
+    private let loop: any EventLoop
+    /// How long one call may take.
+    private let patience: Duration
+    private var current = 0
+    private var connection: EtcdConnection?
+    private var token: String?
+    /// The cluster that answered first. Another one knows nothing of what this one has granted.
+    private(set) var clusterID: Int64?
+    private(set) var revision: Int64 = 0
+    private let encoder = JSONEncoder(), decoder = JSONDecoder()
+
+    init(_ cluster: EtcdCluster, _ access: Renewable<EtcdAccess>, patience: Duration, loop: any EventLoop) {
+        self.cluster = cluster
+        self.access = access
+        self.loop = loop
+        self.patience = patience
     }
 
     func stop() { connection?.close("this process ends") }
@@ -101,7 +113,7 @@ final class EtcdGateway: @unchecked Sendable {
 
     private func authenticated() -> EventLoopFuture<Void> {
         guard token == nil, let user = cluster.user else { return loop.makeSucceededVoidFuture() }
-        let question = EtcdMessages.Authenticate(name: user, password: cluster.password ?? "")
+        let question = EtcdMessages.Authenticate(name: user, password: access.value.password ?? "")
         return post("/v3/auth/authenticate", question, as: EtcdMessages.Token.self).map { [self] in token = $0.token }
     }
 
@@ -113,7 +125,7 @@ final class EtcdGateway: @unchecked Sendable {
         do { body = try encoder.encode(question) } catch {
             return loop.makeFailedFuture(EtcdError(description: "\(endpoint): \(error)", isInDoubt: false))
         }
-        let connection = connection.flatMap { $0.isOpen ? $0 : nil } ?? EtcdConnection(endpoint, tls, patience, loop)
+        let connection = connection.flatMap { $0.isOpen ? $0 : nil } ?? EtcdConnection(endpoint, access.value.tls, patience, loop)
         self.connection = connection
         return connection.post(path, Array(body), token: token).flatMapThrowing { [self] status, bytes in
             guard status == .ok else { throw refusal(status, Data(bytes), endpoint) }

@@ -1,3 +1,4 @@
+import Identity
 import Machine
 import NIOCore
 import Records
@@ -18,6 +19,8 @@ import Witness
 final class EtcdLink: VoteLink, @unchecked Sendable {
     struct Settings: Sendable {
         var cluster: EtcdCluster
+        /// `nil`: made of the cluster's files once.
+        var access: Renewable<EtcdAccess>?
         var prefix: String
         var pair: String
         var controller: ControllerID
@@ -59,7 +62,8 @@ final class EtcdLink: VoteLink, @unchecked Sendable {
         self.loop = loop
         keys = EtcdKeys(prefix: settings.prefix, pair: settings.pair)
         let ttl = Duration.seconds(settings.ttl)
-        gateway = try EtcdGateway(settings.cluster, patience: VotePatience.silence(lease: ttl), loop: loop)
+        let access = try settings.access ?? Renewable(EtcdAccess(settings.cluster))
+        gateway = EtcdGateway(settings.cluster, access, patience: VotePatience.silence(lease: ttl), loop: loop)
         queue = VoteQueue(patience: VotePatience.of(lease: ttl))
     }
 

@@ -1,0 +1,115 @@
+import Machine
+import Records
+import Redundancy
+import Wire
+
+/// What came from one neighbour for one protocol, as far as a frame's headers tell: a frame of it was in hand when the twin's
+/// line card died. Its sender will say the same again, so all of it is dropped for a while.
+struct SuspectFlow: Hashable, Sendable, CustomStringConvertible {
+    let interface: InterfaceID
+    /// 0 for frames with a length in its place (IEEE 802.3), such as IS-IS.
+    let etherType: UInt16
+    /// The sender's IP address, or its MAC address in the low bits.
+    let source: (high: UInt64, low: UInt64)
+    /// Of IP; 0 otherwise.
+    let protocolNumber: UInt8
+    /// The lesser of both ports of TCP or UDP: the service's, whoever has opened the connection. 0 otherwise, and in fragments
+    /// after the first.
+    let port: UInt16
+
+    /// - Parameter frame: from its destination address on; 64 octets are enough.
+    /// - Returns: `nil` if it is too short to tell.
+    init?(_ frame: RawSpan, on interface: InterfaceID) {
+        func octet(_ offset: Int) -> UInt8 { unsafe frame.unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
+        func word(_ offset: Int) -> UInt16 { UInt16(octet(offset)) << 8 | UInt16(octet(offset + 1)) }
+        func long(_ offset: Int, _ count: Int) -> UInt64 {
+            (offset..<offset + count).reduce(0) { $0 << 8 | UInt64(octet($1)) }
+        }
+        guard frame.byteCount >= 18 else { return nil }
+        let start = word(12) == 0x8100 ? 18 : 14
+        let type = word(start - 2)
+        self.interface = interface
+        etherType = type < 0x600 ? 0 : type
+        switch type {
+        case 0x0800 where frame.byteCount >= start + 20:
+            source = (0, long(start + 12, 4))
+            protocolNumber = octet(start + 9)
+            let header = Int(octet(start) & 15) * 4
+            let isFirst = word(start + 6) & 0x1fff == 0
+            port = isFirst ? Self.port(protocolNumber, at: start + header, frame.byteCount, word) : 0
+        case 0x86dd where frame.byteCount >= start + 40:
+            source = (long(start + 8, 8), long(start + 16, 8))
+            protocolNumber = octet(start + 6)
+            port = Self.port(protocolNumber, at: start + 40, frame.byteCount, word)
+        default:
+            source = (0, long(6, 6))
+            (protocolNumber, port) = (0, 0)
+        }
+    }
+
+    private static func port(_ number: UInt8, at offset: Int, _ count: Int, _ word: (Int) -> UInt16) -> UInt16 {
+        guard number == 6 || number == 17, offset + 4 <= count else { return 0 }
+        return min(word(offset), word(offset + 2))
+    }
+
+    static func == (a: SuspectFlow, b: SuspectFlow) -> Bool {
+        a.interface == b.interface && a.etherType == b.etherType && a.source == b.source
+            && a.protocolNumber == b.protocolNumber && a.port == b.port
+    }
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(source.low)
+        hasher.combine(port)
+    }
+
+    var description: String {
+        switch etherType {
+        case 0x0800:
+            return "IPv4 protocol \(protocolNumber)\(port == 0 ? "" : " port \(port)") of \(IPv4Address(raw: UInt32(truncatingIfNeeded: source.low)))"
+        case 0x86dd:
+            return "IPv6 protocol \(protocolNumber)\(port == 0 ? "" : " port \(port)") of \(IPv6Address(high: source.high, low: source.low))"
+        case 0: return "802.3 frames of \(MACAddress(raw: source.low))"
+        default: return "frames of type 0x\(String(etherType, radix: 16)) of \(MACAddress(raw: source.low))"
+        }
+    }
+}
+
+// What may have killed the twin's line card is kept from ours.
+
+extension Controller {
+    /// So long the pair has been redundant before a flow is let in again: it may kill the next controller.
+    static let suspectPause = Duration.seconds(2)
+    /// However long the pair is not redundant.
+    static let suspectMaximum = Duration.seconds(600)
+    static let suspectsMaximum = 8
+
+    mutating func suspect(_ frame: DyingGasp.Frame, at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard let flow = SuspectFlow(frame.header.span.bytes, on: frame.interface) else { return }
+        suspects.removeAll { $0.flow == flow }
+        if suspects.count == Self.suspectsMaximum { suspects.removeFirst() }
+        suspects.append((flow, now + Self.suspectMaximum))
+        note(
+            .alarm, "linecard", "the twin died with a frame in hand, of \(frame.length) octets on \(name(of: frame.interface)): "
+                + "\(flow) is not heard until the pair has been redundant for \(Self.suspectPause.inMilliseconds) ms", into: &outputs)
+    }
+
+    /// Whether a frame is of a flow that may have killed the twin.
+    func isSuspect(_ frame: RawSpan, on interface: InterfaceID) -> Bool {
+        guard !suspects.isEmpty, let flow = SuspectFlow(frame, on: interface) else { return false }
+        return suspects.contains { $0.flow == flow }
+    }
+
+    mutating func releaseSuspects(at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard !suspects.isEmpty else { return }
+        let isCalm = redundantSince.map { now >= $0 + Self.suspectPause } ?? false
+        for suspect in suspects where isCalm || now >= suspect.until {
+            note(.notice, "linecard", "\(suspect.flow) is heard again", into: &outputs)
+        }
+        suspects.removeAll { isCalm || now >= $0.until }
+    }
+
+    var suspectDeadline: Instant? {
+        guard !suspects.isEmpty else { return nil }
+        let calm = redundantSince.map { $0 + Self.suspectPause }
+        return [calm, suspects.map(\.until).min()].compactMap { $0 }.min()
+    }
+}
