@@ -18,8 +18,9 @@ public enum DatastoreTransaction: Hashable, Sendable, Codable {
     /// A configuration for the history only.
     case pastConfiguration(ConfigurationRevision)
 
-    /// Octets of an encoded transaction: 8 MiB, so that every accepted configuration fits with its encoding.
-    public static let lengthMaximum = 8 << 20
+    /// Octets of an encoded transaction: 13 MiB, so that every accepted configuration fits, 4 MiB of text with 8 MiB of
+    /// encoding, and who wrote it.
+    public static let lengthMaximum = 13 << 20
 
     /// The octets that the twin's `Datastore.apply` takes.
     /// - Throws: `EncodingError` beyond `BinaryCodingLimits`.

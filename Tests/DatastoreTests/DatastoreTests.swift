@@ -375,3 +375,18 @@ let switchover = SwitchoverEntry(
         #expect(entry.event.message.count == 1001)
     }
 }
+
+@Suite struct GreatestConfigurationTests {
+    @Test func `the greatest configuration that is accepted fits into a transaction with its author, and onto the channel`() throws {
+        let text = String(repeating: "é", count: 2 << 20)
+        let revision = ConfigurationRevision(
+            number: 7, epoch: 3, index: 9, time: WallTime(microseconds: 1), author: String(repeating: "a", count: 256),
+            comment: String(repeating: "c", count: 4096), text: text, octets: [UInt8](repeating: 0xa5, count: 8 << 20))
+        let octets = try DatastoreTransaction.configuration(revision).encoded()
+        #expect(octets.count <= DatastoreTransaction.lengthMaximum)
+        guard case .configuration(let read) = try DatastoreTransaction(decoding: octets) else { return _ = Issue.record("another") }
+        #expect(read.author == revision.author && read.comment == revision.comment && read.digest == revision.digest)
+        let isWhole = read.text == text
+        #expect(isWhole)
+    }
+}

@@ -191,7 +191,7 @@ struct SelfTest {
             var ready: [Int] = []
             poller.wait(milliseconds: Int32(clamping: min(wait + 1, 200))) { ready.append(Int($0.token)) }
             for i in ready {
-                _ = try? ports[i].port.receive(limit: 256) { frame in
+                _ = try? ports[i].port.receive(limit: 256, octets: .max) { frame in
                     card.receive(frame, on: ports[i].interface, at: monotonicNow(), into: &effects)
                 }
             }

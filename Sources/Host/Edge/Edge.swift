@@ -23,7 +23,7 @@ final class Edge: Sendable {
         case stop
     }
     struct Survey: Sendable {
-        var devices: [(device: String, counters: PacketPort.Counters)]
+        var devices: [(device: String, counters: PortCounters)]
         var channelVersion: String?
         var channelOctetsIn: UInt64
         var channelOctetsOut: UInt64
@@ -61,6 +61,7 @@ final class Edge: Sendable {
         /// A vote elsewhere, given where its answers and events go.
         var makeVote: (@Sendable (VoteSink) throws -> any VoteClient)?
         var failedTests: [String]
+        var openPort: DevicePortMaker = { try PacketPort(device: $0) }
     }
 
     let commands: Mailbox<Command>

@@ -52,7 +52,7 @@ final class EdgeLoop {
         timer = try AlarmClock()
         ports = PortTable(
             bindings: settings.bindings,
-            advertisementType: settings.advertisementType, poller: poller)
+            advertisementType: settings.advertisementType, poller: poller, open: settings.openPort)
         if let channel = settings.channel {
             self.channel = ReplicationChannel(settings: channel.settings, identity: channel.identity, poller: poller)
             datagrams = LinkDatagrams(

@@ -8,27 +8,17 @@ import Wire
 ///
 /// Immediate mode: a frame is ours as soon as the kernel has it. Promiscuous, because the virtual MAC is not the
 /// device's own. The kernel filter leaves only what concerns the router, so the rest of the LAN costs nothing.
-final class PacketPort {
+final class PacketPort: DevicePort {
     struct Failure: Error, CustomStringConvertible {
         let device: String
         let message: String
         var description: String { "\(device): \(message)" }
     }
-    struct Counters: Sendable {
-        var framesIn: UInt64 = 0
-        var octetsIn: UInt64 = 0
-        var framesOut: UInt64 = 0
-        var octetsOut: UInt64 = 0
-        /// Frames that the device's queue refused; TCP repeats them.
-        var framesRefused: UInt64 = 0
-        /// Frames that the kernel dropped because we read too slowly.
-        var kernelDrops: UInt64 = 0
-    }
 
     let device: String
     let fd: Int32
     private let handle: OpaquePointer
-    private(set) var counters = Counters()
+    private(set) var counters = PortCounters()
     private var dropsSeen: UInt64 = 0
     /// Frames of this turn, bounded by what one turn of the controller can give out (its TCP windows).
     private var waiting: [[UInt8]] = []
@@ -118,7 +108,7 @@ final class PacketPort {
 
     /// Hands over up to `limit` frames or about `octets` octets, each frame where the kernel left it; the view ends with the
     /// call of `body`. Returns how many there were.
-    func receive(limit: Int, octets: Int = .max, _ body: (RawSpan) -> Void) throws -> Int {
+    func receive(limit: Int, octets: Int, _ body: (RawSpan) -> Void) throws -> Int {
         var header: UnsafeMutablePointer<pcap_pkthdr>?
         var bytes: UnsafePointer<UInt8>?
         var count = 0
@@ -191,7 +181,7 @@ final class PacketPort {
     }
 
     /// The counters with the kernel's own of this moment.
-    func readCounters() -> Counters {
+    func readCounters() -> PortCounters {
         var statistics = pcap_stat()
         if pcap_stats(handle, &statistics) == 0 { counters.kernelDrops = UInt64(statistics.ps_drop) }
         return counters

@@ -14,11 +14,13 @@ final class PortTable {
     private let poller: Poller
     private let advertisementType: UInt16
     /// By position in the map's bindings; interfaces that name one device twice share the first.
-    private var ports: [PacketPort?]
+    private var ports: [(any DevicePort)?]
+    private let open: DevicePortMaker
     private var isUp: [Bool]
     private(set) var retryAt: Instant?
 
-    init(bindings: [SegmentMap.Binding], advertisementType: UInt16, poller: Poller) {
+    init(bindings: [SegmentMap.Binding], advertisementType: UInt16, poller: Poller, open: @escaping DevicePortMaker) {
+        self.open = open
         map = SegmentMap(bindings: bindings)
         self.advertisementType = advertisementType
         self.poller = poller
@@ -29,7 +31,7 @@ final class PortTable {
     var deviceCount: Int { map.bindings.count }
 
     /// The device at a position among the ports; `nil` while it cannot be opened.
-    func port(at position: Int) -> PacketPort? { ports[position] }
+    func port(at position: Int) -> (any DevicePort)? { ports[position] }
     func device(of interface: InterfaceID) -> String? { map.position(of: interface).map { map.bindings[$0].device } }
 
     /// The router's interfaces changed. Returns those without a device on this host.
@@ -55,7 +57,7 @@ final class PortTable {
         for position in map.bindings.indices where map.isFirst(position) {
             if ports[position] == nil {
                 do {
-                    let port = try PacketPort(device: map.bindings[position].device)
+                    let port = try open(map.bindings[position].device)
                     try poller.add(port.fd, token: Self.tokenBase + UInt64(position))
                     ports[position] = port
                     applyFilter(position, &events)
@@ -112,7 +114,7 @@ final class PortTable {
     var hasWaiting: Bool { ports.contains { $0?.hasWaiting ?? false } }
     func flush() { for port in ports { port?.flush() } }
     func discard() -> Int { ports.reduce(0) { $0 + ($1?.discard() ?? 0) } }
-    var counters: [(device: String, counters: PacketPort.Counters)] {
+    var counters: [(device: String, counters: PortCounters)] {
         ports.compactMap { port in port.map { ($0.device, $0.readCounters()) } }
     }
 }

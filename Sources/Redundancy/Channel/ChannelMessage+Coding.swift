@@ -19,7 +19,7 @@ public enum ChannelLimit {
     /// Of a whole snapshot.
     public static let snapshot: UInt64 = 16 << 30
     /// Of a datastore's transaction: the greatest configuration with its text.
-    public static let mirror = 8 << 20
+    public static let mirror = 13 << 20
     public static let forwardedFrame = 65_600
     public static let forwardedFrames = 1024
 }
