@@ -251,7 +251,7 @@ extension Controller {
         var text = "record \(record.index) killed the twin and is quarantined"
         switch record.poison {
         case .connection(let connection, _, _): text += "; connection \(connection) suffers a fault in its place"
-        case .packet(let packet):
+        case .packet(let packet, _):
             text += "; \(packet.source) suffers a fault in its place. \(packet.packetProtocol) packet on "
                 + "\(packet.interface): " + Self.hexadecimal(packet.bytes)
         case .other: break

@@ -19,6 +19,8 @@ public struct Engine: ~Copyable {
     /// Where the index of the record being applied is noted before work on it begins, so that a signal handler can
     /// tell the twin which record was fatal (DESIGN §7). 0 while none is. Owned by the caller.
     private let applying: UnsafeMutablePointer<UInt64>?
+    /// As every interior gateway protocol has it when nothing has met a trap.
+    private var watch = PacketWatch()
 
     /// The first record that would have ended the process, and the message in it: see `TestingConfiguration.notesTrap`.
     public private(set) var trapMet: (index: LogIndex, message: UInt16)?
@@ -30,6 +32,18 @@ public struct Engine: ~Copyable {
         state = EngineState(seed: seed)
         unsafe self.applying = applying
         unsafe state.bgp.progress = ProgressMark(applying.map { unsafe $0 + 1 })
+        watch.progress = state.bgp.progress
+        state.interior.setWatch(watch)
+    }
+
+    /// Failure injection for the interior gateway protocols: see `PacketWatch`.
+    /// - Parameters:
+    ///   - ending: of a packet that is fatal.
+    ///   - content: of an LSA, LSP or entry that is.
+    public mutating func plantTrap(ending: [UInt8], content: [UInt8]) {
+        watch.fatalEnding = ending
+        watch.fatalContent = content
+        state.interior.setWatch(watch)
     }
 
     /// Records must be given in order and without gaps.
@@ -42,7 +56,10 @@ public struct Engine: ~Copyable {
                 unsafe applying?[1] = 0
                 unsafe applying?.pointee = record.index.value
                 state.apply(record, into: &effects)
-                if state.bgp.rib.hasMetTrap, trapMet == nil { trapMet = (record.index, UInt16(clamping: state.bgp.trapMessage)) }
+                if trapMet == nil {
+                    if state.bgp.rib.hasMetTrap { trapMet = (record.index, UInt16(clamping: state.bgp.trapMessage)) }
+                    if let message = state.interior.trapMessage { trapMet = (record.index, UInt16(clamping: message)) }
+                }
             }
             unsafe applying?.pointee = 0
             return .applied(
@@ -55,6 +72,7 @@ public struct Engine: ~Copyable {
                 let progress = state.bgp.progress
                 state = try EngineState(decoding: bytes)
                 state.bgp.progress = progress
+                state.interior.setWatch(watch)
                 return .restored(
                     upTo: state.applied, fib: state.routes.completeFIBUpdate, digest: state.digest, nextDeadline: nextDeadline)
             } catch {

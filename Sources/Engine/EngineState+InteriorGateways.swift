@@ -22,23 +22,18 @@ extension EngineState {
         }
     }
 
-    /// A packet of a routing protocol goes to whoever speaks it, unless it is one that was fatal before.
+    /// A packet of a routing protocol goes to whoever speaks it.
     mutating func receive(_ packet: ReceivedPacket, _ wishes: inout Wishes) {
-        if !fatalPackets.isEmpty, fatalPackets.contains(packet.fingerprint) { return }
         for id in InteriorGatewayID.receivers(of: packet.packetProtocol) {
             interior.handle(.packet(packet), for: id, at: now, into: &wishes.interior)
         }
     }
 
-    /// The sender of a fatal packet will send it again, as a retransmission or after a new beginning: it is known then.
-    /// Its adjacency ends, so that both sides begin from what both have.
-    mutating func quarantine(_ packet: ReceivedPacket, _ wishes: inout Wishes) {
-        if fatalPackets.count == Self.fatalPacketsMaximum { fatalPackets.removeFirst() }
-        fatalPackets.append(packet.fingerprint)
+    /// The sender of a fatal packet will say it again, as a retransmission or after a new beginning: its protocol knows it
+    /// then. Its adjacency ends, so that both sides begin from what both have.
+    mutating func quarantine(_ packet: ReceivedPacket, message: Int, _ wishes: inout Wishes) {
         for id in InteriorGatewayID.receivers(of: packet.packetProtocol) {
-            interior.handle(.fault(packet), for: id, at: now, into: &wishes.interior)
+            interior.handle(.fault(packet, message: message), for: id, at: now, into: &wishes.interior)
         }
     }
-
-    static let fatalPacketsMaximum = 64
 }

@@ -2,6 +2,7 @@ import BFD
 import BGP
 import Machine
 import Records
+import Routing
 import Wire
 
 extension EngineState {
@@ -50,6 +51,7 @@ extension EngineState {
             systemDigest.mix(epoch.value)
             // Whoever takes over is alone until it says otherwise.
             bgp.handle(.redundancy(false), at: now, into: &wishes.bgp)
+            interior.noteRedundancy(false, at: now, into: &wishes.interior)
             note(
                 .notice,
                 "controller \(controller) speaks as the router under epoch \(epoch)"
@@ -58,6 +60,7 @@ extension EngineState {
         case .redundancy(let isRedundant):
             systemDigest.mix(isRedundant ? 1 : 0)
             bgp.handle(.redundancy(isRedundant), at: now, into: &wishes.bgp)
+            interior.noteRedundancy(isRedundant, at: now, into: &wishes.interior)
         case .bfd(let report):
             apply(report, &wishes, into: &effects)
         case .packetReceived(let packet):
@@ -122,8 +125,8 @@ extension EngineState {
             connection = id
             fatal = (octets, Int(message))
             whose = "connection \(id)"
-        case .packet(let packet):
-            quarantine(packet, &wishes)
+        case .packet(let packet, let message):
+            quarantine(packet, message: Int(message), &wishes)
             whose = "\(packet.packetProtocol) neighbor \(packet.source)"
         case .other: whose = "no connection"
         }
@@ -140,9 +143,13 @@ extension EngineState {
             bgp.handle(.command(command), at: now, into: &wishes.bgp)
         case .clearAdjacency(let packetProtocol, let neighbor):
             for id in InteriorGatewayID.receivers(of: packetProtocol) {
-                let whom = neighbor.isEmpty ? nil : neighbor
-                interior.handle(.clear(neighbor: whom), for: id, at: now, into: &wishes.interior)
+                interior.handle(.clear(neighbor: neighbor), for: id, at: now, into: &wishes.interior)
             }
+        case .clearSession(let neighbor):
+            let name = NeighborName(neighbor)
+            let meant = bfd.entries.map(\.peer).filter { neighbor.isEmpty || isNamed($0, name) }
+            bfd.startAnew { meant.contains($0) }
+            updateStaticRoutes()
         case .testHang:
             guard configuration.testing.isEnabled else {
                 return note(.warning, "failure injection is refused: 'testing' is not enabled", into: &effects)

@@ -19,8 +19,6 @@ struct EngineState: Sendable {
     var bgp: BGPInstance
     var interior: InteriorGateways
     var bfd: BFDRegistry
-    /// Fingerprints of packets that killed a controller, the oldest first.
-    var fatalPackets: [UInt64] = []
     /// Both ends of the sessions that BGP wants, in ascending order of the neighbour's address.
     var endpoints: [SessionEndpoint] = []
     /// Configuration, revisions and masterships, in order.
@@ -46,9 +44,9 @@ struct EngineState: Sendable {
 
 extension EngineState {
     /// Grows with every change of the encoding; another number is refused, never guessed at.
-    static let schema: UInt32 = 3
+    static let schema: UInt32 = 4
     /// The oldest that it still reads.
-    static let oldestSchema: UInt32 = 3
+    static let oldestSchema: UInt32 = 4
 
     func encoded() -> [UInt8] {
         var writer = SnapshotWriter()
@@ -65,7 +63,6 @@ extension EngineState {
         bgp.write(to: &writer)
         interior.write(to: &writer)
         bfd.write(to: &writer)
-        writer.writeBlock(fatalPackets)
         writer.writeList(endpoints) { endpoint, w in endpoint.write(to: &w) }
         return writer.bytes
     }
@@ -90,7 +87,6 @@ extension EngineState {
         bgp.rib.setOwnAddresses(configuration.interfaces.flatMap { $0.addresses.map(\.address) })
         interior = try InteriorGateways(from: &reader)
         bfd = try BFDRegistry(from: &reader, configuration: configuration)
-        fatalPackets = try reader.readBlock(of: UInt64.self)
         endpoints = try reader.readList { r throws(DecodeError) in try SessionEndpoint(from: &r) }
         try reader.expectEnd()
     }

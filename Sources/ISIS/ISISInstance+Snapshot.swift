@@ -24,6 +24,8 @@ extension ISISInstance: Snapshotting {
         timers.write(to: &writer) { timer, w in timer.write(to: &w) }
         writer.write(random.state)
         writer.write(overloadReasons)
+        fatal.write(to: &writer)
+        writer.writeList(ignored) { $0.write(to: &$1) }
     }
 
     public init(from reader: inout SnapshotReader) throws(DecodeError) {
@@ -60,6 +62,11 @@ extension ISISInstance: Snapshotting {
         timers = try TimerTable(from: &reader) { r throws(DecodeError) in try ISISTimer(from: &r) }
         random = RandomNumbers(seed: try reader.read())
         overloadReasons = try reader.read()
+        fatal = try FatalMemory(from: &reader)
+        ignored = try reader.readList { r throws(DecodeError) in try IgnoredLSP(from: &r) }
+        guard ignored.count <= IgnoredLSP.listMaximum else {
+            throw DecodeError("ignored LSPs", at: reader.position, .badLength)
+        }
         restoreCalculation()
     }
 

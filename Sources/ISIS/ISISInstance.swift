@@ -17,7 +17,7 @@ import Wire
 /// - `Session/`: circuits and adjacencies. `+Hellos` sends, `+LANHello` and `+PointToPointHello` receive (§8.2, §8.4),
 ///   `+Adjacencies` is what becoming and ceasing to be a neighbour means, `+DesignatedIS` the election; `+Flooding`
 ///   sends LSPs and sequence numbers, `+LinkStatePDU` and `+SequenceNumbers` receive them (§7.3.15), in the order of
-///   the steps.
+///   the steps. `+Quarantine` is what was fatal to a controller.
 /// - `Database/`: LSPs with their flags, and `+OwnLSPs`: sequence numbers, refresh, purges and the defence of what we
 ///   say.
 /// - `Decision/`: what own LSPs hold, and routes. `+Calculation` runs them after changes.
@@ -63,7 +63,12 @@ public struct ISISInstance: InteriorGateway {
     var random: RandomNumbers
     /// The overload bit that an event set: bit 0 the start, bits 1 and 2 a full database of the level.
     var overloadReasons: UInt8 = 0
+    /// What was fatal to a controller, and who is not listened to.
+    var fatal = FatalMemory()
+    /// The last one heard last.
+    var ignored: [IgnoredLSP] = []
     public internal(set) var counters = ISISCounters()
+    public var watch = PacketWatch()
     /// The newest last.
     public internal(set) var spfLog: [SPFRun] = []
 
@@ -83,7 +88,8 @@ public struct ISISInstance: InteriorGateway {
         case .packet(let packet): receive(packet, at: now, into: &effects)
         case .redistribute(let updates): redistribute(updates, at: now, into: &effects)
         case .bfd(let peer, let isUp): bfd(peer, isUp: isUp, at: now, into: &effects)
-        case .fault(let packet): fault(packet, at: now, into: &effects)
+        case .fault(let packet, _): fault(packet, at: now, into: &effects)
+        case .redundancy(let isRedundant): fatal.note(isRedundant: isRedundant, at: now)
         case .clear(let neighbor): clear(neighbor: neighbor, at: now, into: &effects)
         case .time: break
         }
@@ -170,6 +176,8 @@ public struct ISISInstance: InteriorGateway {
         digest.mix(calculation.digest)
         digest.mix(random.state)
         digest.mix(UInt64(overloadReasons))
+        digest.mix(fatal.digest)
+        for lsp in ignored { digest.mix(lsp.id.raw ^ UInt64(lsp.sequence) << 16 ^ UInt64(lsp.circuit)) }
         return digest
     }
 }

@@ -31,9 +31,7 @@ extension LineCard {
         neighbors.entries[slot].isUsed = true
         switch neighbors.entries[slot].state {
         case .free, .incomplete:
-            if !neighbors.enqueue(.init(frame: frame, remote: remote, interface: owner), at: slot) {
-                counters.unresolved += 1
-            }
+            counters.unresolved += UInt64(neighbors.enqueue(.init(frame: frame, remote: remote, interface: owner), at: slot))
             return
         case .reachable:
             if now - neighbors.entries[slot].confirmed >= NeighborCache.reachableTime {
@@ -143,8 +141,7 @@ extension LineCard {
         neighbors.entries[slot].tries = 0
         timers.cancel(.neighbor(slot))
         if !entry.queue.isEmpty {
-            neighbors.entries[slot].queue = []
-            for waiting in entry.queue {
+            for waiting in neighbors.takeQueue(slot) {
                 var frame = waiting.frame
                 self.address(&frame, to: mac)
                 put(frame, on: i, into: &effects)

@@ -15,7 +15,7 @@ import Wire
 /// - `Packet/`: octets to values and back: the five packets, authentication, LSAs and their bodies.
 /// - `Session/`: the machines of RFC 2328 §9 and §10, and the extensions of `OSPFInstance` that run them: `+Receive`
 ///   (§8.2), `+Hello` (§9.5, §10.5), `+Interfaces` (§9), `+Neighbors` (§10.3), `+Exchange` (§10.6…§10.9), `+Send`
-///   (§8.1).
+///   (§8.1), `+Quarantine`.
 /// - `Database/`: `LSDB` holds the LSAs of every scope; `+Flooding` is §13, `+Acknowledgement` §13.5…§13.7, `+Ageing`
 ///   §14 and `+Origination` §12.4 with its timers, refresh and the defence of our own LSAs (§13.4).
 /// - `Decision/`: shortest paths, routes, and what our summaries and externals say; `Database/OwnTopology` has the rest.
@@ -68,6 +68,8 @@ public struct OSPFInstance: InteriorGateway {
     /// Whether the databases changed in a way that routes may depend on since they were last calculated.
     var needsCalculation = false
     var decision: DecisionState
+    /// What was fatal to a controller, and who is not listened to.
+    var fatal = FatalMemory()
 
     // Scratch of one input; without meaning between inputs.
     /// Direct acknowledgements, by the neighbour that gets them (§13.5).
@@ -79,6 +81,7 @@ public struct OSPFInstance: InteriorGateway {
 
     // Not state that a peer would notice.
     public internal(set) var log = SPFLog()
+    public var watch = PacketWatch()
 
     /// - Parameter seed: random per pair; jitter and Database Description sequence numbers come from it.
     public init(seed: UInt64) {
@@ -98,7 +101,8 @@ public struct OSPFInstance: InteriorGateway {
         case .packet(let packet): receive(packet, at: now, into: &effects)
         case .redistribute(let updates): redistribute(updates, into: &effects)
         case .bfd(let peer, let isUp): hearBFD(peer, isUp: isUp, at: now, into: &effects)
-        case .fault(let packet): fault(packet, at: now, into: &effects)
+        case .fault(let packet, let message): fault(packet, message: message, at: now, into: &effects)
+        case .redundancy(let isRedundant): fatal.note(isRedundant: isRedundant, at: now)
         case .clear(let name): clear(name, at: now, into: &effects)
         case .time: break
         }

@@ -1,5 +1,6 @@
 import Machine
 import Records
+import Routing
 import Wire
 
 /// Everything a neighbour would notice if it were lost.
@@ -19,6 +20,7 @@ extension RIPInstance {
             result.mix(UInt64(index))
             neighbor.digest(into: &result)
         }
+        result.mix(fatal.digest)
         return result
     }
 
@@ -45,6 +47,7 @@ extension RIPInstance {
         writer.writeBlock(changed)
         writer.writeList(pending) { $0.write(to: &$1) }
         timers.write(to: &writer) { $0.write(to: &$1) }
+        fatal.write(to: &writer)
     }
 
     public init(from reader: inout SnapshotReader) throws(DecodeError) {
@@ -78,6 +81,7 @@ extension RIPInstance {
         pending = try reader.readList { r throws(DecodeError) in try PendingTable(from: &r) }
         guard pending.count <= Self.pendingMaximum else { throw refused }
         timers = try TimerTable(from: &reader) { r throws(DecodeError) in try RIPTimer(from: &r) }
+        fatal = try FatalMemory(from: &reader)
         orderNeighbors()
     }
 }

@@ -12,7 +12,8 @@ import Wire
 /// - `RIPConfiguration.swift`: what the operator wants.
 /// - `Packet/`: octets to values and back, which entries are believed, authentication, packing.
 /// - `Session/`: interfaces and neighbours; `+Receive` is RFC 2453 §3.9 from the datagram down to its entries,
-///   `+Requests` §3.9.1, `+Send` §3.10 with split horizon, `+Configuration` what comes and goes.
+///   `+Requests` §3.9.1, `+Send` §3.10 with split horizon, `+Configuration` what comes and goes,
+///   `+Quarantine` what was fatal to a controller.
 /// - `Database/`: destinations and the paths of each, flat.
 /// - `Decision/`: §3.9.2, what an entry does to the table; §3.8, timeout and garbage collection.
 ///
@@ -75,6 +76,9 @@ public struct RIPInstance: InteriorGateway {
     var isTableLimitReported = false
     var timers = TimerTable<RIPTimer>()
     var random: RandomNumbers
+    /// What was fatal to a controller, and who is not listened to.
+    var fatal = FatalMemory()
+    public var watch = PacketWatch()
 
     /// - Parameter seed: of the pair: hash seeds, jitter.
     public init(seed: UInt64) {
@@ -90,7 +94,8 @@ public struct RIPInstance: InteriorGateway {
         case .packet(let packet): receive(packet, at: now, into: &effects)
         case .redistribute(let updates): redistribute(updates, at: now, into: &effects)
         case .bfd(let peer, let isUp): setBFD(peer, isUp: isUp, at: now, into: &effects)
-        case .fault(let packet): fault(packet, at: now, into: &effects)
+        case .fault(let packet, let message): fault(packet, message: message, at: now, into: &effects)
+        case .redundancy(let isRedundant): fatal.note(isRedundant: isRedundant, at: now)
         case .clear(let neighbor): clear(neighbor, at: now, into: &effects)
         case .time: break
         }

@@ -75,8 +75,7 @@ public struct ReceivedPacket: Hashable, Sendable {
         self.bytes = bytes
     }
 
-    /// Names what is in the packet, so that one that was fatal to the other controller is known again when its sender
-    /// repeats it.
+    /// Names the packet by all of its octets.
     public var fingerprint: UInt64 {
         seededHash(bytes.span.bytes, seed: UInt64(interface.value) << 8 | UInt64(packetProtocol.rawValue))
     }

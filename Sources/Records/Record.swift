@@ -54,7 +54,8 @@ public enum Poison: Sendable, Equatable {
     /// With what it brought, if that is what was fatal: octets of the stream, and which message in them, from 1; 0 if that is
     /// not known.
     case connection(ConnectionID, octets: [UInt8] = [], message: UInt16 = 0)
-    case packet(ReceivedPacket)
+    /// `message`: which LSA or entry in it, from 1; 0 if that is not known.
+    case packet(ReceivedPacket, message: UInt16 = 0)
     /// Something else, which no peer sent.
     case other
 }
@@ -67,8 +68,10 @@ public enum EngineCommand: Sendable, Equatable, Hashable, Codable {
     case softClearIn(address: String)
     case softClearOut(address: String)
     /// Ends the adjacencies of a protocol with the neighbour of this address or system identifier, or all of them when
-    /// it is empty; they form anew.
+    /// it is empty; they form anew. What was remembered of it as fatal is forgotten.
     case clearAdjacency(PacketProtocol, neighbor: String)
+    /// Ends the BFD sessions with the neighbour of this address, or all of them when it is empty; they begin anew.
+    case clearSession(neighbor: String)
     /// Failure injection: the engine never returns from this record. Only with `testing` enabled in the configuration.
     case testHang
     /// Failure injection: the engine traps on this record.

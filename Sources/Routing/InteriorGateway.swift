@@ -19,6 +19,8 @@ where Input == InteriorGatewayInput<Configuration>, Effect == InteriorGatewayEff
     /// - Parameter seed: random per pair: hash seeds, jitter.
     init(seed: UInt64)
     var digest: StateDigest { get }
+    /// No part of the state.
+    var watch: PacketWatch { get set }
 }
 
 /// What the engine tells an interior gateway protocol.
@@ -35,9 +37,13 @@ public enum InteriorGatewayInput<Configuration: Sendable>: Sendable {
     /// What BFD says of a neighbour for which a session was asked. Only a change from up to down ends an adjacency
     /// (RFC 5882 §4.2); a session that was never up says nothing.
     case bfd(BFDPeer, isUp: Bool)
-    /// This packet killed the other controller. It is not to be looked into; its sender's adjacency ends.
-    case fault(ReceivedPacket)
-    /// The operator ends the adjacency with a neighbour, named by address or identifier, or with all (`nil`).
+    /// This packet killed the other controller. It is not to be looked into; its sender's adjacency ends, and what it said
+    /// is known when it comes again. `message`: which LSA or entry in it, from 1; 0 if that is not known.
+    case fault(ReceivedPacket, message: Int)
+    /// The pair has a standby in lock step, or has none any more: somebody could survive what is fatal, or nobody could.
+    case redundancy(Bool)
+    /// The operator ends the adjacency with a neighbour, named by address or identifier, or with all (empty). What was
+    /// remembered of it as fatal is forgotten. `nil`: the router begins anew with all of them, and forgets nothing.
     case clear(neighbor: String?)
     /// Nothing but the time.
     case time

@@ -319,7 +319,12 @@ extension Simulation {
         case .memory: perform(.memory(active, random.chance(1, in: 2) ? .critical : .warning))
         case .force: perform(.force(active))
         case .offline: perform(.goOffline(standby))
-        case .poison: poison(station: random.number(in: 0...(stations.count - 1)))
+        case .poison:
+            if !routedStations.isEmpty, random.chance(1, in: 2) {
+                keepPoison(station: random.number(in: 0...(routedStations.count - 1)))
+            } else {
+                poison(station: random.number(in: 0...(stations.count - 1)))
+            }
         }
     }
 

@@ -229,6 +229,11 @@ public struct Scenario: Sendable {
             }
             s.settle()
         },
+        Scenario("routed-poison-kept", "what is fatal is said again, older or in another form, and costs its sender its adjacency alone", options: routed()) { s in
+            guard s.comeUp() else { return }
+            for station in s.routedStations.indices where s.findings.isEmpty { s.keepPoison(station: station) }
+            s.settle()
+        },
         Scenario("big-table", "a standby joins, dies and joins again while a large table is copied in many chunks") { s in
             s.speak(0) { $0.announce((0..<20_000).map { (UInt64(0x3000_0000) + $0 * 256) << 8 | 24 }, tail: [88]) }
             guard s.comeUp() else { return }

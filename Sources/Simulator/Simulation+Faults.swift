@@ -64,6 +64,8 @@ public enum Act: Sendable, Equatable {
     case link(station: Int, link: Int, isUp: Bool)
     /// A routed station sends a packet that is fatal to an engine that looks into it.
     case poisonPacket(station: Int)
+    /// A routed station announces a route that is fatal in this form, and keeps it; 0: no longer.
+    case keepPoison(station: Int, form: UInt32)
     /// Replaces a controller's engine by one restored from its snapshot.
     case passThroughSnapshot(ControllerID)
 }
@@ -167,6 +169,7 @@ extension Simulation {
         case .withdraw(let station, let prefix): speak(station) { $0.withdraw(prefix) }
         case .link(let station, let link, let isUp):
             tell(routedStation: station) { $0.setLink(link, isUp: isUp, at: $1) }
+        case .keepPoison(let station, let form): tell(routedStation: station) { $0.keepPoison(form: form, at: $1) }
         case .poisonPacket(let station): tell(routedStation: station) { $0.sendPoison(at: $1) }
         case .passThroughSnapshot(let id):
             // Between two pieces of work only: the engine's owner would not do it in the midst of one.

@@ -270,7 +270,7 @@ import Wire
         network.run(.seconds(20))
         network.input(a, .fault(ReceivedPacket(
             interface: InterfaceID(0), packetProtocol: .isis, source: .station(network.station(b)),
-            destination: .station(ISISGroup.all), bytes: [1, 2, 3])))
+            destination: .station(ISISGroup.all), bytes: [1, 2, 3]), message: 0))
         #expect(network.upNeighbors(a).isEmpty)
         #expect(network.machine(a).counters[.quarantined] == 1)
     }

@@ -184,15 +184,36 @@ import Wire
 
     @Test func `five questions without an answer end in silence, and the queue is bounded`() {
         var bench = Bench([Bench.interface()])
-        for _ in 0..<100 {
+        for _ in 0..<400 {
             bench.transmit(Self.segment(to: .v4(Bench.peer4), from: .v4(Bench.v4)))
         }
         #expect(bench.card.status.neighbors[0].queued == NeighborCache.queueMaximum)
+        #expect(bench.card.counters.unresolved == UInt64(400 - NeighborCache.queueMaximum))
         bench.advance(.seconds(10))
         #expect(bench.takeFrames().count == 5)
         #expect(bench.card.status.neighbors.isEmpty)
-        #expect(bench.card.counters.unresolved == 100)
+        #expect(bench.card.counters.unresolved == 400)
         #expect(bench.card.nextDeadline == nil)
+    }
+
+    @Test func `what waits for an answer is bounded in octets, and leaves in order when it comes`() throws {
+        var cache = NeighborCache()
+        let slot = cache.insert(.init(interface: InterfaceID(0), address: .v4(Bench.peer4)))
+        var gone = 0
+        for n in 0..<100 as Range<UInt8> {
+            let frame = [n] + [UInt8](repeating: 0, count: 1499)
+            gone += cache.enqueue(.init(frame: frame, remote: .v4(Bench.peer4), interface: InterfaceID(0)), at: slot)
+        }
+        #expect(cache.entries[slot].queue.count == 32 && gone == 68)
+        #expect(cache.takeQueue(slot).map { $0.frame[0] } == Array(68..<100))
+        #expect(cache.entries[slot].queuedOctets == 0)
+        for n in 0..<100 as Range<UInt8> {
+            gone = cache.enqueue(.init(frame: [n, 0, 0], remote: .v4(Bench.peer4), interface: InterfaceID(0)), at: slot)
+            #expect(gone == 0)
+        }
+        #expect(cache.entries[slot].queue.count == 100)
+        cache.remove(slot)
+        #expect(cache.entries[slot].queuedOctets == 0)
     }
 
     @Test func `after the reachable time a neighbour is asked by unicast while frames go on`() throws {

@@ -21,6 +21,11 @@ import Wire
         var log: [[BFDReport]] = [[], []]
         var frames: [[[UInt8]]] = [[], []]
 
+        init(images: [LineCardImage]) {
+            self.images = images
+            for i in 0..<2 { takeOver(i) }
+        }
+
         init(_ sessions: [BFDSession], _ addresses: [[String]]) {
             images = [LineCardImage(), LineCardImage()]
             for i in 0..<2 {
@@ -53,7 +58,8 @@ import Wire
                     queue.append((now + .microseconds(100), 1 - i, frame))
                 case .record(.bfd(let report)):
                     log[i].append(report)
-                    images[i].bfdSessions[0].status = report.status
+                    let place = images[i].bfdSessions.firstIndex { $0.discriminator == report.discriminator }
+                    if let place { images[i].bfdSessions[place].status = report.status }
                 default: break
                 }
             }
@@ -130,6 +136,70 @@ import Wire
         let wire = Self.wire(["\(Bench.linkLocal)/64"], ["\(other)/64"])
         wire.run(.seconds(5))
         #expect(wire.state(0) == .up && wire.state(1) == .up)
+    }
+
+    /// Sixty-four sessions between the loopback addresses of two neighbours: one next hop, whom nobody knows after a
+    /// take-over.
+    static func crowd(_ authentication: BFDAuthenticationType?) -> Wire {
+        let parameters = BFDSessionParameters(
+            desiredMinTx: 100_000, requiredMinRx: 100_000,
+            authentication: authentication.map { BFDAuthentication(type: $0, keys: [BFDKey(id: 1, secret: [9, 9])]) })
+        func address(_ end: Int, _ n: Int) -> IPAddress { .v4(IPv4Address(10, UInt8(1 + end), 0, UInt8(n + 1))) }
+        return Wire(
+            images: (0..<2).map { end in
+                var image = LineCardImage()
+                image.interfaces = [
+                    InterfaceConfiguration(
+                        name: "lan", virtualMAC: end == 0 ? Bench.ours : otherMAC,
+                        addresses: [.init(address: .v4(IPv4Address(10, 0, 0, UInt8(end + 1))), prefixLength: 24)]),
+                    InterfaceConfiguration(
+                        name: "lo", virtualMAC: MACAddress(raw: 0),
+                        addresses: (0..<64).map { .init(address: address(end, $0), prefixLength: 32) }, isLoopback: true),
+                ]
+                image.gateways = [
+                    Gateway(
+                        prefix: .v4(IPv4Prefix(IPv4Address(10, UInt8(2 - end), 0, 0), 24)),
+                        nextHop: .v4(IPv4Address(10, 0, 0, UInt8(2 - end))))
+                ]
+                image.bfdSessions = (0..<64).map { n in
+                    BFDSession(
+                        peer: BFDPeer(interface: nil, local: address(end, n), remote: address(1 - end, n)),
+                        discriminator: UInt32(1000 * (end + 1) + n), sourcePort: UInt16(50_000 + n), parameters: parameters)
+                }
+                return image
+            })
+    }
+
+    @Test(arguments: [nil, .meticulousKeyedSHA1] as [BFDAuthenticationType?])
+    func `Sixty-four sessions with one neighbour at 100 ms × 3 stay up through three take-overs`(type: BFDAuthenticationType?) {
+        let wire = Self.crowd(type)
+        wire.run(.seconds(6))
+        let count = wire.cards.map { $0.status.bfdSessions.count { $0.session.status.state == .up } }
+        #expect(count == [64, 64])
+        for _ in 0..<3 {
+            // The controller is dead for a while: nothing of it is sent or heard.
+            wire.cards[0] = LineCard(seed: 5)
+            wire.run(.milliseconds(150))
+            wire.takeOver(0)
+            wire.run(.seconds(1))
+        }
+        #expect(!wire.log[1].contains { $0.status.diagnostic == .detectionTimeExpired })
+        #expect(wire.cards.allSatisfy { $0.status.bfdSessions.allSatisfy { $0.session.status.state == .up } })
+        #expect(wire.cards[1].status.bfd[.sequence] == 0)
+    }
+
+    @Test(arguments: [nil, .meticulousKeyedMD5, .meticulousKeyedSHA1] as [BFDAuthenticationType?])
+    func `Sixty-four sessions that fall because nobody spoke for a second come up again`(type: BFDAuthenticationType?) {
+        let wire = Self.crowd(type)
+        wire.run(.seconds(6))
+        for silence in [400, 1000, 5000] {
+            wire.cards[0] = LineCard(seed: 5)
+            wire.run(.milliseconds(silence))
+            #expect(wire.cards[1].status.bfdSessions.allSatisfy { $0.session.status.state == .down })
+            wire.takeOver(0)
+            wire.run(.seconds(6))
+            #expect(wire.cards.allSatisfy { $0.status.bfdSessions.allSatisfy { $0.session.status.state == .up } })
+        }
     }
 
     @Test func `RFC 5883: a multihop session goes to port 4784`() throws {

@@ -8,7 +8,10 @@ import Wire
 
 extension VirtualNetwork {
     /// Has `router` get a packet as if `other` had sent it on the first link that both are on.
-    func inject(_ body: OSPFPacket.Body, from other: Int, to router: Int, destination: IPAddress? = nil) {
+    /// - Parameter fatal: the packet killed the twin, in this LSA of it; `nil`: it is to be looked into.
+    func inject(
+        _ body: OSPFPacket.Body, from other: Int, to router: Int, destination: IPAddress? = nil, fatal: Int? = nil
+    ) {
         guard let segment = segments.first(where: { s in
             s.members.contains { $0.router == router } && s.members.contains { $0.router == other }
         }), let here = segment.members.first(where: { $0.router == router }),
@@ -20,13 +23,14 @@ extension VirtualNetwork {
             routerID: configurations[other].routerID.raw, areaID: sender.areaID,
             instanceID: configurations[other].instanceID, body)
         let bytes = packet.encoded(version: version, source: source, destination: target)
-        give(router, .packet(ReceivedPacket(
+        let received = ReceivedPacket(
             interface: here.interface, packetProtocol: version == .v2 ? .ospfv2 : .ospfv3, source: .ip(source),
-            destination: .ip(target), bytes: bytes)))
+            destination: .ip(target), bytes: bytes)
+        give(router, fatal.map { .fault(received, message: $0) } ?? .packet(received))
     }
 
-    func inject(_ lsas: [LSA], from other: Int, to router: Int) {
-        inject(.linkStateUpdate(LinkStateUpdatePacket(lsas: lsas)), from: other, to: router)
+    func inject(_ lsas: [LSA], from other: Int, to router: Int, fatal: Int? = nil) {
+        inject(.linkStateUpdate(LinkStateUpdatePacket(lsas: lsas)), from: other, to: router, fatal: fatal)
     }
 
     /// What `router` sent since the count of effects was `mark`.

@@ -54,6 +54,9 @@ import Wire
         net.isAlive[4] = false
         net.run(.seconds(130))
         net.give(2, .clear(neighbor: nil))
+        net.give(2, .redundancy(true))
+        let strange = LSA(version: version, key: LSAKey(type: .router, linkStateID: 5, advertisingRouter: 5), body: [1, 2, 3, 4])
+        net.inject([strange], from: 5, to: 2, fatal: 0)
         net.run(.seconds(60))
         net.give(2, .configure(nil, net.devices[2]))
         return net.inputs[2]

@@ -52,6 +52,7 @@ import Wire
         .command(.softClearIn(address: "a")), .command(.softClearOut(address: "")), .command(.testHang),
         .command(.testTrap), .mastership(.b, Epoch(9), isFresh: true), .quarantined(.other),
         .quarantined(.connection(ConnectionID(5))), .quarantined(.packet(packet)), .packetReceived(packet),
+        .quarantined(.packet(packet, message: 7)), .command(.clearSession(neighbor: "fe80::1%lan")),
         .bfd(BFDReport(discriminator: 7, status: BFDStatus())), .bfd(BFDReport(discriminator: .max, status: bfdStatus)),
         .command(.clearAdjacency(.isis, neighbor: "0000.0000.0001")),
     ]

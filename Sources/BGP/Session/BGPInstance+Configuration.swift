@@ -131,7 +131,7 @@ extension BGPInstance {
                 let negotiated = neighbors[Int(peer.value)]![slot]!.negotiated
             else { return }
             for family in RouteFamily.allCases where negotiated.families.contains(family) { rib.refresh(peer, family) }
-        case .clearAdjacency, .testHang, .testTrap:
+        case .clearAdjacency, .clearSession, .testHang, .testTrap:
             // The engine's own.
             break
         }

@@ -1,5 +1,6 @@
 import Machine
 import Records
+import Routing
 import Wire
 
 /// What becomes of a neighbour whose input killed a controller (DESIGN §7), and of the same input when it comes again.
@@ -9,8 +10,8 @@ import Wire
 /// which nobody can know beforehand, the neighbour is held down until another controller is there to survive it:
 /// `quarantinePause` after the pair has become redundant again, or for `quarantineMaximum` if it does not.
 extension BGPInstance {
-    static let quarantinePause = Duration.seconds(2)
-    static let quarantineMaximum = Duration.seconds(600)
+    static let quarantinePause = FatalMemory.pause
+    static let quarantineMaximum = FatalMemory.holdMaximum
 
     /// A record of this connection would have killed the router.
     /// - Parameters:

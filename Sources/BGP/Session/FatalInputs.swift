@@ -1,5 +1,6 @@
 import Machine
 import Records
+import Routing
 import Wire
 
 /// What was fatal to a controller, so that its sender can say it again, as every speaker does after a new beginning, and
@@ -8,8 +9,8 @@ import Wire
 /// The dying gasp names the message; if it could not, every message of the record is meant. Each announcement in it is
 /// remembered by what is the same however its sender packs it next time: the octets of its attributes without any NLRI, and
 /// its prefix. An UPDATE that holds both again is treated as the withdrawal of that prefix (RFC 7606 §2). A message that
-/// announces nothing is known by its octets. A neighbour that is fatal once more, in another form, is known by either of the
-/// two alone from then on.
+/// announces nothing is known by its octets. A neighbour that is fatal once more, in another form, is known from then on by
+/// what both forms have in common, prefixes or attributes, alone; by either of the two if they have nothing in common.
 ///
 /// Bounds: `routesMaximum` announcements and `messagesMaximum` other messages, of which the oldest give way; each is
 /// forgotten after a day, or when an operator clears the neighbour.
@@ -17,14 +18,19 @@ struct FatalInputs: Sendable {
     static let routesMaximum = 4096
     static let messagesMaximum = 256
     static let sourcesMaximum = 256
-    static let memory = Duration.seconds(86_400)
+    static let memory = FatalMemory.memory
 
     struct Route: Sendable, BitwiseCopyable {
         /// See `name`.
         var source: UInt64
         var attributes: UInt64
         var prefix: UInt64
+        /// Which fault of its source it was in, from 1.
+        var fault: UInt32
         var until: Instant
+        /// Another fault of the source had the same prefix, or the same attributes: derived.
+        var sharesPrefix = false
+        var sharesAttributes = false
     }
     struct Message: Sendable, BitwiseCopyable {
         var source: UInt64
@@ -66,8 +72,10 @@ struct FatalInputs: Sendable {
     mutating func learn(_ octets: [UInt8], message: Int = 0, from source: UInt64, at now: Instant) {
         forget { $0 <= now }
         let until = now + Self.memory
+        var fault: UInt32 = 1
         if let i = sources.firstIndex(where: { $0.name == source }) {
             sources[i].faults = min(sources[i].faults + 1, 1 << 16)
+            fault = sources[i].faults
             sources[i].until = until
         } else {
             if sources.count == Self.sourcesMaximum { sources.removeFirst() }
@@ -83,21 +91,22 @@ struct FatalInputs: Sendable {
             position += length
             number += 1
             // A record holds a few thousand prefixes at most; they are cut to the bound at once, not one by one.
-            if message == 0 || message == number { learn(type, body, source, until) }
+            if message == 0 || message == number { learn(type, body, source, fault, until) }
         }
         routes.removeFirst(max(0, routes.count - Self.routesMaximum))
         index()
     }
 
-    private mutating func learn(_ type: UInt8, _ body: RawSpan, _ source: UInt64, _ until: Instant) {
+    private mutating func learn(_ type: UInt8, _ body: RawSpan, _ source: UInt64, _ fault: UInt32, _ until: Instant) {
         guard type != MessageType.keepalive.rawValue else { return }
         var count = 0
         if type == MessageType.update.rawValue, let outline = UpdateOutline(body) {
             for prefix in outline.prefixes(of: body) {
                 count += 1
                 // Known from before; what stands twice in one record does no harm.
-                if hasPrefix(prefix, outline.attributes, source) { continue }
-                routes.append(Route(source: source, attributes: outline.attributes, prefix: prefix, until: until))
+                if hasPrefix(prefix, source, { $0.attributes == outline.attributes }) { continue }
+                routes.append(
+                    Route(source: source, attributes: outline.attributes, prefix: prefix, fault: fault, until: until))
             }
         }
         guard count == 0 else { return }
@@ -112,6 +121,25 @@ struct FatalInputs: Sendable {
             (routes[Int($0)].prefix, routes[Int($0)].attributes) < (routes[Int($1)].prefix, routes[Int($1)].attributes)
         }
         byAttributes = (0..<Int32(routes.count)).sorted { routes[Int($0)].attributes < routes[Int($1)].attributes }
+        share(byPrefix, { $0.prefix }) { $0.sharesPrefix = $1 }
+        share(byAttributes, { $0.attributes }) { $0.sharesAttributes = $1 }
+    }
+
+    /// Notes of each route whether one of its source with the same key was in another fault.
+    private mutating func share(_ list: [Int32], _ key: (Route) -> UInt64, _ note: (inout Route, Bool) -> Void) {
+        var start = 0
+        while start < list.count {
+            var end = start + 1
+            while end < list.count, key(routes[Int(list[end])]) == key(routes[Int(list[start])]) { end += 1 }
+            // Of each source the first fault and the last.
+            var faults: [UInt64: (UInt32, UInt32)] = [:]
+            for i in list[start..<end] {
+                let route = routes[Int(i)], known = faults[route.source] ?? (route.fault, route.fault)
+                faults[route.source] = (min(known.0, route.fault), max(known.1, route.fault))
+            }
+            for i in list[start..<end] { note(&routes[Int(i)], faults[routes[Int(i)].source].map { $0.0 != $0.1 } ?? false) }
+            start = end
+        }
     }
 
     // MARK: forgetting
@@ -144,33 +172,33 @@ struct FatalInputs: Sendable {
     func screened(_ body: RawSpan, from source: UInt64, faults: UInt32) -> ScreenedUpdate? {
         if isKnown(MessageType.update.rawValue, body, from: source) { return ScreenedUpdate() }
         guard let outline = UpdateOutline(body) else { return nil }
-        let hasAttributes = hasAttributes(outline.attributes, source)
-        guard hasAttributes || faults > 1 else { return nil }
-        // Fatal in two forms: the attributes alone are enough, or the prefix.
-        let isAnyPrefix = hasAttributes && faults > 1
-        let isFatal = outline.prefixes(of: body).contains {
-            isAnyPrefix || hasPrefix($0, faults > 1 ? nil : outline.attributes, source)
+        let attributes = outline.attributes
+        guard faults > 1 || hasAttributes(attributes, source, { _ in true }) else { return nil }
+        // Fatal in two forms that have nothing in common: the attributes alone are enough, or the prefix.
+        let isEither = faults > 1 && !routes.contains { $0.source == source && ($0.sharesPrefix || $0.sharesAttributes) }
+        let isAnyPrefix = hasAttributes(attributes, source) { isEither || $0.sharesAttributes }
+        func isFatal(_ prefix: UInt64) -> Bool {
+            isAnyPrefix || hasPrefix(prefix, source) { isEither || $0.sharesPrefix || $0.attributes == attributes }
         }
-        guard isFatal else { return nil }
-        return outline.screened(body) { prefix in
-            isAnyPrefix || hasPrefix(prefix, faults > 1 ? nil : outline.attributes, source)
-        }
+        guard outline.prefixes(of: body).contains(where: isFatal) else { return nil }
+        return outline.screened(body, isFatal)
     }
 
-    private func hasAttributes(_ attributes: UInt64, _ source: UInt64) -> Bool {
+    private func hasAttributes(_ attributes: UInt64, _ source: UInt64, _ isMeant: (Route) -> Bool) -> Bool {
         var i = Self.lowerBound(byAttributes) { routes[Int($0)].attributes < attributes }
         while i < byAttributes.count, routes[Int(byAttributes[i])].attributes == attributes {
-            if routes[Int(byAttributes[i])].source == source { return true }
+            let route = routes[Int(byAttributes[i])]
+            if route.source == source, isMeant(route) { return true }
             i += 1
         }
         return false
     }
 
-    private func hasPrefix(_ prefix: UInt64, _ attributes: UInt64?, _ source: UInt64) -> Bool {
+    private func hasPrefix(_ prefix: UInt64, _ source: UInt64, _ isMeant: (Route) -> Bool) -> Bool {
         var i = Self.lowerBound(byPrefix) { routes[Int($0)].prefix < prefix }
         while i < byPrefix.count, routes[Int(byPrefix[i])].prefix == prefix {
             let route = routes[Int(byPrefix[i])]
-            if route.source == source, attributes == nil || route.attributes == attributes { return true }
+            if route.source == source, isMeant(route) { return true }
             i += 1
         }
         return false
@@ -354,6 +382,7 @@ extension FatalInputs: Snapshotting {
             w.write(route.source)
             w.write(route.attributes)
             w.write(route.prefix)
+            w.write(route.fault)
             w.write(route.until)
         }
         writer.writeList(messages) { message, w in
@@ -368,7 +397,9 @@ extension FatalInputs: Snapshotting {
             Source(name: try r.read(), faults: try r.read(), until: try r.readInstant())
         }
         routes = try reader.readList { r throws(DecodeError) in
-            Route(source: try r.read(), attributes: try r.read(), prefix: try r.read(), until: try r.readInstant())
+            Route(
+                source: try r.read(), attributes: try r.read(), prefix: try r.read(), fault: try r.read(),
+                until: try r.readInstant())
         }
         messages = try reader.readList { r throws(DecodeError) in
             Message(source: try r.read(), digest: try r.read(), until: try r.readInstant())

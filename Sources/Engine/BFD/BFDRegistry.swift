@@ -227,9 +227,9 @@ struct BFDRegistry: Sendable {
             parameters: entry.parameters, status: entry.status)
     }
 
-    /// DESIGN §8: a stale copy resumes nothing. Every session begins under a new discriminator.
-    mutating func startAnew() {
-        let before = entries
+    /// DESIGN §8: a stale copy resumes nothing. Sessions begin under new discriminators; clients take it for no failure.
+    mutating func startAnew(_ isMeant: (BFDPeer) -> Bool = { _ in true }) {
+        let before = entries.filter { isMeant($0.peer) }
         for entry in before {
             let place = place(of: entry.peer)
             changes.append(.remove(entry.discriminator))

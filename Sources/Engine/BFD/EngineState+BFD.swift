@@ -1,6 +1,7 @@
 import BGP
 import Machine
 import Records
+import Routing
 import Wire
 
 /// BFD's clients in the engine (RFC 5882): which sessions they want, and what they make of them.
@@ -30,6 +31,14 @@ extension EngineState {
     private func name(_ peer: BFDPeer) -> String {
         guard let id = peer.interface, Int(id.value) < configuration.interfaces.count else { return "\(peer)" }
         return "\(peer.remote) on \(configuration.interfaces[Int(id.value)].name)"
+    }
+
+    /// Whether an operator means this session.
+    func isNamed(_ peer: BFDPeer, _ name: NeighborName) -> Bool {
+        let interface = peer.interface.flatMap { id -> String? in
+            Int(id.value) < configuration.interfaces.count ? configuration.interfaces[Int(id.value)].name : nil
+        }
+        return name.matches(peer.remote, on: interface)
     }
 
     /// An interior gateway protocol wants a neighbour watched, or no longer.

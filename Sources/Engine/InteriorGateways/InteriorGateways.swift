@@ -51,7 +51,8 @@ enum InteriorGatewayNews {
     case packet(ReceivedPacket)
     case redistribute([RedistributionUpdate])
     case bfd(BFDPeer, isUp: Bool)
-    case fault(ReceivedPacket)
+    case fault(ReceivedPacket, message: Int)
+    case redundancy(Bool)
     case clear(neighbor: String?)
     case time
 }
@@ -75,6 +76,8 @@ struct InteriorGateways: Sendable {
     private var subscribed: [[PacketSubscription]] = InteriorGatewayID.allCases.map { _ in [] }
     /// By number, whether it was ever configured; one that was not has nothing to end.
     private var isConfigured: [Bool] = InteriorGatewayID.allCases.map { _ in false }
+    /// Whether the pair has a standby in lock step: for protocols that are configured later.
+    private var isRedundant = false
 
     init(random: inout RandomNumbers) {
         ospf = OSPFInstance(seed: random.next())
@@ -89,12 +92,16 @@ struct InteriorGateways: Sendable {
 
     mutating func configure(_ configuration: RouterConfiguration, at now: Instant, into wishes: inout [InteriorGatewayWish]) {
         let interfaces = configuration.interfaces
+        let before = isConfigured
         Self.configure(.ospf, &ospf, configuration.ospf, interfaces, &isConfigured, at: now, into: &wishes)
         Self.configure(.ospfv3, &ospfv3, configuration.ospfv3, interfaces, &isConfigured, at: now, into: &wishes)
         Self.configure(.ospfv3IPv4, &ospfv3IPv4, configuration.ospfv3ipv4, interfaces, &isConfigured, at: now, into: &wishes)
         Self.configure(.isis, &isis, configuration.isis, interfaces, &isConfigured, at: now, into: &wishes)
         Self.configure(.rip, &rip, configuration.rip, interfaces, &isConfigured, at: now, into: &wishes)
         Self.configure(.ripng, &ripng, configuration.ripng, interfaces, &isConfigured, at: now, into: &wishes)
+        for id in InteriorGatewayID.allCases where !before[Int(id.rawValue)] {
+            handle(.redundancy(isRedundant), for: id, at: now, into: &wishes)
+        }
     }
 
     private static func configure<Gateway: InteriorGateway>(
@@ -133,7 +140,8 @@ struct InteriorGateways: Sendable {
         case .packet(let packet): gateway.handle(.packet(packet), at: now, into: &effects)
         case .redistribute(let updates): gateway.handle(.redistribute(updates), at: now, into: &effects)
         case .bfd(let peer, let isUp): gateway.handle(.bfd(peer, isUp: isUp), at: now, into: &effects)
-        case .fault(let packet): gateway.handle(.fault(packet), at: now, into: &effects)
+        case .fault(let packet, let message): gateway.handle(.fault(packet, message: message), at: now, into: &effects)
+        case .redundancy(let isRedundant): gateway.handle(.redundancy(isRedundant), at: now, into: &effects)
         case .clear(let neighbor): gateway.handle(.clear(neighbor: neighbor), at: now, into: &effects)
         case .time: gateway.handle(.time, at: now, into: &effects)
         }
@@ -142,6 +150,12 @@ struct InteriorGateways: Sendable {
 
     mutating func tellAll(_ news: InteriorGatewayNews, at now: Instant, into wishes: inout [InteriorGatewayWish]) {
         for id in InteriorGatewayID.allCases { handle(news, for: id, at: now, into: &wishes) }
+    }
+
+    /// The pair has a standby in lock step, or has none any more.
+    mutating func noteRedundancy(_ isRedundant: Bool, at now: Instant, into wishes: inout [InteriorGatewayWish]) {
+        self.isRedundant = isRedundant
+        tellAll(.redundancy(isRedundant), at: now, into: &wishes)
     }
 
     mutating func fireTimers(at now: Instant, into wishes: inout [InteriorGatewayWish]) {
@@ -193,6 +207,28 @@ struct InteriorGateways: Sendable {
         return digest
     }
 
+    // MARK: packet watch
+
+    /// No part of the state; a copy of it in each protocol, since a record is for one of them.
+    mutating func setWatch(_ watch: PacketWatch) {
+        ospf.watch = watch
+        ospfv3.watch = watch
+        ospfv3IPv4.watch = watch
+        isis.watch = watch
+        rip.watch = watch
+        ripng.watch = watch
+    }
+
+    /// The LSA or entry that would have ended the process, if any would have.
+    var trapMessage: Int? {
+        if ospf.watch.hasMetTrap { return ospf.watch.trapMessage }
+        if ospfv3.watch.hasMetTrap { return ospfv3.watch.trapMessage }
+        if ospfv3IPv4.watch.hasMetTrap { return ospfv3IPv4.watch.trapMessage }
+        if isis.watch.hasMetTrap { return isis.watch.trapMessage }
+        if rip.watch.hasMetTrap { return rip.watch.trapMessage }
+        return ripng.watch.hasMetTrap ? ripng.watch.trapMessage : nil
+    }
+
     // MARK: subscriptions
 
     /// Notes what a protocol wants from the wire; gives what the router wants then.
@@ -211,6 +247,7 @@ struct InteriorGateways: Sendable {
 extension InteriorGateways {
     func write(to writer: inout SnapshotWriter) {
         writer.writeList(isConfigured) { isConfigured, w in w.write(isConfigured) }
+        writer.write(isRedundant)
         writer.writeList(subscribed) { list, w in
             w.writeList(list) { subscription, w in
                 w.write(subscription.interface.value)
@@ -227,6 +264,7 @@ extension InteriorGateways {
 
     init(from reader: inout SnapshotReader) throws(DecodeError) {
         isConfigured = try reader.readList { r throws(DecodeError) in try r.readBool() }
+        isRedundant = try reader.readBool()
         subscribed = try reader.readList { r throws(DecodeError) in
             try r.readList { r throws(DecodeError) in
                 let interface = InterfaceID(try r.read())

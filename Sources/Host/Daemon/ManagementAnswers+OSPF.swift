@@ -55,6 +55,14 @@ extension ManagementAnswers {
     }
 
     func clear(_ order: ClearAdjacencies) async throws -> String {
+        let neighbor = order.neighbor == "*" ? "" : order.neighbor
+        guard !order.neighbor.isEmpty else { throw ManagementFailure(.badRequest, "write whose neighbour is meant, or * for all") }
+        if order.routing == "bfd" {
+            let refusal = try await engine.inspect { engine in engine.refusal(toClearBFD: neighbor) }
+            if let refusal { throw ManagementFailure(.notFound, refusal) }
+            _ = try await request(.command(.clearSession(neighbor: neighbor)))
+            return neighbor.isEmpty ? "cleared all sessions" : "cleared \(neighbor)"
+        }
         let kind: PacketProtocol
         switch order.routing {
         case "ospf": kind = .ospfv2
@@ -64,7 +72,8 @@ extension ManagementAnswers {
         case "ripng": kind = .ripng
         default: throw ManagementFailure(.badRequest, "'\(order.routing.prefix(32))' has no adjacencies")
         }
-        let neighbor = order.neighbor == "*" ? "" : order.neighbor
+        let refusal = try await engine.inspect { engine in engine.refusal(toClear: kind, neighbor) }
+        if let refusal { throw ManagementFailure(.notFound, refusal) }
         _ = try await request(.command(.clearAdjacency(kind, neighbor: neighbor)))
         return neighbor.isEmpty ? "cleared all neighbours" : "cleared \(neighbor)"
     }

@@ -104,18 +104,27 @@ extension ISISInstance {
         let keys = snpKeys(level)
         let room = CSNP.entriesMaximum(size: circuit.frameOctets, authentication: keys)
         let database = databases[level.index]
+        let ignored = ignoredEntries(number, level, at: now)
         var start = LSPID.minimum
-        var position = 0
+        var position = 0, next = 0
         while true {
             var entries: [LSPEntry] = []
-            entries.reserveCapacity(min(room, database.count - position))
-            while position < database.count, entries.count < room {
-                let slot = database.slot(at: position)
+            entries.reserveCapacity(min(room, database.count - position + ignored.count - next))
+            while position < database.count || next < ignored.count, entries.count < room {
+                let slot = position < database.count ? database.slot(at: position) : nil
+                let id = slot.map { database.entries[$0].id }
+                if next < ignored.count, id.map({ ignored[next].id <= $0 }) ?? true {
+                    // In place of the older one that is here.
+                    if ignored[next].id == id { position += 1 }
+                    entries.append(ignored[next])
+                    next += 1
+                    continue
+                }
                 position += 1
                 // What is only asked for is not held (sequence number zero).
-                if !database.entries[slot].isRequested { entries.append(entry(slot, level, at: now)) }
+                if let slot, !database.entries[slot].isRequested { entries.append(entry(slot, level, at: now)) }
             }
-            let isLast = position >= database.count
+            let isLast = position >= database.count && next >= ignored.count
             let end = isLast ? .maximum : entries.last?.id ?? .maximum
             let csnp = CSNP(level: level, source: ownID, start: start, end: end, entries: entries)
             transmit(csnp.encoded(authentication: keys), circuit, level, into: &effects)

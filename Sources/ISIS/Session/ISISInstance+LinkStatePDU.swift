@@ -94,6 +94,7 @@ extension ISISInstance {
         let result = databases[level.index].install(
             header.id, sequence: header.sequenceNumber, checksum: header.checksum, isPurged: header.isPurge,
             expiry: expiry(header, at: now), bytes: pdu)
+        endIgnoring(header.id, level, header.sequenceNumber)
         flood(result.slot, level, except: circuit.number)
         databases[level.index].clearSRM(result.slot, circuit.number)
         for other in circuits.indices where other != circuit.number {

@@ -13,6 +13,12 @@ extension ISISInstance {
         else { return counters.count(.notConfigured) }
         // Our own frames, come back by a hub or a loop.
         guard station != circuit.station else { return counters.count(.ownSystemID) }
+        // Whoever was fatal is not heard before somebody could survive it.
+        if !fatal.isEmpty, fatal.isHeld(packet.source, on: packet.interface, at: now) {
+            return counters.count(.quarantined)
+        }
+        let isFatal = !fatal.isEmpty && isFatal(packet, at: now)
+        if !isFatal { watch.begins(packet: packet.bytes) }
         let pdu = packet.bytes.span.bytes
         var reader = ByteReader(pdu)
         let type: PDUType
@@ -22,6 +28,9 @@ extension ISISInstance {
             return counters.count(reason(error))
         }
         if let level = type.level, !circuit.levels.contains(level) { return counters.count(.wrongLevel) }
+        guard !isFatal else {
+            return refuseFatal(packet, type, from: station, on: circuit, at: now, into: &effects)
+        }
         switch type {
         case .level1LANHello, .level2LANHello:
             guard circuit.isBroadcast else { return counters.count(.wrongCircuitType) }
@@ -38,6 +47,7 @@ extension ISISInstance {
                 counters.count(reason(error))
             }
         case .level1LSP, .level2LSP:
+            watch.begins(0, packet.bytes[...])
             do {
                 receive(try LSPHeader(pdu), packet.bytes, from: station, on: circuit, at: now, into: &effects)
             } catch {
@@ -66,33 +76,5 @@ extension ISISInstance {
         case "maximum area addresses": return .maximumAreas
         default: return .unsupportedType
         }
-    }
-
-    /// The packet that killed the other controller is not looked into; whoever sent it starts anew.
-    mutating func fault(_ packet: ReceivedPacket, at now: Instant, into effects: inout [Effect]) {
-        counters.count(.quarantined)
-        let number = Int(packet.interface.value)
-        guard let circuit = circuit(number), case .station(let station) = packet.source else { return }
-        for adjacency in circuit.adjacencies.reversed() where adjacency.station == station {
-            lose(adjacency, number, reason: "a packet of it was fatal to the other controller", at: now, into: &effects)
-        }
-    }
-
-    /// The operator's word: adjacencies end and form anew by the next hellos.
-    mutating func clear(neighbor: String?, at now: Instant, into effects: inout [Effect]) {
-        for number in circuits.indices {
-            guard let circuit = circuits[number] else { continue }
-            for adjacency in circuit.adjacencies.reversed() where neighbor.map({ matches(adjacency, $0) }) ?? true {
-                lose(adjacency, number, reason: "cleared by the operator", at: now, into: &effects)
-            }
-        }
-    }
-
-    /// By system identifier, host name, station or address.
-    private func matches(_ adjacency: Adjacency, _ name: String) -> Bool {
-        if adjacency.system.description == name || adjacency.station.description == name { return true }
-        if adjacency.ipv4.contains(where: { $0.description == name }) { return true }
-        if adjacency.ipv6.contains(where: { $0.description == name }) { return true }
-        return hostname(adjacency.system) == name
     }
 }

@@ -55,6 +55,10 @@ extension ISISInstance {
         _ entry: LSPEntry, _ level: Level, _ circuit: Circuit, at now: Instant, into effects: inout [Effect]
     ) {
         let number = circuit.number
+        if entry.sequenceNumber != 0, isFatal(entry, level, at: now) {
+            ignore(entry, level, circuit, at: now)
+            return
+        }
         guard let slot = databases[level.index].slot(of: entry.id) else {
             // (b) (5): unknown here and alive there: ask for it. What is ours and unknown here we do not want back.
             guard entry.remainingLifetime != 0, entry.checksum != 0, entry.sequenceNumber != 0 else { return }

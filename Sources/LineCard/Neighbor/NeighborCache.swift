@@ -8,8 +8,10 @@ import Wire
 /// (second chance), so that a neighbour who invents addresses cannot push out those that sessions need.
 struct NeighborCache {
     static let entriesMaximum = 1024
-    /// Frames that wait for one answer; then the oldest goes. A restored session sends a window at once.
-    static let queueMaximum = 16
+    /// Frames and octets that wait for one answer; then the oldest goes. A restored session sends a window at once, and
+    /// so do all BFD sessions behind one gateway, each a small packet whose loss costs a third of its Detection Time.
+    static let queueMaximum = 256
+    static let queueOctetsMaximum = 32 * 1514
     /// RFC 4861 §10 REACHABLE_TIME.
     static let reachableTime = Duration.seconds(30)
 
@@ -44,6 +46,8 @@ struct NeighborCache {
         /// A frame of ours used it since the hand of the clock came by.
         var isUsed = false
         var queue: [Waiting] = []
+        /// Of `queue`.
+        var queuedOctets = 0
     }
 
     private(set) var slots: [Key: Int] = [:]
@@ -81,17 +85,32 @@ struct NeighborCache {
     mutating func remove(_ slot: Int) {
         slots[entries[slot].key] = nil
         entries[slot].queue = []
+        entries[slot].queuedOctets = 0
         entries[slot].state = .free
         free.append(slot)
     }
 
-    mutating func enqueue(_ waiting: Waiting, at slot: Int) -> Bool {
-        var kept = true
-        if entries[slot].queue.count == Self.queueMaximum {
-            entries[slot].queue.removeFirst()
-            kept = false
+    /// - Returns: how many others had to go.
+    mutating func enqueue(_ waiting: Waiting, at slot: Int) -> Int {
+        var gone = 0
+        entries[slot].queuedOctets += waiting.frame.count
+        while gone < entries[slot].queue.count, entries[slot].queuedOctets > Self.queueOctetsMaximum
+            || entries[slot].queue.count - gone >= Self.queueMaximum
+        {
+            entries[slot].queuedOctets -= entries[slot].queue[gone].frame.count
+            gone += 1
         }
+        entries[slot].queue.removeFirst(gone)
         entries[slot].queue.append(waiting)
-        return kept
+        return gone
+    }
+
+    /// What waits, which waits no longer.
+    mutating func takeQueue(_ slot: Int) -> [Waiting] {
+        defer {
+            entries[slot].queue = []
+            entries[slot].queuedOctets = 0
+        }
+        return entries[slot].queue
     }
 }

@@ -196,7 +196,7 @@ extension OSPFInstance {
             }
             // What would be discarded when it comes is not asked for, or the exchange would never end.
             if !header.isSound(version: version), header.key.advertisingRouter != routerID { continue }
-            if header.sequence == Int32.min { continue }
+            if header.sequence == Int32.min || isFatal(header, at: now) { continue }
             // An LSA that is gone by its age is not worth asking for.
             if header.isMaxAge, database.handle(of: header.key, in: id) == nil { continue }
             guard (neighbors[i]?.requests.count ?? 0) < Int(configuration.limits.listMaximum) else {

@@ -199,24 +199,4 @@ extension OSPFInstance {
             if wasUp, !isUp { neighborEvent(.killNbr("BFD session down"), NeighborIndex(UInt32(i)), at: now, into: &effects) }
         }
     }
-
-    // MARK: operator and quarantine
-
-    mutating func clear(_ name: String?, at now: Instant, into effects: inout [Effect]) {
-        for i in neighbors.indices {
-            guard let neighbor = neighbors[i] else { continue }
-            let names = ["\(neighbor.address)", "\(IPv4Address(raw: neighbor.routerID))"]
-            if let name, !name.isEmpty, !names.contains(name) { continue }
-            neighborEvent(.killNbr("cleared by the operator"), NeighborIndex(UInt32(i)), at: now, into: &effects)
-        }
-    }
-
-    /// DESIGN §7: this packet killed our twin. Its sender begins anew; the packet itself is not looked into.
-    mutating func fault(_ packet: ReceivedPacket, at now: Instant, into effects: inout [Effect]) {
-        drop(.quarantined, on: packet.interface)
-        guard let interface = interface(packet.interface), let source = packet.source.ip else { return }
-        for index in interface.neighbors where neighbor(index)?.address == source {
-            neighborEvent(.killNbr("its packet was quarantined"), index, at: now, into: &effects)
-        }
-    }
 }

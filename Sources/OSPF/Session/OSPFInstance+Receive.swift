@@ -10,8 +10,13 @@ extension OSPFInstance {
         guard packet.packetProtocol == packetProtocol, let interface = interface(id), interface.speaks,
             let source = packet.source.ip, let destination = packet.destination.ip
         else { return }
-        let bytes = packet.bytes
-        let header: OSPFPacketHeader
+        // Whoever was fatal is not heard before somebody could survive it.
+        if !fatal.isEmpty, fatal.isHeld(packet.source, on: id, at: now) { return drop(.quarantined, on: id) }
+        let screened = fatal.isEmpty ? Screened.whole : screened(packet, at: now)
+        if case .unreadable = screened { return drop(.quarantined, on: id) }
+        if !screened.isNothing { watch.begins(packet: packet.bytes) }
+        var bytes = packet.bytes
+        var header: OSPFPacketHeader
         do { header = try OSPFPacketHeader(bytes.span.bytes, version: version) } catch {
             return drop(.malformed, on: id)
         }
@@ -40,6 +45,15 @@ extension OSPFInstance {
         if let index, !isFresh(checked, header.type, of: index, interface) {
             return drop(.replay, on: id)
         }
+        var ignored: [LSAHeader] = []
+        switch screened {
+        case .whole: break
+        case .nothing, .unreadable: return refuseFatal(packet, header.type, from: index, at: now, into: &effects)
+        case .without(let headers, let rest):
+            ignored = headers
+            bytes = rest
+            header.length = UInt16(truncatingIfNeeded: rest.count)
+        }
         let body: OSPFPacket.Body
         do {
             body = try OSPFPacket(bytes.span.bytes, header: header, bodyStart: checked.bodyStart, version: version).body
@@ -62,7 +76,8 @@ extension OSPFInstance {
         case .hello: break
         case .databaseDescription(let packet): receive(packet, from: index, on: id, at: now, into: &effects)
         case .linkStateRequest(let packet): receiveRequest(packet.keys, from: index, on: id, at: now, into: &effects)
-        case .linkStateUpdate(let packet): receiveUpdate(packet.lsas, from: index, on: id, at: now, into: &effects)
+        case .linkStateUpdate(let packet):
+            receiveUpdate(packet.lsas, without: ignored, from: index, on: id, at: now, into: &effects)
         case .linkStateAcknowledgment(let packet):
             receiveAcknowledgement(packet.headers, from: index, on: id, at: now, into: &effects)
         }
@@ -126,14 +141,18 @@ extension OSPFInstance {
     }
 
     mutating func receiveUpdate(
-        _ lsas: [LSA], from index: NeighborIndex, on id: InterfaceID, at now: Instant, into effects: inout [Effect]
+        _ lsas: [LSA], without ignored: [LSAHeader] = [], from index: NeighborIndex, on id: InterfaceID, at now: Instant,
+        into effects: inout [Effect]
     ) {
         guard let neighbor = neighbor(index), neighbor.state >= .exchange else { return drop(.neighborState, on: id) }
-        for lsa in lsas {
+        ignore(ignored, from: index, on: id, at: now, into: &effects)
+        for (number, lsa) in lsas.enumerated() {
             // Any of them may end the exchange by an error, and then the rest is not looked at.
-            guard let state = self.neighbor(index)?.state, state >= .exchange else { return }
+            guard let state = self.neighbor(index)?.state, state >= .exchange else { return watch.ends() }
+            watch.begins(number + 1, lsa.octets[...])
             receive(lsa, from: index, on: id, at: now, into: &effects)
         }
+        watch.ends()
         requestsMoved(index, at: now, into: &effects)
     }
 }

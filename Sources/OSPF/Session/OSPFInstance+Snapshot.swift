@@ -26,6 +26,7 @@ extension OSPFInstance: Snapshotting {
         backOff.write(to: &writer)
         writer.write(needsCalculation)
         writeDecision(to: &writer)
+        fatal.write(to: &writer)
     }
 
     public init(from reader: inout SnapshotReader) throws(DecodeError) {
@@ -53,6 +54,7 @@ extension OSPFInstance: Snapshotting {
         needsCalculation = try reader.readBool()
         try settle(at: reader.position)
         try readDecision(from: &reader)
+        fatal = try FatalMemory(from: &reader)
     }
 
     /// What the rest of the code takes for granted must hold for any octets; and counts are made again.
@@ -112,6 +114,7 @@ extension OSPFInstance {
         }
         digest.mix(UInt64(bitPattern: timers.next?.nanoseconds ?? -1))
         mixDecision(into: &digest)
+        digest.mix(fatal.digest)
         return digest
     }
 }

@@ -2,7 +2,7 @@ import Machine
 import Records
 import Wire
 
-/// Who is heard, who is lost, and what BFD, an operator or a fatal packet say of it.
+/// Who is heard, who is lost, and what BFD says of it.
 extension RIPInstance {
     /// Where the neighbour stands in the order, or would stand.
     private func place(_ interface: InterfaceID, _ address: IPAddress) -> (position: Int, isFound: Bool) {
@@ -113,33 +113,5 @@ extension RIPInstance {
         neighbors[Int(index)]?.ignoredUntil = now + .seconds(Int(configuration.timers.timeout))
         effects.append(event(.notice, "neighbor \(peer.remote) on \(name(id)) is down: BFD lost it"))
         dropRoutes(of: index, at: now)
-    }
-
-    /// This packet killed the other controller: its sender's routes go, and it may begin anew.
-    mutating func fault(_ packet: ReceivedPacket, at now: Instant, into effects: inout [Effect]) {
-        guard configuration != nil, packet.packetProtocol == version.packetProtocol else { return }
-        let position = Int(packet.interface.value)
-        if position < interfaces.count { interfaces[position].counters.count(.fault) }
-        guard let source = packet.source.ip, let index = findNeighbor(packet.interface, source) else { return }
-        neighbors[Int(index)]?.badPackets &+= 1
-        effects.append(
-            event(.alarm, "a packet of neighbor \(source) on \(name(packet.interface)) was fatal; its routes are dropped"))
-        dropRoutes(of: index, at: now)
-        requestTable(on: packet.interface, at: now, into: &effects)
-    }
-
-    /// The operator's reset: routes go and are asked for again.
-    /// - Parameter address: of the neighbour; `nil` or empty is all of them.
-    mutating func clear(_ address: String?, at now: Instant, into effects: inout [Effect]) {
-        guard configuration != nil else { return }
-        let isAll = address == nil || address == ""
-        let wanted = address.flatMap { IPAddress($0) }
-        var asked: [InterfaceID] = []
-        for index in neighborOrder {
-            guard let neighbor = neighbor(index), isAll || neighbor.address == wanted else { continue }
-            if !asked.contains(neighbor.interface) { asked.append(neighbor.interface) }
-            removeNeighbor(index, reason: "cleared by the operator", at: now, into: &effects)
-        }
-        for id in asked { requestTable(on: id, at: now, into: &effects) }
     }
 }

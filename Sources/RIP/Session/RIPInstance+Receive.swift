@@ -18,6 +18,11 @@ extension RIPInstance {
         if isOwn(source, on: packet.interface) { return refuse(packet, .ownPacket, at: now, into: &effects) }
         guard isOnLink(source, interface) else { return refuse(packet, .badSource, at: now, into: &effects) }
         if rip.ttlSecurity, packet.hopLimit != 255 { return refuse(packet, .badHopLimit, at: now, into: &effects) }
+        // Whoever was fatal is not heard before somebody could survive it.
+        if !fatal.isEmpty, fatal.isHeld(packet.source, on: packet.interface, at: now) || isFatal(packet, at: now) {
+            return refuse(packet, .fault, at: now, into: &effects)
+        }
+        watch.begins(packet: packet.bytes)
 
         let bytes = packet.bytes
         let body = bytes.count - RIPFormat.headerLength
@@ -173,8 +178,18 @@ extension RIPInstance {
         else { return }
         let bytes = packet.bytes
         var reader = ByteReader(bytes.span.bytes.extracting(entries))
+        var start = entries.lowerBound, number = 0
+        defer { watch.ends() }
         while !reader.isAtEnd {
             guard let entry = try? RIPv2Entry.read(&reader) else { return countBadRoute(index, .badLength) }
+            let octets = bytes[start..<(start + RIPFormat.entryLength)]
+            start += RIPFormat.entryLength
+            if !fatal.isEmpty, isFatal(octets, from: index, at: now) {
+                countBadRoute(index, .fault)
+                continue
+            }
+            number += 1
+            watch.begins(number, octets)
             switch entry.learned(version: messageVersion, on: network, own: interface.ipv4Addresses) {
             case .success(let learned): learn(learned, from: index, at: now, into: &effects)
             case .failure(let refusal): countBadRoute(index, refusal.reason)
@@ -189,13 +204,23 @@ extension RIPInstance {
         let bytes = packet.bytes
         var reader = ByteReader(bytes.span.bytes.extracting(entries))
         var nextHop: IPv6Address?
+        var start = entries.lowerBound, number = 0
+        defer { watch.ends() }
         while !reader.isAtEnd {
             guard let entry = try? RIPngEntry.read(&reader) else { return countBadRoute(index, .badLength) }
+            let octets = bytes[start..<(start + RIPFormat.entryLength)]
+            start += RIPFormat.entryLength
             if entry.metric == RIPFormat.nextHopMetric {
                 // RFC 2080 §2.1.1: one that is not link-local is taken for the unspecified address, the sender.
                 nextHop = entry.address.isLinkLocal ? entry.address : nil
                 continue
             }
+            if !fatal.isEmpty, isFatal(octets, nextHop: nextHop, from: index, at: now) {
+                countBadRoute(index, .fault)
+                continue
+            }
+            number += 1
+            watch.begins(number, octets)
             if let nextHop, addresses.contains(.v6(nextHop)) {
                 countBadRoute(index, .entryNextHop)
                 continue

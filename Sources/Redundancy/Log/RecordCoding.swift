@@ -112,8 +112,9 @@ extension ByteWriter {
                 u16(message)
                 u32(UInt32(octets.count))
                 append(octets)
-            case .packet(let packet):
-                u8(2)
+            case .packet(let packet, let message):
+                u8(message == 0 ? 2 : 3)
+                if message != 0 { u16(message) }
                 receivedPacket(packet)
             }
         case .packetReceived(let packet):
@@ -161,6 +162,9 @@ extension ByteWriter {
         case .clearAdjacency(let packetProtocol, let neighbor):
             u8(5)
             u8(packetProtocol.rawValue)
+            text(neighbor)
+        case .clearSession(let neighbor):
+            u8(6)
             text(neighbor)
         }
     }
@@ -292,6 +296,10 @@ extension ByteReader {
                 let count = try length(RecordSchema.receivedOctetsMaximum, "fatal octets")
                 return .quarantined(.connection(connection, octets: try array(count, "fatal octets"), message: message))
             case 2: return .quarantined(.packet(try receivedPacket()))
+            case 3:
+                let message = try u16("fatal message")
+                guard message != 0 else { throw DecodeError("fatal message", at: offset - 2, .badValue) }
+                return .quarantined(.packet(try receivedPacket(), message: message))
             default: throw DecodeError("quarantined input", at: at, .badValue)
             }
         case .packetReceived:
@@ -441,6 +449,7 @@ extension ByteReader {
         case 5:
             let packetProtocol = try packetProtocol()
             return .clearAdjacency(packetProtocol, neighbor: try text("neighbor"))
+        case 6: return .clearSession(neighbor: try text("neighbor"))
         default: throw DecodeError("command", at: at, .unsupported)
         }
     }
@@ -491,7 +500,7 @@ extension Record {
         switch body {
         case .tcpReceived(_, let octets, _): 64 + octets.count
         case .configure(_, let octets): 64 + octets.count
-        case .packetReceived(let packet), .quarantined(.packet(let packet)): 96 + packet.bytes.count
+        case .packetReceived(let packet), .quarantined(.packet(let packet, _)): 96 + packet.bytes.count
         case .quarantined(.connection(_, let octets, _)): 64 + octets.count
         case .bfd: 128
         default: 64
@@ -506,7 +515,7 @@ extension Record {
         case .tcpReceived(let connection, let octets, _): .connection(connection, octets: octets, message: message)
         case .tcpAccepted(let connection, _), .tcpConnected(let connection, _), .tcpAcknowledged(let connection, _), .tcpPeerFinished(let connection), .tcpClosed(let connection, _):
             .connection(connection)
-        case .packetReceived(let packet): .packet(packet)
+        case .packetReceived(let packet): .packet(packet, message: message)
         case .quarantined(let poison): poison
         case .time, .interfaceState, .configure, .command, .mastership, .redundancy, .bfd: .other
         }

@@ -17,8 +17,8 @@ struct Checkers {
     private var quarantined: [ConnectionID] = []
     /// Octets with which a packet of a routing protocol ends that is fatal.
     static let packetPoisonMark: [UInt8] = [0xde, 0xad, 0x6f, 0x66, 0x66, 0x00, 0x42, 0x42]
-    /// Fingerprints of fatal packets that are known.
-    private var quarantinedPackets: [UInt64] = []
+    /// Octets that make an LSA, an LSP or an entry fatal: the address of a prefix, 203.0.113.66.
+    static let contentPoisonMark: [UInt8] = [203, 0, 113, 66]
 
     init(options: SimulationOptions) {}
 
@@ -42,7 +42,6 @@ struct Checkers {
                 guard case .quarantined(let poison) = record.body else { continue }
                 quarantines += 1
                 if case .connection(let connection, _, _) = poison, !quarantined.contains(connection) { quarantined.append(connection) }
-                if case .packet(let packet) = poison { quarantinedPackets.append(packet.fingerprint) }
             }
         }
         lockstep.engine(work, report, of: node, in: simulation)
@@ -58,19 +57,14 @@ struct Checkers {
         case hang(LogIndex)
     }
 
-    /// The first record of the work that would be fatal, and how. An announcement that is fatal is found by the engine itself,
-    /// which may know it and pass it by (`Engine.trapMet`).
+    /// The first record of the work that would be fatal, and how. What peers say is found by the engine itself, which may know
+    /// it and pass it by (`Engine.trapMet`).
     func fatal(in work: EngineWork) -> Fatal? {
         guard case .apply(let records) = work else { return nil }
         for record in records {
             switch record.body {
             case .command(.testTrap): return .crash(record.index)
             case .command(.testHang): return .hang(record.index)
-            case .packetReceived(let packet):
-                guard packet.bytes.suffix(Self.packetPoisonMark.count).elementsEqual(Self.packetPoisonMark),
-                    !quarantinedPackets.contains(packet.fingerprint)
-                else { continue }
-                return .crash(record.index)
             default: continue
             }
         }

@@ -103,7 +103,7 @@ struct LockstepChecker {
         case .quarantined(let poison):
             switch poison {
             case .connection(let id, _, _): return seededHash(time, UInt64(id.value), seed: 12)
-            case .packet(let packet): return seededHash(time, packet.fingerprint, seed: 13)
+            case .packet(let packet, let message): return seededHash(time, packet.fingerprint, seed: 13 + UInt64(message) << 8)
             case .other: return seededHash(time, 0, seed: 12)
             }
         case .redundancy(let isRedundant): return seededHash(time, isRedundant ? 1 : 0, seed: 16)

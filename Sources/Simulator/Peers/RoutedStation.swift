@@ -43,6 +43,7 @@ final class RoutedStation {
     private(set) var adjacencies = 0
     private(set) var losses = 0
     private var allowedLosses = 0
+    private var revision: UInt64 = 1
     /// What nobody may do to a neighbour.
     private(set) var violations: [String] = []
 
@@ -99,6 +100,20 @@ final class RoutedStation {
     }
 
     func expectLoss() { allowedLosses += 1 }
+    /// What was expected is over.
+    func expectNoLoss() { allowedLosses = 0 }
+
+    /// Announces a route that is fatal to an engine that looks into it, in this form, and keeps it: it is said again as the
+    /// protocol has it, older each time. 0: no longer.
+    func keepPoison(form: UInt32, at now: Instant) -> [[UInt8]] {
+        revision += 1
+        let configuration = plan.encoded(0, poison: form)
+        carry(nodes[0].router.configure(configuration, revision: revision, at: now), from: 0, at: now)
+        return turn(at: now)
+    }
+
+    /// What an operator of the router does so that nothing is remembered of this station.
+    var clearing: EngineCommand { .clearAdjacency(plan.packetProtocol, neighbor: plan.name) }
 
     private func turn(at now: Instant) -> [[UInt8]] {
         while let next = queue.nextTime, next <= now, let (_, happening) = queue.pop() {

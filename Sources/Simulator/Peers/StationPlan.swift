@@ -84,9 +84,12 @@ struct StationPlan {
 
     // MARK: configuration
 
-    func encoded(_ router: Int) -> [UInt8] {
+    /// - Parameter poison: the form of the route that is fatal and that the router announces; 0: none.
+    func encoded(_ router: Int, poison: UInt32 = 0) -> [UInt8] {
+        var configuration = configuration(router)
+        if poison > 0 { addPoison(form: poison, to: &configuration) }
         // The plan is ours: it can be encoded.
-        guard let bytes = try? configuration(router).encoded() else {
+        guard let bytes = try? configuration.encoded() else {
             preconditionFailure("the configuration of a simulated neighbour can be encoded")
         }
         return bytes
@@ -128,6 +131,34 @@ struct StationPlan {
         case .rip: result.rip = GatewayPlan.rip(interfaces: interfaces)
         }
         return result
+    }
+
+    /// A route to what is in `Checkers.contentPoisonMark`, announced with another metric in each form.
+    private func addPoison(form: UInt32, to configuration: inout RouterConfiguration) {
+        let mark = Checkers.contentPoisonMark
+        let prefix = IPv4Prefix(IPv4Address(mark[0], mark[1], mark[2], mark[3]), 32)
+        configuration.staticRoutes.append(StaticRouteConfiguration(prefix: .v4(prefix), destination: .blackhole))
+        let target: RouteProtocol =
+            switch gatewayProtocol {
+            case .ospf: .ospf
+            case .isis: .isis
+            case .rip: .rip
+            }
+        var redistribution = RedistributionConfiguration(from: .static, into: target)
+        redistribution.metric = form
+        configuration.redistribution = (configuration.redistribution ?? []) + [redistribution]
+    }
+
+    /// How an operator of the router names the station.
+    var name: String {
+        gatewayProtocol == .isis ? "\(Self.lanMAC(number))" : "\(Self.lanAddress(number))"
+    }
+    var packetProtocol: PacketProtocol {
+        switch gatewayProtocol {
+        case .ospf: .ospfv2
+        case .isis: .isis
+        case .rip: .rip
+        }
     }
 
     /// A packet of the station's protocol to the group on the LAN, whose octets are of no meaning.

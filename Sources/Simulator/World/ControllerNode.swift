@@ -73,7 +73,10 @@ final class ControllerNode {
 
     private final class EngineBox {
         var engine: Engine
-        init(seed: UInt64) { engine = Engine(seed: seed) }
+        init(seed: UInt64) {
+            engine = Engine(seed: seed)
+            engine.plantTrap(ending: Checkers.packetPoisonMark, content: Checkers.contentPoisonMark)
+        }
     }
 
     init(id: ControllerID, configuration: ControllerConfiguration, seed: UInt64, clockOffset: Duration) {

@@ -54,6 +54,15 @@ struct SoloRouter: ~Copyable {
         return frames
     }
 
+    /// Another configuration takes the place of the one in force.
+    mutating func configure(_ configuration: [UInt8], revision: UInt64, at now: Instant) -> [Frame] {
+        var frames: [Frame] = []
+        var effects: [LineCardEffect] = []
+        apply(.configure(revision: revision, configuration), at: now, into: &effects)
+        settle(&effects, into: &frames, at: now)
+        return frames
+    }
+
     mutating func receive(
         _ frame: [UInt8], on interface: InterfaceID = InterfaceID(0), at now: Instant
     ) -> [Frame] {

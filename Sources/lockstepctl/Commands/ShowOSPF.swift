@@ -80,6 +80,14 @@ struct ClearOSPFv3: ParsableCommand {
     func run() throws { try clearAdjacencies("ospfv3", neighbor) }
 }
 
+struct ClearBFD: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bfd", abstract: "End BFD sessions; they begin anew, and nobody takes it for a failure.")
+    @Argument(help: "Address of the neighbor, or * for all.") var neighbor: String
+
+    func run() throws { try clearAdjacencies("bfd", neighbor) }
+}
+
 func clearAdjacencies(_ routing: String, _ neighbor: String) throws {
     let order = ClearAdjacencies(routing: routing, neighbor: neighbor)
     guard case .done(let text) = try Connection.ask(.clearAdjacencies(order)) else { throw unexpected() }

@@ -56,13 +56,35 @@ import Wire
         #expect(screened(inputs, Self.body(Self.attributes(), Self.a), from: 77) == nil, "the same of another neighbor")
     }
 
-    @Test func `Whoever is fatal in two forms is known by either alone`() throws {
+    @Test func `Whoever is fatal in two forms is known by what they have in common`() throws {
         var inputs = fatal(Self.message(Self.body(Self.attributes(), Self.a)))
         inputs.learn(Self.message(Self.body(Self.attributes(8), Self.a)), from: Self.source, at: Self.at)
         #expect(inputs.faults(of: Self.source, at: Self.at) == 2)
         #expect(screened(inputs, Self.body(Self.attributes(7), Self.a))?.body == Self.body(withdrawn: Self.a, []))
+        #expect(screened(inputs, Self.body(Self.attributes(8), Self.c)) == nil, "the attributes were not in both")
+        // The other way round.
+        inputs = fatal(Self.message(Self.body(Self.attributes(), Self.a)))
+        inputs.learn(Self.message(Self.body(Self.attributes(), Self.b)), from: Self.source, at: Self.at)
+        #expect(screened(inputs, Self.body(Self.attributes(), Self.c))?.body == Self.body(withdrawn: Self.c, []))
+        #expect(screened(inputs, Self.body(Self.attributes(7), Self.a)) == nil, "the prefix was not in both")
+    }
+
+    @Test func `Two fatal forms that have nothing in common are known by either part of either`() throws {
+        var inputs = fatal(Self.message(Self.body(Self.attributes(), Self.a)))
+        inputs.learn(Self.message(Self.body(Self.attributes(8), Self.b)), from: Self.source, at: Self.at)
+        #expect(screened(inputs, Self.body(Self.attributes(7), Self.a))?.body == Self.body(withdrawn: Self.a, []))
         #expect(screened(inputs, Self.body(Self.attributes(8), Self.c))?.body == Self.body(withdrawn: Self.c, []))
         #expect(screened(inputs, Self.body(Self.attributes(7), Self.c)) == nil)
+        // A third form that shares something with one of them narrows it.
+        inputs.learn(Self.message(Self.body(Self.attributes(6), Self.a)), from: Self.source, at: Self.at)
+        #expect(screened(inputs, Self.body(Self.attributes(8), Self.c)) == nil)
+        #expect(screened(inputs, Self.body(Self.attributes(5), Self.a))?.count == 1)
+        var writer = SnapshotWriter()
+        inputs.write(to: &writer)
+        var reader = SnapshotReader(writer.bytes)
+        let restored = try FatalInputs(from: &reader)
+        #expect(screened(restored, Self.body(Self.attributes(8), Self.c)) == nil)
+        #expect(screened(restored, Self.body(Self.attributes(5), Self.a))?.count == 1)
     }
 
     @Test func `IPv6 in MP_REACH_NLRI is known by its prefix, in either form of the attribute's length`() throws {

@@ -241,7 +241,7 @@ import Wire
             .fault(
                 ReceivedPacket(
                     interface: InterfaceID(0), packetProtocol: .rip, source: .ip(.v4(a)),
-                    destination: .ip(RIPInstance.groupIPv4), bytes: [1, 2, 3])))
+                    destination: .ip(RIPInstance.groupIPv4), bytes: [1, 2, 3]), message: 0))
         #expect(d.route(net)?.metric == 16)
         #expect(d.route("172.17.0.0/16")?.metric == 4)
     }
