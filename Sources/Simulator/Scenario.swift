@@ -290,5 +290,5 @@ public struct Scenario: Sendable {
             }
             s.settle()
         },
-    ]
+    ] + withNeighbors
 }
