@@ -145,6 +145,19 @@ extension Controller {
                 closeChannel("refused: \(refusal)", at: now, into: &outputs)
                 return
             }
+            // Somebody made a third controller from the twin's files: the twin is heard, so this is not the twin.
+            if twin.bootNonce != watch.twinNonce, !isTwinDead, watch.isKnownStartHeard(at: now),
+                !configuration.mistakes.contains(.believesEveryStart)
+            {
+                let reason =
+                    "another process that is controller \(twin.controller) of this pair is heard at this moment: is a third "
+                    + "controller running from a copy of its files?"
+                channelRefusal = "the channel's peer is refused: \(reason)"
+                complain(.refusal(reason), .alarm, "the channel's peer is refused: \(reason)", at: now, into: &outputs)
+                send(.refuse(reason: reason))
+                closeChannel("refused: \(reason)", at: now, into: &outputs)
+                return
+            }
             // The vote may say that our copy is the router's: it is kept as it is until then.
             if pair?.isClaiming ?? false {
                 return closeChannel("mastership is being asked for", at: now, into: &outputs)

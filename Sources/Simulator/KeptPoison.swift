@@ -33,7 +33,7 @@ extension Simulation {
         perform(.command(routedStations[station].clearing))
         live(.seconds(30), &watch) { _ in !self.routedStations[station].isAdjacent }
         comeBack(station, &watch)
-        routedStations[station].expectNoLoss()
+        routedStations[station].expectNoMoreLosses()
     }
 
     /// What died of the poison.

@@ -295,5 +295,5 @@ public struct Scenario: Sendable {
             }
             s.settle()
         },
-    ]
+    ] + withNeighbors
 }

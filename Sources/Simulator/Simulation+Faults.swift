@@ -21,6 +21,8 @@ public enum Act: Sendable, Equatable {
     /// Carrier of the controller's interface goes with its port, or comes back.
     case unplug(ControllerID)
     case plug(ControllerID)
+    /// The cable to one LAN alone is pulled; `plug` puts every cable back.
+    case pull(ControllerID, lan: Int)
     case freeze(ControllerID)
     case wake(ControllerID)
     case switchover(ControllerID)
@@ -66,6 +68,22 @@ public enum Act: Sendable, Equatable {
     case poisonPacket(station: Int)
     /// A routed station announces a route that is fatal in this form, and keeps it; 0: no longer.
     case keepPoison(station: Int, form: UInt32)
+    /// The LAN router of a routed station is started again, without a word to anybody.
+    case restartStation(Int)
+    /// A peer behaves badly, or no longer.
+    case rude(station: Int, Rudeness)
+    case openWindow(station: Int)
+    /// Whoever is at this port answers so many milliseconds later, until the port's weather changes.
+    case slowPort(Int, milliseconds: Int)
+    /// A stranger on the first LAN says something.
+    case forge(Forgery)
+    /// A third controller is started beside the pair, or stopped.
+    case startIntruder(Intruder.Kind)
+    case stopIntruder
+    /// The third controller of this number must have been refused by now; it ends its connection if it was not.
+    case endIntrusion(Int)
+    /// It comes to a controller over the redundancy link, in the twin's place.
+    case intrude(on: ControllerID)
     /// Replaces a controller's engine by one restored from its snapshot.
     case passThroughSnapshot(ControllerID)
 }
@@ -104,12 +122,30 @@ extension Simulation {
         case .kill(let id): if node(id).life != .dead { die(node(id)) }
         case .fuse(let id, let outputs): node(id).fuse = outputs
         case .slow(let id, let factor): node(id).slowness = max(1, factor)
+        case .pull(let id, let lan):
+            bridge.cut(port: neighborhood.port(of: id, lan: lan), inward: true, outward: true)
+            give(.link(interfaceIDs[lan], isUp: false), to: node(id))
+        case .restartStation(let number): tell(routedStation: number) { $0.restart(at: $1) }
+        case .rude(let station, let rudeness): behave(rudeness, station: station)
+        case .openWindow(let station):
+            transmit(stations[station].openWindow(at: now), from: neighborhood.port(ofPeer: station))
+            reschedule(station: station)
+        case .slowPort(let port, let milliseconds):
+            var weather = Bridge.Weather()
+            weather.delayMinimum = .milliseconds(milliseconds)
+            weather.delayMaximum = .milliseconds(milliseconds + 1)
+            bridge.setWeather(weather, port: port)
+        case .forge(let forgery): forge(forgery)
+        case .startIntruder(let kind): startIntruder(kind)
+        case .stopIntruder: stopIntruder()
+        case .endIntrusion(let incarnation): if incarnation == intruderIncarnation { judgeIntrusion() }
+        case .intrude(let id): intrude(on: id)
         case .unplug(let id):
-            bridge.cut(port: Int(id.rawValue), inward: true, outward: true)
+            for port in neighborhood.ports(of: id) { bridge.cut(port: port, inward: true, outward: true) }
             node(id).isUnplugged = true
             for interface in interfaceIDs { give(.link(interface, isUp: false), to: node(id)) }
         case .plug(let id):
-            bridge.cut(port: Int(id.rawValue), inward: false, outward: false)
+            for port in neighborhood.ports(of: id) { bridge.cut(port: port, inward: false, outward: false) }
             node(id).isUnplugged = false
             for interface in interfaceIDs { give(.link(interface, isUp: true), to: node(id)) }
         case .loseDatastore(let id):
@@ -130,8 +166,7 @@ extension Simulation {
         case .commit:
             guard let active else { return }
             revision += 1
-            let bytes = RouterPlan.encoded(
-                peerCount: peerCount, revision: revision, hasGateways: options.routedStationCount > 0, isTrunk: isTrunk)
+            let bytes = RouterPlan.encoded(neighborhood, revision: revision, isTrunk: isTrunk)
             give(.request(OperatorRequestID(UInt64(steps)), .commit(revision: revision, bytes)), to: node(active))
         case .breakChannel: if wire.state == .up { closeChannel(by: nil, isProcessDead: false) }
         case .breakChannelAtTakeOver(let pause): breakAtTakeOver = pause
@@ -185,7 +220,9 @@ extension Simulation {
         note("\(id) starts")
         beginVote(node)
         // A host tells of every link when it starts; the twin weighs how many each of them has.
-        for interface in interfaceIDs { give(.link(interface, isUp: !bridge.ports[Int(id.rawValue)].isCutInward), to: node) }
+        for interface in interfaceIDs {
+            give(.link(interface, isUp: !bridge.ports[port(of: node, interface)].isCutInward), to: node)
+        }
         give(.start(failedTests: []), to: node)
         if wire.state == .down || wire.state == .opening { openChannel() }
     }

@@ -35,6 +35,8 @@ public final class Simulation {
         case turnGoesOn(ControllerID, incarnation: Int)
         case stationTime(Int, Instant)
         case routedStationTime(Int, Instant)
+        case intruderTime(incarnation: Int, Instant)
+        case intruderOctets(to: ControllerID, incarnation: Int, [UInt8])
         case act(Act)
     }
 
@@ -43,7 +45,20 @@ public final class Simulation {
     let peerCount: Int
     /// The controllers' ports carry two VLANs: see `Trunk`.
     let isTrunk: Bool
-    var interfaceIDs: [InterfaceID] { isTrunk ? [InterfaceID(0), InterfaceID(1)] : [InterfaceID(0)] }
+    let neighborhood: Neighborhood
+    var interfaceIDs: [InterfaceID] {
+        isTrunk || neighborhood.lanCount == 2 ? [InterfaceID(0), InterfaceID(1)] : [InterfaceID(0)]
+    }
+    private var newestEpoch = Epoch.zero
+    var forger = Forger()
+    var intruder: Intruder?
+    var intruderIncarnation = 0
+    /// Sessions of BFD that may be lost, or what follows from it, are lost by then.
+    var lossesExpectedUntil = Instant.zero
+    /// When another controller than the first became the router; `nil` before that.
+    var roleChangedAt: Instant?
+    /// When a controller's port was mended last.
+    var portTroubleAt: Instant?
     /// The newest configuration that was committed.
     var revision: UInt64 = 1
     var now = Instant.zero
@@ -82,28 +97,37 @@ public final class Simulation {
         var first = RandomNumbers(seed: mix64(seed))
         let peerCount = options.peerCount ?? first.number(in: 2...5)
         self.peerCount = peerCount
-        isTrunk = options.routedStationCount == 0 && mix64(seed &+ 0x7472_756e_6b) & 3 == 0
+        isTrunk =
+            options.routedStationCount == 0 && !options.hasSecondLAN && !options.hasStrangers
+            && mix64(seed &+ 0x7472_756e_6b) & 3 == 0
+        neighborhood = Neighborhood(options, peerCount: peerCount, seed: seed)
         random = first
-        bridge = Bridge(portCount: 2 + peerCount + options.routedStationCount)
+        bridge = Bridge(lans: neighborhood.lans)
+        for id in ControllerID.allCases { for port in neighborhood.ports(of: id) { bridge.twins[port] = true } }
         checkers = Checkers(options: options)
         if let bug = options.plantedBug { saboteur = Saboteur(bug) }
         for id in ControllerID.allCases {
             nodes.append(
                 ControllerNode(
                     id: id, configuration: controllerConfiguration(id), seed: random.next(),
-                    clockOffset: .milliseconds(random.number(in: 0...100_000))))
+                    clockOffset: .milliseconds(random.number(in: 0...100_000)),
+                    devices: neighborhood.lanCount == 2 ? ControllerNode.twoSegments : ControllerNode.noSegments))
         }
         for number in 0..<peerCount {
+            let isActive = random.chance(1, in: 2)
+            let holdSeconds: Int64 = [9, 30, 90][random.number(in: 0...2)]
             stations.append(
                 SpeakerStation(
-                    number: number, routerAddress: Self.routerAddress, isActive: random.chance(1, in: 2),
-                    holdSeconds: [9, 30, 90][random.number(in: 0...2)], seed: random.next()))
+                    number: number, routerAddress: Neighborhood.routerAddress(lan: neighborhood.lan(ofPeer: number)),
+                    isActive: isActive, holdSeconds: options.holdSeconds ?? holdSeconds, seed: random.next(),
+                    watch: neighborhood.bfd?.parameters))
             stationWakeUps.append(nil)
         }
         for number in 0..<options.routedStationCount {
             routedStations.append(
                 RoutedStation(
-                    number: number, routerCount: options.routersPerStation, seed: mix64(seed &+ 977 &* UInt64(number + 1))))
+                    number: number, routerCount: options.routersPerStation, seed: mix64(seed &+ 977 &* UInt64(number + 1)),
+                    place: neighborhood.place(ofRouted: number)))
             routedStationWakeUps.append(nil)
         }
     }
@@ -115,6 +139,7 @@ public final class Simulation {
         calm.isSingle = true
         calm.isTraced = false
         calm.plantedBug = nil
+        calm.isRude = false
         let world = Simulation(seed: seed, options: calm)
         world.start()
         world.run(until: .zero + .seconds(25))
@@ -139,8 +164,7 @@ public final class Simulation {
             configuration.wasActive = node(id).wasActive
             configuration.pairKey = node(id).storedKey
         }
-        configuration.initialConfiguration = (1, RouterPlan.encoded(
-            peerCount: peerCount, hasGateways: options.routedStationCount > 0, isTrunk: isTrunk))
+        configuration.initialConfiguration = (1, RouterPlan.encoded(neighborhood, isTrunk: isTrunk))
         return configuration
     }
 
@@ -187,13 +211,15 @@ public final class Simulation {
     private func handle(_ happening: Happening) {
         switch happening {
         case .frame(let port, let frame):
-            if port >= 2 + peerCount {
-                tell(routedStation: port - 2 - peerCount) { $0.receive(frame, at: $1) }
-            } else if port >= 2 {
-                transmit(stations[port - 2].receive(frame, at: now), from: port)
-                reschedule(station: port - 2)
-            } else {
-                give(frame: isTrunk ? Trunk.tagged(frame) : frame, to: nodes[port])
+            switch neighborhood.owner(of: port) {
+            case .controller(let id, let device):
+                give(frame: isTrunk ? Trunk.tagged(frame) : frame, device: device, to: node(id))
+            case .peer(let number):
+                transmit(stations[number].receive(frame, at: now), from: port)
+                reschedule(station: number)
+            case .routed(let number): tell(routedStation: number) { $0.receive(frame, at: $1) }
+            case .forger: forger.hear(frame)
+            case .intruder: tellIntruder { $0.receive(frame, at: $1) }
             }
         case .channelOctets(let id, let generation, let octets):
             if wire.delivers(generation: generation, to: id) { give(.channelReceived(octets), to: node(id)) }
@@ -272,6 +298,12 @@ public final class Simulation {
             guard routedStationWakeUps[number] == time else { return }
             routedStationWakeUps[number] = nil
             tell(routedStation: number) { $0.time(at: $1) }
+        case .intruderTime(let incarnation, let time):
+            guard incarnation == intruderIncarnation, intruder?.wakeUp == time else { return }
+            intruder?.wakeUp = nil
+            tellIntruder { _, _ in }
+        case .intruderOctets(let id, let incarnation, let octets):
+            if node(id).incarnation == incarnation, intruder?.victim == id { give(.channelReceived(octets), to: node(id)) }
         case .act(let act):
             perform(act)
         }
@@ -279,7 +311,7 @@ public final class Simulation {
 
     /// A turn of a routed station: what it sends leaves, and it is woken when it wants to be.
     func tell(routedStation number: Int, _ body: (RoutedStation, Instant) -> [[UInt8]]) {
-        transmit(body(routedStations[number], now), from: 2 + peerCount + number)
+        transmit(body(routedStations[number], now), from: neighborhood.port(ofRouted: number))
         guard let next = routedStations[number].nextDeadline else { return }
         let time = max(next, now)
         if let planned = routedStationWakeUps[number], planned <= time { return }
@@ -306,7 +338,7 @@ public final class Simulation {
         }
     }
 
-    private func reschedule(station number: Int) {
+    func reschedule(station number: Int) {
         guard let next = stations[number].nextDeadline else { return }
         let time = max(next, now)
         if let planned = stationWakeUps[number], planned <= time { return }
@@ -324,7 +356,10 @@ public final class Simulation {
 
     /// Something came for a controller. It hears of it in a turn of its own; what comes meanwhile is heard together.
     func give(_ input: ControllerInput, to node: ControllerNode) { give(.input(input), to: node) }
-    func give(frame: [UInt8], to node: ControllerNode) { give(.frame(frame), to: node) }
+    func give(frame: [UInt8], device: Int, to node: ControllerNode) {
+        if options.plantedBug == .resetsUnheard, Saboteur.isReset(frame) { return }
+        give(.frame(frame, device: device), to: node)
+    }
 
     private func give(_ item: ControllerNode.Waiting, to node: ControllerNode) {
         guard node.life != .dead else { return }
@@ -355,12 +390,12 @@ public final class Simulation {
         for i in order where i < inbox.count {
             switch inbox[i] {
             case .input(let input): node.turn.hear(input, &node.controller, at: node.clock(now))
-            case .frame(let frame):
+            case .frame(let frame, let device):
                 frames += 1
                 if frames > framesMaximum {
                     node.inbox.append(inbox[i])
                 } else {
-                    guard let interface = node.segments.interface(for: frame.span.bytes, at: 0) else { continue }
+                    guard let interface = node.segments.interface(for: frame.span.bytes, at: device) else { continue }
                     node.turn.receive(frame.span.bytes, on: interface, &node.controller, at: node.clock(now))
                 }
             }
@@ -388,8 +423,8 @@ public final class Simulation {
                 node.frames = []
                 guard isAllowed else { continue }
                 for frame in frames {
-                    checkers.transmitted(frame, by: node, in: self)
-                    transmit([frame], from: Int(node.id.rawValue))
+                    checkers.transmitted(frame.octets, by: node, in: self)
+                    transmit([frame.octets], from: port(of: node, frame.interface))
                 }
             case .done:
                 node.isMidTurn = false
@@ -418,11 +453,13 @@ public final class Simulation {
             }
         }
         switch output {
-        case .transmit(_, let frame): node.frames.append(frame)
-        case .advertise(_, var frame), .ask(_, var frame):
+        case .transmit(let interface, let frame): node.frames.append((interface, frame))
+        case .advertise(let interface, var frame), .ask(let interface, var frame):
             frame.fillSource(Self.hostMAC(node.id))
             if options.plantedBug == .segmentsUnheard, case .advertise = output { return }
-            transmit([frame], from: Int(node.id.rawValue))
+            transmit([frame], from: port(of: node, interface))
+        case .channelSend(let octets) where intruder?.victim == node.id: intruder?.hear(octets)
+        case .channelClose where intruder?.victim == node.id: endIntrusion()
         case .lease(let epoch, let until):
             node.lease = (epoch, until)
         case .channelSend(let octets):
@@ -457,6 +494,10 @@ public final class Simulation {
             if epoch > node.storedEpoch { node.storedEpoch = epoch }
             node.wasActive = state.isActive
             checkers.state(state, epoch, of: node, in: self)
+            if state.isActive, epoch != newestEpoch {
+                if newestEpoch != .zero { roleChangedAt = now }
+                newestEpoch = epoch
+            }
             if state.isActive, let pause = breakAtTakeOver {
                 breakAtTakeOver = nil
                 schedule(.breakChannel, at: now + pause)
@@ -494,7 +535,14 @@ public final class Simulation {
         queue.schedule(.channelOctets(to: other, generation: wire.generation, octets), at: time)
     }
 
-    private static func hostMAC(_ id: ControllerID) -> MACAddress { MACAddress(raw: 0x0200_0000_3000 | UInt64(id.rawValue)) }
+    /// The port at which an interface of a controller is plugged in.
+    func port(of node: ControllerNode, _ interface: InterfaceID) -> Int {
+        guard neighborhood.lanCount == 2 else { return Int(node.id.rawValue) }
+        let isWrong = options.plantedBug == .wrongPort && node.controller.epoch > Epoch(3)
+        return neighborhood.port(of: node.id, lan: isWrong ? 0 : min(1, Int(interface.value)))
+    }
+
+    static func hostMAC(_ id: ControllerID) -> MACAddress { MACAddress(raw: 0x0200_0000_3000 | UInt64(id.rawValue)) }
 
     private func startEngine(_ node: ControllerNode) {
         guard !node.isEngineBusy, let work = node.nextWork() else { return }
@@ -518,6 +566,7 @@ public final class Simulation {
         }
         node.isEngineBusy = false
         var report = node.perform(work)
+        if options.plantedBug == .sessionsForgotten { report = Saboteur.forgetSessions(report) }
         if let (index, message) = node.trapMet {
             // What it has done since is forgotten with it.
             note("\(node.id): message \(message) of record \(index) is poison")

@@ -1,3 +1,4 @@
+import Machine
 import Redundancy
 
 /// How large the simulated world is and what is wrong with it.
@@ -8,6 +9,17 @@ public struct SimulationOptions: Sendable {
     public var routedStationCount = 0
     /// Routers of each such neighbour, itself included.
     public var routersPerStation = 3
+    /// A second service LAN with a switch and neighbours of its own.
+    public var hasSecondLAN = false
+    /// Milliseconds between the packets of every session of BFD, 10…60,000; three may be lost. `nil`: nobody speaks BFD.
+    public var bfdInterval: Int?
+    public var isBFDAuthenticated = false
+    /// The first LAN has room for a forger and for a third controller: see `Forgery` and `Intruder`.
+    public var hasStrangers = false
+    /// Peers behave badly now and then: see `Rudeness`.
+    public var isRude = false
+    /// What every peer proposes as its hold time, 9…255 seconds; `nil` lets the seed draw.
+    public var holdSeconds: Int64?
     /// One controller without a twin: the reference that never fails.
     public var isSingle = false
     public var arbiter = ArbiterKind.leasefile
@@ -18,6 +30,39 @@ public struct SimulationOptions: Sendable {
     public var plantedBug: PlantedBug?
 
     public init() {}
+
+    /// What a world needs so that a planted bug can show.
+    public mutating func show(_ bug: PlantedBug) {
+        plantedBug = bug
+        switch bug {
+        case .sessionsForgotten: bfdInterval = 300
+        case .wrongPort: hasSecondLAN = true
+        case .resetsUnheard:
+            isRude = true
+            // Nothing else may end the old session in time.
+            holdSeconds = 180
+        case .believesEveryStart: hasStrangers = true
+        default: break
+        }
+    }
+
+    /// What a part of the seeds has besides: a draw of its own, so that the other seeds stay as they are.
+    public mutating func vary(by seed: UInt64) {
+        let draw = mix64(seed &+ 0x7661_7279)
+        isRude = draw & 3 == 0
+        guard (draw >> 8) % 24 == 0 || routedStationCount > 0 else {
+            hasStrangers = (draw >> 24) % 32 == 0
+            return
+        }
+        hasSecondLAN = (draw >> 32) & 1 == 0
+        if (draw >> 33) & 3 != 0 { bfdInterval = (draw >> 35) & 1 == 0 ? 50 : 300 }
+        isBFDAuthenticated = (draw >> 36) & 1 == 0
+        // They are worlds of many routers: few seeds can afford them.
+        if routedStationCount == 0, (draw >> 40) % 8 == 0 {
+            routedStationCount = hasSecondLAN ? 4 : 3
+            routersPerStation = 2
+        }
+    }
 }
 
 /// Bugs that the checkers must catch.
@@ -38,6 +83,14 @@ public enum PlantedBug: String, Sendable, CaseIterable {
     case segmentsUnheard = "segments-unheard"
     /// The lease file forgets that a copy is stale.
     case staleResumes = "stale-resumes"
+    /// The line card of a new active knows nothing of BFD's sessions but their names.
+    case sessionsForgotten = "sessions-forgotten"
+    /// After a change of hands the router's frames for the second LAN leave on the first.
+    case wrongPort = "wrong-port"
+    /// Resets of peers that know nothing of a connection are not heard.
+    case resetsUnheard = "resets-unheard"
+    /// Whoever introduces itself as the twin is believed, though the twin is heard at that moment.
+    case believesEveryStart = "believes-every-start"
 
     var mistakes: Mistakes {
         switch self {
@@ -46,13 +99,16 @@ public enum PlantedBug: String, Sendable, CaseIterable {
         case .trustsItselfAfterSleep: .trustsItselfAfterSleep
         case .aloneUnheard: .aloneUnheard
         case .reclaimsUnasked: .reclaimsUnasked
+        case .believesEveryStart: .believesEveryStart
         default: []
         }
     }
     /// The arbiter with which it shows.
     public var arbiter: ArbiterKind {
         switch self {
-        case .releaseBeforeCommit, .recordDropped, .effectsReordered, .staleResumes: .leasefile
+        case .releaseBeforeCommit, .recordDropped, .effectsReordered, .staleResumes, .sessionsForgotten, .wrongPort,
+            .resetsUnheard:
+            .leasefile
         default: .link
         }
     }

@@ -11,6 +11,8 @@ struct Arguments {
     /// Neighbours of interior gateway protocols in random runs.
     var routed = 0
     var arbiter = ArbiterKind.leasefile
+    /// Nothing beside what every seed has.
+    var isPlain = false
     /// A bug to plant, to see a checker find it.
     var planted: PlantedBug?
     /// Empty: random runs. `all`: every scenario.
@@ -28,8 +30,10 @@ struct Arguments {
             case "--seed":
                 first = number(after: word)
                 seeds = 1
+            case "--from": first = number(after: word)
             case "--faults": faults = Int(clamping: number(after: word))
             case "--routed": routed = min(12, Int(clamping: number(after: word)))
+            case "--plain": isPlain = true
             case "--trace": isTraced = true
             case "--verbose": isVerbose = true
             case "--scenario":
@@ -56,8 +60,8 @@ struct Arguments {
 
     static func refuse(_ sentence: String) -> Never {
         print("simulate: \(sentence)")
-        print("usage: simulate [--seeds N] [--seed S] [--faults N] [--routed N] [--scenario NAME|all] [--list]")
-        print("                [--arbiter leasefile|link|witness] [--plant BUG] [--verbose] [--trace]")
+        print("usage: simulate [--seeds N] [--from S] [--seed S] [--faults N] [--routed N] [--plain]")
+        print("                [--scenario NAME|all] [--list] [--arbiter leasefile|link|witness] [--plant BUG] [--verbose] [--trace]")
         exitProcess(2)
     }
 }
@@ -84,13 +88,14 @@ for seed in arguments.first..<(arguments.first + UInt64(arguments.seeds)) {
     if scenarios.isEmpty {
         var options = SimulationOptions()
         options.isTraced = arguments.isTraced
-        options.plantedBug = arguments.planted
         options.arbiter = arguments.arbiter
         options.routedStationCount = arguments.routed
+        if let bug = arguments.planted { options.show(bug) } else if !arguments.isPlain { options.vary(by: seed) }
         let simulation = Simulation(seed: seed, options: options)
         simulation.runPhases(faults: arguments.faults)
         var replay = "--seed \(seed) --faults \(arguments.faults)"
         if arguments.routed > 0 { replay += " --routed \(arguments.routed)" }
+        if arguments.isPlain { replay += " --plain" }
         if let bug = arguments.planted { replay += " --plant \(bug.rawValue)" }
         if arguments.arbiter != .leasefile { replay += " --arbiter \(arguments.arbiter.rawValue)" }
         if passes(simulation, "seed \(seed)", replay: replay, arguments) { passed += 1 } else { failed += 1 }

@@ -294,6 +294,51 @@ import Wire
         #expect(!world.said("another host", by: world.b))
     }
 
+    @Test("A third controller made from the twin's files comes over the redundancy link: the twin is heard, so it is refused")
+    func clone() {
+        for isActives in [true, false] {
+            let world = pair()
+            world.run(.seconds(2))
+            let (victim, twin) = isActives ? (world.a, world.b) : (world.b, world.a)
+            let epoch = world.a.controller.epoch
+            // The host gives it the place of the channel that is open, and in every word it is the twin.
+            let copy = Hello(
+                routerName: "r1", pairID: 77, controller: twin.id, state: .booting, epoch: .zero, wasActive: false,
+                isPreferred: true, bootNonce: 4711, configuration: .none, gaspToken: DyingGasp.Token(high: 1, low: 2),
+                keyShare: PairKey(high: 3, low: 4), arbiter: .link, schemas: Self.schemas)
+            world.closeChannel("another connection")
+            world.run(.milliseconds(2))
+            world.deliver(.channelOpened, to: victim)
+            world.deliver(.channelReceived(ChannelMessage.hello(copy).encoded()), to: victim)
+            watchMasters(world, for: .milliseconds(300))
+            #expect(world.said("is a third controller running from a copy of its files?", by: victim))
+            #expect(world.a.state.isActive)
+            #expect(world.a.controller.epoch == epoch)
+            #expect(world.run(.seconds(5)) { world.isRedundant })
+        }
+    }
+
+    @Test("The channel is replaced by a new one at once: what follows from the end of the old one does not close it")
+    func replaced() {
+        let world = pair()
+        world.run(.seconds(2))
+        world.reconnects = false
+        world.closeChannel("another connection")
+        world.run(.milliseconds(2))
+        world.connect()
+        #expect(world.run(.seconds(2)) { world.isRedundant })
+        world.run(.seconds(1))
+        #expect(world.isChannelUp)
+        #expect(world.isRedundant)
+    }
+
+    /// As a controller of this release says them.
+    private static let schemas = SchemaMap([
+        RecordSchema.part,
+        .init(
+            "snapshot", oldest: UInt16(EngineSnapshot.schemas.lowerBound), newest: UInt16(EngineSnapshot.schemas.upperBound)),
+    ])
+
     @Test("A controller with another key boots beside a healthy router: it hears the router answer, stays silent and says why")
     func wrongKey() {
         let world = pair()

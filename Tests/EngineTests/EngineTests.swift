@@ -155,6 +155,24 @@ import Wire
         #expect(fixture.notifications(8).isEmpty)
     }
 
+    @Test func `DESIGN §7: a take-over that took long lets nobody back who could kill the last controller`() throws {
+        let fixture = EngineFixture()
+        try fixture.configure(EngineFixture.configuration(peers: 2))
+        for n in 0..<2 { fixture.establish(n) }
+        fixture.apply(.redundancy(true))
+        // The twin had stored it; then a vote had to be waited for.
+        fixture.apply(.quarantined(.connection(EngineFixture.id(0))))
+        fixture.apply(.tcpClosed(EngineFixture.id(0), .finished))
+        fixture.pass(.seconds(3))
+        fixture.apply(.mastership(.b, Epoch(9), isFresh: false))
+        #expect(!fixture.log.contains { $0.contains("may come back") })
+        fixture.establish(0, on: 5)
+        #expect(fixture.log.last { $0.contains("tcpAbort") }?.contains("\(EngineFixture.id(5))") == true)
+        fixture.apply(.redundancy(true))
+        fixture.pass(.seconds(3))
+        #expect(fixture.log.contains { $0.contains("may come back") })
+    }
+
     @Test func `RFC 4271 §6.3: what nobody can have a way to is ignored, and so is our own address`() throws {
         let fixture = EngineFixture()
         try fixture.configure(EngineFixture.configuration(peers: 2))

@@ -56,6 +56,23 @@ import Testing
         #expect(found == [])
     }
 
+    @Test func `While the twin is heard nobody else is the twin, started again`() {
+        var watch = watch()
+        #expect(hear(&watch, 1...10, clock: { at(Int64($0) * 10) }, arrival: { at(Int64($0) * 10) }) == [])
+        #expect(watch.isKnownStartHeard(at: at(129)))
+        #expect(!watch.isKnownStartHeard(at: at(130)))
+        // An echo of one of our newest beats: from whoever can hear them and has the key.
+        func newcomer(_ sequence: UInt64) -> Beat {
+            Beat(
+                pairID: 1, controller: .b, bootNonce: 10, sequence: sequence, echoNonce: 1, echo: watch.sequence, state: .booting,
+                epoch: Epoch(1))
+        }
+        #expect(watch.hear(newcomer(1), on: .segment, at: at(110)) == .unproven)
+        #expect(watch.hear(newcomer(2), on: .segment, at: at(129)) == .unproven)
+        #expect(watch.hear(newcomer(3), on: .segment, at: at(130)) == .newStart)
+        #expect(watch.twinNonce == 10)
+    }
+
     @Test func `Another process of the twin has a clock of its own`() {
         var watch = watch()
         #expect(hear(&watch, 1...10, clock: { at(Int64($0) * 10) }, arrival: { at(Int64($0) * 10) }) == [])

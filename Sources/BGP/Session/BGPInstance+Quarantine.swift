@@ -31,8 +31,9 @@ extension BGPInstance {
         }
         neighbors[Int(peer.value)]!.isQuarantined = true
         timers.cancel(timer(.idleHold, peer, .own))
-        timers.set(
-            timer(.quarantine, peer, .own), at: now + (isRedundant ? Self.quarantinePause : Self.quarantineMaximum))
+        // Whoever is given this record has lost the twin by it, whatever was said of redundancy before. The record of the
+        // take-over, which says so, may come later than the pause.
+        timers.set(timer(.quarantine, peer, .own), at: now + Self.quarantineMaximum)
         event(
             .alarm, peer, "quarantined: a message of this neighbor could not be processed; it stays down until the pair is "
                 + "redundant again, for \(Self.quarantineMaximum.inMilliseconds / 60_000) minutes at most, or until it is cleared",

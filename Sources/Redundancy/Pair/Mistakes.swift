@@ -14,4 +14,6 @@ public struct Mistakes: OptionSet, Sendable, Hashable {
     public static let aloneUnheard = Mistakes(rawValue: 8)
     /// A holder that has released mastership takes it back without a word of the twin.
     public static let reclaimsUnasked = Mistakes(rawValue: 16)
+    /// A newcomer on the channel is believed to be the twin, started again, while the twin itself is heard.
+    public static let believesEveryStart = Mistakes(rawValue: 32)
 }

@@ -118,6 +118,13 @@ public struct TwinWatch: Sendable {
 
     // MARK: hearing
 
+    /// The start of the twin that we know was heard a moment ago: it runs, and nobody else can be it. A process that was
+    /// started again needs longer than the beats that are missing meanwhile.
+    public func isKnownStartHeard(at now: Instant) -> Bool {
+        guard twinNonce != 0, newest != nil, let heardAt else { return false }
+        return now - heardAt < interval * 3
+    }
+
     /// A new channel's handshake vouches for the twin's start.
     public mutating func vouched(_ twin: UInt64, at now: Instant) {
         if twin != twinNonce { replaceTwin(twin) }
@@ -146,7 +153,7 @@ public struct TwinWatch: Sendable {
         var isNewStart = false
         if beat.bootNonce != twinNonce {
             // An echo of one of our newest beats cannot have been recorded before that one left.
-            guard answersUs, !retired.contains(beat.bootNonce) else { return .unproven }
+            guard answersUs, !retired.contains(beat.bootNonce), !isKnownStartHeard(at: now) else { return .unproven }
             isNewStart = twinNonce != 0
             replaceTwin(beat.bootNonce)
         } else if let newest, beat.sequence <= newest.sequence {

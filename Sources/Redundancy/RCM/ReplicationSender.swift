@@ -441,12 +441,13 @@ public struct ReplicationSender: Sendable {
 
     // MARK: leaving redundancy
 
-    /// The twin is gone: its channel closed, or its heartbeats ceased.
+    /// The twin is gone, and the channel to it. What is decided of its copy takes a while: if the twin, or somebody in its
+    /// place, has opened another channel by then, that one is not to be closed for it.
     public mutating func twinLost(_ reason: String, at now: Instant, into actions: inout [Action]) {
         isJoinWanted = false
         switch phase {
         case .alone: break
-        case .leaving: closesChannel = true
+        case .leaving: closesChannel = false
         case .snapshotting, .sending, .catchingUp:
             joinFailed(reason, at: now, into: &actions)
             phase = .alone
@@ -454,7 +455,7 @@ public struct ReplicationSender: Sendable {
             heldDigests = []
             log.truncate(upTo: last)
             actions.append(.event(Event(.warning, "rcm", "the join ended: \(reason)")))
-        case .verifying, .redundant: leave(reason, closesChannel: true, into: &actions)
+        case .verifying, .redundant: leave(reason, closesChannel: false, into: &actions)
         }
     }
 

@@ -27,14 +27,22 @@ struct GatewayChecker {
     }
 
     static func isRight(_ simulation: Simulation) -> Bool {
-        simulation.routedStations.allSatisfy(\.isAdjacent) && routes(in: simulation) == simulation.expectedRoutes
+        simulation.allAdjacent && routes(in: simulation) == simulation.expectedRoutes
     }
 
     mutating func finish(_ simulation: Simulation) {
+        if simulation.neighborhood.bfd != nil, let active = simulation.active,
+            !simulation.node(active).isStaticRouteActive(RouterPlan.watchedRoute)
+        {
+            simulation.find("the route that hangs on BFD is not in force in the end")
+        }
         guard !simulation.routedStations.isEmpty else { return }
         look(at: simulation)
         for station in simulation.routedStations where !station.isAdjacent {
             simulation.find("station \(station.number): the \(station.gatewayProtocol) adjacency is not up in the end")
+        }
+        for station in simulation.routedStations where simulation.neighborhood.bfd != nil && !station.isWatched {
+            simulation.find("station \(station.number): the BFD session is not up in the end")
         }
         let right = simulation.expectedRoutes, found = Self.routes(in: simulation)
         guard right != found else { return }

@@ -129,7 +129,19 @@ struct LockstepChecker {
                 UInt64(packet.interface.value) << 8 | UInt64(packet.packetProtocol.rawValue),
                 seededHash(packet.bytes.span.bytes, seed: UInt64(packet.hopLimit)), seed: 11)
         case .subscriptions(let list): return seededHash(UInt64(list.count), 0, seed: 12)
-        case .bfdSessions(let list): return seededHash(UInt64(list.count), 0, seed: 13)
+        case .bfdSessions(let list):
+            var hash = UInt64(list.count)
+            for change in list {
+                switch change {
+                case .set(let session):
+                    hash = seededHash(
+                        hash, UInt64(session.discriminator) << 32 | UInt64(session.sourcePort) << 8
+                            | UInt64(session.status.state.rawValue), seed: 13)
+                    hash = seededHash(hash, UInt64(session.parameters.desiredMinTx), seed: 13)
+                case .remove(let discriminator): hash = seededHash(hash, UInt64(discriminator), seed: 17)
+                }
+            }
+            return hash
         case .event(let event): return seededHash(Array(event.message.utf8).span.bytes, seed: 10)
         }
     }

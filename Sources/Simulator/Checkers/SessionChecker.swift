@@ -7,9 +7,13 @@ struct SessionChecker {
 
     mutating func look(at simulation: Simulation) {
         var count = 0
-        for i in simulation.stations.indices { count += simulation.stations[i].speaker.violations.count }
+        for i in simulation.stations.indices {
+            count += simulation.stations[i].speaker.violations.count + simulation.stations[i].violations.count
+        }
         guard count > reported else { return }
         reported = count
+        // BFD's word is the cause of what follows from it.
+        for station in simulation.stations { for sentence in station.violations { simulation.find(sentence) } }
         for station in simulation.stations { for sentence in station.speaker.violations { simulation.find(sentence) } }
     }
 
@@ -32,6 +36,9 @@ struct SessionChecker {
                 simulation.find("AS \(speaker.asNumber): the session is not up in the end")
                 continue
             }
+            if !station.isWatchedOrNeedNotBe {
+                simulation.find("AS \(speaker.asNumber): the BFD session is not up in the end")
+            }
             let expected = Self.expectedView(of: speaker, among: simulation.stations.map(\.speaker))
             let actual = speaker.view
             if expected.count != actual.count
@@ -47,6 +54,8 @@ struct SessionChecker {
     static func expectedView(
         of speaker: BGPSpeaker, among all: [BGPSpeaker]
     ) -> [(prefix: UInt64, path: BGPSpeaker.Path)] {
+        // Of the router on that speaker's LAN.
+        let routerAddress = speaker.address.raw & 0xffff_ff00 | 1
         var best = SortedTable<UInt64, BGPSpeaker>()
         for candidate in all where candidate.state == .established {
             for (prefix, tail) in candidate.announcements {
@@ -64,7 +73,7 @@ struct SessionChecker {
             return (
                 prefix,
                 BGPSpeaker.Path(
-                    asPath: [RouterPlan.routerAS, winner.asNumber] + tail, nextHop: Simulation.routerAddress.raw)
+                    asPath: [RouterPlan.routerAS, winner.asNumber] + tail, nextHop: routerAddress)
             )
         }
     }

@@ -59,8 +59,11 @@ struct BGPSpeaker {
         if poison != nil { furtherLosses = isPoisonVaried ? 2 : 1 }
     }
 
+    /// Whatever happens to the session is no complaint, however often: BFD may take it down, and nobody promised otherwise.
+    var isIndulgent = false
+
     private mutating func complain(_ sentence: String) {
-        if !mayBeLost { violations.append("AS \(asNumber): \(sentence)") }
+        if !mayBeLost, !isIndulgent { violations.append("AS \(asNumber): \(sentence)") }
     }
 
     // MARK: the connection
@@ -140,6 +143,36 @@ struct BGPSpeaker {
         }
         input.removeFirst(at)
         return (send, false)
+    }
+
+    // MARK: bad manners
+
+    func keepalive() -> [UInt8] { state == .established ? message(4, []) : [] }
+
+    /// Everything once more, and the end of it, as if the session had just begun.
+    func repetition() -> [UInt8] {
+        guard state == .established else { return [] }
+        return announcements.flatMap { announcement($0, $1) } + message(2, [0, 0, 0, 0])
+    }
+
+    /// RFC 2918: the router is to tell everything once more.
+    func refreshRequest() -> [UInt8] { state == .established ? message(5, [0, 1, 0, 1]) : [] }
+
+    /// Withdraws what was never announced; who must not be withdrawn is left alone.
+    func needlessWithdrawal(_ prefixes: [UInt64]) -> [UInt8] {
+        guard state == .established else { return [] }
+        return prefixes.filter { announced[$0] == nil }.flatMap { prefix in
+            let nlri = Self.nlri(prefix)
+            return message(2, [0, UInt8(nlri.count)] + nlri + [0, 0])
+        }
+    }
+
+    /// RFC 4486: an administrative reset, after which the session is over.
+    mutating func cease() -> [UInt8] {
+        expectLoss()
+        let bytes = message(3, [6, 4])
+        closed("it was cleared")
+        return bytes
     }
 
     // MARK: what we say

@@ -31,8 +31,9 @@ final class RoutedStation {
     }
 
     let number: Int
-    let gatewayProtocol: GatewayProtocol
+    var gatewayProtocol: GatewayProtocol { plan.gatewayProtocol }
     private let plan: StationPlan
+    private let seed: UInt64
     private var nodes: [Node] = []
     private(set) var links: [Link] = []
     private var queue = EventQueue<Happening>()
@@ -44,15 +45,21 @@ final class RoutedStation {
     private(set) var losses = 0
     private var allowedLosses = 0
     private var revision: UInt64 = 1
+    /// Whatever is lost now is no complaint, until `expectNoLoss`; so it begins where BFD watches.
+    private var mayLose: Bool
+    /// BFD's session with the router is up.
+    private(set) var isWatched = false
+    private(set) var restarts = 0
     /// What nobody may do to a neighbour.
     private(set) var violations: [String] = []
 
     static let linkDelay = Duration.microseconds(50)
 
-    init(number: Int, routerCount: Int, seed: UInt64) {
+    init(number: Int, routerCount: Int, seed: UInt64, place: StationPlace? = nil) {
         self.number = number
-        plan = StationPlan(number: number, routerCount: routerCount, seed: seed)
-        gatewayProtocol = plan.gatewayProtocol
+        self.seed = seed
+        plan = StationPlan(number: number, routerCount: routerCount, seed: seed, place: place)
+        mayLose = place?.bfd != nil
         for router in 0..<plan.routerCount { nodes.append(Node(seed: mix64(seed &+ UInt64(router)))) }
         for link in plan.links {
             links.append(
@@ -94,6 +101,8 @@ final class RoutedStation {
     /// Sends a packet to the simulated router that is fatal to an engine that looks into it. Our adjacency is the price.
     func sendPoison(at now: Instant) -> [[UInt8]] {
         allowedLosses += 1
+        // What is fatal ends the adjacency, and with it BFD's interest.
+        if plan.place.bfd != nil { mayLose = true }
         let packet = plan.poison(Checkers.packetPoisonMark)
         carry(nodes[0].router.send(packet, at: now), from: 0, at: now)
         return turn(at: now)
@@ -101,7 +110,7 @@ final class RoutedStation {
 
     func expectLoss() { allowedLosses += 1 }
     /// What was expected is over.
-    func expectNoLoss() { allowedLosses = 0 }
+    func expectNoMoreLosses() { allowedLosses = 0 }
 
     /// Announces a route that is fatal to an engine that looks into it, in this form, and keeps it: it is said again as the
     /// protocol has it, older each time. 0: no longer.
@@ -114,6 +123,27 @@ final class RoutedStation {
 
     /// What an operator of the router does so that nothing is remembered of this station.
     var clearing: EngineCommand { .clearAdjacency(plan.packetProtocol, neighbor: plan.name) }
+
+    /// As often as it happens, until `expectNoLoss`.
+    func expectLosses() { mayLose = true }
+    func expectNoLoss() {
+        guard isAdjacent, isWatched || plan.place.bfd == nil else { return }
+        mayLose = false
+    }
+
+    /// Its router on the LAN is started again and knows nothing; it had no time to tell anybody.
+    func restart(at now: Instant) -> [[UInt8]] {
+        restarts += 1
+        mayLose = true
+        nodes[0] = Node(seed: mix64(seed &+ UInt64(restarts) << 32))
+        carry(nodes[0].router.start(plan.encoded(0), at: now), from: 0, at: now)
+        for link in links.indices where !links[link].isUp {
+            for end in [links[link].ends.0, links[link].ends.1] where end.router == 0 {
+                carry(nodes[0].router.setLink(end.interface, isUp: false, at: now), from: 0, at: now)
+            }
+        }
+        return turn(at: now)
+    }
 
     private func turn(at now: Instant) -> [[UInt8]] {
         while let next = queue.nextTime, next <= now, let (_, happening) = queue.pop() {
@@ -152,6 +182,7 @@ final class RoutedStation {
     // MARK: what it sees
 
     private func look(at now: Instant) {
+        if plan.place.bfd != nil { lookAtWatch() }
         let isNow = seesRouter(at: now)
         guard isNow != isAdjacent else { return }
         isAdjacent = isNow
@@ -162,23 +193,46 @@ final class RoutedStation {
         losses += 1
         if allowedLosses > 0 {
             allowedLosses -= 1
-        } else {
+        } else if !mayLose {
             violations.append("station \(number) lost its \(gatewayProtocol) adjacency with the router")
         }
     }
 
+    private func lookAtWatch() {
+        let addresses: [IPAddress] = [
+            .v4(Neighborhood.routerAddress(lan: plan.place.lan)), .v6(Neighborhood.linkLocal(of: Simulation.routerMAC)),
+        ]
+        let isNow = nodes[0].router.bfdSessions.contains {
+            $0.session.peer.interface == InterfaceID(0) && addresses.contains($0.session.peer.remote) && $0.isUp == true
+        }
+        guard isNow != isWatched else { return }
+        isWatched = isNow
+        if !isNow, !mayLose {
+            violations.append("station \(number) lost its BFD session with the router")
+        }
+    }
+
     private func seesRouter(at now: Instant) -> Bool {
+        let routerAddress = Neighborhood.routerAddress(lan: plan.place.lan)
         switch gatewayProtocol {
         case .ospf:
-            nodes[0].router.ospf.neighborViews(at: now).contains {
-                $0.address == .v4(Simulation.routerAddress) && $0.state == .full
+            return nodes[0].router.ospf.neighborViews(at: now).contains {
+                $0.address == .v4(routerAddress) && $0.state == .full
+            }
+        case .ospfv3:
+            return nodes[0].router.ospfv3.neighborViews(at: now).contains {
+                $0.routerID == Simulation.routerAddress && $0.state == .full
             }
         case .isis:
-            nodes[0].router.isis.adjacencyViews(at: now).contains {
+            return nodes[0].router.isis.adjacencyViews(at: now).contains {
                 $0.station == Simulation.routerMAC && $0.state == .up
             }
         case .rip:
-            nodes[0].router.rip.neighborViews.contains { $0.address == .v4(Simulation.routerAddress) && $0.routeCount > 0 }
+            return nodes[0].router.rip.neighborViews.contains { $0.address == .v4(routerAddress) && $0.routeCount > 0 }
+        case .ripng:
+            return nodes[0].router.ripng.neighborViews.contains {
+                $0.address == .v6(Neighborhood.linkLocal(of: Simulation.routerMAC)) && $0.routeCount > 0
+            }
         }
     }
 
@@ -191,11 +245,15 @@ enum GatewayProtocol: Int, CaseIterable, CustomStringConvertible {
     case ospf = 0
     case isis = 1
     case rip = 2
+    case ospfv3 = 3
+    case ripng = 4
     var description: String {
         switch self {
         case .ospf: "OSPF"
         case .isis: "IS-IS"
         case .rip: "RIP"
+        case .ospfv3: "OSPFv3"
+        case .ripng: "RIPng"
         }
     }
 }

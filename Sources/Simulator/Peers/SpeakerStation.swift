@@ -16,11 +16,27 @@ struct SpeakerStation {
     private var nextAttempt: Instant?
     private var attempts: UInt32 = 0
     private let interface = InterfaceID(0)
+    /// How BFD watches the router; `nil`: it does not.
+    private let watch: BFDSessionParameters?
+    /// BFD's session with the router is up.
+    private(set) var isWatched = false
+    /// Whatever is lost now is no complaint, until `expectNoLoss`: while a session comes up, packets that overtake each
+    /// other may make it go down once more.
+    private var mayLose: Bool { watch != nil && speaker.isIndulgent }
+    /// What nobody may do to a neighbour that speaks BFD.
+    private(set) var violations: [String] = []
+    /// It takes nothing more for now: its TCP says so in every segment.
+    private(set) var isWindowShut = false
 
-    init(number: Int, routerAddress: IPv4Address, isActive: Bool, holdSeconds: Int64 = 90, seed: UInt64) {
-        let address = IPv4Address(raw: routerAddress.raw + 10 + UInt32(number))
+    init(
+        number: Int, routerAddress: IPv4Address, isActive: Bool, holdSeconds: Int64 = 90, seed: UInt64,
+        watch: BFDSessionParameters? = nil
+    ) {
+        self.watch = watch
+        let address = Neighborhood.address(ofPeer: number, routerAddress: routerAddress)
         lineCard = LineCard(seed: seed)
         speaker = BGPSpeaker(asNumber: 65001 + UInt32(number), identifier: address.raw, address: address, holdSeconds: holdSeconds)
+        speaker.isIndulgent = watch != nil
         self.routerAddress = routerAddress
         self.isActive = isActive
     }
@@ -53,6 +69,14 @@ struct SpeakerStation {
             Listener(local: .v4(speaker.address), localPort: 179, remote: .v4(routerAddress), options: TransportOptions())
         ]
         image.sequenceSecret = UInt64(number) &* 0x9e37_79b9 &+ 7
+        if let watch {
+            // RFC 5881 §4.
+            image.bfdSessions = [
+                BFDSession(
+                    peer: BFDPeer(interface: interface, local: .v4(speaker.address), remote: .v4(routerAddress)),
+                    discriminator: UInt32(number) + 1, sourcePort: 49152 + UInt16(number), parameters: watch)
+            ]
+        }
         if isActive { nextAttempt = now + .milliseconds(100) }
         return turn(at: now) { card, effects in card.handle(.takeOver(image), at: now, into: &effects) }
     }
@@ -97,6 +121,66 @@ struct SpeakerStation {
     }
 
     mutating func expectLoss() { speaker.expectLoss() }
+    /// The same of BFD's session, as often as it happens, until `expectNoLoss`.
+    mutating func expectLosses() {
+        if watch == nil { speaker.expectLoss() } else { speaker.isIndulgent = true }
+    }
+    mutating func expectNoLoss() { if isWatched, speaker.state == .established { speaker.isIndulgent = false } }
+    /// BFD says that the router is there, if it is asked.
+    var isWatchedOrNeedNotBe: Bool { isWatched || watch == nil }
+
+    // MARK: bad manners
+
+    /// The whole table once more, though nobody asked.
+    mutating func repeatTable(at now: Instant) -> [[UInt8]] { speak(at: now) { $0.repetition() } }
+
+    /// The station's host is started again: what it was told, and its connection, are gone, and nobody was told.
+    mutating func restart(number: Int, seed: UInt64, at now: Instant) -> [[UInt8]] {
+        speaker.expectLoss()
+        speaker.closed("its host was started again")
+        connection = nil
+        isWatched = false
+        isWindowShut = false
+        lineCard = LineCard(seed: seed)
+        return start(number: number, at: now)
+    }
+
+    /// The operator clears the session.
+    mutating func reset(at now: Instant) -> [[UInt8]] {
+        guard let id = connection, speaker.state == .established else { return [] }
+        let bytes = speaker.cease()
+        connection = nil
+        if isActive { nextAttempt = now + .seconds(1) }
+        return turn(at: now) { card, effects in
+            card.handle(.engine(.tcpSend(id, bytes[...])), at: now, into: &effects)
+            card.handle(.engine(.tcpFinish(id)), at: now, into: &effects)
+        }
+    }
+
+    mutating func shutWindow() { isWindowShut = true }
+    /// Says so with the next octets: a window that opens is announced.
+    mutating func openWindow(at now: Instant) -> [[UInt8]] {
+        guard isWindowShut else { return [] }
+        isWindowShut = false
+        return speak(at: now) { $0.keepalive() }
+    }
+
+    /// A frame with a window of 0, if it is a TCP segment that could have another (RFC 9293 §3.8.6; the checksum by RFC 1624).
+    private static func withShutWindow(_ frame: [UInt8]) -> [UInt8] {
+        guard frame.count >= 54, frame[12] == 8, frame[13] == 0, frame[23] == 6 else { return frame }
+        let tcp = 14 + Int(frame[14] & 15) * 4
+        guard frame.count >= tcp + 20, frame[tcp + 13] & 0x06 == 0 else { return frame }
+        var frame = frame
+        func word(_ at: Int) -> UInt32 { UInt32(frame[at]) << 8 | UInt32(frame[at + 1]) }
+        var sum = (~word(tcp + 16) & 0xffff) + (~word(tcp + 14) & 0xffff)
+        sum = (sum & 0xffff) + sum >> 16
+        sum = ~((sum & 0xffff) + sum >> 16) & 0xffff
+        frame[tcp + 14] = 0
+        frame[tcp + 15] = 0
+        frame[tcp + 16] = UInt8(sum >> 8)
+        frame[tcp + 17] = UInt8(sum & 255)
+        return frame
+    }
 
     /// Runs the line card and then the speaker until neither has anything more to say.
     private mutating func turn(
@@ -122,7 +206,7 @@ struct SpeakerStation {
             }
             lineCard.handle(.endOfBatch, at: now, into: &effects)
         }
-        return frames
+        return isWindowShut ? frames.map(Self.withShutWindow) : frames
     }
 
     private mutating func handle(_ record: RecordBody, at now: Instant, into effects: inout [LineCardEffect]) {
@@ -146,8 +230,23 @@ struct SpeakerStation {
             guard id == connection else { return }
             speaker.closed("\(end)")
             connection = nil
+        case .bfd(let report): hear(report, at: now, into: &effects)
         default: break
         }
+    }
+
+    /// RFC 5882 §4.1: the session of the protocol ends with BFD's, unless somebody shut that down.
+    private mutating func hear(_ report: BFDReport, at now: Instant, into effects: inout [LineCardEffect]) {
+        let isNow = report.status.state == .up
+        guard isNow != isWatched else { return }
+        isWatched = isNow
+        guard !isNow, report.status.remoteState != .adminDown else { return }
+        if !mayLose {
+            violations.append("AS \(speaker.asNumber) lost its BFD session with the router: \(report.status.diagnostic)")
+        }
+        guard let id = connection, speaker.state == .established else { return }
+        speaker.expectLoss()
+        finish(id, "BFD", at: now, into: &effects)
     }
 
     private mutating func finish(

@@ -20,16 +20,19 @@ struct StationPlan {
 
     let number: Int
     let routerCount: Int
-    let gatewayProtocol: GatewayProtocol
+    let place: StationPlace
     let links: [Link]
     /// Of each router, the links in order of its interfaces: 1 and up on router 0, whose first is the LAN; 0 and up on
     /// the others.
     private let linksOfRouter: [[Int]]
 
-    init(number: Int, routerCount: Int, seed: UInt64) {
+    /// - Parameter place: `nil` for a world with one LAN.
+    init(number: Int, routerCount: Int, seed: UInt64, place: StationPlace? = nil) {
         self.number = number
-        gatewayProtocol = GatewayProtocol.allCases[number % GatewayProtocol.allCases.count]
-        let count = max(1, gatewayProtocol == .rip ? min(routerCount, 6) : routerCount)
+        let all = GatewayProtocol.allCases
+        self.place = place ?? StationPlace(gatewayProtocol: all[number % all.count], lan: 0, bfd: nil)
+        let isDistanceVector = self.place.gatewayProtocol == .rip || self.place.gatewayProtocol == .ripng
+        let count = max(1, isDistanceVector ? min(routerCount, 6) : routerCount)
         self.routerCount = count
         var random = RandomNumbers(seed: mix64(seed ^ 0x5747_4154))
         var links: [Link] = []
@@ -53,6 +56,9 @@ struct StationPlan {
         linksOfRouter = byRouter
     }
 
+    var gatewayProtocol: GatewayProtocol { place.gatewayProtocol }
+    private var hasIPv6: Bool { gatewayProtocol == .ospfv3 || gatewayProtocol == .ripng }
+
     private func offset(_ router: Int) -> Int { router == 0 ? 1 : 0 }
 
     func interface(of router: Int, on link: Int) -> InterfaceID {
@@ -68,11 +74,15 @@ struct StationPlan {
     // MARK: addresses
 
     /// Of the router on the LAN.
-    static func lanAddress(_ number: Int) -> IPv4Address { IPv4Address(raw: Simulation.routerAddress.raw + 100 + UInt32(number)) }
+    var lanAddress: IPv4Address { IPv4Address(raw: Neighborhood.routerAddress(lan: place.lan).raw + 100 + UInt32(number)) }
     static func lanMAC(_ number: Int) -> MACAddress { MACAddress(raw: 0x0200_0000_2000 + UInt64(number)) }
     /// 172.16.0.0/12 is of the routers' own networks, 4,096 for each station.
     private func network(_ router: Int) -> IPv4Address {
         IPv4Address(raw: 0xac10_0000 | UInt32(number) << 12 | UInt32(router))
+    }
+    /// 2001:db8:1::/48 is of the same.
+    private func ipv6Network(_ router: Int) -> IPv6Address {
+        IPv6Address(high: 0x2001_0db8_0001_0000 | UInt64(number), low: UInt64(router + 1))
     }
     /// 10.0.0.0/8 is of the links, 65,536 for each station.
     private func linkAddress(_ link: Link, _ router: Int) -> IPv4Address {
@@ -101,7 +111,11 @@ struct StationPlan {
             list.append(
                 InterfaceConfiguration(
                     name: "lan", virtualMAC: Self.lanMAC(number),
-                    addresses: [.init(address: .v4(Self.lanAddress(number)), prefixLength: 24)]))
+                    addresses: [.init(address: .v4(lanAddress), prefixLength: 24)]))
+            if hasIPv6 {
+                let address = Neighborhood.lanIPv6Address(lan: place.lan, host: UInt64(0x100 + number))
+                list[0].addresses.append(.init(address: .v6(address), prefixLength: 64))
+            }
         }
         for (place, number) in linksOfRouter[router].enumerated() {
             list.append(
@@ -113,6 +127,9 @@ struct StationPlan {
             InterfaceConfiguration(
                 name: "lo", virtualMAC: MACAddress(raw: 0),
                 addresses: [.init(address: .v4(network(router)), prefixLength: 32)], isLoopback: true))
+        if hasIPv6 {
+            list[list.count - 1].addresses.append(.init(address: .v6(ipv6Network(router)), prefixLength: 128))
+        }
         return list
     }
 
@@ -124,11 +141,19 @@ struct StationPlan {
             // One station may become designated router in the simulated router's place; the others never.
             result.ospf = GatewayPlan.ospf(
                 routerID: network(router), interfaces: interfaces, priority: number == 0 ? 50 : 0)
+        case .ospfv3:
+            result.ospfv3 = GatewayPlan.ospf(
+                .v3, routerID: network(router), interfaces: interfaces, priority: number & 1 == 0 ? 50 : 0)
         case .isis:
             result.isis = GatewayPlan.isis(
                 system: 0x0000_1000_0000 | UInt64(number) << 16 | UInt64(router), interfaces: interfaces,
                 priority: UInt8(number & 0x7f))
-        case .rip: result.rip = GatewayPlan.rip(interfaces: interfaces)
+        case .rip: result.rip = GatewayPlan.rip(.v2, interfaces: interfaces)
+        case .ripng: result.ripng = GatewayPlan.rip(.ng, interfaces: interfaces)
+        }
+        if router == 0, let bfd = place.bfd {
+            result.bfd = bfd.configuration
+            GatewayPlan.watch(&result)
         }
         return result
     }
@@ -163,12 +188,20 @@ struct StationPlan {
 
     /// A packet of the station's protocol to the group on the LAN, whose octets are of no meaning.
     func poison(_ mark: [UInt8]) -> OutgoingPacket {
-        let address = PacketAddress.ip(.v4(Self.lanAddress(number)))
+        let address = PacketAddress.ip(hasIPv6 ? .v6(Neighborhood.linkLocal(of: Self.lanMAC(number))) : .v4(lanAddress))
         switch gatewayProtocol {
         case .ospf:
             return OutgoingPacket(
                 interface: InterfaceID(0), packetProtocol: .ospfv2, source: address,
                 destination: .ip(.v4(IPv4Address(224, 0, 0, 5))), bytes: [2, 1, 0, 44] + mark)
+        case .ospfv3:
+            return OutgoingPacket(
+                interface: InterfaceID(0), packetProtocol: .ospfv3, source: address,
+                destination: .ip(.v6(IPv6Address(high: 0xff02_0000_0000_0000, low: 5))), bytes: [3, 1, 0, 36] + mark)
+        case .ripng:
+            return OutgoingPacket(
+                interface: InterfaceID(0), packetProtocol: .ripng, source: address,
+                destination: .ip(.v6(IPv6Address(high: 0xff02_0000_0000_0000, low: 9))), bytes: [2, 1, 0, 0] + mark)
         case .isis:
             return OutgoingPacket(
                 interface: InterfaceID(0), packetProtocol: .isis, source: .station(Self.lanMAC(number)),
@@ -181,14 +214,39 @@ struct StationPlan {
     }
 }
 
-/// Interior protocols with timers that suit runs of seconds. Interface `lan` is the LAN, `link…` are links of two.
+/// Interior protocols with timers that suit runs of seconds. Interfaces `lan…` are LANs, `link…` are links of two.
 enum GatewayPlan {
-    static func ospf(routerID: IPv4Address, interfaces: [InterfaceConfiguration], priority: UInt8) -> OSPFConfiguration {
+    private static func isLAN(_ name: String) -> Bool { name.hasPrefix("lan") }
+
+    /// On LANs neighbours are watched.
+    static func watch(_ configuration: inout RouterConfiguration) {
+        func watch(_ ospf: inout OSPFConfiguration?) {
+            guard ospf != nil else { return }
+            for i in ospf!.interfaces.indices where isLAN(ospf!.interfaces[i].name) { ospf!.interfaces[i].bfd = true }
+        }
+        func watch(_ rip: inout RIPConfiguration?) {
+            guard rip != nil else { return }
+            for i in rip!.interfaces.indices where isLAN(rip!.interfaces[i].name) { rip!.interfaces[i].bfd = true }
+        }
+        watch(&configuration.ospf)
+        watch(&configuration.ospfv3)
+        watch(&configuration.rip)
+        watch(&configuration.ripng)
+        guard configuration.isis != nil else { return }
+        for i in configuration.isis!.interfaces.indices {
+            let place = Int(configuration.isis!.interfaces[i].interface)
+            configuration.isis!.interfaces[i].bfd = isLAN(configuration.interfaces[place].name)
+        }
+    }
+
+    static func ospf(
+        _ version: OSPFVersion = .v2, routerID: IPv4Address, interfaces: [InterfaceConfiguration], priority: UInt8
+    ) -> OSPFConfiguration {
         let area = IPv4Address(raw: 0)
-        var ospf = OSPFConfiguration(version: .v2, routerID: routerID, areas: [OSPFAreaConfiguration(areaID: area)])
+        var ospf = OSPFConfiguration(version: version, routerID: routerID, areas: [OSPFAreaConfiguration(areaID: area)])
         for interface in interfaces {
             let network: OSPFNetworkType =
-                interface.isLoopback ? .loopback : interface.name == "lan" ? .broadcast : .pointToPoint
+                interface.isLoopback ? .loopback : isLAN(interface.name) ? .broadcast : .pointToPoint
             var entry = OSPFInterfaceConfiguration(name: interface.name, areaID: area, network: network)
             entry.helloInterval = 1
             entry.routerDeadInterval = 4
@@ -209,7 +267,7 @@ enum GatewayPlan {
             var entry = ISISInterfaceConfiguration(interface: UInt16(place))
             entry.levels = .level2
             entry.isPassive = interface.isLoopback
-            entry.networkType = interface.name == "lan" || interface.isLoopback ? .broadcast : .pointToPoint
+            entry.networkType = isLAN(interface.name) || interface.isLoopback ? .broadcast : .pointToPoint
             entry.level2.helloInterval = 1_000
             entry.level2.helloMultiplier = 4
             entry.level2.priority = priority
@@ -219,8 +277,8 @@ enum GatewayPlan {
         return isis
     }
 
-    static func rip(interfaces: [InterfaceConfiguration]) -> RIPConfiguration {
-        var rip = RIPConfiguration(version: .v2, interfaces: interfaces.map { RIPInterfaceConfiguration(name: $0.name) })
+    static func rip(_ version: RIPVersion, interfaces: [InterfaceConfiguration]) -> RIPConfiguration {
+        var rip = RIPConfiguration(version: version, interfaces: interfaces.map { RIPInterfaceConfiguration(name: $0.name) })
         rip.timers.update = 2
         rip.timers.timeout = 12
         rip.timers.garbage = 8

@@ -1,7 +1,7 @@
 import Machine
 import Wire
 
-/// The service LAN: a bridge that learns addresses, whose ports can be slow, lossy, cut, or cut one way.
+/// The service LANs, each a bridge of its own that learns addresses, whose ports can be slow, lossy, cut, or cut one way.
 struct Bridge {
     /// How a port treats frames. Chances are per 10,000.
     struct Weather: Equatable {
@@ -23,13 +23,26 @@ struct Bridge {
     }
 
     private(set) var ports: [Port]
+    /// The LAN of each port: nothing passes from one to the other.
+    let lans: [Int]
+    private struct Station: Hashable {
+        var lan: Int
+        var address: MACAddress
+    }
     /// Looked up, never iterated. The port at which each address was seen last.
-    private var learnt: [MACAddress: Int] = [:]
+    private var learnt: [Station: Int] = [:]
 
-    /// Frames between the two controllers, which have the first two ports, are lost.
+    /// Frames between the two controllers are lost.
     var isTwinPathCut = false
 
-    init(portCount: Int) { ports = Array(repeating: Port(), count: portCount) }
+    init(portCount: Int) { self.init(lans: Array(repeating: 0, count: portCount)) }
+    init(lans: [Int]) {
+        self.lans = lans
+        ports = Array(repeating: Port(), count: lans.count)
+        twins = lans.indices.map { $0 < 2 }
+    }
+    /// Which ports are the controllers'.
+    var twins: [Bool]
 
     mutating func setWeather(_ weather: Weather, port: Int) { ports[port].weather = weather }
     mutating func cut(port: Int, inward: Bool, outward: Bool) {
@@ -43,15 +56,16 @@ struct Bridge {
     ) -> [(port: Int, delay: Duration)] {
         guard frame.count >= 14, !ports[port].isCutInward else { return [] }
         let destination = Self.address(frame, at: 0), source = Self.address(frame, at: 6)
-        if !source.isGroup { learnt[source] = port }
+        let lan = lans[port]
+        if !source.isGroup { learnt[Station(lan: lan, address: source)] = port }
         let targets: [Int]
-        if !destination.isGroup, let known = learnt[destination] {
+        if !destination.isGroup, let known = learnt[Station(lan: lan, address: destination)] {
             targets = known == port ? [] : [known]
         } else {
-            targets = ports.indices.filter { $0 != port }
+            targets = ports.indices.filter { $0 != port && lans[$0] == lan }
         }
         var deliveries: [(port: Int, delay: Duration)] = []
-        for target in targets where !ports[target].isCutOutward && !(isTwinPathCut && port < 2 && target < 2) {
+        for target in targets where !ports[target].isCutOutward && !(isTwinPathCut && twins[port] && twins[target]) {
             let lost =
                 random.chance(ports[port].weather.loss, in: 10_000) || random.chance(ports[target].weather.loss, in: 10_000)
             if lost { continue }

@@ -40,15 +40,17 @@ final class ControllerNode {
     /// What has come and was not heard yet, oldest first.
     var inbox: [Waiting] = []
     /// What its host finds out about whose a frame is. One device, whose name nobody needs.
-    var segments = ControllerNode.noSegments
+    var segments: SegmentMap
     static let noSegments = SegmentMap(bindings: [.init(name: "lan", device: "eth"), .init(name: "spare", device: "eth")])
+    static let twoSegments = SegmentMap(bindings: [.init(name: "lan", device: "eth"), .init(name: "lan2", device: "eth2")])
+    private let devices: SegmentMap
     /// The edge's own order of things.
     var turn = Turn()
     var isTurnPlanned = false
     /// A turn is under way; if time passes meanwhile, its thread was stopped in the midst of it.
     var isMidTurn = false
     /// Made in this turn, and not on the wire yet.
-    var frames: [[UInt8]] = []
+    var frames: [(interface: InterfaceID, octets: [UInt8])] = []
     /// Its monotonic clock is this much ahead of the world's.
     let clockOffset: Duration
     /// The time for which a wake-up is scheduled.
@@ -56,7 +58,7 @@ final class ControllerNode {
 
     enum Waiting {
         case input(ControllerInput)
-        case frame([UInt8])
+        case frame([UInt8], device: Int)
 
         /// Sources that become readable apart from each other. What the twin sent over the channel is heard last.
         enum Source: Int, CaseIterable { case segment, engine, commands, datagrams, channel }
@@ -79,8 +81,13 @@ final class ControllerNode {
         }
     }
 
-    init(id: ControllerID, configuration: ControllerConfiguration, seed: UInt64, clockOffset: Duration) {
+    init(
+        id: ControllerID, configuration: ControllerConfiguration, seed: UInt64, clockOffset: Duration,
+        devices: SegmentMap = ControllerNode.noSegments
+    ) {
         self.id = id
+        self.devices = devices
+        segments = devices
         self.clockOffset = clockOffset
         controller = Controller(configuration: configuration)
         engine = EngineBox(seed: seed)
@@ -98,7 +105,7 @@ final class ControllerNode {
         slowness = 1
         fuse = nil
         gasp = nil
-        segments = Self.noSegments
+        segments = devices
         forgetTurn()
         wakeUp = nil
     }
@@ -123,6 +130,9 @@ final class ControllerNode {
     /// The routes of interior protocols, one line each.
     var interiorRoutes: [String] {
         RouteLines.of(engine.engine.ipv4Routes) + RouteLines.of(engine.engine.ipv6Routes)
+    }
+    func isStaticRouteActive(_ prefix: IPPrefix) -> Bool {
+        RouteLines.isStaticRouteActive(prefix, in: engine.engine.ipv4Routes)
     }
     var digest: EngineDigest { engine.engine.digest }
     var applied: LogIndex { engine.engine.applied }

@@ -108,6 +108,8 @@ struct SoloRouter: ~Copyable {
     var isis: ISISInstance { engine.isis }
     var rip: RIPInstance { engine.rip }
     var ripng: RIPInstance { engine.ripng }
+    var ospfv3: OSPFInstance { engine.ospfv3 }
+    var bfdSessions: [BFDClientSession] { engine.bfdSessions }
     /// The routes of interior protocols, one line each, in order.
     var interiorRoutes: [String] { RouteLines.of(engine.ipv4Routes) + RouteLines.of(engine.ipv6Routes) }
 
@@ -176,6 +178,13 @@ struct SoloRouter: ~Copyable {
 
 /// Routing tables in words, so that two can be compared and a difference be told.
 enum RouteLines {
+    /// Whether an operator's route is in force.
+    static func isStaticRouteActive(_ prefix: IPPrefix, in table: RoutingTable<IPv4Prefix>) -> Bool {
+        table.page(after: nil, limit: .max).contains {
+            $0.isActive && $0.source == .static && "\($0.prefix)" == "\(prefix)"
+        }
+    }
+
     /// What interior protocols have, whether it is the best route or not.
     static func of<Key: PrefixKey>(_ table: RoutingTable<Key>) -> [String] {
         table.page(after: nil, limit: .max).filter(\.isActive).compactMap { route in
