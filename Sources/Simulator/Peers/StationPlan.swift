@@ -161,13 +161,18 @@ struct StationPlan {
     /// A route to what is in `Checkers.contentPoisonMark`, announced with another metric in each form.
     private func addPoison(form: UInt32, to configuration: inout RouterConfiguration) {
         let mark = Checkers.contentPoisonMark
-        let prefix = IPv4Prefix(IPv4Address(mark[0], mark[1], mark[2], mark[3]), 32)
-        configuration.staticRoutes.append(StaticRouteConfiguration(prefix: .v4(prefix), destination: .blackhole))
+        let word = mark.prefix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        let prefix: IPPrefix = hasIPv6
+            ? .v6(IPv6Prefix(IPv6Address(high: 0x2001_0db8_0000_0000 | UInt64(word), low: 0), 64))
+            : .v4(IPv4Prefix(IPv4Address(raw: word), 32))
+        configuration.staticRoutes.append(StaticRouteConfiguration(prefix: prefix, destination: .blackhole))
         let target: RouteProtocol =
             switch gatewayProtocol {
             case .ospf: .ospf
+            case .ospfv3: .ospfv3
             case .isis: .isis
             case .rip: .rip
+            case .ripng: .ripng
             }
         var redistribution = RedistributionConfiguration(from: .static, into: target)
         redistribution.metric = form
@@ -176,13 +181,19 @@ struct StationPlan {
 
     /// How an operator of the router names the station.
     var name: String {
-        gatewayProtocol == .isis ? "\(Self.lanMAC(number))" : "\(Self.lanAddress(number))"
+        switch gatewayProtocol {
+        case .isis: "\(Self.lanMAC(number))"
+        case .ospfv3, .ripng: "\(Neighborhood.linkLocal(of: Self.lanMAC(number)))"
+        case .ospf, .rip: "\(lanAddress)"
+        }
     }
     var packetProtocol: PacketProtocol {
         switch gatewayProtocol {
         case .ospf: .ospfv2
+        case .ospfv3: .ospfv3
         case .isis: .isis
         case .rip: .rip
+        case .ripng: .ripng
         }
     }
 
