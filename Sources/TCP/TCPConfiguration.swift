@@ -37,6 +37,14 @@ public struct TCPConfiguration: Sendable {
     /// RFC 6928 §2: at most ten segments and 14,600 octets (more only if two segments are more).
     public var initialWindowSegments = 10
     public var initialWindowOctets = 14_600
+    /// What fills long fat paths, and is no slower than Reno on short ones.
+    public var congestionAlgorithm = CongestionAlgorithm.cubic
+    /// RFC 8985 §7.2 has no least PTO. On a LAN two round trips are shorter than what a peer that is busy, or a pair itself, may
+    /// need for an ACK; this is what the first draft of tail loss probes had.
+    public var probeTimeoutMinimum = Duration.milliseconds(10)
+    /// RFC 8985 §7.2, TLP.max_ack_delay: how long a peer may keep the ACK of less than two segments. What common systems do; as
+    /// long as the least RTO, so that a probe goes in place of the first timeout at the latest.
+    public var peerDelayedAcknowledgment = Duration.milliseconds(200)
     /// The congestion window stops growing here; it is more than any LAN path holds.
     public var congestionWindowMaximum = 8 << 20
     /// ACKs that a restored connection sends at once: one to announce ourselves and the three

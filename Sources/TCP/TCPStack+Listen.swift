@@ -272,7 +272,7 @@ extension TCPStack {
         connection.timestampNewest = entry.timestampRecent
         connection.takeWindow(Int(h.window) << Int(entry.peerWindowShift ?? 0), sequence: -1, acknowledgment: 0)
         if entry.retries == 0 {
-            connection.timeout.sample(now - entry.sentAt)
+            connection.measured(now - entry.sentAt)
         } else if entry.retries > 0 {
             connection.timeout.handshakeWasRepeated()
         }

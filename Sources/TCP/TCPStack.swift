@@ -275,10 +275,13 @@ public struct TCPStack: Sendable {
             return
         }
         if connections[slot]!.state == .timeWait, slotOf[owners[slot]] != nil { becameTimeWait(slot) }
-        guard let next = connections[slot]!.timers.next, next.nanoseconds < registered[slot] else { return }
+        guard let next = Self.next(of: &connections[slot]!.timers), next.nanoseconds < registered[slot] else { return }
         registered[slot] = next.nanoseconds
         timers.set(Int32(slot), at: next)
     }
+
+    /// In place: to read through the optional would copy the whole connection.
+    private static func next(of timers: inout TimerSlots) -> Instant? { timers.next }
 
     mutating func remove(_ slot: Int) {
         guard connections[slot] != nil else { return }

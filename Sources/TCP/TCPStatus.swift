@@ -71,7 +71,9 @@ public struct TCPCounters: Sendable, Equatable {
     public var retransmittedSegments: UInt64 = 0
     public var retransmissionTimeouts: UInt64 = 0
     public var fastRetransmits: UInt64 = 0
-    /// Recoveries taken back because all that they sent again had arrived before.
+    /// RFC 8985 §7
+    public var tailLossProbes: UInt64 = 0
+    /// Recoveries and timeouts taken back because all that they sent again had arrived before.
     public var spuriousRecoveries: UInt64 = 0
     public var zeroWindowProbes: UInt64 = 0
     public var accepted: UInt64 = 0

@@ -86,7 +86,7 @@ import Wire
     @Test func `RFC 5961 §5, RFC 7323 §5.3: TS.Recent does not follow a segment whose ACK cannot be the peer's`() {
         let script = Script.run(
             """
-            passive mss 1000 ts
+            passive mss 1000 ts rtt 0ms
             < P. 1:101 ack 5000000 ts 900000000:0
             > . 1:1 ack 1 ecr 2000
             +1s < P. 1:101 ack 1 ts 2001:0

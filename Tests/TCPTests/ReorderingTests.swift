@@ -74,7 +74,7 @@ import Wire
     private func flight(_ options: String = "") -> Script {
         Script.run(
             """
-            passive mss 1000 sack \(options)
+            passive mss 1000 sack rtt 20ms \(options)
             write 2000
             > 1:1001 > P. 1001:2001
             +20ms < ack 2001
@@ -85,7 +85,6 @@ import Wire
     }
 
     @Test func `RFC 8985 §6.2: a segment that is a little late is waited for a quarter of a round trip`() {
-        // The smoothed round trip is 2.5 ms, as the handshake took no time; it bounds the window.
         var script = flight()
         script.run(
             """
@@ -99,7 +98,7 @@ import Wire
             """
             +20ms < ack 2001 sack 3001:4001
             < ack 2001 sack 3001:5001
-            +2500us > 2001:3001
+            +5ms > 2001:3001
             +20ms < ack 12001
             """)
         #expect(script.harness.stack.counters.fastRetransmits == 1)
@@ -124,11 +123,11 @@ import Wire
             +20ms < ack 2001 sack 3001:6001
             > 2001:3001
             < ack 2001 sack 3001:12001
-            > . 12001:13001 > . 13001:14001 > . 14001:15001 > . 15001:16001
+            > . 12001:13001 > . 13001:14001 > . 14001:15001 > . 15001:16001 > . 16001:17001 > . 17001:18001
             +20ms < ack 2001 sack 3001:13001
-            > 2001:3001 > . 16001:17001
-            +20ms < ack 16001
-            > . 17001:18001 > . 18001:19001 > . 19001:20001 > . 20001:21001
+            > 2001:3001 > . 18001:19001
+            +20ms < ack 19001
+            > . 19001:20001 > . 20001:21001 > P. 21001:22001
             """)
         #expect(script.harness.stack.counters.retransmissionTimeouts == 0)
     }
@@ -203,9 +202,9 @@ import Wire
             script.harness.receive(script.segment(["ack", "2001", "sack", "3001:\(sack)"]))
             sent.append(script.harness.drain().count)
         }
-        // About every second one lets one out.
+        // About seven of ten let one out (RFC 9438 §4.6).
         let total = sent.reduce(0, +)
-        #expect(total >= sent.count / 2 - 1 && total <= sent.count / 2 + 3, "\(sent)")
+        #expect(total >= sent.count * 7 / 10 - 1 && total <= sent.count * 7 / 10 + 3, "\(sent)")
         #expect((sent.max() ?? 0) <= 3, "\(sent)")
     }
 
@@ -233,13 +232,13 @@ import Wire
         }
         deliver(10, at: 1)
         deliver(40, at: 2)
-        #expect(rack.minimumRoundTrip == .milliseconds(10))
+        #expect(rack.minimumRoundTrip == 10_000_000)
         deliver(40, at: 302)
-        #expect(rack.minimumRoundTrip == .milliseconds(10))
+        #expect(rack.minimumRoundTrip == 10_000_000)
         deliver(40, at: 603)
-        #expect(rack.minimumRoundTrip == .milliseconds(40))
+        #expect(rack.minimumRoundTrip == 40_000_000)
         deliver(20, at: 604)
-        #expect(rack.minimumRoundTrip == .milliseconds(20))
+        #expect(rack.minimumRoundTrip == 20_000_000)
     }
 
     @Test func `one in a hundred a millisecond late costs no rate`() {

@@ -12,12 +12,13 @@ import Wire
 ///     write N | finish | abort            the engine asks
 ///     hold | commit | release             records are no longer committed at once | are committed now | at once again
 ///     record NAME …                       the records since the last such line, by name
-///     passive | active OPTIONS            a handshake, checked elsewhere; `mss 1000 sack ts wscale 7 win 65535`
+///     passive | active OPTIONS            a handshake, checked elsewhere; `mss 1000 sack ts wscale 7 win 65535 rtt 10ms`
 ///     restore una A end B received C      the stack is rebuilt from an image
 ///
 /// Numbers count from the SYN of either side (0). What a `>` does not name is not compared. Before anything but `>` happens
 /// there must be nothing that we sent and nobody expected: silence is checked by the clock's running, never by waiting.
-/// Flags as tcpdump has them: S F R P and the dot for ACK. Options: `mss N`, `sackOK`, `wscale N`, `ts VAL:ECR`, `sack A:B C:D`.
+/// Flags as tcpdump has them: S F R P E W and the dot for ACK.
+/// Options: `mss N`, `sackOK`, `wscale N`, `ts VAL:ECR`, `sack A:B C:D`.
 struct Script {
     var harness: Harness
     var initialSend: UInt32 = 0
@@ -229,6 +230,8 @@ struct Script {
             case "F": flags.insert(.fin)
             case "R": flags.insert(.rst)
             case "P": flags.insert(.psh)
+            case "E": flags.insert(SegmentFlags(rawValue: 64))
+            case "W": flags.insert(SegmentFlags(rawValue: 128))
             case ".": flags.insert(.ack)
             default: Issue.record("no such flag: \(word)")
             }
@@ -301,7 +304,8 @@ struct Script {
 
     static func text(_ flags: SegmentFlags) -> String {
         (flags.contains(.syn) ? "S" : "") + (flags.contains(.fin) ? "F" : "") + (flags.contains(.rst) ? "R" : "")
-            + (flags.contains(.psh) ? "P" : "") + (flags.contains(.ack) ? "." : "")
+            + (flags.contains(.psh) ? "P" : "") + (flags.rawValue & 64 != 0 ? "E" : "")
+            + (flags.rawValue & 128 != 0 ? "W" : "") + (flags.contains(.ack) ? "." : "")
     }
 
     func describe(_ s: Harness.Sent) -> String {
@@ -336,6 +340,12 @@ struct Script {
         return text
     }
 
+    /// What the handshake measures. Without a word for it a round trip of a LAN with some work at its ends, so that PTO, which is
+    /// two of them, is neither nothing nor RTO.
+    private static func roundTrip(_ words: [String]) -> Duration {
+        words.firstIndex(of: "rtt").map { duration("+" + words[$0 + 1]) } ?? .milliseconds(10)
+    }
+
     private mutating func passive(_ words: [String]) {
         let options = takeOptions(words)
         let window = words.firstIndex(of: "win").map { " win " + words[$0 + 1] } ?? ""
@@ -345,6 +355,7 @@ struct Script {
             return
         }
         initialSend = synAck.header.sequence
+        harness.advance(by: Self.roundTrip(words))
         harness.receive(segment((". 1:1 ack 1" + window).split(separator: " ").map(String.init)))
         establish()
     }
@@ -363,6 +374,7 @@ struct Script {
     private mutating func active(_ words: [String]) {
         harness.give(.connect(request()))
         initialSend = harness.drain()[0].header.sequence
+        harness.advance(by: Self.roundTrip(words))
         harness.receive(segment(("S. 0:1 ack 1" + takeOptions(words)).split(separator: " ").map(String.init)))
         _ = harness.drain()
         establish()

@@ -77,9 +77,16 @@ import Wire
                 let start = random.number(in: una...(next - 1))
                 let end = min(next, start + random.number(in: 1...30))
                 let isNew = (start..<end).contains { !sacked[$0] }
-                let isTold = board.add(Int64(start), Int64(end))
-                #expect(isTold == isNew)
+                let before = sacked
                 for i in start..<end { sacked[i] = true }
+                var told = 0
+                let isTold = board.add(Int64(start), Int64(end)) { part, whole in
+                    told += Int(part.end - part.start)
+                    for i in part.start..<part.end where before[Int(i)] || !sacked[Int(i)] { Issue.record("\(i) is no news") }
+                    for i in whole.start..<whole.end where !sacked[Int(i)] { Issue.record("\(i) is a hole") }
+                }
+                #expect(isTold == isNew)
+                #expect(told == sacked.count { $0 } - before.count { $0 })
             }
             #expect(board.octets == sacked.count { $0 })
             let offset = random.number(in: una...(next - 1))
@@ -102,8 +109,8 @@ import Wire
         var next: Int64 = 0, una: Int64 = 0
         for turn in 0..<600 {
             let now = Instant(nanoseconds: Int64(turn) * 1000)
-            switch random.number(in: 0...5) {
-            case 0, 1:
+            switch random.number(in: 0...8) {
+            case 0, 1, 6:
                 let length = Int64(random.number(in: 1...20))
                 sent.append(next, next + length, at: now, isRetransmitted: false)
                 plain.append(Plain(start: next, end: next + length, at: now.nanoseconds, state: .inFlight))
@@ -119,7 +126,8 @@ import Wire
                 let from = una + Int64(random.number(in: 0...Int(next - una - 1)))
                 let to = min(next, from + Int64(random.number(in: 1...60)))
                 var count = 0
-                sent.sack(from, to, news: from) { _ in count += 1 }
+                let range = SACKScoreboard.Range(start: from, end: to)
+                sent.sack(range, news: range) { _ in count += 1 }
                 var right = 0
                 for i in plain.indices where plain[i].start >= from && plain[i].end <= to && plain[i].state != .sacked {
                     plain[i].state = .sacked
@@ -129,7 +137,7 @@ import Wire
             case 4:
                 let age = Int64(random.number(in: 0...40_000))
                 let latest = (sentAt: Instant(nanoseconds: now.nanoseconds - 1), end: next)
-                let found = sent.detectLost(before: latest, patience: .nanoseconds(age), now: now)
+                let found = sent.detectLost(before: latest, patience: age, now: now)
                 var isLost = false
                 var wait: Int64?
                 for i in plain.indices where plain[i].state == .inFlight && plain[i].at <= latest.sentAt.nanoseconds {
@@ -143,7 +151,25 @@ import Wire
                     }
                 }
                 #expect(found.isLost == isLost)
-                #expect(found.wait?.inNanoseconds == wait)
+                // No later than the last of them, and no later than had it been sent with `latest`.
+                #expect((found.wait == nil) == (wait == nil))
+                if let wait { #expect(found.wait! >= wait && found.wait! == age - 1) }
+            case 7:
+                if random.chance(1, in: 2) {
+                    // RFC 8985 §7.3
+                    sent.resentLast(at: now)
+                    if plain.last?.state == .inFlight { plain[plain.count - 1].at = now.nanoseconds }
+                } else if random.chance(1, in: 8) {
+                    sent.forgive()
+                    for i in plain.indices where plain[i].state == .lost { plain[i].state = .inFlight }
+                }
+            case 8 where random.chance(1, in: 8):
+                // RFC 8985 §6.3
+                let age = Int64(random.number(in: 0...40_000))
+                sent.timedOut(patience: age, now: now)
+                for i in plain.indices where plain[i].state == .sacked || i == 0 || now.nanoseconds - plain[i].at >= age {
+                    plain[i].state = .lost
+                }
             default:
                 let length = random.number(in: 1...12)
                 let place = plain.firstIndex { $0.state == .lost }
@@ -174,6 +200,22 @@ import Wire
         }
         sent.forgive()
         #expect(sent.lost == 0)
+    }
+
+    @Test func `what an ACK costs follows from what it says, not from how much is on its way`() {
+        // Holes are filled from above, and below them a hole stays: each report would be of nearly the whole window.
+        var sent = SentSegments()
+        var board = SACKScoreboard()
+        let count = Int64(SentSegments.maximum)
+        for i in 0..<count { sent.append(i * 10, i * 10 + 10, at: .zero, isRetransmitted: false) }
+        var touched = 0
+        for i in stride(from: count - 1, to: 0, by: -1) {
+            board.add(i * 10, i * 10 + 10) { part, whole in
+                #expect(part.end - part.start == 10)
+                sent.sack(whole, news: part) { _ in touched += 1 }
+            }
+        }
+        #expect(touched == SentSegments.maximum - 1 && sent.sackedSegments == touched)
     }
 
     @Test func `RFC 6298: the first sample gives SRTT and three times as much, later ones are smoothed`() {

@@ -10,7 +10,7 @@ extension Connection {
     ) {
         let offset = sentOffset(h.acknowledgment)
         let window = Int(h.window) << Int(identity.peerWindowShift ?? 0)
-        let delivered = identity.selectiveAcknowledgment ? takeDelivered(h, upTo: offset, now: now) : 0
+        var delivery = identity.selectiveAcknowledgment ? takeDelivered(h, upTo: offset, now: now) : Delivery()
         let windowBefore = sendWindow
 
         // The window first, as recovery below sends by it. RFC 9293: WL1 and WL2 keep an old segment from undoing it.
@@ -25,19 +25,19 @@ extension Connection {
         }
 
         let hasMoved = offset > sendUnacknowledged
+        let repeats = offset == sendUnacknowledged && h.sequenceLength == 0 && h.blockCount == 0 && window == windowBefore
         if hasMoved {
-            advance(to: offset, h, now: now, &shared, &out)
+            advance(to: offset, h, delivery, now: now, &shared, &out)
             if isGone { return }
-        } else if offset == sendUnacknowledged, sendMaximum > sendUnacknowledged, h.sequenceLength == 0, h.blockCount == 0,
-            window == windowBefore, window > 0
-        {
+        } else if repeats, sendMaximum > sendUnacknowledged, window > 0 {
             // RFC 5681 §2: a duplicate ACK.
             duplicateArrived(now: now, &shared)
         }
+        guard identity.selectiveAcknowledgment else { return }
+        judgeTimeout(&delivery, hasMoved: hasMoved)
+        judgeProbe(acknowledging: offset, delivery, isDuplicate: repeats)
         // An ACK that says nothing new changes nothing; time alone is the reordering timer's.
-        if delivered > 0 || isRecoveryTakenBack {
-            judgeSent(delivered: delivered, hasMoved: hasMoved, now: now, &shared)
-        }
+        if delivery.octets > 0 || delivery.takesBack { judgeSent(delivery, hasMoved: hasMoved, now: now, &shared) }
     }
 
     /// SND.WND with its bookkeeping.
@@ -49,7 +49,8 @@ extension Connection {
 
     /// SND.UNA moves.
     private mutating func advance(
-        to offset: Int64, _ h: SegmentHeader, now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]
+        to offset: Int64, _ h: SegmentHeader, _ delivery: Delivery, now: Instant, _ shared: inout StackShared,
+        _ out: inout [TCPEffect]
     ) {
         let acked = Int(offset - sendUnacknowledged)
         let wasInFlight = Int(inFlight)
@@ -60,13 +61,19 @@ extension Connection {
         scoreboard.acknowledge(upTo: offset)
         duplicates = 0
         sample(h, offset: offset, now: now)
-        recoveryAdvanced(acked: acked, inFlight: wasInFlight, &shared)
+        recoveryAdvanced(acked: acked, inFlight: wasInFlight, delivery, now: now)
         timeoutsInARow = 0
         pathAcknowledged(now: now)
 
         stalledSince = sendUnacknowledged < sendEnd ? now : nil
         // RFC 6298 §5.2, §5.3
-        if inFlight > 0 { timers.set(.retransmit, at: now + timeout.current) } else { timers.cancel(.retransmit) }
+        if inFlight > 0 {
+            timers.set(.retransmit, at: now + timeout.current)
+            isProbeDue = true
+        } else {
+            timers.cancel(.retransmit)
+            timers.cancel(.lossProbe)
+        }
         timers.cancel(.persist)
         if sendWindow > 0 { probes = 0 }
 
@@ -94,13 +101,18 @@ extension Connection {
     /// RFC 6298 §3: never from a segment that was sent twice, unless its echo tells which one was answered (RFC 7323 §4).
     private mutating func sample(_ h: SegmentHeader, offset: Int64, now: Instant) {
         if let timed, offset >= timed.end {
-            timeout.sample(now - timed.at)
+            measured(now - timed.at)
             self.timed = nil
         } else if timed == nil, identity.timestamps, h.hasTimestamps, h.timestampEcho != 0 {
             let elapsed = distance(from: h.timestampEcho, to: timestamp(at: now))
             // An echo of what we never sent, or of long ago, measures nothing.
-            if elapsed >= 0, elapsed < 60_000 { timeout.sample(.milliseconds(elapsed)) }
+            if elapsed >= 0, elapsed < 60_000 { measured(.milliseconds(elapsed)) }
         }
+    }
+
+    mutating func measured(_ roundTrip: Duration) {
+        timeout.sample(roundTrip)
+        isMeasuredSinceProbe = true
     }
 
     /// `.tcpAcknowledged`, when it is worth a record: all that was sent is acknowledged, or much is, or it waited long.

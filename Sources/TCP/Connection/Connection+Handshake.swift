@@ -19,8 +19,7 @@ extension Connection {
         receiveNext = 0
         setSegmentSize()
         congestion = CongestionControl(
-            initial: CongestionControl.initialWindow(segment: segmentSize, configuration),
-            maximum: configuration.congestionWindowMaximum)
+            initial: CongestionControl.initialWindow(segment: segmentSize, configuration), configuration)
         // RFC 9293 §3.10.7.3: SND.WND of a SYN is never scaled (RFC 7323 §2.2).
         takeWindow(Int(h.window), sequence: -1, acknowledgment: -1)
     }
@@ -169,7 +168,7 @@ extension Connection {
         sendUnacknowledged = sendOffset
         sendNext = sendOffset
         sendMaximum = max(sendMaximum, sendOffset)
-        if let timed { timeout.sample(now - timed.at) }
+        if let timed { measured(now - timed.at) }
         timed = nil
         if handshakeRetries > 0 { timeout.handshakeWasRepeated() }
         timers.cancel(.retransmit)

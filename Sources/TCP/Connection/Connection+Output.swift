@@ -27,17 +27,9 @@ extension Connection {
     // MARK: data
 
     private mutating func sendData(now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]) {
-        // SACK blocks ride along while we miss something, at the cost of payload.
-        let blocks = blockCount
-        let segment =
-            segmentSize
-            - (blocks == 0
-                ? 0
-                : OutgoingSegment.optionLength(
-                    timestamps: identity.timestamps, blocks: blocks, signed: signature != nil)
-                    - OutgoingSegment.optionLength(timestamps: identity.timestamps, blocks: 0, signed: signature != nil))
+        let segment = payloadMaximum
         var budget = Self.burstSegments
-        resendLost(segment: segment, budget: &budget, now: now, &shared, &out)
+        if !forward.isProbing { resendLost(segment: segment, budget: &budget, now: now, &shared, &out) }
         var pipe = pipe
 
         // RFC 3042: the first two duplicates let a new segment out each. After a timeout what they would let out is not new.
@@ -45,7 +37,11 @@ extension Connection {
         let room = isLimited ? min(duplicates, 2) * segmentSize : 0
         isCongestionLimited = sent.lost > 0
         var isWindowLimited = false
-        while budget > 0, sent.lost == 0 {
+        while budget > 0 {
+            if sent.lost > 0 {
+                // RFC 5682 §3.1, step (2b)
+                guard case .isProbing(let left) = forward, left > 0 else { break }
+            }
             // After a timeout, what the peer has SACKed since is not sent again.
             var ceiling = dataEnd
             if sendNext < sendMaximum, let range = scoreboard.rangeAtOrAbove(sendNext) {
@@ -87,6 +83,8 @@ extension Connection {
             let isRetransmitted = sendNext < sendMaximum
             sendSegment(at: sendNext, count: count, fin: withFin, now: now, &shared, &out)
             probes = 0
+            isProbeDue = true
+            if case .isProbing(let left) = forward { forward = .isProbing(left: left - 1) }
             let length = count + (withFin ? 1 : 0)
             noteSent(length, isRetransmitted: isRetransmitted, now: now)
             sendNext += Int64(length)
@@ -94,15 +92,30 @@ extension Connection {
             pipe += length
             budget -= 1
         }
+        if case .isProbing(ForwardRecovery.probes) = forward {
+            // Nothing new could go, so that nothing will be found out.
+            forward = .off
+            resendLost(segment: segment, budget: &budget, now: now, &shared, &out)
+        }
         if budget == 0 { timers.set(.burst, at: now) }
 
         if inFlight > 0 {
             timers.cancel(.persist)
             if !timers.isRunning(.retransmit) { timers.set(.retransmit, at: now + timeout.current) }
+            if isProbeDue { scheduleProbe(now: now, configuration: shared.configuration) }
         } else if isWindowLimited, !timers.isRunning(.persist) {
             // RFC 9293 §3.8.6.1: the first probe after one RTO.
             timers.set(.persist, at: now + timeout.doubled(probes))
         }
+    }
+
+    /// Octets of a segment: SACK blocks ride along while we miss something, at the cost of payload.
+    var payloadMaximum: Int {
+        let blocks = blockCount
+        guard blocks > 0 else { return segmentSize }
+        let isSigned = signature != nil
+        return segmentSize - OutgoingSegment.optionLength(timestamps: identity.timestamps, blocks: blocks, signed: isSigned)
+            + OutgoingSegment.optionLength(timestamps: identity.timestamps, blocks: 0, signed: isSigned)
     }
 
     /// What is lost goes before what is new: with SACK as the window allows, without it RFC 6582's single segment.
@@ -121,6 +134,7 @@ extension Connection {
                 sent.resent(upTo: max(end, start + 1), at: now)
                 reduction?.out += Int(end - start)
                 undo?.outstanding += Int(end - start)
+                if undo?.resent == 0 { undo!.sentAt = now }
                 undo?.resent += Int(end - start)
             } else {
                 guard inRecovery, isRetransmissionDue else { return }
@@ -149,7 +163,7 @@ extension Connection {
     }
 
     /// A segment of so many octets of sequence space has left at SND.NXT.
-    private mutating func noteSent(_ length: Int, isRetransmitted: Bool, now: Instant) {
+    mutating func noteSent(_ length: Int, isRetransmitted: Bool, now: Instant) {
         guard identity.selectiveAcknowledgment else { return }
         sent.append(sendNext, sendNext + Int64(length), at: now, isRetransmitted: isRetransmitted)
         if inRecovery { reduction?.out += length }
@@ -157,7 +171,9 @@ extension Connection {
 
     /// RFC 5681 §4.1: after a pause longer than RTO the window is that of a new connection.
     private mutating func restartIfIdle(now: Instant, configuration: TCPConfiguration) {
-        guard inFlight == 0, now - lastSent > timeout.current else { return }
+        guard inFlight == 0 else { return }
+        congestion.rested(until: now)
+        guard now - lastSent > timeout.current else { return }
         congestion.restart(initial: CongestionControl.initialWindow(segment: segmentSize, configuration))
     }
 

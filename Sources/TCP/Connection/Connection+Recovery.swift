@@ -38,8 +38,8 @@ extension Connection {
         inRecovery = true
         recoveryPoint = sendMaximum
         shared.counters.fastRetransmits += 1
-        undo = RecoveryUndo(
-            window: congestion.window, threshold: congestion.threshold, start: sendUnacknowledged, end: sendMaximum)
+        undo = RecoveryUndo(congestion: congestion, isTimeout: false, start: sendUnacknowledged, end: sendMaximum)
+        dropProbe()
         reduction = RateReduction(flight: max(1, Int(inFlight)))
         if isPathProbeLost(now: now) {
             congestion.keep()
@@ -51,10 +51,15 @@ extension Connection {
     }
 
     /// SND.UNA has moved: what that means for the windows.
-    mutating func recoveryAdvanced(acked: Int, inFlight before: Int, _ shared: inout StackShared) {
+    mutating func recoveryAdvanced(acked: Int, inFlight before: Int, _ delivery: Delivery, now: Instant) {
         guard inRecovery else {
             if isCongestionLimited || before >= congestion.window {
-                congestion.acknowledged(acked, segment: segmentSize)
+                if let roundTrip = delivery.roundTrip {
+                    congestion.measured(roundTrip, unacknowledged: sendUnacknowledged, next: sendNext)
+                }
+                congestion.acknowledged(acked, segment: segmentSize, smoothed: timeout.smoothed ?? 0, now: now)
+            } else {
+                congestion.rested(until: now)
             }
             return
         }
@@ -78,21 +83,45 @@ extension Connection {
         }
     }
 
-    /// RFC 6298 §5.4–5.6 and RFC 5681 §3.1: go back to the first octet that is not acknowledged. The scoreboard is thrown
-    /// away: the peer may have reneged (RFC 2018 §8), or its active may have died with what it SACKed. RFC 8985 §6.3 counts as
-    /// lost what has had its time, which then is all.
+    /// RFC 6298 §5.4–5.6 and RFC 5681 §3.1: the first octet that is not acknowledged goes again, and then the others. What SACK
+    /// told is thrown away: the peer may have reneged (RFC 2018 §8), or its active may have died with what it SACKed.
     mutating func retransmissionTimedOut(now: Instant, _ shared: inout StackShared) {
         shared.counters.retransmissionTimeouts += 1
-        if timedOutAt != sendUnacknowledged {
+        let isRepeated = timedOutAt == sendUnacknowledged
+        let wasRecovering = inRecovery || isAfterTimeout
+        // RFC 5682 §3.1, step 1: not while another recovery goes on.
+        forward = identity.selectiveAcknowledgment && !wasRecovering ? .isRetransmitted : .off
+        if !isRepeated {
+            undo = wasRecovering
+                ? nil : RecoveryUndo(congestion: congestion, isTimeout: true, start: sendUnacknowledged, end: sendMaximum)
             congestion.reduce(inFlight: Int(inFlight), segment: segmentSize)
             timeoutsInARow = 0
         }
         timedOutAt = sendUnacknowledged
         timeoutsInARow += 1
+        let size = segmentSize
         pathTimedOut(now: now)
         congestion.collapse(segment: segmentSize)
         timeout.expired()
-        rewind()
+        guard identity.selectiveAcknowledgment, segmentSize == size, sent.isWhole(from: sendUnacknowledged, to: sendNext),
+            !sent.isEmpty
+        else { return rewind() }
+        // RFC 8985 §6.3. What was sent stays known, as it may only be late.
+        recoveryPoint = sendMaximum
+        inRecovery = false
+        sent.timedOut(patience: rack.roundTrip + reorderingWindow, now: now)
+        scoreboard.removeAll()
+        duplicates = 0
+        timed = nil
+        isRetransmissionDue = true
+        timers.cancel(.reorder)
+        dropProbe()
+    }
+
+    /// RFC 8985 §7.1: a recovery needs no probe.
+    private mutating func dropProbe() {
+        lossProbe = nil
+        timers.cancel(.lossProbe)
     }
 
     /// Back to the first octet that is not acknowledged, with nothing known of those after it.
@@ -107,11 +136,13 @@ extension Connection {
         sent.removeAll()
         rack.rewind()
         undo = nil
+        forward = .off
         inRecovery = false
         isRetransmissionDue = false
         duplicates = 0
         timed = nil
         sendNext = sendUnacknowledged
         timers.cancel(.reorder)
+        dropProbe()
     }
 }

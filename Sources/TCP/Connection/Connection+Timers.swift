@@ -8,6 +8,8 @@ extension Connection {
     mutating func fire(now: Instant, _ shared: inout StackShared, _ out: inout [TCPEffect]) {
         if timers.take(.lifetime, at: now) { lifetimeEnded(now: now, &shared, &out) }
         if isGone { return }
+        // Where PTO and RTO fall together the probe goes, and RTO begins anew (RFC 8985 §7.2).
+        if timers.take(.lossProbe, at: now) { probeTail(now: now, &shared, &out) }
         if timers.take(.retransmit, at: now) {
             retransmit(now: now, &shared, &out)
         }

@@ -8,7 +8,7 @@ import Wire
 /// octet after the last. Nothing here wraps; `distance` brings a sequence number next to a known offset.
 ///
 /// By concern: `+Handshake` (opening), `+Receive` (RFC 9293 §3.10.7.4, in its order), `+Acknowledgment` (SND.UNA, windows,
-/// RTT), `+Recovery` (loss), `+Output` (what leaves at the end of a batch), `+Timers`.
+/// RTT), `+Recovery` (loss), `+LossProbe`, `+Output` (what leaves at the end of a batch), `+Timers`.
 struct Connection: Sendable {
     // MARK: who
 
@@ -78,8 +78,13 @@ struct Connection: Sendable {
     /// What the last recovery can be taken back to.
     var undo: RecoveryUndo?
     var reduction: RateReduction?
-    /// A recovery was taken back by the ACK that is being read.
-    var isRecoveryTakenBack = false
+    /// RFC 5682: whether a timeout is being found out to have been for nothing.
+    var forward = ForwardRecovery.off
+    var lossProbe: LossProbe?
+    /// RFC 8985 §7.3: a round trip was measured since the last probe.
+    var isMeasuredSinceProbe = false
+    /// RFC 8985 §7.2: SND.UNA has moved, or something new was sent, since PTO was last set.
+    var isProbeDue = false
     /// The first unacknowledged segment is to be sent again with the next output, whatever the windows say.
     var isRetransmissionDue = false
     var retransmittedSegments: UInt64 = 0
@@ -165,7 +170,7 @@ struct Connection: Sendable {
         sendWindowMaximum = 0
         self.localSegmentSize = localSegmentSize
         segmentSize = localSegmentSize
-        congestion = CongestionControl(initial: 0, maximum: configuration.congestionWindowMaximum)
+        congestion = CongestionControl(initial: 0, configuration)
         timeout = RetransmissionTimeout(
             initial: configuration.retransmissionTimeoutInitial, minimum: configuration.retransmissionTimeoutMinimum,
             maximum: configuration.retransmissionTimeoutMaximum)
@@ -184,8 +189,7 @@ struct Connection: Sendable {
         reported = stream.start
         setSegmentSize()
         congestion = CongestionControl(
-            initial: CongestionControl.initialWindow(segment: segmentSize, configuration),
-            maximum: configuration.congestionWindowMaximum)
+            initial: CongestionControl.initialWindow(segment: segmentSize, configuration), configuration)
     }
 
     /// The identity is known now: what fits into a segment follows (RFC 6691: options come out of the MSS).
@@ -217,8 +221,9 @@ struct Connection: Sendable {
         sendUnacknowledged + distance(from: self.sequence(ofSent: sendUnacknowledged), to: sequence)
     }
     /// Our TSval: router time in milliseconds plus the connection's offset, so it goes on over a take-over.
-    func timestamp(at now: Instant) -> UInt32 {
-        UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000) &+ identity.timestampOffset
+    func timestamp(at now: Instant) -> UInt32 { Self.timestamp(at: now, offset: identity.timestampOffset) }
+    static func timestamp(at now: Instant, offset: UInt32) -> UInt32 {
+        UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000) &+ offset
     }
 
     // MARK: records

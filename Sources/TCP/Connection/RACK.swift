@@ -1,33 +1,35 @@
 import Machine
 
-/// RFC 8985 §5.2: what one connection knows of the order in which its segments arrive.
+/// RFC 8985 §5.2: what one connection knows of the order in which its segments arrive. Spans of time are nanoseconds, as this is
+/// counted with every ACK.
 struct RACK: Sendable {
     /// The reordering window is no smaller than this: a timer is not heard of sooner.
-    static let windowMinimum = Duration.milliseconds(1)
+    static let windowMinimum: Int64 = 1_000_000
     /// §6.2, step 4: after so many recoveries without D-SACK the window is small again.
     static let persistence = 16
-    static let multiplierMaximum = 64
+    static let wideningMaximum = 64
 
     /// RACK.xmit_ts and RACK.end_seq: of the segment delivered that was sent last.
     private(set) var latest: (sentAt: Instant, end: Int64)?
     /// RACK.rtt
-    private(set) var roundTrip = Duration.zero
+    private(set) var roundTrip: Int64 = 0
     /// RACK.min_RTT: of this period and the one before, as paths change (§6.2, step 1).
-    private(set) var minimumRoundTrip: Duration?
-    private var periodMinimum: Duration?
+    private(set) var minimumRoundTrip: Int64?
+    private var periodMinimum: Int64?
     private var periodEnd = Instant.zero
     static let period = Duration.minutes(5)
     /// RACK.fack
     private var forward: Int64 = .min
     private(set) var isReorderingSeen = false
-    private var multiplier = 1
+    /// RACK.reo_wnd_mult
+    private(set) var widening = 1
     private var persist = 0
     /// RACK.dsack_round
     private var roundEnd: Int64?
 
     /// §6.2, steps 1–3, for a segment that the peer has now. `isOlder` tells that the answer is to an earlier copy of it.
     mutating func delivered(_ segment: SentSegments.Segment, now: Instant, isOlder: Bool) {
-        let measured = now - segment.sentAt
+        let measured = now.nanoseconds - segment.sentAt.nanoseconds
         if segment.isRetransmitted {
             if isOlder { return }
             if let least = minimumRoundTrip, measured < least { return }
@@ -53,22 +55,25 @@ struct RACK: Sendable {
     mutating func duplicateReported(unacknowledged: Int64, next: Int64) {
         if let roundEnd, unacknowledged < roundEnd { return }
         roundEnd = next
-        multiplier = min(multiplier + 1, Self.multiplierMaximum)
+        widening = min(widening + 1, Self.wideningMaximum)
         persist = Self.persistence
     }
     mutating func recoveryEnded() {
         persist -= 1
-        if persist <= 0 { multiplier = 1 }
+        if persist <= 0 { widening = 1 }
     }
     /// A retransmission was for nothing.
     mutating func reorderingProven() { isReorderingSeen = true }
 
     /// RACK.reo_wnd. `isRecovering`: in fast recovery, or after a timeout.
-    func window(smoothed: Duration?, isRecovering: Bool, sackedSegments: Int) -> Duration {
-        if !isReorderingSeen, isRecovering || sackedSegments >= SACKScoreboard.duplicateThreshold { return .zero }
-        let wide = (minimumRoundTrip ?? .zero) * multiplier / 4
+    func window(smoothed: Int64?, isRecovering: Bool, sackedSegments: Int) -> Int64 {
+        if !isReorderingSeen, isRecovering || sackedSegments >= SACKScoreboard.duplicateThreshold { return 0 }
+        let wide = (minimumRoundTrip ?? 0) * Int64(widening) / 4
         return max(min(wide, smoothed ?? wide), Self.windowMinimum)
     }
+
+    /// What was taken for the answer to a segment was none.
+    mutating func forgetLatest() { latest = nil }
 
     /// A new stream of segments: what was known of those before says nothing.
     mutating func rewind() {
@@ -78,15 +83,57 @@ struct RACK: Sendable {
     }
 }
 
-/// What a recovery changed, so that it can be taken back when its retransmissions were all for nothing (RFC 3708).
+/// What a recovery changed, so that it can be taken back when it was for nothing: by D-SACK of all that it sent again (RFC 3708),
+/// or by an ACK that is older than that (RFC 3522).
 struct RecoveryUndo: Sendable, BitwiseCopyable {
-    var window: Int
-    var threshold: Int
+    var congestion: CongestionControl
+    /// It was a timeout and not a fast retransmit: the path was slow, and not out of order.
+    var isTimeout: Bool
+    /// RetransmitTS of RFC 3522: when the first segment was sent again.
+    var sentAt: Instant?
+    /// SND.UNA and SND.MAX when it began.
     var start: Int64
     var end: Int64
     /// Octets sent again less those that the peer reported as duplicates.
     var outstanding = 0
     var resent = 0
+}
+
+/// RFC 5682 §3.1: after a timeout the first new acknowledgement lets out segments never sent before, and the second tells whether
+/// what was sent before the timeout arrives without being sent again.
+enum ForwardRecovery: Sendable {
+    case off
+    /// Step 2: the first segment was sent again.
+    case isRetransmitted
+    /// Step (2b): up to two.
+    static let probes = 2
+    /// Step 3: so many new segments may go, and nothing is sent again before the next ACK.
+    case isProbing(left: Int)
+
+    var isProbing: Bool { if case .isProbing = self { true } else { false } }
+}
+
+/// RFC 8985 §5.3: TLP.end_seq and TLP.is_retrans of the probe that is on its way.
+struct LossProbe: Sendable, BitwiseCopyable {
+    var end: Int64
+    var isRetransmission: Bool
+    /// Octets on their way when it went, for the window if it turns out to have mended a loss.
+    var inFlight: Int
+}
+
+/// What one ACK says of segments.
+struct Delivery: Sendable, BitwiseCopyable {
+    /// Octets that the peer was not known to have.
+    var octets = 0
+    /// Some of them were sent once, before `recoveryPoint`.
+    var hasOriginal = false
+    /// Round trip in nanoseconds of the segment among them that was sent last and only once.
+    var roundTrip: Int64?
+    /// After the last octet of what the peer reports to have got twice (RFC 2883).
+    var duplicateEnd: Int64?
+    /// A recovery was taken back by it, and that one was a fast retransmit.
+    var takesBack = false
+    var provesReordering = false
 }
 
 /// Proportional rate reduction, RFC 9937, in octets.

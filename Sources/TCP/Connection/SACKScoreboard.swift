@@ -17,13 +17,11 @@ struct SACKScoreboard: Sendable {
     var isEmpty: Bool { ranges.isEmpty }
     var highest: Int64? { ranges.last?.end }
 
-    /// RFC 6675 §5, Update(). True when the block said something new.
-    mutating func add(_ start: Int64, _ end: Int64) -> Bool {
-        var low = 0, high = ranges.count
-        while low < high {
-            let middle = (low + high) / 2
-            if ranges[middle].end < start { low = middle + 1 } else { high = middle }
-        }
+    /// RFC 6675 §5, Update(). True when the block said something new: `news` gets each part that is, with the range that is known
+    /// to be whole since.
+    @discardableResult
+    mutating func add(_ start: Int64, _ end: Int64, news: (_ part: Range, _ whole: Range) -> Void = { _, _ in }) -> Bool {
+        let low = place(endingAtOrAfter: start)
         var last = low
         var joined = Range(start: start, end: end)
         var covered = 0
@@ -35,8 +33,14 @@ struct SACKScoreboard: Sendable {
         }
         let grown = Int(joined.end - joined.start) - covered
         guard grown > 0 else { return false }
+        if last == low, ranges.count >= Self.maximum { return false }
+        var from = joined.start
+        for i in low..<last {
+            if ranges[i].start > from { news(Range(start: from, end: ranges[i].start), joined) }
+            from = ranges[i].end
+        }
+        if joined.end > from { news(Range(start: from, end: joined.end), joined) }
         if last == low {
-            guard ranges.count < Self.maximum else { return false }
             ranges.insert(joined, at: low)
         } else {
             ranges[low] = joined
@@ -44,6 +48,16 @@ struct SACKScoreboard: Sendable {
         }
         octets += grown
         return true
+    }
+
+    /// The place of the first range that ends there or later.
+    private func place(endingAtOrAfter offset: Int64) -> Int {
+        var low = 0, high = ranges.count
+        while low < high {
+            let middle = (low + high) / 2
+            if ranges[middle].end < offset { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     mutating func acknowledge(upTo offset: Int64) {
@@ -66,7 +80,7 @@ struct SACKScoreboard: Sendable {
 
     /// The range that holds `offset`, or the next one above.
     func rangeAtOrAbove(_ offset: Int64) -> Range? {
-        for range in ranges where range.end > offset { return range }
-        return nil
+        let place = place(endingAtOrAfter: offset + 1)
+        return place < ranges.count ? ranges[place] : nil
     }
 }

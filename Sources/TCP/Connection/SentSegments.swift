@@ -20,13 +20,15 @@ struct SentSegments: Sendable {
         /// When it was sent last.
         var sentAt: Instant
         var state: State
-        /// Some octet of it was sent before.
+        /// Some octet of it was sent before, or reported before, so that its arrival measures nothing.
         var isRetransmitted: Bool
+        /// Sent again after others: its place in time is in `again`, not here.
+        var isOutOfOrder = false
         var count: Int { Int(end - start) }
     }
 
-    /// Segments on their way at most: each ACK in a recovery looks at all of them. With full Ethernet segments this is more
-    /// than the largest window; a peer that asks for small ones gets fewer octets.
+    /// Segments on their way at most. With full Ethernet segments this is more than the largest window; a peer that asks for
+    /// small ones gets fewer octets.
     static let maximum = 8192
 
     private var list: [Segment] = []
@@ -40,18 +42,24 @@ struct SentSegments: Sendable {
     private(set) var sackedSegments = 0
     /// No entry before this place is `.lost`.
     private var lostHint = 0
-    /// After the last octet that was sent again: beyond it segments were sent in their order.
-    private(set) var retransmittedEnd: Int64 = .min
+    /// RFC 8985 §6.2, step 5, asks for two lists in order of time, so that an ACK looks only at what it changes. One is this
+    /// list itself, where no entry before this place is on its way in its order.
+    private var oldest = 0
+    /// The other: what was sent again, in the order of that. An entry whose segment has arrived, or was sent yet again, is passed
+    /// over. There are no more than segments.
+    private var again: [(start: Int64, sentAt: Instant)] = []
+    private var firstAgain = 0
 
     var isEmpty: Bool { first == list.count }
     var isFull: Bool { list.count - first >= Self.maximum }
     var segments: ArraySlice<Segment> { list[first...] }
+    /// The segment before SND.NXT.
+    var last: Segment? { isEmpty ? nil : list[list.count - 1] }
 
     /// A segment sent at SND.NXT.
     mutating func append(_ start: Int64, _ end: Int64, at now: Instant, isRetransmitted: Bool) {
         list.append(Segment(start: start, end: end, sentAt: now, state: .inFlight, isRetransmitted: isRetransmitted))
         inFlight += Int(end - start)
-        if isRetransmitted { retransmittedEnd = max(retransmittedEnd, end) }
     }
 
     mutating func removeAll() {
@@ -61,7 +69,9 @@ struct SentSegments: Sendable {
         lost = 0
         sackedSegments = 0
         lostHint = 0
-        retransmittedEnd = .min
+        oldest = 0
+        again.removeAll(keepingCapacity: true)
+        firstAgain = 0
     }
 
     private mutating func leave(_ state: State, _ count: Int) {
@@ -89,9 +99,11 @@ struct SentSegments: Sendable {
         } else if first > 64, first * 2 > list.count {
             list.removeFirst(first)
             lostHint = max(0, lostHint - first)
+            oldest = max(0, oldest - first)
             first = 0
         }
         lostHint = max(lostHint, first)
+        oldest = max(oldest, first)
     }
 
     /// Where the first segment lies that ends after `offset`.
@@ -104,12 +116,14 @@ struct SentSegments: Sendable {
         return low
     }
 
-    /// The peer has these octets; those before `news` were told before. A segment of which it has a part is not counted; it
-    /// will be sent again whole.
-    mutating func sack(_ start: Int64, _ end: Int64, news: Int64, _ delivered: (Segment) -> Void) {
-        var i = place(after: news)
-        while i < list.count, list[i].end <= end {
-            if list[i].start >= start, list[i].state != .sacked {
+    /// The peer has the octets `whole`, of which it had not told `news` before. A segment of which it has a part is not counted;
+    /// it will be sent again whole.
+    mutating func sack(
+        _ whole: SACKScoreboard.Range, news: SACKScoreboard.Range, _ delivered: (Segment) -> Void
+    ) {
+        var i = place(after: news.start)
+        while i < list.count, list[i].start < news.end {
+            if list[i].start >= whole.start, list[i].end <= whole.end, list[i].state != .sacked {
                 leave(list[i].state, list[i].count)
                 sackedSegments += 1
                 delivered(list[i])
@@ -120,31 +134,46 @@ struct SentSegments: Sendable {
     }
 
     /// RFC 8985 §6.2, step 5: those that were sent before the segment `rack` and have had `patience` to arrive are lost.
-    /// Returns how long the others that were sent before it still have, if there are any.
+    /// Returns how long the others that were sent before it have, if there are any: RFC 8985 takes the last of them, of which we
+    /// know only that it was sent no later than `rack`. Spans are nanoseconds, as this is done with every ACK.
     mutating func detectLost(
-        before rack: (sentAt: Instant, end: Int64), patience: Duration, now: Instant
-    ) -> (isLost: Bool, wait: Duration?) {
-        var isLost = false
-        let limit = max(rack.end, retransmittedEnd)
-        // In plain numbers: this is the loop over a whole window.
-        let due = now.nanoseconds - patience.inNanoseconds
-        var longest = Int64.min
-        var i = first
-        while i < list.count, list[i].start < limit {
-            let segment = list[i]
-            if segment.state == .inFlight,
-                segment.sentAt < rack.sentAt || segment.sentAt == rack.sentAt && segment.end < rack.end
-            {
-                if segment.sentAt.nanoseconds <= due {
-                    markLost(i)
-                    isLost = true
-                } else {
-                    longest = max(longest, segment.sentAt.nanoseconds - due)
-                }
+        before rack: (sentAt: Instant, end: Int64), patience: Int64, now: Instant
+    ) -> (isLost: Bool, wait: Int64?) {
+        var isLost = false, isWaiting = false
+        let due = now.nanoseconds - patience
+        while oldest < list.count {
+            if list[oldest].state == .inFlight, !list[oldest].isOutOfOrder {
+                guard Self.wasSent(list[oldest], before: rack) else { break }
+                isWaiting = list[oldest].sentAt.nanoseconds > due
+                if isWaiting { break }
+                markLost(oldest)
+                isLost = true
             }
-            i += 1
+            oldest += 1
         }
-        return (isLost, longest == .min ? nil : .nanoseconds(longest))
+        while firstAgain < again.count {
+            let (start, sentAt) = again[firstAgain]
+            let i = place(after: start)
+            if i < list.count, list[i].state == .inFlight, list[i].isOutOfOrder, list[i].sentAt == sentAt {
+                guard Self.wasSent(list[i], before: rack) else { break }
+                if sentAt.nanoseconds > due {
+                    isWaiting = true
+                    break
+                }
+                markLost(i)
+                isLost = true
+            }
+            firstAgain += 1
+        }
+        if firstAgain > 64, firstAgain * 2 > again.count {
+            again.removeFirst(firstAgain)
+            firstAgain = 0
+        }
+        return (isLost, isWaiting ? rack.sentAt.nanoseconds - due : nil)
+    }
+
+    private static func wasSent(_ segment: Segment, before rack: (sentAt: Instant, end: Int64)) -> Bool {
+        segment.sentAt < rack.sentAt || segment.sentAt == rack.sentAt && segment.end < rack.end
     }
 
     private mutating func markLost(_ i: Int) {
@@ -161,6 +190,35 @@ struct SentSegments: Sendable {
         return true
     }
 
+    /// Whether no octet is missing: what the peer had reported when SND.NXT passed it is in no segment.
+    func isWhole(from start: Int64, to end: Int64) -> Bool {
+        var next = start
+        for segment in list[first...] {
+            guard segment.start == next else { return false }
+            next = segment.end
+        }
+        return next == end
+    }
+
+    /// RFC 8985 §6.3, after a timeout: the first segment is lost, and each that was sent so long ago. What the peer reported is
+    /// lost as well, as it may have thrown it away (RFC 2018 §8).
+    mutating func timedOut(patience: Int64, now: Instant) {
+        for i in first..<list.count {
+            switch list[i].state {
+            case .inFlight:
+                if i == first || now.nanoseconds - list[i].sentAt.nanoseconds >= patience { markLost(i) }
+            case .sacked:
+                sackedSegments -= 1
+                list[i].state = .lost
+                list[i].isRetransmitted = true
+                lost += list[i].count
+            case .lost: break
+            }
+        }
+        lostHint = first
+        orderAgain()
+    }
+
     /// What was taken for lost and not sent again is on its way after all.
     mutating func forgive() {
         for i in first..<list.count where list[i].state == .lost {
@@ -168,6 +226,18 @@ struct SentSegments: Sendable {
             inFlight += list[i].count
             lost -= list[i].count
         }
+        orderAgain()
+    }
+
+    /// The order of time, from the beginning.
+    private mutating func orderAgain() {
+        oldest = first
+        firstAgain = 0
+        again.removeAll(keepingCapacity: true)
+        for segment in list[first...] where segment.state == .inFlight && segment.isOutOfOrder {
+            again.append((segment.start, segment.sentAt))
+        }
+        again.sort { $0.sentAt != $1.sentAt ? $0.sentAt < $1.sentAt : $0.start < $1.start }
     }
 
     /// The first octets to be sent again: at most `length`, for a segment may have become smaller since.
@@ -186,14 +256,26 @@ struct SentSegments: Sendable {
             list[lostHint].start = end
             list.insert(segment, at: lostHint)
             list[lostHint].end = end
+            if oldest > lostHint { oldest += 1 }
         }
         list[lostHint].state = .inFlight
-        list[lostHint].sentAt = now
-        list[lostHint].isRetransmitted = true
         let count = list[lostHint].count
         lost -= count
         inFlight += count
-        retransmittedEnd = max(retransmittedEnd, end)
+        noteAgain(lostHint, at: now)
         lostHint += 1
+    }
+
+    /// The segment before SND.NXT, on its way, was sent again, or the end of it.
+    mutating func resentLast(at now: Instant) {
+        guard !isEmpty, list[list.count - 1].state == .inFlight else { return }
+        noteAgain(list.count - 1, at: now)
+    }
+
+    private mutating func noteAgain(_ i: Int, at now: Instant) {
+        list[i].sentAt = now
+        list[i].isRetransmitted = true
+        list[i].isOutOfOrder = true
+        again.append((list[i].start, now))
     }
 }

@@ -17,9 +17,11 @@ struct TimerSlots: Sendable, BitwiseCopyable {
         case burst = 5
         /// RFC 8985 §6.2, step 5: what may only be late is lost now.
         case reorder = 6
+        /// RFC 8985 §7.2, PTO. RTO runs beside it, and is set anew when a probe goes.
+        case lossProbe = 7
     }
     private static let none = Int64.max
-    private var deadlines = InlineArray<7, Int64>(repeating: none)
+    private var deadlines = InlineArray<8, Int64>(repeating: none)
 
     mutating func set(_ slot: Slot, at deadline: Instant) { deadlines[slot.rawValue] = min(deadline.nanoseconds, .max - 1) }
     /// Makes a running timer go off no later than this.
@@ -28,6 +30,9 @@ struct TimerSlots: Sendable, BitwiseCopyable {
     }
     mutating func cancel(_ slot: Slot) { deadlines[slot.rawValue] = Self.none }
     mutating func cancelAll() { deadlines = InlineArray(repeating: Self.none) }
+    func deadline(_ slot: Slot) -> Instant? {
+        isRunning(slot) ? Instant(nanoseconds: deadlines[slot.rawValue]) : nil
+    }
     func isRunning(_ slot: Slot) -> Bool { deadlines[slot.rawValue] != Self.none }
 
     /// Stops the timer and says whether it was due.
@@ -39,7 +44,7 @@ struct TimerSlots: Sendable, BitwiseCopyable {
 
     var next: Instant? {
         var least = Self.none
-        for i in 0..<7 where deadlines[i] < least { least = deadlines[i] }
+        for i in 0..<8 where deadlines[i] < least { least = deadlines[i] }
         return least == Self.none ? nil : Instant(nanoseconds: least)
     }
 }
