@@ -50,6 +50,7 @@ extension EngineState {
             systemDigest.mix(epoch.value)
             // Whoever takes over is alone until it says otherwise.
             bgp.handle(.redundancy(false), at: now, into: &wishes.bgp)
+            bgp.handle(.takenOver, at: now, into: &wishes.bgp)
             note(
                 .notice,
                 "controller \(controller) speaks as the router under epoch \(epoch)"
@@ -60,6 +61,8 @@ extension EngineState {
             bgp.handle(.redundancy(isRedundant), at: now, into: &wishes.bgp)
         case .bfd(let report):
             apply(report, &wishes, into: &effects)
+        case .memoryExhausted:
+            bgp.handle(.memoryExhausted, at: now, into: &wishes.bgp)
         case .packetReceived(let packet):
             receive(packet, &wishes)
         case .quarantined(let poison):
@@ -67,6 +70,7 @@ extension EngineState {
         }
         settle(&wishes, into: &effects)
         tellBFD(into: &effects)
+        watchFirstRoutes(into: &effects)
     }
 
     private static let withoutBGP = BGPConfiguration(routerAS: ASNumber(0), routerID: RouterID(raw: 0))

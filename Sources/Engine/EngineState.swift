@@ -23,6 +23,8 @@ struct EngineState: Sendable {
     var fatalPackets: [UInt64] = []
     /// Both ends of the sessions that BGP wants, in ascending order of the neighbour's address.
     var endpoints: [SessionEndpoint] = []
+    /// Whether the table holds all that there was to be learnt after a cold start.
+    var firstRoutes = FirstRoutesWatch()
     /// Configuration, revisions and masterships, in order.
     var systemDigest = StateDigest()
 
@@ -46,9 +48,9 @@ struct EngineState: Sendable {
 
 extension EngineState {
     /// Grows with every change of the encoding; another number is refused, never guessed at.
-    static let schema: UInt32 = 3
+    static let schema: UInt32 = 4
     /// The oldest that it still reads.
-    static let oldestSchema: UInt32 = 3
+    static let oldestSchema: UInt32 = 4
 
     func encoded() -> [UInt8] {
         var writer = SnapshotWriter()
@@ -67,6 +69,7 @@ extension EngineState {
         bfd.write(to: &writer)
         writer.writeBlock(fatalPackets)
         writer.writeList(endpoints) { endpoint, w in endpoint.write(to: &w) }
+        firstRoutes.write(to: &writer)
         return writer.bytes
     }
 
@@ -92,6 +95,7 @@ extension EngineState {
         bfd = try BFDRegistry(from: &reader, configuration: configuration)
         fatalPackets = try reader.readBlock(of: UInt64.self)
         endpoints = try reader.readList { r throws(DecodeError) in try SessionEndpoint(from: &r) }
+        firstRoutes = try FirstRoutesWatch(from: &reader)
         try reader.expectEnd()
     }
 }

@@ -19,6 +19,9 @@ where Input == InteriorGatewayInput<Configuration>, Effect == InteriorGatewayEff
     /// - Parameter seed: random per pair: hash seeds, jitter.
     init(seed: UInt64)
     var digest: StateDigest { get }
+    /// Whether news is on its way that neighbours had already when they were found: an adjacency forms, or a calculation
+    /// is due.
+    var isConverging: Bool { get }
 }
 
 /// What the engine tells an interior gateway protocol.

@@ -53,7 +53,7 @@ import Wire
         .command(.testTrap), .mastership(.b, Epoch(9), isFresh: true), .quarantined(.other),
         .quarantined(.connection(ConnectionID(5))), .quarantined(.packet(packet)), .packetReceived(packet),
         .bfd(BFDReport(discriminator: 7, status: BFDStatus())), .bfd(BFDReport(discriminator: .max, status: bfdStatus)),
-        .command(.clearAdjacency(.isis, neighbor: "0000.0000.0001")),
+        .command(.clearAdjacency(.isis, neighbor: "0000.0000.0001")), .redundancy(true), .memoryExhausted,
     ]
 
     static let records: [Record] = bodies.enumerated().map { i, body in
