@@ -78,7 +78,7 @@ import Wire
         for text in [router(neighbor: "bfd: far", top: Self.complete), router(neighbor: "bfd: true"), router(top: "bfd: {interval: 300ms}")] {
             let configuration = try #require(read(text).value)
             let written = RouterText.text(of: configuration)
-            #expect(read(written).problems.isEmpty)
+            #expect(read(written).errors.isEmpty)
             #expect(read(written).value == configuration)
             #expect(RouterText.text(of: try #require(read(written).value)) == written)
         }
