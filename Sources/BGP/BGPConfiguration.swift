@@ -92,6 +92,18 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     /// BFD watches the neighbour, and the session ends when it says that the path is down (RFC 5882 §10.2): the name of a
     /// profile, or empty for none in particular. `nil`: BFD has no part in it.
     public var bfd: String?
+    /// How many paths the neighbour may have here in all families together, those that policy rejected too; more end the
+    /// session with Cease/1. `nil`: `pathsDefault`; `FamilyConfiguration.unlimited`: no limit.
+    public var maximumPaths: UInt32?
+
+    /// Three times what a session with the whole Internet holds (about 1.35 million paths in 2026).
+    public static let pathsDefault: UInt32 = 4_000_000
+
+    /// The limit that is in force; `nil`: none.
+    public var pathLimit: UInt32? {
+        let limit = maximumPaths ?? Self.pathsDefault
+        return limit == FamilyConfiguration.unlimited ? nil : limit
+    }
 
     public init(address: IPAddress, remoteAS: ASNumber) {
         self.address = address
@@ -133,7 +145,8 @@ public struct SessionTimersConfiguration: Hashable, Sendable, Codable {
 /// What one family of a neighbour may carry.
 public struct FamilyConfiguration: Hashable, Sendable, Codable {
     public var family: RouteFamily
-    /// RFC 4271 §6.7: more prefixes than this end the session with Cease/1; 0 is no limit. Counted before policy.
+    /// RFC 4271 §6.7: more prefixes than this end the session with Cease/1. Counted before policy. 0: the default for this
+    /// kind of session (`limit`); `unlimited`: no limit.
     public var maximumPrefixes: UInt32 = 0
     /// Per cent of the maximum at which an event warns, 1…100.
     public var warningPercent: UInt8 = 75
@@ -143,6 +156,28 @@ public struct FamilyConfiguration: Hashable, Sendable, Codable {
     public var restartMinutes: UInt16 = 0
 
     public init(_ family: RouteFamily) { self.family = family }
+
+    /// Said by an operator who wants no limit.
+    public static let unlimited = UInt32.max
+
+    /// Far above the Internet's table (2026: about 1.1 million prefixes of IPv4 and a quarter of a million of IPv6), and
+    /// far below what a leak of more-specific routes can become.
+    public static func externalDefault(_ family: RouteFamily) -> UInt32 {
+        switch family {
+        case .ipv4Unicast: 2_000_000
+        case .ipv6Unicast: 600_000
+        }
+    }
+
+    /// The limit that is in force; `nil`: none. What comes from inside the AS was let in somewhere already, so without a
+    /// word of the operator only external sessions have one.
+    public func limit(isInternal: Bool) -> UInt32? {
+        switch maximumPrefixes {
+        case 0: isInternal ? nil : Self.externalDefault(family)
+        case Self.unlimited: nil
+        default: maximumPrefixes
+        }
+    }
 }
 
 /// A prefix that the router originates while it is configured.

@@ -52,6 +52,10 @@ public struct BGPInstance: Machine, Sendable {
         case fault(ConnectionID?, [UInt8], message: Int)
         /// The pair has a standby in lock step, or has none.
         case redundancy(Bool)
+        /// Another controller speaks as the router from here on.
+        case takenOver
+        /// The memory of the active is at its limit: the neighbour with the most routes is let go of.
+        case memoryExhausted
         /// Only the time passed.
         case time
     }
@@ -104,6 +108,10 @@ public struct BGPInstance: Machine, Sendable {
     var fatalInputs = FatalInputs()
     /// The pair has a standby in lock step.
     var isRedundant = false
+    /// How many neighbours have a challenger. Derived from `neighbors`.
+    var challengers = 0
+    /// Something changed since the last look that `firstRoutes` depends on. The engine looks at the end of each record.
+    var hasFirstRoutesNews = false
     /// Where the number of the message at work is noted, for the dying gasp. No part of the state.
     public var progress = ProgressMark()
     /// The message of its record that met `TestingConfiguration.notesTrap`.
@@ -121,6 +129,8 @@ public struct BGPInstance: Machine, Sendable {
     struct Owner: Sendable {
         var peer: PeerIndex
         var slot: SessionSlot
+        /// The neighbour's session is another connection; see `BGPInstance+Challenger.swift`.
+        var isChallenger = false
     }
 
     /// - Parameter seed: of the pair; the RIB's hash tables and the jitter of timers come from it.
@@ -142,11 +152,17 @@ public struct BGPInstance: Machine, Sendable {
         case .connectionOpened(let connection, let identity, let addresses, let isOurs):
             opened(connection, identity, addresses, isOurs: isOurs, at: now, into: &effects)
         case .closed(let connection, let end): closed(connection, end, at: now, into: &effects)
-        case .received(let connection, let bytes): receive(bytes, on: connection, at: now, into: &effects)
+        case .received(let connection, let bytes):
+            receive(bytes, on: connection, at: now, into: &effects)
+            if challengers > 0, !bytes.isEmpty { heard(connection, offset: nil, at: now, into: &effects) }
         case .peerFinished(let connection):
             guard let owner = owners[connection] else { break }
+            if owner.isChallenger {
+                dropChallenger(owner.peer, .cease(.connectionCollision), at: now, into: &effects)
+                break
+            }
             run(.tcpFails, owner.peer, owner.slot, reason: "the neighbor closed the connection", at: now, into: &effects)
-        case .acknowledged(let connection, let offset): acknowledge(offset, on: connection, at: now)
+        case .acknowledged(let connection, let offset): acknowledge(offset, on: connection, at: now, into: &effects)
         case .nextHop(let address, let state): setNextHop(address, state)
         case .nextHops(let changes):
             for change in changes { setNextHop(change.address, change.state) }
@@ -158,6 +174,8 @@ public struct BGPInstance: Machine, Sendable {
         case .fault(let connection, let octets, let message):
             fault(connection, octets, message: message, at: now, into: &effects)
         case .redundancy(let isRedundant): noteRedundancy(isRedundant, at: now)
+        case .takenOver: askAgain(at: now)
+        case .memoryExhausted: shed(at: now, into: &effects)
         case .time: break
         }
         flush(at: now, into: &effects)

@@ -211,9 +211,13 @@ extension Controller {
         case .none: break
         case .warning: note(.alarm, "host", "memory use has reached the warning level", into: &outputs)
         case .critical:
-            note(.alarm, "host", "memory use has reached the threshold", into: &outputs)
-            if let why = beginSwitchover("memory exhaustion", at: now, into: &outputs) {
-                note(.alarm, "srm", "no switchover for want of memory: \(why)", into: &outputs)
+            // The twin holds the same tables: handing over to it would help for as long as its host has more memory, and
+            // then both would be at their end. What takes the room must become less, on both at the same record.
+            if role == .active, !isReadingStopped {
+                note(.alarm, "host", "memory use has reached the limit: one neighbor is let go of", into: &outputs)
+                append(.memoryExhausted, at: now, into: &outputs)
+            } else {
+                note(.alarm, "host", "memory use has reached the limit on this host, which is not the router now", into: &outputs)
             }
         }
     }

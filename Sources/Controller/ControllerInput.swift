@@ -58,12 +58,13 @@ public enum ControllerInput: Sendable {
     case time
 }
 
-/// Memory exhaustion is an error that calls for a switchover (patent, "Software/hardware failures").
+/// What a host says of its memory. The patent ("Software/hardware failures") hands over when it is exhausted; here the twin's
+/// tables are as large, so the router sheds routes instead.
 public enum MemoryPressure: UInt8, Sendable, Hashable {
     case none = 0
     /// The warning level: an alarm.
     case warning = 1
-    /// The threshold: hand over gracefully if the twin is ready.
+    /// The limit: said once for each neighbour that should be let go of (`MemoryWatch`).
     case critical = 2
 }
 

@@ -63,7 +63,7 @@ public struct Engine: ~Copyable {
             }
             unsafe applying?.pointee = 0
             return .applied(
-                upTo: state.applied, effects: effects, fib: state.routes.takeFIBUpdate(), digest: state.digest,
+                upTo: state.applied, effects: effects, fib: state.takeFIBUpdate(), digest: state.digest,
                 nextDeadline: nextDeadline)
         case .snapshot:
             return .snapshot(EngineSnapshot(index: state.applied, state: state))
@@ -74,7 +74,7 @@ public struct Engine: ~Copyable {
                 state.bgp.progress = progress
                 state.interior.setWatch(watch)
                 return .restored(
-                    upTo: state.applied, fib: state.routes.completeFIBUpdate, digest: state.digest, nextDeadline: nextDeadline)
+                    upTo: state.applied, fib: state.completeFIBUpdate, digest: state.digest, nextDeadline: nextDeadline)
             } catch {
                 return .restoreFailed(error)
             }
@@ -86,10 +86,7 @@ public struct Engine: ~Copyable {
     public var applied: LogIndex { state.applied }
     public var digest: EngineDigest { state.digest }
     public var nextDeadline: Instant? {
-        switch (state.bgp.nextDeadline, state.interior.nextDeadline) {
-        case (let a?, let b?): min(a, b)
-        case (let a, let b): a ?? b
-        }
+        [state.bgp.nextDeadline, state.interior.nextDeadline, state.firstRoutes.nextDeadline].compactMap { $0 }.min()
     }
 
     private var image: LineCardImage {

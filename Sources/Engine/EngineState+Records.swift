@@ -52,6 +52,7 @@ extension EngineState {
             // Whoever takes over is alone until it says otherwise.
             bgp.handle(.redundancy(false), at: now, into: &wishes.bgp)
             interior.noteRedundancy(false, at: now, into: &wishes.interior)
+            bgp.handle(.takenOver, at: now, into: &wishes.bgp)
             note(
                 .notice,
                 "controller \(controller) speaks as the router under epoch \(epoch)"
@@ -63,6 +64,8 @@ extension EngineState {
             interior.noteRedundancy(isRedundant, at: now, into: &wishes.interior)
         case .bfd(let report):
             apply(report, &wishes, into: &effects)
+        case .memoryExhausted:
+            bgp.handle(.memoryExhausted, at: now, into: &wishes.bgp)
         case .packetReceived(let packet):
             receive(packet, &wishes)
         case .quarantined(let poison):
@@ -70,6 +73,7 @@ extension EngineState {
         }
         settle(&wishes, into: &effects)
         tellBFD(into: &effects)
+        watchFirstRoutes(into: &effects)
     }
 
     private static let withoutBGP = BGPConfiguration(routerAS: ASNumber(0), routerID: RouterID(raw: 0))

@@ -21,6 +21,8 @@ struct EngineState: Sendable {
     var bfd: BFDRegistry
     /// Both ends of the sessions that BGP wants, in ascending order of the neighbour's address.
     var endpoints: [SessionEndpoint] = []
+    /// Whether the table holds all that there was to be learnt after a cold start.
+    var firstRoutes = FirstRoutesWatch()
     /// Configuration, revisions and masterships, in order.
     var systemDigest = StateDigest()
 
@@ -64,6 +66,7 @@ extension EngineState {
         interior.write(to: &writer)
         bfd.write(to: &writer)
         writer.writeList(endpoints) { endpoint, w in endpoint.write(to: &w) }
+        firstRoutes.write(to: &writer)
         return writer.bytes
     }
 
@@ -88,6 +91,7 @@ extension EngineState {
         interior = try InteriorGateways(from: &reader)
         bfd = try BFDRegistry(from: &reader, configuration: configuration)
         endpoints = try reader.readList { r throws(DecodeError) in try SessionEndpoint(from: &r) }
+        firstRoutes = try FirstRoutesWatch(from: &reader)
         try reader.expectEnd()
     }
 }

@@ -141,6 +141,10 @@ public struct ISISInstance: InteriorGateway {
         }
     }
 
+    public var isConverging: Bool {
+        timers.isRunning(ISISTimer(.spf)) || circuits.contains { $0?.adjacencies.contains { !$0.isUp } ?? false }
+    }
+
     // MARK: helpers of all rooms
 
     func circuit(_ number: Int) -> Circuit? { number >= 0 && number < circuits.count ? circuits[number] : nil }

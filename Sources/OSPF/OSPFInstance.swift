@@ -89,6 +89,10 @@ public struct OSPFInstance: InteriorGateway {
         decision = DecisionState(seed: random.next())
     }
 
+    public var isConverging: Bool {
+        needsCalculation || neighbors.contains { $0.map { $0.state >= .exStart && $0.state < .full } ?? false }
+    }
+
     public var version: OSPFVersion { configuration?.version ?? .v2 }
     var routerID: UInt32 { configuration?.routerID.raw ?? 0 }
     var packetProtocol: PacketProtocol { version == .v2 ? .ospfv2 : .ospfv3 }

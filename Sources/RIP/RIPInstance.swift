@@ -104,6 +104,9 @@ public struct RIPInstance: InteriorGateway {
 
     public var nextDeadline: Instant? { timers.next }
 
+    /// Neighbours answer a request with their whole table at once, and a route counts from the message that brings it.
+    public var isConverging: Bool { false }
+
     private mutating func fireTimers(at now: Instant, into effects: inout [Effect]) {
         while let timer = timers.popDue(at: now) {
             switch timer {

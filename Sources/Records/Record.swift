@@ -47,6 +47,8 @@ public enum RecordBody: Sendable, Equatable {
     case redundancy(Bool)
     /// A BFD session changed on the line card: its state, or what was negotiated.
     case bfd(BFDReport)
+    /// The memory of the active is at its limit: one neighbour is let go of. Each such record costs one.
+    case memoryExhausted
 }
 
 /// What a record held that killed the engine that applied it.

@@ -51,6 +51,10 @@ public struct FIBUpdate: Sendable, Equatable {
     }
     /// What was before is void: these are all groups and all routes there are.
     public var isComplete = false
+    /// After a cold start: with this update the table holds all that neighbours had to say when they came up, and what a
+    /// kernel has from a life before and nobody named so far is not coming. Said once while it runs, and with every
+    /// complete update from then on.
+    public var hasFirstRoutes = false
     /// New groups and groups whose next hops changed, in place.
     public var groups: [Group] = []
     public var ipv4: [Route<IPv4Prefix>] = []
@@ -59,5 +63,7 @@ public struct FIBUpdate: Sendable, Equatable {
     public var removedGroups: [UInt32] = []
 
     public init() {}
-    public var isEmpty: Bool { !isComplete && groups.isEmpty && ipv4.isEmpty && ipv6.isEmpty && removedGroups.isEmpty }
+    public var isEmpty: Bool {
+        !isComplete && !hasFirstRoutes && groups.isEmpty && ipv4.isEmpty && ipv6.isEmpty && removedGroups.isEmpty
+    }
 }

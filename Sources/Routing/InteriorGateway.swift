@@ -21,6 +21,9 @@ where Input == InteriorGatewayInput<Configuration>, Effect == InteriorGatewayEff
     var digest: StateDigest { get }
     /// No part of the state.
     var watch: PacketWatch { get set }
+    /// Whether news is on its way that neighbours had already when they were found: an adjacency forms, or a calculation
+    /// is due.
+    var isConverging: Bool { get }
 }
 
 /// What the engine tells an interior gateway protocol.

@@ -367,7 +367,8 @@ extension Simulation {
             perform(.command(fault == .trap ? .testTrap : .testHang))
             // Until the watchdog has seen it the pair looks well; a second fault meanwhile would be two at once.
             waitUntil(.seconds(1)) { self.node(active).life == .dead }
-        case .memory: perform(.memory(active, random.chance(1, in: 2) ? .critical : .warning))
+        // The limit costs a session, by design: it has a scenario of its own.
+        case .memory: perform(.memory(random.chance(1, in: 2) ? active : standby, .warning))
         case .force: perform(.force(active))
         case .offline: perform(.goOffline(standby))
         case .poison:

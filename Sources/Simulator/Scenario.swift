@@ -1,6 +1,7 @@
 import Machine
 import Records
 import Redundancy
+import Wire
 
 /// Runs with a name: each shows one promise, or a mistake that was once made. The seed still decides delays and times.
 public struct Scenario: Sendable {
@@ -159,7 +160,55 @@ public struct Scenario: Sendable {
         once("poison", "a record that is fatal to an engine costs the session it belongs to, and no other", .poison),
         once("trap", "a command that traps the engine ends one process and is quarantined by the other", .trap),
         once("hang", "an engine that hangs is seen by the watchdog, and the record is quarantined", .hang),
-        once("memory", "a controller whose memory runs out hands over", .memory),
+        once("memory-warning", "a warning of memory changes nothing", .memory),
+        Scenario("memory", "a router whose memory runs out lets go of the neighbor with the most routes, and of nobody else") { s in
+            s.speak(0) { $0.announce((0..<600).map { (UInt64(0x3000_0000) + $0 * 256) << 8 | 24 }, tail: [88]) }
+            guard s.comeUp() else { return }
+            RandomWeather.churn(s, steps: 60, within: .milliseconds(500))
+            s.run(until: s.now + .seconds(1))
+            guard let active = s.active else { return s.find("nobody is active before anything has happened") }
+            s.stations[0].expectLoss()
+            s.perform(.memory(active, .critical))
+            s.run(until: s.now + .seconds(8))
+            if s.active != active { s.find("a switchover for want of memory") }
+            if s.stations[0].speaker.state == .established { s.find("the neighbor with the most routes is not let go of") }
+            for station in s.stations.dropFirst() where station.speaker.state != .established {
+                s.find("AS \(station.speaker.asNumber): let go of, and it had few routes")
+            }
+            let address = IPAddress.v4(s.stations[0].speaker.address).description
+            s.perform(.command(.clearNeighbor(address: address, reason: "")))
+            guard s.becomeRedundant() else { return }
+            s.settle()
+        },
+        Scenario("reboot", "a peer that lost its power and sent no FIN is back within two seconds") { s in
+            guard s.comeUp() else { return }
+            for round in 0..<6 where s.findings.isEmpty {
+                RandomWeather.churn(s, steps: 20, within: .milliseconds(300))
+                s.run(until: s.now + .milliseconds(s.random.number(in: 0...3000)))
+                let number = round % s.stations.count
+                s.perform(.reboot(station: number))
+                if !s.waitUntil(.seconds(2), { s.stations[number].speaker.state == .established }), s.findings.isEmpty {
+                    s.find("AS \(s.stations[number].speaker.asNumber): not back two seconds after its reboot")
+                }
+            }
+            s.settle()
+        },
+        Scenario("reboot-kill", "a peer reboots and the active dies, in any order and near each other") { s in
+            guard s.comeUp() else { return }
+            for round in 0..<4 where s.findings.isEmpty {
+                RandomWeather.churn(s, steps: 20, within: .milliseconds(300))
+                guard let active = s.active else { return }
+                let number = round % s.stations.count
+                s.perform(.reboot(station: number))
+                s.run(until: s.now + .milliseconds(s.random.number(in: 0...1800)))
+                s.perform(.kill(active))
+                if !s.waitUntil(.seconds(15), { s.stations[number].speaker.state == .established }), s.findings.isEmpty {
+                    s.find("AS \(s.stations[number].speaker.asNumber): not back after its reboot")
+                }
+                guard s.becomeRedundant() else { return }
+            }
+            s.settle()
+        },
         once("force", "a forced switchover costs no session", .force),
         once("offline", "a standby that the operator takes out comes back", .offline),
         paired("link-kill", "without a lease file: SIGKILL of the active costs no session", .kill),

@@ -60,6 +60,8 @@ public enum Act: Sendable, Equatable {
     case weather(port: Int, loss: Int, duplication: Int, reordering: Int)
     case announce(station: Int, prefix: UInt64, tail: [UInt32])
     case withdraw(station: Int, prefix: UInt64)
+    /// A peer loses its power, says nothing, and connects again at once.
+    case reboot(station: Int)
     /// A station asks everybody on the LAN for an address, as hosts do.
     case ask(station: Int)
     /// A link behind a routed station goes down or comes back.
@@ -202,6 +204,7 @@ extension Simulation {
         case .announce(let station, let prefix, let tail): speak(station) { $0.announce(prefix, tail: tail) }
         case .ask(let station): transmit([SpeakerStation.question(station)], from: 2 + station)
         case .withdraw(let station, let prefix): speak(station) { $0.withdraw(prefix) }
+        case .reboot(let station): reboot(station: station)
         case .link(let station, let link, let isUp):
             tell(routedStation: station) { $0.setLink(link, isUp: isUp, at: $1) }
         case .keepPoison(let station, let form): tell(routedStation: station) { $0.keepPoison(form: form, at: $1) }

@@ -352,6 +352,12 @@ public final class Simulation {
         reschedule(station: number)
     }
 
+    func reboot(station number: Int) {
+        let seed = random.next()
+        transmit(stations[number].reboot(number: number, seed: seed, at: now), from: 2 + number)
+        reschedule(station: number)
+    }
+
     // MARK: controllers
 
     /// Something came for a controller. It hears of it in a turn of its own; what comes meanwhile is heard together.

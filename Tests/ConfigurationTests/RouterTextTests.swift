@@ -143,6 +143,18 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
               send-communities: false
               route-refresh: false
               max-prefix: 7
+              max-paths: none
+            - address: 198.18.0.12
+              remote-as: 65004
+              import: accept-all
+              export: accept-all
+              max-prefix: none
+              max-paths: 12
+            - address: 198.18.0.13
+              remote-as: 65005
+              import: accept-all
+              export: accept-all
+              families: {ipv4-unicast: {warning: 50, restart: 5m}}
         """
 
     @Test func `a neighbour takes from its group what it does not say itself`() throws {
@@ -165,6 +177,12 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
             family.maximumPrefixes = 7
             return family
         }()])
+        #expect(bgp.neighbors[2].pathLimit == nil)
+        #expect(bgp.neighbors[3].families[0].limit(isInternal: false) == nil)
+        #expect(bgp.neighbors[3].pathLimit == 12)
+        #expect(bgp.neighbors[4].families[0].limit(isInternal: false) == 2_000_000)
+        #expect(bgp.neighbors[4].families[0].limit(isInternal: true) == nil)
+        #expect(bgp.neighbors[4].pathLimit == 4_000_000)
         #expect(bgp.policies[0].statements[1].actions[1] == .prepend(asNumber: ASNumber(65000), count: 3))
         #expect(bgp.prefixSets[0].entries.map { "\($0.prefix) \($0.minimumLength) \($0.maximumLength)" } == [
             "198.51.100.0/24 24 24", "10.0.0.0/8 16 24", "2001:db8::/32 32 48", "172.16.0.0/12 20 32", "0.0.0.0/0 0 32",
@@ -233,7 +251,9 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         ("peer-group: none", "there is no peer group 'none'"),
         ("families: {}", "at least one family is needed: ipv4-unicast or ipv6-unicast"),
         ("families: [ipv4-unicast, ipv4-unicast]", "ipv4-unicast is written twice"),
-        ("families: {ipv4-unicast: {warning: 50}}", "these need 'max-prefix' beside them"),
+        ("families: {ipv4-unicast: {max-prefix: none, warning: 50}}", "with 'max-prefix: none' there is no limit of which these could say something"),
+        ("max-prefix: 0", "'0' is not allowed; write a number of prefixes, or none, from 1 to 4294967294"),
+        ("max-paths: many", "'many' is not allowed; write a number of paths, or none, from 1 to 4294967294"),
         ("allow-as-in: 11", "'11' is not allowed; write a number from 0 to 10"),
     ])
     func `a wrong value of a neighbour is refused`(text: String, message: String) {

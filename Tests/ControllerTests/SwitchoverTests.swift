@@ -257,18 +257,28 @@ import Testing
         #expect(world.b.state == .active)
     }
 
-    @Test("An interface that only the active lost, and memory that ran out, call for a graceful switchover")
-    func causes() {
+    @Test("An interface that only the active lost calls for a graceful switchover")
+    func interfaceLost() {
         let world = FailureTests.pair()
         for node in world.nodes { world.give(.link(InterfaceID(0), isUp: true), to: node) }
         world.give(.link(InterfaceID(0), isUp: false), to: world.a)
         #expect(world.run(.milliseconds(200)) { world.b.state == .active })
         #expect(world.said("interface failure"))
-        world.give(.link(InterfaceID(0), isUp: true), to: world.a)
-        world.run(.milliseconds(100))
+    }
+
+    @Test("Memory that ran out is a record, on both at the same index, and no switchover; a standby's is its own business")
+    func memoryRanOut() {
+        let world = FailureTests.pair()
+        let before = world.a.controller.status(at: world.now).lastIndex
         world.give(.memory(.critical), to: world.b)
-        #expect(world.run(.milliseconds(200)) { world.a.state == .active })
-        #expect(world.said("memory exhaustion"))
+        world.run(.milliseconds(100))
+        #expect(!world.said("no neighbor has routes"))
+        world.give(.memory(.critical), to: world.a)
+        world.run(.milliseconds(300))
+        #expect(world.a.state == .active)
+        #expect(world.isRedundant)
+        #expect(world.said("no neighbor has routes"))
+        #expect(world.a.controller.status(at: world.now).lastIndex > before)
     }
 
     private func arpRequest() -> [UInt8] {

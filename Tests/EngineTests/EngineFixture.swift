@@ -18,6 +18,8 @@ final class EngineFixture {
     var sent: [[UInt8]] = []
     /// Every record so far.
     var records: [Record] = []
+    /// Records at which the forwarding table was said to have the first routes.
+    var firstRoutes: [LogIndex] = []
     /// What the updates of the forwarding table amount to.
     var kernel = KernelTable()
 
@@ -58,6 +60,7 @@ final class EngineFixture {
         records.append(record)
         guard case .applied(_, let effects, let fib, _, _) = engine.perform(.apply([record])) else { return }
         kernel.take(fib)
+        if fib.hasFirstRoutes { firstRoutes.append(index) }
         for effect in effects {
             log.append(Self.text(effect))
             guard case .tcpSend(let id, let slice) = effect.effect else { continue }

@@ -56,6 +56,35 @@ import Wire
 
     // MARK: connected routes
 
+    /// As in FRR and BIRD: the subnet is the route, and the longest match decides.
+    @Test func `a connected neighbor has no route of its own, and who announces its address gets transit packets alone`() {
+        var manager = Self.manager()
+        let neighbor = IPAddress("192.0.2.9")!, address = IPv4Address("192.0.2.9")!
+        manager.setDestinations([neighbor], for: .bgp)
+        func kernel() -> [String] { manager.completeFIBUpdate.ipv4.map { "\($0.prefix)" }.sorted() }
+        #expect(kernel() == ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.1/32"])
+        #expect(manager.gateways.isEmpty)
+        #expect(manager.watch(neighbor) == .reachable(metric: 0))
+
+        // BGP: packets that pass through follow it, what resolves BGP's own next hops and the session do not.
+        manager.apply([Self.bgp("192.0.2.9/32", "198.51.100.7")])
+        #expect(kernel().contains("192.0.2.9/32"))
+        #expect(manager.ipv4.lookup(address)?.nextHop == .gateway(IPAddress("198.51.100.7")!))
+        #expect(manager.ipv4.lookup(IPv4Address("192.0.2.10")!)?.source == .connected)
+        #expect(manager.watch(neighbor) == .reachable(metric: 0))
+        #expect(manager.gateways.isEmpty)
+        #expect(manager.egress(to: neighbor) == InterfaceID(0))
+
+        // An interior protocol's longer route is a way to the neighbor like any other next hop's; the session leaves by the
+        // interface nevertheless.
+        manager.apply([Self.ospf("192.0.2.9/32", "198.51.100.8", 1)], from: .ospf)
+        _ = manager.takeNextHopChanges()
+        #expect(manager.watch(neighbor) == .reachable(metric: 10))
+        #expect(manager.egress(to: neighbor) == InterfaceID(0))
+        manager.apply([RouteUpdate(Self.prefix("192.0.2.9/32"), nil)], from: .ospf)
+        #expect(manager.watch(neighbor) == .reachable(metric: 0))
+    }
+
     @Test func `networks of interfaces that are up are connected, loopback addresses by themselves`() {
         var manager = Self.manager()
         let update = manager.takeFIBUpdate()

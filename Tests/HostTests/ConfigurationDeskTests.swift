@@ -19,6 +19,7 @@ private final class SlowRouter: ConfigurationRouter {
         var isChanging = false
         var overlaps = 0
         var refusal: String?
+        var consequences: [ConfigurationConsequence] = []
     }
     let state = Mutex(State())
     let datastore: Datastore
@@ -33,6 +34,9 @@ private final class SlowRouter: ConfigurationRouter {
     func inForce() async throws -> (revision: UInt64, configuration: RouterConfiguration) {
         await pause()
         return state.withLock { ($0.revision, $0.configuration) }
+    }
+    func consequences(of configuration: RouterConfiguration) async throws -> [ConfigurationConsequence] {
+        state.withLock { $0.consequences }
     }
     func newestRevision() async throws -> UInt64 {
         await pause()
@@ -130,6 +134,16 @@ private func routerConfiguration(_ last: Int) -> RouterConfiguration {
         #expect(same.isAccepted)
         #expect(same.revision == nil)
         #expect(same.conflict == nil)
+    }
+
+    @Test func `what a change does to what runs is said before it is made`() async throws {
+        let router = SlowRouter(datastore)
+        router.state.withLock { $0.consequences = [ConfigurationConsequence(path: "bgp.neighbors", message: "its session ends")] }
+        let view = try await desk(router).make(change(10, isDryRun: true))
+        #expect(view.problems.map(\.description) == ["in force: warning: bgp.neighbors: its session ends"])
+        #expect(view.isAccepted)
+        let nothing = try await desk(router).make(change(1, isDryRun: true))
+        #expect(nothing.problems.isEmpty, "nothing changes")
     }
 
     @Test func `a dry run says against which revision it is`() async throws {

@@ -54,7 +54,7 @@ import Wire
         .quarantined(.connection(ConnectionID(5))), .quarantined(.packet(packet)), .packetReceived(packet),
         .quarantined(.packet(packet, message: 7)), .command(.clearSession(neighbor: "fe80::1%lan")),
         .bfd(BFDReport(discriminator: 7, status: BFDStatus())), .bfd(BFDReport(discriminator: .max, status: bfdStatus)),
-        .command(.clearAdjacency(.isis, neighbor: "0000.0000.0001")),
+        .command(.clearAdjacency(.isis, neighbor: "0000.0000.0001")), .redundancy(true), .memoryExhausted,
     ]
 
     static let records: [Record] = bodies.enumerated().map { i, body in

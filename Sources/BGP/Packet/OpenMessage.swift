@@ -47,32 +47,30 @@ public struct Capabilities: Hashable, Sendable, Codable {
     public var effectiveFamilies: RouteFamilySet { hasMultiprotocol ? families : .ipv4Unicast }
 
     /// Reads the capabilities of one optional parameter; several add up (RFC 5492 §4).
+    ///
+    /// Only a capability that does not fit into its parameter is malformed (RFC 4271 §6.2). For a value that has not the
+    /// length which its code asks for no document knows an error, and a session refused helps nobody: where the code says
+    /// all there is to say (RFC 2918 §2, RFC 8654 §3, RFC 7313 §3.1), the octets behind it are skipped; where the value was
+    /// needed, the capability is as one that we do not know (RFC 5492 §3).
     mutating func read(_ reader: inout ByteReader) throws(DecodeError) {
         while !reader.isAtEnd {
             let code = try reader.u8("capability code")
             let length = Int(try reader.u8("capability length"))
             var value = try reader.reader(length, "capability value")
             switch code {
-            case Code.multiprotocol:
+            case Code.multiprotocol where length == 4:
                 let afi = try value.u16("AFI")
                 _ = try value.u8("reserved")
                 let safi = try value.u8("SAFI")
-                try value.expectEnd("multiprotocol capability")
                 hasMultiprotocol = true
                 if let family = RouteFamily(afi: afi, safi: safi) { families.insert(RouteFamilySet(family)) }
-            case Code.routeRefresh:
-                try value.expectEnd("route refresh capability")
-                routeRefresh = true
-            case Code.extendedMessage:
-                try value.expectEnd("extended message capability")
-                extendedMessages = true
-            case Code.enhancedRouteRefresh:
-                try value.expectEnd("enhanced route refresh capability")
-                enhancedRouteRefresh = true
-            case Code.fourOctetAS:
+            case Code.routeRefresh: routeRefresh = true
+            case Code.extendedMessage: extendedMessages = true
+            case Code.enhancedRouteRefresh: enhancedRouteRefresh = true
+            case Code.fourOctetAS where length == 4:
                 fourOctetAS = ASNumber(try value.u32("AS number"))
-                try value.expectEnd("four-octet AS capability")
-            case Code.gracefulRestart:
+            // RFC 4724 §3: flags and time, then four octets for each family.
+            case Code.gracefulRestart where length >= 2 && (length - 2) % 4 == 0:
                 let word = try value.u16("restart flags and time")
                 var covered = RouteFamilySet()
                 while !value.isAtEnd {

@@ -15,7 +15,7 @@ extension BGPInstance {
             let peer = PeerIndex(UInt16(i))
             guard let wanted = new.neighbors.first(where: { $0.address == neighbor.configuration.address }) else {
                 stop(peer, .cease(.peerDeconfigured), reason: "no longer configured", at: now, into: &effects)
-                for kind in [SessionTimer.Kind.idleHold, .connectRetry, .quarantine] { timers.cancel(timer(kind, peer, .own)) }
+                for kind in [SessionTimer.Kind.idleHold, .connectRetry, .quarantine, .challenge] { timers.cancel(timer(kind, peer, .own)) }
                 fatalInputs.forget(FatalInputs.name(neighbor.configuration.address))
                 neighbors[i] = nil
                 continue
@@ -33,7 +33,7 @@ extension BGPInstance {
         rib.configure(new)
         for wanted in new.neighbors {
             if let peer = peerIndex(wanted.address) {
-                adopt(wanted, peer, at: now)
+                adopt(wanted, peer, at: now, into: &effects)
             } else if let peer = freeIndex() {
                 let neighbor = Neighbor(configuration: wanted)
                 if Int(peer.value) < neighbors.count { neighbors[Int(peer.value)] = neighbor } else { neighbors.append(neighbor) }
@@ -55,7 +55,9 @@ extension BGPInstance {
     }
 
     /// Takes over what can change without a new session.
-    private mutating func adopt(_ wanted: NeighborConfiguration, _ peer: PeerIndex, at now: Instant) {
+    private mutating func adopt(
+        _ wanted: NeighborConfiguration, _ peer: PeerIndex, at now: Instant, into effects: inout [Effect]
+    ) {
         let i = Int(peer.value)
         let before = neighbors[i]!.configuration
         guard before != wanted else { return }
@@ -63,11 +65,17 @@ extension BGPInstance {
         neighbors[i]!.own.machine.isPassive = wanted.passive
         neighbors[i]!.own.machine.delayOpen = wanted.timers.delayOpen > 0
         if neighbors[i]!.establishedSlot != nil { rib.update(peer, neighbor: wanted) }
+        let isLimitOther = before.families != wanted.families || before.maximumPaths != wanted.maximumPaths
         if wanted.isShutdown {
             timers.cancel(timer(.idleHold, peer, .own))
-        } else if before.families != wanted.families {
-            // A larger maximum is a new chance.
+        } else if isLimitOther, neighbors[i]!.isBlocked {
+            // A larger maximum is a new chance, now and not when the pause is over.
             neighbors[i]!.isBlocked = false
+            timers.cancel(timer(.idleHold, peer, .own))
+        } else if isLimitOther, let slot = neighbors[i]!.establishedSlot {
+            // A smaller one counts now, not with the next prefix.
+            judgeWarnings(peer)
+            enforceMaximum(peer, slot, at: now, into: &effects)
         }
     }
 
@@ -96,6 +104,7 @@ extension BGPInstance {
         // A new beginning: what failed before counts no more, and the next start is near.
         neighbors[Int(peer.value)]?.failures = 0
         timers.cancel(timer(.idleHold, peer, .own))
+        dropChallenger(peer, notification, at: now, into: &effects)
         run(.manualStop(notification), peer, .incoming, reason: reason, at: now, into: &effects)
         run(.manualStop(notification), peer, .own, reason: reason, at: now, into: &effects)
     }

@@ -26,7 +26,7 @@ extension BGPInstance {
         }
         let peer = owner.peer
         if !octets.isEmpty {
-            let begun = neighbor[owner.slot]?.partial ?? []
+            let begun = (owner.isChallenger ? neighbor.challenger?.octets : neighbor[owner.slot]?.partial) ?? []
             fatalInputs.learn(begun + octets, message: message, from: FatalInputs.name(neighbor.configuration.address), at: now)
         }
         neighbors[Int(peer.value)]!.isQuarantined = true
@@ -40,6 +40,7 @@ extension BGPInstance {
             into: &effects)
         let farewell = NotificationMessage.cease(
             .administrativeReset, communication: "your last message could not be processed")
+        dropChallenger(peer, farewell, at: now, into: &effects)
         run(.automaticStop(farewell), peer, owner.slot, reason: "quarantined", at: now, into: &effects)
         run(.automaticStop(farewell), peer, owner.slot.other, reason: "quarantined", at: now, into: &effects)
     }

@@ -18,7 +18,9 @@ extension BGPInstance {
     mutating func receive(
         _ bytes: [UInt8], on connection: ConnectionID, at now: Instant, into effects: inout [Effect]
     ) {
-        guard let owner = owners[connection], var session = neighbor(owner.peer)?[owner.slot] else { return }
+        guard let owner = owners[connection] else { return }
+        if owner.isChallenger { return receiveChallenger(bytes, owner.peer, at: now, into: &effects) }
+        guard var session = neighbor(owner.peer)?[owner.slot] else { return }
         let peer = owner.peer, slot = owner.slot
         let i = Int(peer.value)
         neighbors[i]!.counters.received.octets &+= UInt64(bytes.count)
@@ -34,6 +36,7 @@ extension BGPInstance {
         scratch.message = 0
         /// KEEPALIVE or UPDATE in Established. The machine hears of them once per record: all of them are of one moment.
         var heard = false
+        var hasUpdates = false, hasKeepalive = false
         while buffer.count - position >= MessageHeader.size {
             let isExtended = neighbors[i]![slot]!.negotiated?.extendedMessages ?? false
             let header: MessageHeader
@@ -51,6 +54,7 @@ extension BGPInstance {
             let isEstablished = neighbors[i]![slot]!.isEstablished
             if isEstablished, header.type == .update {
                 heard = true
+                hasUpdates = true
                 // As many as there are, without asking each time whether the session still is.
                 let fault = receiveUpdates(
                     body, then: buffer, &position, peer, slot, isExtended: isExtended, at: now, into: &effects)
@@ -65,6 +69,7 @@ extension BGPInstance {
             if isEstablished, header.type == .keepalive {
                 neighbors[i]!.counters.received.keepalives &+= 1
                 heard = true
+                hasKeepalive = true
                 continue
             }
             if let source = fatalSource(peer, at: now), fatalInputs.isKnown(header.type.rawValue, body, from: source.name) {
@@ -79,7 +84,10 @@ extension BGPInstance {
             guard owners[connection] != nil else { return }
         }
         if position < buffer.count { neighbors[i]![slot]!.partial = Array(buffer[position...]) }
-        if heard { run(.update, peer, slot, reason: "", at: now, into: &effects) }
+        if heard {
+            noteFirstRoutes(peer, hasUpdates: hasUpdates, hasKeepalive: hasKeepalive, at: now)
+            run(.update, peer, slot, reason: "", at: now, into: &effects)
+        }
         if rib.hasMetTrap, trapMessage == 0 { trapMessage = scratch.message }
     }
 
@@ -271,7 +279,7 @@ extension BGPInstance {
             event(.warning, peer, "\(screened) announcements were fatal to a controller before and are treated as withdrawn", into: &effects)
         }
         resolveNextHops(into: &effects)
-        if failure == nil { failure = enforceMaximum(setting.peer, slot, at: now, into: &effects) }
+        if failure == nil { enforceMaximum(setting.peer, slot, at: now, into: &effects) }
         if let worst {
             // RFC 7606 §6; one line a record, however many there were, so that a flood of faults is no flood of events.
             event(.warning, peer, "malformed UPDATE (\(faulty) in this run): \(worst)", into: &effects)
@@ -283,13 +291,14 @@ extension BGPInstance {
         _ family: RouteFamily, _ peer: PeerIndex, _ slot: SessionSlot, into effects: inout [Effect]
     ) {
         neighbors[Int(peer.value)]![slot]!.disabledFamilies.insert(RouteFamilySet(family))
+        hasFirstRoutesNews = true
         rib.withdrawAll(family, from: peer)
         event(.warning, peer, "\(family) disabled until the session ends (RFC 4760 §7)", into: &effects)
     }
 
     /// Work on the next message of the record begins: should it be fatal, the gasp says which one it was.
     @inline(__always)
-    private mutating func noteMessage() {
+    mutating func noteMessage() {
         if rib.hasMetTrap, trapMessage == 0 { trapMessage = scratch.message }
         scratch.message += 1
         progress.note(UInt64(scratch.message))
@@ -371,6 +380,7 @@ extension BGPInstance {
                 let i = Int(setting.peer.value)
                 if !neighbors[i]![slot]!.completeFamilies.contains(family) {
                     neighbors[i]![slot]!.completeFamilies.insert(RouteFamilySet(family))
+                    hasFirstRoutesNews = true
                     event(.info, setting.peer, "\(family): End-of-RIB", into: &effects)
                 }
             }
@@ -485,41 +495,5 @@ extension BGPInstance {
             i &+= 1 &+ Int((UInt16(length) &+ 7) >> 3)
         }
         return i == count
-    }
-
-    /// RFC 4271 §6.7
-    private mutating func enforceMaximum(
-        _ peer: PeerIndex, _ slot: SessionSlot, at now: Instant, into effects: inout [Effect]
-    ) -> NotificationMessage? {
-        let i = Int(peer.value)
-        guard let neighbor = neighbors[i] else { return nil }
-        for family in neighbor.configuration.families where family.maximumPrefixes > 0 {
-            let count = rib.prefixCount(peer, family.family)
-            let maximum = Int(family.maximumPrefixes)
-            if count > maximum, !family.warningOnly {
-                let notification = NotificationMessage.maximumPrefixes(family.family, family.maximumPrefixes)
-                event(.warning, peer, "\(family.family): more than \(maximum) prefixes", into: &effects)
-                run(
-                    .automaticStop(notification), peer, slot, reason: "more than \(maximum) prefixes", at: now,
-                    into: &effects)
-                block(peer, restartMinutes: family.restartMinutes, at: now)
-                return nil
-            }
-            if count * 100 > maximum * Int(family.warningPercent), !neighbor.warnedFamilies.contains(family.family) {
-                neighbors[i]!.warnedFamilies.insert(RouteFamilySet(family.family))
-                event(
-                    .warning, peer, "\(family.family): \(count) of at most \(maximum) prefixes", into: &effects)
-            }
-        }
-        return nil
-    }
-
-    /// Keeps a neighbour down until its restart time is over, or until an operator clears it.
-    private mutating func block(_ peer: PeerIndex, restartMinutes: UInt16, at now: Instant) {
-        let i = Int(peer.value)
-        neighbors[i]!.isBlocked = true
-        let key = timer(.idleHold, peer, .own)
-        timers.cancel(key)
-        if restartMinutes > 0 { timers.set(key, at: now + .minutes(Int(restartMinutes))) }
     }
 }

@@ -84,6 +84,9 @@ extension BGPInstance {
             timers.cancel(timer(.connectRetry, peer, .incoming))
             neighbors[i]!.incoming = nil
         }
+        if neighbor.challenger != nil, neighbor.establishedSlot == nil {
+            return promoteChallenger(peer, at: now, into: &effects)
+        }
         guard !neighbor.configuration.isShutdown, !neighbor.isBlocked, !neighbor.isQuarantined,
             neighbor.own.machine.state == .idle, neighbors[i]!.incoming == nil, !timers.isRunning(timer(.idleHold, peer, .own))
         else { return }
@@ -153,6 +156,7 @@ extension BGPInstance {
                 }
             case .refresh: serveRefresh(peer, due.slot, at: now)
             case .quarantine: endQuarantine(peer, at: now, into: &effects)
+            case .challenge: challengeTimedOut(peer, at: now, into: &effects)
             case .linger, .housekeeping: break
             }
         }
@@ -219,14 +223,17 @@ extension BGPInstance {
         if session.isEstablished { updateOutlet(peer) }
     }
 
-    mutating func acknowledge(_ offset: UInt64, on connection: ConnectionID, at now: Instant) {
-        guard let owner = owners[connection] else { return }
+    mutating func acknowledge(
+        _ offset: UInt64, on connection: ConnectionID, at now: Instant, into effects: inout [Effect]
+    ) {
+        guard let owner = owners[connection], !owner.isChallenger else { return }
         let i = Int(owner.peer.value)
         guard var session = neighbors[i]?[owner.slot], offset > session.acknowledgedOffset else { return }
         session.acknowledgedOffset = min(offset, session.sentOffset)
         session.lastProgress = now
         neighbors[i]![owner.slot] = session
         if session.isEstablished { updateOutlet(owner.peer) }
+        if challengers > 0 { heard(connection, offset: offset, at: now, into: &effects) }
     }
 
     /// What we offer this neighbour.
@@ -278,7 +285,7 @@ extension BGPInstance {
                 effects.append(.abort(connection))
                 return
             }
-            begin(connection, identity, addresses, owner.peer, .own, at: now)
+            begin(connection, identity.tuple, addresses, owner.peer, .own, at: now)
             run(.tcpConnected, owner.peer, .own, reason: "", at: now, into: &effects)
             return
         }
@@ -287,10 +294,7 @@ extension BGPInstance {
             return
         }
         if neighbor.establishedSlot != nil {
-            // RFC 4271 §6.8: a new connection that collides with an established one is closed.
-            effects.append(.send(connection, NotificationMessage.cease(.connectionCollision).encoded[...]))
-            finish(connection, at: now, into: &effects)
-            return
+            return challenge(connection, identity.tuple, addresses, peer, at: now, into: &effects)
         }
         // RFC 4271 §8.2.2: in Idle we refuse connections.
         guard neighbor.own.machine.state != .idle || neighbor.incoming != nil else {
@@ -302,23 +306,32 @@ extension BGPInstance {
         if neighbor.incoming != nil {
             run(.openCollisionDump, peer, .incoming, reason: "the neighbor connected again", at: now, into: &effects)
         }
+        admit(connection, identity.tuple, addresses, peer, at: now, into: &effects)
+    }
+
+    /// A connection of the neighbour's gets a machine.
+    mutating func admit(
+        _ connection: ConnectionID, _ tuple: ConnectionTuple, _ addresses: SessionAddresses, _ peer: PeerIndex,
+        at now: Instant, into effects: inout [Effect]
+    ) {
+        guard let neighbor = neighbor(peer) else { return }
         var session = Session(machine: Neighbor.machine(neighbor.configuration, isPassive: true))
         session.connection = connection
         neighbors[Int(peer.value)]!.incoming = session
         owners[connection] = Owner(peer: peer, slot: .incoming)
-        begin(connection, identity, addresses, peer, .incoming, at: now)
+        begin(connection, tuple, addresses, peer, .incoming, at: now)
         run(.startPassive, peer, .incoming, reason: "", at: now, into: &effects)
         run(.tcpConnected, peer, .incoming, reason: "", at: now, into: &effects)
     }
 
     private mutating func begin(
-        _ connection: ConnectionID, _ identity: ConnectionIdentity, _ addresses: SessionAddresses, _ peer: PeerIndex,
+        _ connection: ConnectionID, _ tuple: ConnectionTuple, _ addresses: SessionAddresses, _ peer: PeerIndex,
         _ slot: SessionSlot, at now: Instant
     ) {
         guard var session = neighbors[Int(peer.value)]?[slot] else { return }
         session.isConnecting = false
         session.isOpen = true
-        session.tuple = identity.tuple
+        session.tuple = tuple
         session.addresses = addresses
         session.lastProgress = now
         neighbors[Int(peer.value)]![slot] = session
@@ -331,6 +344,7 @@ extension BGPInstance {
             return
         }
         guard let owner = owners.removeValue(forKey: connection) else { return }
+        if owner.isChallenger { return forgetChallenger(owner.peer) }
         neighbors[Int(owner.peer.value)]![owner.slot]!.connection = nil
         neighbors[Int(owner.peer.value)]![owner.slot]!.isConnecting = false
         run(.tcpFails, owner.peer, owner.slot, reason: "connection \(end)", at: now, into: &effects)
@@ -350,7 +364,7 @@ extension BGPInstance {
         neighbors[Int(peer.value)]![slot]!.forgetConnection()
     }
 
-    private mutating func finish(_ connection: ConnectionID, at now: Instant, into effects: inout [Effect]) {
+    mutating func finish(_ connection: ConnectionID, at now: Instant, into effects: inout [Effect]) {
         effects.append(.finish(connection))
         let at = lingering.firstIndex { $0 > connection } ?? lingering.count
         lingering.insert(connection, at: at)
@@ -376,6 +390,10 @@ extension BGPInstance {
         neighbors[i]![slot]!.establishedAt = now
         neighbors[i]!.establishedCount &+= 1
         neighbors[i]!.warnedFamilies = []
+        neighbors[i]!.isWarnedOfPaths = false
+        neighbors[i]!.lastUpdate = now
+        neighbors[i]!.hasBeenQuiet = false
+        hasFirstRoutesNews = true
         timers.cancel(timer(.idleHold, peer, .own))
         timers.set(timer(.sendHold, peer, slot), at: now + sendHoldTime(session))
         updateOutlet(peer)
@@ -400,6 +418,7 @@ extension BGPInstance {
         let i = Int(peer.value)
         guard let neighbor = neighbors[i], let session = neighbor[slot] else { return }
         updateOutlet(peer)
+        hasFirstRoutesNews = true
         rib.close(peer)
         let uptime = now - (session.establishedAt ?? now)
         // A session that held for as long as the longest pause has shown that it is sound.

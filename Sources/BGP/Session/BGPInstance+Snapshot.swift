@@ -53,6 +53,10 @@ extension BGPInstance: Snapshotting {
         for i in neighbors.indices {
             guard let neighbor = neighbors[i] else { continue }
             updateOutlet(PeerIndex(UInt16(i)))
+            if let connection = neighbor.challenger?.connection {
+                owners[connection] = Owner(peer: PeerIndex(UInt16(i)), slot: .incoming, isChallenger: true)
+                challengers += 1
+            }
             for slot in [SessionSlot.own, .incoming] {
                 guard let connection = neighbor[slot]?.connection else { continue }
                 owners[connection] = Owner(peer: PeerIndex(UInt16(i)), slot: slot)
@@ -73,6 +77,12 @@ extension BGPInstance {
             digest.mix(UInt64(neighbor.failures) << 2 | (neighbor.isQuarantined ? 2 : 0) | (neighbor.isBlocked ? 1 : 0))
             mix(neighbor.own, into: &digest)
             if let incoming = neighbor.incoming { mix(incoming, into: &digest) }
+            if let challenger = neighbor.challenger {
+                digest.mix(UInt64(challenger.connection.value))
+                digest.mix(challenger.question ?? .max)
+                digest.mix(challenger.octets.span.bytes)
+            }
+            digest.mix(UInt64(bitPattern: neighbor.lastUpdate.nanoseconds) << 2 | (neighbor.hasBeenQuiet ? 2 : 0) | (neighbor.isWarnedOfPaths ? 1 : 0))
         }
         digest.mix(fatalInputs.digest)
         digest.mix(UInt64(trackedNextHops.count) << 32 | UInt64(lingering.count))

@@ -76,7 +76,7 @@ extension BGPInstance {
                 isComplete: session.completeFamilies.contains(configured.family),
                 prefixesReceived: rib.prefixCount(peer, configured.family),
                 prefixesAdvertised: rib.advertisedCount(peer, configured.family),
-                maximumPrefixes: configured.maximumPrefixes)
+                maximumPrefixes: configured.limit(isInternal: isInternal(neighbor)) ?? 0)
         }
         return NeighborDetail(
             summary: summary, isInternal: isInternal(neighbor), localAddress: session.tuple?.local,

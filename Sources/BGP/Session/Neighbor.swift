@@ -87,19 +87,38 @@ struct Session: Sendable {
     }
 }
 
+/// A further connection that a neighbour opened while its session is up; see `BGPInstance+Challenger.swift`.
+struct Challenger: Sendable {
+    var connection: ConnectionID
+    var tuple: ConnectionTuple
+    var addresses: SessionAddresses
+    /// What came on it: the beginning of an OPEN, or a whole one that is acceptable.
+    var octets: [UInt8] = []
+    /// How many octets of the session's own stream the neighbour has when it has our question; `nil` while its OPEN is not
+    /// whole.
+    var question: UInt64?
+}
+
 /// A configured neighbour.
 struct Neighbor: Sendable {
     var configuration: NeighborConfiguration
     var own: Session
     var incoming: Session?
+    var challenger: Challenger?
     /// RFC 4271 §8.1.1 DampPeerOscillations: failures since a session last stayed up.
     var failures: UInt8 = 0
-    /// Too many prefixes; stays down until this is cleared.
+    /// Too many prefixes, or let go of for want of memory; stays down until this is cleared.
     var isBlocked = false
     /// Held down because its input was fatal; see `BGPInstance.fault`.
     var isQuarantined = false
     /// Families whose prefix count was warned about.
     var warnedFamilies: RouteFamilySet = []
+    /// The same for all its paths.
+    var isWarnedOfPaths = false
+    /// When the session that is up brought its last UPDATE, or came up.
+    var lastUpdate = Instant.zero
+    /// The session that is up was quiet for a while after it came up: see `BGPInstance.firstRoutes`.
+    var hasBeenQuiet = false
     var establishedCount: UInt32 = 0
     var lastNotificationSent: NotificationMessage?
     var lastNotificationReceived: NotificationMessage?
@@ -176,6 +195,8 @@ struct SessionTimer: Hashable, Sendable {
         case refresh = 8
         /// A neighbour whose input was fatal may come back.
         case quarantine = 9
+        /// A second connection beside a session: its OPEN does not come, or the session's connection does not answer.
+        case challenge = 10
     }
     var kind: Kind
     var slot = SessionSlot.own
@@ -277,19 +298,8 @@ extension Session: Snapshotting {
         writer.write(isConnecting)
         writer.write(isOpen)
         writer.write(tuple != nil)
-        if let tuple {
-            writer.write(tuple.interface.value)
-            tuple.local.write(to: &writer)
-            writer.write(tuple.localPort)
-            tuple.remote.write(to: &writer)
-            writer.write(tuple.remotePort)
-        }
-        // Neither family has its unspecified address as an address of ours.
-        writer.write(addresses.ipv4?.raw ?? 0)
-        for address in [addresses.ipv6, addresses.linkLocal] {
-            writer.write(address?.high ?? 0)
-            writer.write(address?.low ?? 0)
-        }
+        tuple?.write(to: &writer)
+        addresses.write(to: &writer)
         writer.writeBlock(partial)
         writer.write(sentOffset)
         writer.write(acknowledgedOffset)
@@ -312,24 +322,8 @@ extension Session: Snapshotting {
         connection = number == 0 ? nil : ConnectionID(number)
         isConnecting = try reader.readBool()
         isOpen = try reader.readBool()
-        if try reader.readBool() {
-            let interface = InterfaceID(try reader.read())
-            let local = try IPAddress(from: &reader)
-            let localPort: UInt16 = try reader.read()
-            let remote = try IPAddress(from: &reader)
-            tuple = ConnectionTuple(
-                interface: interface, local: local, localPort: localPort, remote: remote,
-                remotePort: try reader.read())
-        }
-        let ipv4: UInt32 = try reader.read()
-        addresses.ipv4 = ipv4 == 0 ? nil : IPv4Address(raw: ipv4)
-        func ipv6(_ reader: inout SnapshotReader) throws(DecodeError) -> IPv6Address? {
-            let high: UInt64 = try reader.read()
-            let address = IPv6Address(high: high, low: try reader.read())
-            return address == .any ? nil : address
-        }
-        addresses.ipv6 = try ipv6(&reader)
-        addresses.linkLocal = try ipv6(&reader)
+        if try reader.readBool() { tuple = try ConnectionTuple(from: &reader) }
+        addresses = try SessionAddresses(from: &reader)
         partial = try reader.readBlock(of: UInt8.self)
         sentOffset = try reader.read()
         acknowledgedOffset = try reader.read()
@@ -347,16 +341,64 @@ extension Session: Snapshotting {
     }
 }
 
+extension SessionAddresses {
+    // Neither family has its unspecified address as an address of ours.
+    func write(to writer: inout SnapshotWriter) {
+        writer.write(ipv4?.raw ?? 0)
+        for address in [ipv6, linkLocal] {
+            writer.write(address?.high ?? 0)
+            writer.write(address?.low ?? 0)
+        }
+    }
+
+    init(from reader: inout SnapshotReader) throws(DecodeError) {
+        func ipv6(_ reader: inout SnapshotReader) throws(DecodeError) -> IPv6Address? {
+            let high: UInt64 = try reader.read()
+            let address = IPv6Address(high: high, low: try reader.read())
+            return address == .any ? nil : address
+        }
+        let raw: UInt32 = try reader.read()
+        let global = try ipv6(&reader)
+        self.init(ipv4: raw == 0 ? nil : IPv4Address(raw: raw), ipv6: global, linkLocal: try ipv6(&reader))
+    }
+}
+
+extension Challenger: Snapshotting {
+    func write(to writer: inout SnapshotWriter) {
+        writer.write(connection.value)
+        tuple.write(to: &writer)
+        addresses.write(to: &writer)
+        writer.writeBlock(octets)
+        writer.write(question != nil)
+        writer.write(question ?? 0)
+    }
+
+    init(from reader: inout SnapshotReader) throws(DecodeError) {
+        connection = ConnectionID(try reader.read())
+        tuple = try ConnectionTuple(from: &reader)
+        addresses = try SessionAddresses(from: &reader)
+        octets = try reader.readBlock(of: UInt8.self)
+        let isAsked = try reader.readBool()
+        let offset: UInt64 = try reader.read()
+        question = isAsked ? offset : nil
+    }
+}
+
 extension Neighbor: Snapshotting {
     func write(to writer: inout SnapshotWriter) {
         writer.writeCold(configuration)
         own.write(to: &writer)
         writer.write(incoming != nil)
         incoming?.write(to: &writer)
+        writer.write(challenger != nil)
+        challenger?.write(to: &writer)
         writer.write(failures)
         writer.write(isBlocked)
         writer.write(isQuarantined)
         writer.write(warnedFamilies.rawValue)
+        writer.write(isWarnedOfPaths)
+        writer.write(lastUpdate)
+        writer.write(hasBeenQuiet)
         writer.write(establishedCount)
         lastNotificationSent.write(to: &writer)
         lastNotificationReceived.write(to: &writer)
@@ -368,10 +410,14 @@ extension Neighbor: Snapshotting {
         configuration = try reader.readCold()
         own = try Session(from: &reader)
         if try reader.readBool() { incoming = try Session(from: &reader) }
+        if try reader.readBool() { challenger = try Challenger(from: &reader) }
         failures = try reader.read()
         isBlocked = try reader.readBool()
         isQuarantined = try reader.readBool()
         warnedFamilies = RouteFamilySet(rawValue: try reader.read())
+        isWarnedOfPaths = try reader.readBool()
+        lastUpdate = try reader.readInstant()
+        hasBeenQuiet = try reader.readBool()
         establishedCount = try reader.read()
         lastNotificationSent = try Optional<NotificationMessage>(from: &reader)
         lastNotificationReceived = try Optional<NotificationMessage>(from: &reader)

@@ -152,6 +152,9 @@ struct BFDTextReader {
         value.interface = mapping["interface"]?.interfaceName(of: interfaces)
         value.profile = mapping["profile"].flatMap { profileName($0) }
         value.isShutdown = mapping["shutdown"]?.flag() ?? false
+        if value.isShutdown, let field = mapping["shutdown"] {
+            field.warn("the neighbor hears AdminDown; FRR and BIRD end the BGP session that they watch with it")
+        }
         if let twin = configuration.peers.first(where: {
             $0.remote == value.remote && $0.local == value.local && $0.interface == value.interface
         }) {

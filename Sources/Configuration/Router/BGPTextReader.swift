@@ -98,7 +98,7 @@ struct BGPTextReader {
     // MARK: neighbours
 
     static let groupKeys = [
-        "remote-as", "description", "local-address", "passive", "port", "families", "max-prefix", "import", "export",
+        "remote-as", "description", "local-address", "passive", "port", "families", "max-prefix", "max-paths", "import", "export",
         "password", "ttl-security", "multihop", "timers", "shutdown", "next-hop-self", "remove-private-as", "allow-as-in",
         "enforce-first-as", "send-communities", "default-originate", "route-refresh", "extended-messages", "bfd",
     ]
@@ -107,7 +107,8 @@ struct BGPTextReader {
         "keepalive": "timers: {hold: N}; keepalives go every third of the hold time", "ebgp-multihop": "multihop",
         "remote-asn": "remote-as", "peer-as": "remote-as", "as": "remote-as", "update-source": "local-address",
         "source": "local-address", "neighbor": "address", "peer": "address", "group": "peer-group", "gtsm": "ttl-security",
-        "import-policy": "import", "export-policy": "export", "maximum-prefix": "max-prefix", "afi-safi": "families",
+        "import-policy": "import", "export-policy": "export", "maximum-prefix": "max-prefix",
+        "maximum-paths": "max-paths", "afi-safi": "families",
         "address-families": "families", "disabled": "shutdown: true", "enabled": "shutdown: true or false",
         "allowas-in": "allow-as-in", "route-map": "import or export", "connect-retry": "timers: {connect-retry: N}",
     ]
@@ -205,6 +206,7 @@ struct BGPTextReader {
         if let field = layers["bfd"] { result.bfd = BFDTextReader.wish(field, bfd) }
         readShutdown(layers, &result)
         readTimers(layers, &result.timers)
+        if let field = layers["max-paths"] { result.maximumPaths = Self.limit(field, "a number of paths") }
         result.families = families(layers, result.address)
         if let field = layers["import"] { result.importPolicies = policyNames(field) }
         if let field = layers["export"] { result.exportPolicies = policyNames(field) }
@@ -243,8 +245,14 @@ struct BGPTextReader {
         if let value = fields["delay-open"]?.seconds(0...240) { timers.delayOpen = value }
     }
 
+    /// A number, or `none` for no limit, which is something else than to say nothing.
+    private static func limit(_ field: Field, _ wanted: String) -> UInt32? {
+        if field.scalar == "none" { return FamilyConfiguration.unlimited }
+        return field.number(1...(UInt32.max - 1), "\(wanted), or none,")
+    }
+
     private func families(_ layers: LayeredReader, _ address: IPAddress) -> [FamilyConfiguration] {
-        let limit = layers["max-prefix"]?.number(1...UInt32.max, "a number of prefixes")
+        let limit = layers["max-prefix"].flatMap { Self.limit($0, "a number of prefixes") }
         func family(_ family: RouteFamily) -> FamilyConfiguration {
             var result = FamilyConfiguration(family)
             if let limit { result.maximumPrefixes = limit }
@@ -267,15 +275,17 @@ struct BGPTextReader {
             guard let known = RouteFamily.allCases.first(where: { $0.description == name }) else { return nil }
             var result = family(known)
             guard let details = MappingReader(value, keys: ["max-prefix", "warning", "warning-only", "restart"]) else { return result }
-            if let value = details["max-prefix"]?.number(1...UInt32.max, "a number of prefixes") { result.maximumPrefixes = value }
+            if let field = details["max-prefix"], let value = Self.limit(field, "a number of prefixes") {
+                result.maximumPrefixes = value
+            }
             if let value = details["warning"]?.number(1...100 as ClosedRange<UInt8>, "per cent") { result.warningPercent = value }
             if let value = details["warning-only"]?.flag() { result.warningOnly = value }
             if let field = details["restart"], let time = field.duration(.seconds(60)...(.seconds(60 * 65535))) {
                 if time.components.seconds % 60 != 0 { field.error("whole minutes are expected") }
                 result.restartMinutes = UInt16(time.components.seconds / 60)
             }
-            if result.maximumPrefixes == 0, !details.entries.isEmpty {
-                value.error("these need 'max-prefix' beside them")
+            if result.maximumPrefixes == FamilyConfiguration.unlimited, details.entries.contains(where: { $0.key != "max-prefix" }) {
+                value.error("with 'max-prefix: none' there is no limit of which these could say something")
             }
             return result
         }

@@ -280,7 +280,10 @@ extension RouterText {
         flag("default-originate", \.defaultOriginate)
         flag("route-refresh", \.routeRefresh)
         flag("extended-messages", \.extendedMessages)
+        if let limit = neighbor.maximumPaths { writer.line("max-paths", Self.limit(limit)) }
     }
+
+    private static func limit(_ value: UInt32) -> String { value == FamilyConfiguration.unlimited ? "none" : "\(value)" }
 
     private static func write(families neighbor: NeighborConfiguration, _ writer: inout YAMLWriter) {
         let usual = [FamilyConfiguration(RouteFamily(neighbor.address.family))]
@@ -296,7 +299,7 @@ extension RouterText {
                     continue
                 }
                 writer.section(name) {
-                    $0.line("max-prefix", "\(family.maximumPrefixes)")
+                    if family.maximumPrefixes != 0 { $0.line("max-prefix", Self.limit(family.maximumPrefixes)) }
                     if family.warningPercent != 75 { $0.line("warning", "\(family.warningPercent)") }
                     if family.warningOnly { $0.line("warning-only", "true") }
                     if family.restartMinutes != 0 { $0.line("restart", "\(family.restartMinutes)m") }

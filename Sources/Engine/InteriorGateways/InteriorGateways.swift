@@ -167,6 +167,24 @@ struct InteriorGateways: Sendable {
     /// Whether the protocol is configured.
     func isActive(_ id: InteriorGatewayID) -> Bool { isConfigured[Int(id.rawValue)] }
 
+    /// Whether any protocol is configured.
+    var isAnyActive: Bool { isConfigured.contains(true) }
+
+    /// Whether one that is configured has still to say what its neighbours had when they were found.
+    var isConverging: Bool {
+        InteriorGatewayID.allCases.contains { id in
+            guard isConfigured[Int(id.rawValue)] else { return false }
+            return switch id {
+            case .ospf: ospf.isConverging
+            case .ospfv3: ospfv3.isConverging
+            case .ospfv3IPv4: ospfv3IPv4.isConverging
+            case .isis: isis.isConverging
+            case .rip: rip.isConverging
+            case .ripng: ripng.isConverging
+            }
+        }
+    }
+
     // MARK: time
 
     private func nextDeadline(of id: InteriorGatewayID) -> Instant? {

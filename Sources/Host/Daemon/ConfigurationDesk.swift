@@ -25,6 +25,8 @@ struct ConfigurationStorage: Sendable, Equatable {
 protocol ConfigurationRouter: Sendable {
     /// What the engine has in force.
     func inForce() async throws -> (revision: UInt64, configuration: RouterConfiguration)
+    /// What the configuration would do to what runs now, and its author may not have meant.
+    func consequences(of configuration: RouterConfiguration) async throws -> [ConfigurationConsequence]
     /// The greatest number that the controller knows, its own or its twin's.
     func newestRevision() async throws -> UInt64
     /// Brings a configuration into force and returns when it is, and when it is known where it is stored.
@@ -94,6 +96,9 @@ actor ConfigurationDesk {
             view.conflict = await conflict(between: base, and: revision, textBefore)
             return view
         }
+        view.problems += try await router.consequences(of: change.configuration).map {
+            ConfigurationProblemView(isError: false, file: "in force", line: 0, column: 0, path: $0.path, message: $0.message)
+        }
         if change.isDryRun { return view }
         let stored = await datastore.history(limit: 1).first?.number ?? 0
         let number = max(revision, stored, try await router.newestRevision(), lastNumber) + 1
@@ -147,6 +152,9 @@ struct LiveConfigurationRouter: ConfigurationRouter {
 
     func inForce() async throws -> (revision: UInt64, configuration: RouterConfiguration) {
         try await engine.inspect { engine in (engine.revision, engine.configuration) }
+    }
+    func consequences(of configuration: RouterConfiguration) async throws -> [ConfigurationConsequence] {
+        try await engine.inspect { engine in engine.consequences(of: configuration) }
     }
     func newestRevision() async throws -> UInt64 {
         try await edge.look { controller, _ in controller.newestRevision }

@@ -330,14 +330,11 @@ public final class Daemon: Sendable {
 
     private func startMemoryWatch() {
         guard file.memoryWarning != nil || file.memoryLimit != nil else { return }
-        let (edge, warning, limit) = (edge, file.memoryWarning ?? .max, file.memoryLimit ?? .max)
+        let (edge, bounds) = (edge, MemoryWatch(warning: file.memoryWarning, limit: file.memoryLimit))
         Task {
-            var last = MemoryPressure.none
+            var watch = bounds
             while !Task.isCancelled {
-                let octets = Self.residentOctets
-                let pressure: MemoryPressure = octets >= limit ? .critical : octets >= warning ? .warning : .none
-                if pressure != last { edge.give(.memory(pressure)) }
-                last = pressure
+                if let pressure = watch.look(Self.residentOctets, at: monotonicNow()) { edge.give(.memory(pressure)) }
                 try? await Task.sleep(for: .seconds(1))
             }
         }

@@ -35,7 +35,8 @@ public final class Forwarding: Sendable {
         var devices: RouterDevices.Settings
         /// How long a dead daemon's kernel goes on forwarding; `nil`: until a daemon closes the gate.
         var openFor: Duration?
-        /// Routes of a life before that nobody wants are removed after so long.
+        /// Routes of a life before that nobody wants are removed after so long, if the engine does not say sooner that it
+        /// has the first routes of all neighbours.
         var staleTime = Duration.seconds(120)
         var staysOnExit = false
         var gateName: String { "lockstep-\(devices.pair)-\(devices.controller)" }
@@ -251,7 +252,7 @@ public final class Forwarding: Sendable {
             for order in orders {
                 switch order {
                 case .update(let update):
-                    if update.isComplete { settleAt = nil }
+                    if update.hasFirstRoutes { settleAt = nil }
                     fib.take(update)
                 case .interfaces(let list): configure(list, devices, fib)
                 case .look(let body): body(status(fib, devices))

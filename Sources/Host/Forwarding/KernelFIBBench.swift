@@ -151,6 +151,7 @@ public enum KernelFIBBench {
         update.groups = [.init(id: 5, nextHops: hop(9))]
         for i in update.ipv4.indices { update.ipv4[i].group = 5 }
         update.isComplete = true
+        update.hasFirstRoutes = true
         report(Line(what: "and finds it right", seconds: seconds {
             second.take(update)
             drain(second)

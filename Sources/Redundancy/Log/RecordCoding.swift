@@ -44,6 +44,7 @@ public enum RecordSchema {
         case packetReceived = 12
         case bfd = 13
         case redundancy = 14
+        case memoryExhausted = 15
     }
 }
 
@@ -124,6 +125,8 @@ extension ByteWriter {
             head(.bfd, &self)
             u32(report.discriminator)
             bfdStatus(report.status)
+        case .memoryExhausted:
+            head(.memoryExhausted, &self)
         }
     }
 
@@ -307,6 +310,8 @@ extension ByteReader {
         case .bfd:
             let discriminator = try u32("BFD discriminator")
             return .bfd(BFDReport(discriminator: discriminator, status: try bfdStatus()))
+        case .memoryExhausted:
+            return .memoryExhausted
         }
     }
 
@@ -517,7 +522,7 @@ extension Record {
             .connection(connection)
         case .packetReceived(let packet): .packet(packet, message: message)
         case .quarantined(let poison): poison
-        case .time, .interfaceState, .configure, .command, .mastership, .redundancy, .bfd: .other
+        case .time, .interfaceState, .configure, .command, .mastership, .redundancy, .bfd, .memoryExhausted: .other
         }
     }
 }

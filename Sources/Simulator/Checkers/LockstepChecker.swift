@@ -110,6 +110,7 @@ struct LockstepChecker {
         case .packetReceived(let packet): return seededHash(time, packet.fingerprint, seed: 14)
         case .bfd(let report):
             return seededHash(time, UInt64(report.discriminator) << 8 | UInt64(report.status.state.rawValue), seed: 15)
+        case .memoryExhausted: return seededHash(time, 0, seed: 17)
         }
     }
 

@@ -84,6 +84,14 @@ struct BGPSpeaker {
         input = []
     }
 
+    /// The power failed: what was configured is there again, and nothing else. Nobody was told.
+    mutating func reboot() {
+        state = .idle
+        nextKeepalive = nil
+        learnt.removeAll()
+        input = []
+    }
+
     mutating func time(at now: Instant) -> [UInt8] {
         guard let due = nextKeepalive, due <= now else { return [] }
         nextKeepalive = now + .seconds(holdSeconds / 3)

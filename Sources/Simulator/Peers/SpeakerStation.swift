@@ -182,6 +182,18 @@ struct SpeakerStation {
         return frame
     }
 
+    /// The power failed and is back: a line card that knows no connection, and an attempt at once. No FIN was sent.
+    mutating func reboot(number: Int, seed: UInt64, at now: Instant) -> [[UInt8]] {
+        lineCard = LineCard(seed: seed)
+        speaker.reboot()
+        connection = nil
+        // Connections of before have other numbers and ports.
+        attempts += 100
+        let frames = start(number: number, at: now)
+        nextAttempt = now
+        return frames + time(at: now)
+    }
+
     /// Runs the line card and then the speaker until neither has anything more to say.
     private mutating func turn(
         at now: Instant, _ body: (inout LineCard, inout [LineCardEffect]) -> Void

@@ -54,11 +54,13 @@ import Wire
         #expect(driver.sent.isEmpty)
     }
 
-    @Test("RFC 4271 §6.8: a second connection beside an established one is closed")
+    @Test("RFC 4271 §6.8: a second connection beside an established one that answers is closed")
     func second() {
         var driver = Driver()
         driver.establish(2)
         driver.accept(4)
+        driver.receive(driver.open())
+        driver.give(.acknowledged(ConnectionID(2), offset: .max))
         #expect(driver.notification == .cease(.connectionCollision))
         #expect(driver.isFinished)
         #expect(driver.state == .established)

@@ -83,6 +83,27 @@ import Wire
         #expect(error(Self.openBody([0, 0], length: 0)) == .open(.unspecific))
     }
 
+    /// Value octets behind the code and a length that is not the code's own.
+    @Test("a capability whose length is not that of its code refuses no session: what the code alone says counts, the rest does not")
+    func capabilityLengths() throws {
+        func capabilities(_ tuples: [UInt8]) throws -> Capabilities {
+            let body = Self.openBody([2, UInt8(tuples.count)] + tuples)
+            return try OpenMessage(body: body.span.bytes).capabilities
+        }
+        let flags = try capabilities([2, 1, 7, 6, 2, 1, 2, 70, 1, 0])
+        #expect(flags.routeRefresh && flags.extendedMessages && flags.enhancedRouteRefresh)
+        // A good one beside a bad one counts.
+        let families = try capabilities([1, 3, 0, 1, 0, 1, 5, 0, 1, 0, 1, 9, 1, 4, 0, 2, 0, 1])
+        #expect(families.hasMultiprotocol && families.families == .ipv6Unicast)
+        #expect(try !capabilities([1, 0]).hasMultiprotocol)
+        #expect(try capabilities([65, 2, 0, 7]).fourOctetAS == nil)
+        #expect(try capabilities([65, 5, 0, 0, 0, 7, 0]).fourOctetAS == nil)
+        for value: [UInt8] in [[], [0], [0, 9, 0], [0, 9, 0, 1, 1]] {
+            #expect(try capabilities([64, UInt8(value.count)] + value).gracefulRestart == nil)
+        }
+        #expect(try capabilities([64, 6, 0x80, 9, 0, 1, 1, 0x80]).gracefulRestart?.time == 9)
+    }
+
     @Test("negotiation takes the smaller hold time and what both offer")
     func negotiation() throws {
         let local = Self.open

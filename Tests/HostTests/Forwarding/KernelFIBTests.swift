@@ -193,6 +193,12 @@ import Wire
             complete.ipv4 = (0..<1000).map { .init(Self.prefix($0), group: 1) }
             second.take(complete)
             Self.drain(second)
+            #expect(try Self.count("ip -4 route show proto 76") == 1001, "the neighbors have not said all yet")
+            #expect(second.status.messages == 0)
+            var news = FIBUpdate()
+            news.hasFirstRoutes = true
+            second.take(news)
+            Self.drain(second)
             #expect(try Self.count("ip -4 route show proto 76") == 1000)
             // The route that nobody wants, its group, its path.
             #expect(second.status.messages == 3)

@@ -121,11 +121,16 @@ final class KernelFIB {
         for number in update.removedGroups {
             if let slot = groups.unbind(fib: number) { groups.enqueue(slot) }
         }
-        if update.isComplete { settle() }
+        if update.hasFirstRoutes {
+            settle()
+        } else if update.isComplete {
+            // All that the engine has, and its neighbours have not said all yet: what it does not name stays for now.
+            queueDifferences()
+        }
     }
 
-    /// From here on what nobody wants is removed: after a complete update, or when the time is over that what a life
-    /// before left behind was given.
+    /// From here on what nobody wants is removed: when the engine has the first routes of all neighbours, or when the time
+    /// is over that what a life before left behind was given.
     func settle() {
         isSettled = true
         orphans = [:]
