@@ -86,10 +86,7 @@ public struct Engine: ~Copyable {
     public var applied: LogIndex { state.applied }
     public var digest: EngineDigest { state.digest }
     public var nextDeadline: Instant? {
-        switch (state.bgp.nextDeadline, state.interior.nextDeadline) {
-        case (let a?, let b?): min(a, b)
-        case (let a, let b): a ?? b
-        }
+        [state.bgp.nextDeadline, state.interior.nextDeadline, state.bfd.nextDeadline].compactMap { $0 }.min()
     }
 
     private var image: LineCardImage {

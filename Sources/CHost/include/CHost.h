@@ -113,6 +113,10 @@ void chost_stop_if_dying(void);
 uint64_t *chost_gasp_applying(void);
 /// Says that the calling thread is the engine's: a fault in another one is no record's.
 void chost_gasp_engine_thread(void);
+/// Where the edge notes the discriminator of the BFD session whose packet it looks into; 0 while it looks into none.
+uint64_t *chost_gasp_session(void);
+/// The calling thread is the edge's: only a fault of it is blamed on that session.
+void chost_gasp_edge_thread(void);
 /// Says that this process ends because the engine does not come back from its record. Before abort().
 void chost_gasp_engine_hangs(void);
 /// Installs the handler for SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP and SIGFPE. Returns 0 or the errno.
