@@ -40,6 +40,8 @@ extension BFDInstance {
             slot = found
         }
         guard let session = sessions[slot] else { return }
+        progress.note(UInt64(session.discriminator))
+        defer { progress.note(0) }
         guard !isMultihop || hopLimit >= session.parameters.minimumHopLimit else { return drop(.hopLimit, slot) }
         guard packet.authenticationPresent == (session.parameters.authentication != nil) else {
             return drop(packet.authenticationPresent ? .unexpectedAuthentication : .missingAuthentication, slot)
@@ -87,6 +89,11 @@ extension BFDInstance {
         // "Update the transmit interval as described in section 6.8.2."
         if before.remoteMinRx != packet.requiredMinRx { paceSequence(slot, at: now) }
 
+        // A packet that is authentic has been received as far as bfd.AuthSeqKnown is concerned, in AdminDown as well: its
+        // number is known, and must be forgotten in time (RFC 5880 §6.8.1), or a neighbour that begins anew meanwhile is
+        // never understood again.
+        sessions[slot]?.heardAt = now
+        scheduleReceive(slot, at: now)
         // "If bfd.SessionState is AdminDown: Discard the packet"
         guard before.state != .adminDown else { return }
         if received == .adminDown {

@@ -55,6 +55,9 @@ public struct BFDInstance: Sendable {
     var timers = TimerTable<UInt32>()
     var random: RandomNumbers
     public internal(set) var counters = BFDCounters()
+    /// Where the discriminator of the session is noted whose packet is looked into, so that a signal handler can tell whose
+    /// packet was fatal.
+    public var progress = ProgressMark()
 
     public init(seed: UInt64) { random = RandomNumbers(seed: seed) }
 
@@ -111,9 +114,15 @@ public struct BFDInstance: Sendable {
         guard wanted.discriminator != 0, byDiscriminator.count < Self.sessionsMaximum else { return }
         if let slot = byDiscriminator[wanted.discriminator] { remove(slot) }
         // The neighbour hears one of us only; what the one before had to say is said by this one.
+        let before = byPeer[wanted.peer].flatMap { sessions[$0] }
         if let slot = byPeer[wanted.peer] { remove(slot) }
         var session = Session(wanted, random: &random)
         let isNew = session.status.sequence.since == .zero
+        // To the neighbour it is the same session, and the numbers go on: others are outside its window for twice its
+        // Detection Time (RFC 5880 §6.7.3).
+        if let before, before.parameters.authentication?.type == session.parameters.authentication?.type {
+            session.sentSequence = before.sentSequence
+        }
         // A full Detection Time from here on, whatever of it had passed.
         if session.status.remoteDiscriminator != 0 { session.heardAt = now }
         session.announcedMinTx = session.status.transmitInUse

@@ -26,6 +26,7 @@ static _Atomic int has_gasped = 0;
 static _Atomic int is_dying = 0;
 static _Atomic int lock_fd = -1;
 static uint64_t applying[2];
+static uint64_t session;
 static _Atomic int engine_thread = 0;
 static _Atomic int engine_hangs = 0;
 static _Atomic int edge_thread = 0;
@@ -41,6 +42,8 @@ void chost_stop_if_dying(void) {
 }
 
 uint64_t *chost_gasp_applying(void) { return applying; }
+
+uint64_t *chost_gasp_session(void) { return &session; }
 
 void chost_gasp_engine_hangs(void) { atomic_store(&engine_hangs, 1); }
 
@@ -112,6 +115,15 @@ static void write_frame(struct gasp *gasp) {
     for (size_t i = 0; i < frame_header && i < count; i++) to[4 + i] = octets[i];
 }
 
+// The BFD session whose packet the edge was looking into when it faulted or aborted; 0 if it was not.
+static uint64_t guilty_session(const siginfo_t *info) {
+    if (info->si_code <= 0 && info->si_pid != getpid()) return 0;
+    if (atomic_load(&engine_hangs)) return 0;
+    int edge = atomic_load(&edge_thread);
+    if (edge == 0 || edge != (int)syscall(SYS_gettid)) return 0;
+    return __atomic_load_n(&session, __ATOMIC_SEQ_CST);
+}
+
 // Only async-signal-safe calls from here on (signal-safety(7)): close, send, sigaction, raise.
 static void gasp_and_die(int number, siginfo_t *info, void *context) {
     (void)context;
@@ -126,6 +138,9 @@ static void gasp_and_die(int number, siginfo_t *info, void *context) {
         uint64_t index = is_the_records_fault(info) ? __atomic_load_n(&applying[0], __ATOMIC_SEQ_CST) : 0;
         uint64_t message = index == 0 ? 0 : __atomic_load_n(&applying[1], __ATOMIC_SEQ_CST);
         if (message > UINT16_MAX) message = 0;
+        // The highest bit says that it is no record.
+        uint64_t guilty = index == 0 ? guilty_session(info) : 0;
+        if (guilty != 0) index = UINT64_C(1) << 63 | guilty;
         for (int i = 0; i < 8; i++) gasp->bytes[gasp->index_offset + i] = (uint8_t)(index >> (56 - 8 * i));
         for (int i = 0; i < 2; i++) gasp->bytes[gasp->message_offset + i] = (uint8_t)(message >> (8 - 8 * i));
         if (is_the_frames_fault(info)) write_frame(gasp);

@@ -272,6 +272,7 @@ extension Controller {
             // It became the router on this channel, without us: what we hold ends with an earlier one.
             receiver.invalidate()
             fatal = nil
+            fatalSession = nil
             pair?.renounce()
         }
         guard receiver.phase == .idle else { return }

@@ -190,6 +190,7 @@ extension Controller {
                 receiver.invalidate()
                 // What killed the twin's process is in that copy, and stays known as long as it may be resumed.
                 fatal = nil
+                fatalSession = nil
                 if mastership.stage != .released { pair?.renounce() }
             }
             judgeConfiguration(of: twin, into: &outputs)
@@ -289,13 +290,16 @@ extension Controller {
         // It is sent more than once. The second must not end a wait that the first has begun.
         guard gaspHeard != gasp.bootNonce else { return }
         gaspHeard = gasp.bootNonce
-        let what = gasp.index == .zero ? "" : " in record \(gasp.index)"
+        var what = gasp.index == .zero ? "" : " in record \(gasp.index)"
+        if let session = gasp.session { what = " of a packet of BFD session \(session)" }
         note(.alarm, "srm", "the twin died\(what)", into: &outputs)
-        if let frame = gasp.frame { suspect(frame, at: now, into: &outputs) }
+        if gasp.session == nil, let frame = gasp.frame { suspect(frame, at: now, into: &outputs) }
         if gasp.index != .zero {
             fatal = gasp.index
             fatalMessage = gasp.message
         }
+        fatalSession = gasp.session ?? fatalSession
+        if role == .active { quarantineSession(at: now, into: &outputs) }
         if let wait = gaspUntil {
             gaspUntil = nil
             master(at: now, into: &outputs) { $0.twinLost(wait.reason, into: &$1) }

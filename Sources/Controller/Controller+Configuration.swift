@@ -39,7 +39,7 @@ extension Controller {
     /// The same for records of the active that are applied here.
     mutating func announceConfigurations(in records: [Record], into outputs: inout [ControllerOutput]) {
         for record in records {
-            guard case .configure(let revision, let octets) = record.body else { continue }
+            guard case .configure(let revision, let octets) = record.body.carried else { continue }
             inForce = ConfigurationPosition(epoch: recordEpoch, index: record.index, revision: revision)
             outputs.append(.configured(inForce, octets))
         }

@@ -190,12 +190,16 @@ extension Controller {
         for i in linksUp.indices {
             lineCard.handle(.link(InterfaceID(UInt16(i)), isUp: linksUp[i]), at: time, into: &lineCardEffects)
         }
+        // The next packet of the session that killed the twin's line card may be there already.
+        var image = image
+        if let fatalSession { image.bfdSessions.removeAll { $0.discriminator == fatalSession } }
         lineCard.handle(.takeOver(image), at: time, into: &lineCardEffects)
         drainLineCard(at: now, into: &outputs)
         // What the engine knows of carriers is the old active's view; an equal state changes nothing.
         for i in linksUp.indices {
             append(.interfaceState(InterfaceID(UInt16(i)), isUp: linksUp[i]), at: now, into: &outputs)
         }
+        quarantineSession(at: now, into: &outputs)
         lineCard.handle(.committed(sender!.committed), at: time, into: &lineCardEffects)
         lineCard.handle(.applied(image.index), at: time, into: &lineCardEffects)
         drainLineCard(at: now, into: &outputs)
@@ -245,6 +249,13 @@ extension Controller {
         append(.mastership(configuration.id, epoch, isFresh: false), at: now, into: &outputs)
     }
 
+    /// Tells the engine of the BFD session whose packet killed the twin's line card: it holds that session.
+    mutating func quarantineSession(at now: Instant, into outputs: inout [ControllerOutput]) {
+        guard let session = fatalSession else { return }
+        fatalSession = nil
+        append(.quarantined(.session(session)), at: now, into: &outputs)
+    }
+
     private mutating func reportQuarantine(_ record: Record, into outputs: inout [ControllerOutput]) {
         if quarantined.count == 64 { quarantined.removeFirst() }
         quarantined.append(record.index)
@@ -254,6 +265,8 @@ extension Controller {
         case .packet(let packet, _):
             text += "; \(packet.source) suffers a fault in its place. \(packet.packetProtocol) packet on "
                 + "\(packet.interface): " + Self.hexadecimal(packet.bytes)
+        case .session(let discriminator): text += "; BFD session \(discriminator) is held in its place"
+        case .timers(let number, _): text += "; the interior gateway protocol \(number) is stopped in its place"
         case .other: break
         }
         if case .tcpReceived(_, let octets, _) = record.body { text += ". Octets: " + Self.hexadecimal(octets) }

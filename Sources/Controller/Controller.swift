@@ -94,6 +94,8 @@ public struct Controller {
     var fatal: LogIndex?
     /// Which message in it, from 1; 0 if that is not known.
     var fatalMessage: UInt16 = 0
+    /// The BFD session whose packet killed the twin's line card, by its gasp.
+    var fatalSession: UInt32?
     /// The twin is dead, and either records wait that a gasp may still name, or a gasp names one that is still to come.
     var gaspUntil: (at: Instant, reason: String)?
     var isTwinDead = false
@@ -197,6 +199,9 @@ public struct Controller {
     static let worksMaximum = 2
     static let mirrorsMaximum = 1024
     static let mirrorOctetsMaximum = 32 << 20
+
+    /// Whose BFD packet the line card looks into is noted there, so that a signal handler can tell of it.
+    public mutating func noteSessions(in mark: ProgressMark) { lineCard.sessionProgress = mark }
 
     public init(configuration: ControllerConfiguration) {
         self.configuration = configuration

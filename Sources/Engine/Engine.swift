@@ -86,7 +86,8 @@ public struct Engine: ~Copyable {
     public var applied: LogIndex { state.applied }
     public var digest: EngineDigest { state.digest }
     public var nextDeadline: Instant? {
-        [state.bgp.nextDeadline, state.interior.nextDeadline, state.firstRoutes.nextDeadline].compactMap { $0 }.min()
+        [state.bgp.nextDeadline, state.interior.nextDeadline, state.bfd.nextDeadline, state.firstRoutes.nextDeadline]
+            .compactMap { $0 }.min()
     }
 
     private var image: LineCardImage {

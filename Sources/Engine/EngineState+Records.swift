@@ -10,10 +10,15 @@ extension EngineState {
         applied = record.index
         now = record.time
         var wishes = Wishes()
+        // Before any timer fires: these would be fatal again.
+        if case .quarantined(.timers(let number, _)) = record.body { stop(number, into: &effects) }
+        let released = interior.takeReleased(at: now)
+        if !released.isEmpty { resume(released, &wishes, into: &effects) }
         if let deadline = bgp.nextDeadline, deadline <= now { bgp.handle(.time, at: now, into: &wishes.bgp) }
         interior.fireTimers(at: now, into: &wishes.interior)
+        bfd.release(at: now)
 
-        switch record.body {
+        switch record.body.carried {
         case .time:
             break
         case .tcpAccepted(let id, let identity), .tcpConnected(let id, let identity):
@@ -53,6 +58,7 @@ extension EngineState {
             bgp.handle(.redundancy(false), at: now, into: &wishes.bgp)
             interior.noteRedundancy(false, at: now, into: &wishes.interior)
             bgp.handle(.takenOver, at: now, into: &wishes.bgp)
+            bfd.note(isRedundant: false, at: now)
             note(
                 .notice,
                 "controller \(controller) speaks as the router under epoch \(epoch)"
@@ -62,6 +68,7 @@ extension EngineState {
             systemDigest.mix(isRedundant ? 1 : 0)
             bgp.handle(.redundancy(isRedundant), at: now, into: &wishes.bgp)
             interior.noteRedundancy(isRedundant, at: now, into: &wishes.interior)
+            bfd.note(isRedundant: isRedundant, at: now)
         case .bfd(let report):
             apply(report, &wishes, into: &effects)
         case .memoryExhausted:
@@ -106,10 +113,8 @@ extension EngineState {
         bgp.handle(.configure(new.bgp ?? Self.withoutBGP), at: now, into: &wishes.bgp)
         let active = InteriorGatewayID.allCases.map { interior.isActive($0) }
         interior.configure(new, at: now, into: &wishes.interior)
-        // One that begins now was told nothing so far of what it announces for others.
         for id in InteriorGatewayID.allCases where interior.isActive(id) && !active[Int(id.rawValue)] {
-            let updates = routes.redistributed(into: id.routeProtocol)
-            interior.handle(.redistribute(updates), for: id, at: now, into: &wishes.interior)
+            tellRedistributed(id, &wishes)
         }
         for place in new.interfaces.indices {
             let id = InterfaceID(UInt16(place))
@@ -132,12 +137,18 @@ extension EngineState {
         case .packet(let packet, let message):
             quarantine(packet, message: Int(message), &wishes)
             whose = "\(packet.packetProtocol) neighbor \(packet.source)"
-        case .other: whose = "no connection"
+        case .session(let discriminator):
+            whose = bfd.hold(discriminator, at: now).map { "the BFD session with \($0)" } ?? "a BFD session that is gone"
+            updateStaticRoutes()
+        case .timers, .other: whose = "no connection"
         }
         note(
             .alarm, "record \(record.index) was fatal to the other controller and is replaced by a fault of \(whose)",
             into: &effects)
-        if case .packet = poison { return }
+        switch poison {
+        case .packet, .session: return
+        case .connection, .timers, .other: break
+        }
         bgp.handle(.fault(connection, fatal.octets, message: fatal.message), at: now, into: &wishes.bgp)
     }
 
@@ -146,6 +157,7 @@ extension EngineState {
         case .clearNeighbor, .softClearIn, .softClearOut:
             bgp.handle(.command(command), at: now, into: &wishes.bgp)
         case .clearAdjacency(let packetProtocol, let neighbor):
+            if neighbor.isEmpty { interior.releaseHeld(InteriorGatewayID.receivers(of: packetProtocol), at: now) }
             for id in InteriorGatewayID.receivers(of: packetProtocol) {
                 interior.handle(.clear(neighbor: neighbor), for: id, at: now, into: &wishes.interior)
             }

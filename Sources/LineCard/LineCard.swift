@@ -66,6 +66,11 @@ public struct LineCard: Sendable {
     var tcp = TCPStack()
     var bfd: BFDInstance
     var bfdEffects: [BFDEffect] = []
+    /// See `BFDInstance.progress`.
+    public var sessionProgress: ProgressMark {
+        get { bfd.progress }
+        set { bfd.progress = newValue }
+    }
     var timers = TimerTable<Timer>()
     var probe: Probe?
     var random: RandomNumbers
@@ -182,7 +187,9 @@ public struct LineCard: Sendable {
         tcp = TCPStack(configuration: tcp.configuration)
         tcpEffects = []
         unlogged = UnloggedRecords()
+        let progress = bfd.progress
         bfd = BFDInstance(seed: random.next())
+        bfd.progress = progress
         bfdEffects = []
         timers.removeAll()
         probe = nil

@@ -12,7 +12,7 @@ extension RIPInstance {
         result.mix(UInt64(bitPattern: triggeredNotBefore.nanoseconds))
         result.mix(UInt64(bitPattern: timers.next?.nanoseconds ?? -1))
         result.mix(UInt64(changed.count))
-        for table in pending { result.mix(UInt64(table.reply.interface.value) << 32 | UInt64(table.next)) }
+        for table in pending { result.mix(UInt64(table.reply.interface.value) << 33 | UInt64(table.next) << 1 | (table.isRegular ? 1 : 0)) }
         result.mix(configuration == nil ? 0 : UInt64(version.rawValue))
         for interface in interfaces { interface.digest(into: &result) }
         for (index, neighbor) in neighbors.enumerated() {
@@ -79,7 +79,10 @@ extension RIPInstance {
         changed = try reader.readBlock(of: UInt32.self)
         for number in changed where Int(number) >= table.capacity { throw refused }
         pending = try reader.readList { r throws(DecodeError) in try PendingTable(from: &r) }
-        guard pending.count <= Self.pendingMaximum else { throw refused }
+        // Regular ones stand before all others.
+        let regularCount = pending.prefix { $0.isRegular }.count
+        guard pending.count - regularCount <= Self.pendingMaximum, !pending.dropFirst(regularCount).contains(where: \.isRegular)
+        else { throw refused }
         timers = try TimerTable(from: &reader) { r throws(DecodeError) in try RIPTimer(from: &r) }
         fatal = try FatalMemory(from: &reader)
         orderNeighbors()

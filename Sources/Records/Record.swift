@@ -58,8 +58,26 @@ public enum Poison: Sendable, Equatable {
     case connection(ConnectionID, octets: [UInt8] = [], message: UInt16 = 0)
     /// `message`: which LSA or entry in it, from 1; 0 if that is not known.
     case packet(ReceivedPacket, message: UInt16 = 0)
+    /// What the line card reported of the BFD session with this discriminator.
+    case session(UInt32)
+    /// Timers of the interior gateway protocol of this number, which were due before the record itself was looked at: a
+    /// calculation, say. The record is as it was; the protocol is stopped before its timers fire.
+    indirect case timers(UInt8, RecordBody)
     /// Something else, which no peer sent.
     case other
+}
+
+extension Poison {
+    /// Numbers of messages from here on stand for timers of a protocol: see `timers`.
+    public static let firstTimersMessage: UInt16 = 0xff00
+}
+
+extension RecordBody {
+    /// What the record brings besides the fault of a protocol's timers.
+    public var carried: RecordBody {
+        if case .quarantined(.timers(_, let body)) = self { return body }
+        return self
+    }
 }
 
 /// What an operator can ask of the engine besides configuration. Neighbours are named by address.

@@ -125,8 +125,8 @@ public struct FatalMemory: Sendable {
         index()
     }
 
-    /// How long a sender is not listened to from now on.
-    static func hold(_ faults: UInt32, _ isRedundant: Bool) -> Duration {
+    /// How long somebody who was fatal so often is not listened to from now on.
+    public static func hold(_ faults: UInt32, _ isRedundant: Bool) -> Duration {
         guard isRedundant else { return holdMaximum }
         // 2, 4, 8, … 512, 600 seconds.
         return faults > 9 ? holdMaximum : .nanoseconds(pause.inNanoseconds << Int64(max(faults, 1) - 1))

@@ -167,4 +167,65 @@ import Wire
         }
         #expect(pair.a.view?.counters.timesDown == 0 && pair.b.view?.counters.timesDown == 0)
     }
+
+    @Test func `§6.8.1 bfd.AuthSeqKnown: a neighbor that begins anew while we are in AdminDown is understood afterwards`() {
+        let parameters = TakeOverTests.parameters(.meticulousKeyedSHA1)
+        let pair = Pair.up(parameters, parameters)
+        pair.configure(pair.a) { $0.isShutdown = true }
+        pair.run(.seconds(30))
+        // Another process with other numbers, the same session to us.
+        pair.b.instance = BFDInstance(seed: 4711)
+        pair.b.session.status = BFDStatus()
+        pair.b.instance.apply(.set(pair.b.session), at: pair.now, into: &pair.b.effects)
+        pair.collect(pair.b)
+        pair.run(.seconds(30))
+        pair.configure(pair.a) { $0.isShutdown = false }
+        pair.run(.seconds(10))
+        #expect(pair.a.state == .up && pair.b.state == .up)
+    }
+
+    @Test func `§6.8.1: after twice the Detection Time without a packet any number is as good as another, and not before`() {
+        let parameters = TakeOverTests.parameters(.meticulousKeyedMD5)
+        let pair = Pair.up(parameters, parameters)
+        let known = pair.a.instance.views.first?.session.status.receivedSequence
+        #expect(known != nil)
+        pair.passes = { toB, _ in toB }
+        // What was sent and is on its way is heard still; 150 ms is the Detection Time.
+        pair.run(.milliseconds(290))
+        #expect(pair.a.instance.views.first?.session.status.receivedSequence != nil)
+        pair.run(.milliseconds(20))
+        #expect(pair.a.instance.views.first?.session.status.receivedSequence == nil)
+        pair.passes = { _, _ in true }
+        pair.run(.seconds(5))
+        #expect(pair.a.state == .up && pair.b.state == .up)
+        #expect(pair.a.instance.counters[.sequence] == 0)
+    }
+
+    @Test(arguments: [20, 100, 140, 200, 310, 1000, 4000])
+    func `§6.7.3: an end that is silent for a while is inside the window, or the window is forgotten`(silence: Int) {
+        let parameters = TakeOverTests.parameters(.meticulousKeyedSHA1)
+        let pair = Pair.up(parameters, parameters)
+        for _ in 0..<10 {
+            // Nothing of a gets through; it goes on counting.
+            pair.passes = { toB, _ in !toB }
+            pair.run(.milliseconds(silence))
+            pair.passes = { _, _ in true }
+            pair.run(.seconds(6))
+            #expect(pair.a.state == .up && pair.b.state == .up)
+        }
+        if silence < 100 { #expect(pair.b.view?.counters.timesDown == 0 && pair.b.instance.counters[.sequence] == 0) }
+    }
+
+    @Test func `§6.7.3: a session that its client asks for anew goes on with its numbers`() {
+        let parameters = TakeOverTests.parameters(.meticulousKeyedSHA1)
+        let pair = Pair.up(parameters, parameters)
+        pair.a.instance.apply(.remove(pair.a.session.discriminator), at: pair.now, into: &pair.a.effects)
+        pair.a.session.discriminator = 0xa1a1
+        pair.a.session.status = BFDStatus()
+        pair.a.instance.apply(.set(pair.a.session), at: pair.now, into: &pair.a.effects)
+        pair.collect(pair.a)
+        pair.run(.seconds(5))
+        #expect(pair.a.state == .up && pair.b.state == .up)
+        #expect(pair.b.instance.counters[.sequence] == 0)
+    }
 }

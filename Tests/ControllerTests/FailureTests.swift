@@ -226,6 +226,28 @@ import Testing
         #expect(!world.said("sessions start anew"))
     }
 
+    @Test("DESIGN §7: the BFD session whose packet killed a line card is held by the other, and comes back when the pair is redundant")
+    func quarantinedSession() {
+        let world = Self.pair()
+        world.ask(world.a, .commit(revision: 2, PairWorld.watchedRouter(["192.0.2.20", "192.0.2.21"])))
+        world.run(.milliseconds(50))
+        let before = world.b.engine.engine.bfdSessions.map(\.session)
+        #expect(before.count == 2)
+        world.crash(world.a, in: LogIndex(1 << 63 | UInt64(before[0].discriminator)))
+        world.run(.milliseconds(50))
+        #expect(world.b.state == .activeAlone)
+        #expect(world.b.controller.lineCardStatus.bfdSessions.map(\.session.peer) == [before[1].peer])
+        #expect(world.said("is replaced by a fault of the BFD session", by: world.b))
+        world.run(.seconds(20))
+        #expect(world.b.controller.lineCardStatus.bfdSessions.count == 1)
+        world.restart(world.a)
+        #expect(world.run(.seconds(1)) { world.isRedundant })
+        world.run(.seconds(3))
+        let after = world.b.controller.lineCardStatus.bfdSessions.map(\.session)
+        #expect(Set(after.map(\.peer)) == Set(before.map(\.peer)))
+        #expect(after.first { $0.peer == before[0].peer }?.discriminator != before[0].discriminator)
+    }
+
     @Test("A gasp that does not carry the twin's token is ignored")
     func forgedGasp() {
         let world = Self.pair()

@@ -129,6 +129,17 @@ final class PairWorld {
         return try! RouterConfiguration(interfaces: [interface], testing: .init(isEnabled: true)).encoded()
     }
 
+    /// With static routes whose next hops BFD watches.
+    static func watchedRouter(_ neighbors: [String]) -> [UInt8] {
+        var router = try! RouterConfiguration(decoding: router("192.0.2.1"))
+        for (n, neighbor) in neighbors.enumerated() {
+            let prefix = IPPrefix.v4(IPv4Prefix(IPv4Address(10, UInt8(n), 0, 0), 16))
+            router.staticRoutes.append(
+                StaticRouteConfiguration(prefix: prefix, destination: .nextHop(IPAddress(neighbor)!), bfd: ""))
+        }
+        return try! router.encoded()
+    }
+
     // MARK: time
 
     func schedule(_ delay: Duration, _ action: @escaping () -> Void) {

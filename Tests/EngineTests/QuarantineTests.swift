@@ -115,6 +115,80 @@ import Wire
         #expect(fixture.engine.trapMet?.message == 2)
     }
 
+    @Test func `A protocol whose timers were fatal is stopped alone, and the record that they were due in counts`() throws {
+        let fixture = try Self.fixture()
+        fixture.establish(0)
+        fixture.apply(.redundancy(true))
+        fixture.apply(.packetReceived(Self.response([Self.good])))
+        let prefix = IPv4Prefix(IPv4Address(10, 0, 0, 0), 8)
+        fixture.apply(
+            .quarantined(
+                .timers(
+                    InteriorGatewayID.rip.rawValue,
+                    .tcpReceived(EngineFixture.id(0), bytes: fixture.announcement(0, prefix), peerTimestamp: 0))))
+        #expect(!Self.has(fixture, Self.good))
+        #expect(fixture.engine.ipv4Routes.active(prefix) != nil, "what BGP heard in the same record is there")
+        #expect(fixture.notifications(0).isEmpty)
+        #expect(fixture.engine.rip.configuration == nil)
+        #expect(fixture.log.last { $0.contains("subscriptions") }?.contains("RIP") == false)
+
+        // Whoever takes over is alone. Nothing of the protocol runs, whatever is configured or heard.
+        fixture.apply(.mastership(.b, Epoch(9), isFresh: false))
+        fixture.apply(.packetReceived(Self.response([Self.good])))
+        try fixture.configure(fixture.engine.configuration, revision: 2)
+        fixture.pass(.seconds(500))
+        #expect(fixture.engine.rip.configuration == nil && !Self.has(fixture, Self.good))
+        // All of this passes through a snapshot.
+        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot) else { return }
+        var engine = Engine(seed: 0)
+        _ = engine.perform(.restore(snapshot.encoded()))
+        #expect(engine.digest == fixture.engine.digest && engine.nextDeadline == fixture.engine.nextDeadline)
+        fixture.engine = engine
+
+        fixture.apply(.redundancy(true))
+        fixture.pass(.milliseconds(1900))
+        #expect(fixture.engine.rip.configuration == nil)
+        fixture.pass(.milliseconds(200))
+        #expect(fixture.engine.rip.configuration != nil)
+        #expect(fixture.log.last { $0.contains("subscriptions") }?.contains("RIP") == true)
+        fixture.apply(.packetReceived(Self.response([Self.good])))
+        #expect(Self.has(fixture, Self.good))
+        // Once more, and the pause doubles; the operator need not wait.
+        fixture.apply(.quarantined(.timers(InteriorGatewayID.rip.rawValue, .time)))
+        fixture.pass(.milliseconds(3900))
+        #expect(fixture.engine.rip.configuration == nil)
+        fixture.apply(.command(.clearAdjacency(.rip, neighbor: "")))
+        fixture.apply(.time)
+        #expect(fixture.engine.rip.configuration != nil)
+        // A protocol that is not there is nobody's fault.
+        fixture.apply(.quarantined(.timers(InteriorGatewayID.isis.rawValue, .time)))
+        fixture.apply(.quarantined(.timers(99, .time)))
+    }
+
+    @Test func `The progress mark says whose timers run, and nothing while none do`() throws {
+        let word = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
+        defer { unsafe word.deallocate() }
+        unsafe word.initialize(to: 7)
+        var random = RandomNumbers(seed: 1)
+        var interior = InteriorGateways(random: &random)
+        var watch = PacketWatch()
+        watch.progress = unsafe ProgressMark(word)
+        interior.setWatch(watch)
+        var wishes: [InteriorGatewayWish] = []
+        interior.fireTimers(at: .zero, into: &wishes)
+        var noted = unsafe word.pointee
+        #expect(noted == 7, "none is configured")
+        var configuration = RouterConfiguration(interfaces: [
+            InterfaceConfiguration(
+                name: "lan", virtualMAC: MACAddress(raw: 0x5e00_0101), addresses: [.init(address: .v4(Self.neighbor), prefixLength: 24)])
+        ])
+        configuration.rip = RIPConfiguration(version: .v2, interfaces: [RIPInterfaceConfiguration(name: "lan")])
+        interior.configure(configuration, at: .zero, into: &wishes)
+        interior.fireTimers(at: .zero + .seconds(60), into: &wishes)
+        noted = unsafe word.pointee
+        #expect(noted == 0)
+    }
+
     @Test func `An operator who names nobody hears who there is`() throws {
         let fixture = try Self.fixture()
         #expect(fixture.engine.refusal(toClear: .rip, "192.0.2.77") == "there is no RIP neighbour '192.0.2.77', and no other")
@@ -130,6 +204,40 @@ import Wire
         fixture.apply(.command(.clearAdjacency(.rip, neighbor: "192.0.2.77")))
         fixture.apply(.packetReceived(Self.response([Self.good])))
         #expect(Self.has(fixture, Self.good))
+    }
+
+    @Test func `A report that was fatal holds that BFD session alone, until somebody could survive the next`() throws {
+        let fixture = try EngineBFDTests.fixture { $0.bgp?.neighbors[1].bfd = "" }
+        fixture.establish(0)
+        fixture.apply(.redundancy(true))
+        for place in 0..<2 { EngineBFDTests.report(fixture, .up, at: place) }
+        let before = EngineBFDTests.sessions(fixture)
+        let fatal = before[0]
+        fixture.apply(.quarantined(.session(fatal.discriminator)))
+        #expect(EngineBFDTests.sessions(fixture).map(\.peer) == [before[1].peer])
+        #expect(fixture.log.last { $0.contains("bfdSessions") }?.contains("remove(\(fatal.discriminator))") == true)
+        fixture.apply(.bfd(BFDReport(discriminator: fatal.discriminator, status: fatal.status)))
+        #expect(fixture.notifications(0).isEmpty, "it is no failure of the path")
+        fixture.apply(.mastership(.b, Epoch(9), isFresh: false))
+        fixture.pass(.seconds(500))
+        #expect(EngineBFDTests.sessions(fixture).count == 1)
+        // All of this passes through a snapshot.
+        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot) else { return }
+        var engine = Engine(seed: 0)
+        _ = engine.perform(.restore(snapshot.encoded()))
+        #expect(engine.digest == fixture.engine.digest && engine.nextDeadline == fixture.engine.nextDeadline)
+        fixture.engine = engine
+        fixture.apply(.redundancy(true))
+        fixture.pass(.milliseconds(1900))
+        #expect(EngineBFDTests.sessions(fixture).count == 1)
+        fixture.pass(.milliseconds(200))
+        let after = EngineBFDTests.sessions(fixture)
+        #expect(Set(after.map(\.peer)) == Set(before.map(\.peer)))
+        #expect(after.first { $0.peer == fatal.peer }?.discriminator != fatal.discriminator)
+        #expect(after.first { $0.peer != fatal.peer }?.discriminator == before[1].discriminator)
+        #expect(after.first { $0.peer == fatal.peer }?.status.state == .down)
+        fixture.apply(.quarantined(.session(4711)))
+        #expect(fixture.log.contains { $0.contains("a BFD session that is gone") })
     }
 
     @Test func `Clearing a BFD session begins it anew under another discriminator, and nobody takes it for a failure`() throws {

@@ -156,6 +156,18 @@ import Wire
         #expect(net.routers[0].database.entry(key, in: .area(0))?.lsa.header.sequence == 0x1001)
     }
 
+    @Test func `A body is looked into when its LSA comes, and not first by the calculation`() {
+        let net = FloodingTests.row()
+        var odd = Self.external(.v2)
+        odd = LSA(version: .v2, key: odd.key, options: 2, sequence: 5, age: 1, body: [255, 255, 255])
+        net.inject([odd], from: 0, to: 1)
+        #expect(net.drops(1, .lsaBody) == 1)
+        net.run(.seconds(8))
+        #expect(Self.entry(net, 2, odd) != nil, "it is flooded all the same")
+        net.inject([Self.external(.v2, 0xc633_6400)], from: 0, to: 1)
+        #expect(net.drops(1, .lsaBody) == 1)
+    }
+
     @Test func `A packet that cannot be answered ends the adjacency for ten minutes each time`() {
         let net = FloodingTests.row()
         let body = OSPFPacket.Body.linkStateRequest(

@@ -52,7 +52,8 @@ import Wire
         .command(.softClearIn(address: "a")), .command(.softClearOut(address: "")), .command(.testHang),
         .command(.testTrap), .mastership(.b, Epoch(9), isFresh: true), .quarantined(.other),
         .quarantined(.connection(ConnectionID(5))), .quarantined(.packet(packet)), .packetReceived(packet),
-        .quarantined(.packet(packet, message: 7)), .command(.clearSession(neighbor: "fe80::1%lan")),
+        .quarantined(.packet(packet, message: 7)), .quarantined(.session(7)),
+        .quarantined(.timers(3, .packetReceived(packet))), .quarantined(.timers(0, .time)), .command(.clearSession(neighbor: "fe80::1%lan")),
         .bfd(BFDReport(discriminator: 7, status: BFDStatus())), .bfd(BFDReport(discriminator: .max, status: bfdStatus)),
         .command(.clearAdjacency(.isis, neighbor: "0000.0000.0001")), .redundancy(true), .memoryExhausted,
     ]
@@ -132,6 +133,28 @@ import Wire
         #expect((try? receiver.next()) == .some(nil))
     }
 
+    @Test("A fault of timers keeps the record that they were due in, and nests no further")
+    func timersInRecord() throws {
+        let message = Poison.firstTimersMessage | 4
+        let received = Record(
+            index: LogIndex(5), time: Instant(nanoseconds: 9), body: .tcpReceived(ConnectionID(2), bytes: [1], peerTimestamp: 3))
+        #expect(received.poison(message: message) == .timers(4, received.body))
+        let again = Record(index: LogIndex(5), time: Instant(nanoseconds: 9), body: .quarantined(.timers(4, received.body)))
+        #expect(again.poison(message: message) == .timers(4, received.body))
+        #expect(again.body.carried == received.body)
+        let fault = Record(index: LogIndex(5), time: Instant(nanoseconds: 9), body: .quarantined(.other))
+        #expect(fault.poison(message: message) == .timers(4, .time))
+        var writer = ByteWriter()
+        writer.record(Record(index: .zero, time: .zero, body: .quarantined(.timers(1, .quarantined(.other)))))
+        let bytes = writer.bytes
+        #expect(throws: DecodeError.self) { try Self.record(bytes) }
+    }
+
+    static func record(_ bytes: [UInt8]) throws -> Record {
+        var reader = ByteReader(bytes.span.bytes)
+        return try reader.record(index: .zero)
+    }
+
     @Test("A gasp has its size, its index lies where the signal handler writes it, and every flip shows")
     func gasp() throws {
         let gasp = DyingGasp(
@@ -141,7 +164,11 @@ import Wire
         #expect(bytes.count == DyingGasp.size)
         bytes[DyingGasp.indexOffset + 7] = 9
         let decoded = try DyingGasp(decoding: bytes.span.bytes)
-        #expect(decoded.index == LogIndex(9))
+        #expect(decoded.index == LogIndex(9) && decoded.session == nil)
+        let guilty = DyingGasp(
+            controller: .b, epoch: Epoch(3), index: .zero, session: 7, bootNonce: 4, token: .init(high: 5, low: 6))
+        let heard = try DyingGasp(decoding: guilty.encoded().span.bytes)
+        #expect(heard == guilty && heard.session == 7 && heard.index == .zero)
         for bit in 0..<(bytes.count * 8) {
             var flipped = bytes
             flipped[bit / 8] ^= 1 << UInt8(bit % 8)

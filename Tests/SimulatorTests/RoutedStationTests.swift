@@ -82,4 +82,20 @@ import Testing
         #expect(simulation.findings == [])
         #expect(simulation.routedStations.allSatisfy { $0.adjacencies == 1 && $0.losses == 0 })
     }
+
+    @Test(arguments: 0..<3) func `a quarantine that forgets is found: the second controller dies of what the first died of`(station: Int) {
+        for forgets in [false, true] {
+            let simulation = Simulation(seed: 77, options: options())
+            simulation.comeUp()
+            simulation.perform(.keepPoison(station: station, form: 1))
+            simulation.waitUntil(.seconds(20)) { simulation.nodes.contains { $0.life == .dead } }
+            simulation.run(until: simulation.now + .milliseconds(300))
+            #expect(simulation.nodes.count { $0.life == .dead } == 1)
+            if forgets { simulation.perform(.command(simulation.routedStations[station].clearing)) }
+            for _ in 0..<200 where simulation.nodes.contains(where: { $0.life != .dead }) {
+                simulation.run(until: simulation.now + .milliseconds(100))
+            }
+            #expect(simulation.nodes.count { $0.life == .dead } == (forgets ? 2 : 1), "forgets: \(forgets)")
+        }
+    }
 }

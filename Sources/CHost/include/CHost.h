@@ -121,6 +121,9 @@ void chost_gasp_edge_thread(void);
 void chost_gasp_frame(const void *octets, size_t count, uint16_t interface);
 /// Says that this process ends because the edge does not come back, from the frame in hand if there is one. Before abort().
 void chost_gasp_edge_hangs(void);
+/// Where the edge notes the discriminator of the BFD session whose packet it looks into; 0 while it looks into none. Only a
+/// fault of the edge's own thread is blamed on that session.
+uint64_t *chost_gasp_session(void);
 /// Says that this process ends because the engine does not come back from its record. Before abort().
 void chost_gasp_engine_hangs(void);
 /// Installs the handler for SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP and SIGFPE. Returns 0 or the errno.

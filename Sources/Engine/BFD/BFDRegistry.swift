@@ -1,6 +1,7 @@
 import BFD
 import Machine
 import Records
+import Routing
 import Wire
 
 /// Who asks for BFD sessions and hears of them (RFC 5882).
@@ -81,6 +82,10 @@ struct BFDRegistry: Sendable {
         var isUp: Bool?
         /// It was up some time.
         var wasUp = false
+        /// How often a report of it was fatal to a controller.
+        var faults: UInt32 = 0
+        /// Until when the line card has no such session for that.
+        var heldUntil: Instant?
 
         /// A static route follows its session: in the table once it came up, and out of it while it is down. One that was
         /// shut down says nothing about the path.
@@ -92,6 +97,10 @@ struct BFDRegistry: Sendable {
     /// Looked up, never iterated.
     private var peers: [UInt32: BFDPeer] = [:]
     private var random: RandomNumbers
+    /// Whether the pair has a standby in lock step.
+    private var isRedundant = false
+    /// Entries that are held: derived.
+    private var heldCount = 0
     private var configuration = BFDConfiguration()
     private var interfaceNames: [String] = []
     /// For the line card, not yet taken.
@@ -103,6 +112,7 @@ struct BFDRegistry: Sendable {
     var digest: StateDigest {
         var digest = entriesDigest
         digest.mix(random.state)
+        digest.mix(isRedundant ? 1 : 0)
         return digest
     }
 
@@ -137,8 +147,12 @@ struct BFDRegistry: Sendable {
         else { return }
         if entries[place].interests.count == 1 {
             entriesDigest.remove(Self.hash(entries[place]))
-            peers[entries[place].discriminator] = nil
-            changes.append(.remove(entries[place].discriminator))
+            if entries[place].heldUntil == nil {
+                peers[entries[place].discriminator] = nil
+                changes.append(.remove(entries[place].discriminator))
+            } else {
+                heldCount -= 1
+            }
             entries.remove(at: place)
         } else {
             change(place) { $0.interests.remove(at: at) }
@@ -179,7 +193,7 @@ struct BFDRegistry: Sendable {
         let wanted = parameters(entries[place].peer, entries[place].interests)
         guard wanted != entries[place].parameters else { return }
         change(place) { $0.parameters = wanted }
-        changes.append(.set(session(entries[place])))
+        if entries[place].heldUntil == nil { changes.append(.set(session(entries[place]))) }
     }
 
     // MARK: the line card
@@ -219,7 +233,9 @@ struct BFDRegistry: Sendable {
     }
 
     /// For a line card that begins: ascending by discriminator.
-    var sessions: [BFDSession] { entries.map(session).sorted { $0.discriminator < $1.discriminator } }
+    var sessions: [BFDSession] {
+        entries.filter { $0.heldUntil == nil }.map(session).sorted { $0.discriminator < $1.discriminator }
+    }
 
     private func session(_ entry: Entry) -> BFDSession {
         BFDSession(
@@ -232,8 +248,12 @@ struct BFDRegistry: Sendable {
         let before = entries.filter { isMeant($0.peer) }
         for entry in before {
             let place = place(of: entry.peer)
-            changes.append(.remove(entry.discriminator))
-            peers[entry.discriminator] = nil
+            if entry.heldUntil == nil {
+                changes.append(.remove(entry.discriminator))
+                peers[entry.discriminator] = nil
+            } else {
+                heldCount -= 1
+            }
             entriesDigest.remove(Self.hash(entry))
             entries.remove(at: place)
             for (n, interest) in entry.interests.enumerated() {
@@ -244,6 +264,77 @@ struct BFDRegistry: Sendable {
                 }
             }
         }
+    }
+
+    // MARK: what was fatal
+
+    /// A report of this session killed the other controller: the line card has no such session until somebody could survive
+    /// the next one (`FatalMemory.hold`). Clients take that for no failure, as a shutdown.
+    /// - Returns: with whom it is; `nil` if there is none.
+    mutating func hold(_ discriminator: UInt32, at now: Instant) -> BFDPeer? {
+        guard let peer = peers[discriminator] else { return nil }
+        let place = place(of: peer)
+        guard place < entries.count, entries[place].peer == peer else { return nil }
+        peers[discriminator] = nil
+        heldCount += 1
+        changes.append(.remove(discriminator))
+        let isRedundant = isRedundant
+        change(place) { entry in
+            entry.faults = min(entry.faults + 1, 1 << 16)
+            entry.heldUntil = now + FatalMemory.hold(entry.faults, isRedundant)
+            entry.isUp = nil
+            entry.status = BFDStatus()
+        }
+        return peer
+    }
+
+    mutating func note(isRedundant: Bool, at now: Instant) {
+        guard isRedundant != self.isRedundant else { return }
+        self.isRedundant = isRedundant
+        for place in entries.indices where entries[place].heldUntil != nil {
+            change(place) { $0.heldUntil = now + FatalMemory.hold($0.faults, isRedundant) }
+        }
+    }
+
+    var nextDeadline: Instant? {
+        guard heldCount > 0 else { return nil }
+        var next: Instant?
+        for entry in entries { if let until = entry.heldUntil { next = min(next ?? until, until) } }
+        return next
+    }
+
+    /// Sessions that may come back begin anew, under another discriminator.
+    mutating func release(at now: Instant) {
+        guard let next = nextDeadline, next <= now else { return }
+        for place in entries.indices {
+            guard let until = entries[place].heldUntil, until <= now else { continue }
+            heldCount -= 1
+            let discriminator = newDiscriminator()
+            let status = Self.initialStatus(entries[place].parameters)
+            change(place) { entry in
+                entry.heldUntil = nil
+                entry.discriminator = discriminator
+                entry.status = status
+            }
+            peers[discriminator] = entries[place].peer
+            changes.append(.set(session(entries[place])))
+        }
+    }
+
+    /// RFC 5880 §6.8.1: not zero, unique, and better hard to guess.
+    private mutating func newDiscriminator() -> UInt32 {
+        var discriminator: UInt32 = 0
+        while discriminator == 0 || peers[discriminator] != nil {
+            discriminator = UInt32(truncatingIfNeeded: random.next() >> 32)
+        }
+        return discriminator
+    }
+
+    private static func initialStatus(_ parameters: BFDSessionParameters) -> BFDStatus {
+        var status = BFDStatus()
+        status.transmitInUse = max(1_000_000, parameters.desiredMinTx)
+        status.receiveInUse = parameters.requiredMinRx
+        return status
     }
 
     // MARK: the table
@@ -259,23 +350,16 @@ struct BFDRegistry: Sendable {
     }
 
     private mutating func insert(_ peer: BFDPeer, _ interest: Interest, at place: Int) {
-        // RFC 5880 §6.8.1: not zero, unique, and better hard to guess.
-        var discriminator: UInt32 = 0
-        while discriminator == 0 || peers[discriminator] != nil {
-            discriminator = UInt32(truncatingIfNeeded: random.next() >> 32)
-        }
+        let discriminator = newDiscriminator()
         // RFC 5881 §4: "SHOULD be unique among all BFD sessions on the system."
         var port = UInt16(truncatingIfNeeded: random.next()) & 0x3fff | BFDPort.sources.lowerBound
         while entries.contains(where: { $0.sourcePort == port }) {
             port = port == BFDPort.sources.upperBound ? BFDPort.sources.lowerBound : port + 1
         }
         let parameters = parameters(peer, [interest])
-        var status = BFDStatus()
-        status.transmitInUse = max(1_000_000, parameters.desiredMinTx)
-        status.receiveInUse = parameters.requiredMinRx
         let entry = Entry(
-            peer: peer, discriminator: discriminator, sourcePort: port, parameters: parameters, status: status,
-            interests: [interest])
+            peer: peer, discriminator: discriminator, sourcePort: port, parameters: parameters,
+            status: Self.initialStatus(parameters), interests: [interest])
         entries.insert(entry, at: place)
         peers[discriminator] = peer
         entriesDigest.add(Self.hash(entry))
@@ -299,18 +383,22 @@ extension BFDRegistry {
     /// Parameters follow from the configuration, which the engine's snapshot holds anyway.
     func write(to writer: inout SnapshotWriter) {
         writer.write(random.state)
+        writer.write(isRedundant)
         writer.writeList(entries) { entry, w in entry.write(to: &w) }
     }
 
     init(from reader: inout SnapshotReader, configuration: RouterConfiguration) throws(DecodeError) {
         self.init(seed: try reader.read())
+        isRedundant = try reader.readBool()
         self.configuration = configuration.bfd ?? BFDConfiguration()
         interfaceNames = configuration.interfaces.map(\.name)
         entries = try reader.readList { r throws(DecodeError) in try Entry(from: &r) }
         for place in entries.indices {
             guard place == 0 || entries[place - 1].peer < entries[place].peer, !entries[place].interests.isEmpty,
-                peers.updateValue(entries[place].peer, forKey: entries[place].discriminator) == nil
+                entries[place].heldUntil != nil
+                    || peers.updateValue(entries[place].peer, forKey: entries[place].discriminator) == nil
             else { throw DecodeError("BFD sessions", at: reader.position, .badValue) }
+            if entries[place].heldUntil != nil { heldCount += 1 }
             entries[place].parameters = parameters(entries[place].peer, entries[place].interests)
             entriesDigest.add(Self.hash(entries[place]))
         }
@@ -331,6 +419,8 @@ extension BFDRegistry.Entry {
         }
         w.write(isUp.map { $0 ? UInt8(1) : 0 } ?? 2)
         w.write(wasUp)
+        w.write(faults)
+        w.write(heldUntil)
         status.write(to: &w)
     }
 
@@ -350,6 +440,9 @@ extension BFDRegistry.Entry {
         let opinion: UInt8 = try r.read()
         isUp = opinion == 2 ? nil : opinion == 1
         wasUp = try r.readBool()
+        faults = try r.read()
+        heldUntil = try r.readOptionalInstant()
+        guard faults <= 1 << 16 else { throw DecodeError("BFD session", at: r.position, .badValue) }
         status = try BFDStatus(from: &r)
         parameters = BFDSessionParameters()
     }

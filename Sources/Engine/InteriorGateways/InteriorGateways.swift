@@ -73,11 +73,20 @@ struct InteriorGateways: Sendable {
     var rip: RIPInstance
     var ripng: RIPInstance
     /// What each protocol subscribed to, by its number.
-    private var subscribed: [[PacketSubscription]] = InteriorGatewayID.allCases.map { _ in [] }
+    var subscribed: [[PacketSubscription]] = InteriorGatewayID.allCases.map { _ in [] }
     /// By number, whether it was ever configured; one that was not has nothing to end.
-    private var isConfigured: [Bool] = InteriorGatewayID.allCases.map { _ in false }
+    var isConfigured: [Bool] = InteriorGatewayID.allCases.map { _ in false }
     /// Whether the pair has a standby in lock step: for protocols that are configured later.
-    private var isRedundant = false
+    private(set) var isRedundant = false
+    /// By number: how often timers of the protocol were fatal, and until when it is stopped for that.
+    var stops: [Stop] = InteriorGatewayID.allCases.map { _ in Stop() }
+    /// Where it is noted whose timers run.
+    private var progress = ProgressMark()
+
+    struct Stop: Hashable, Sendable {
+        var faults: UInt32 = 0
+        var until: Instant?
+    }
 
     init(random: inout RandomNumbers) {
         ospf = OSPFInstance(seed: random.next())
@@ -91,17 +100,24 @@ struct InteriorGateways: Sendable {
     // MARK: inputs
 
     mutating func configure(_ configuration: RouterConfiguration, at now: Instant, into wishes: inout [InteriorGatewayWish]) {
-        let interfaces = configuration.interfaces
-        let before = isConfigured
-        Self.configure(.ospf, &ospf, configuration.ospf, interfaces, &isConfigured, at: now, into: &wishes)
-        Self.configure(.ospfv3, &ospfv3, configuration.ospfv3, interfaces, &isConfigured, at: now, into: &wishes)
-        Self.configure(.ospfv3IPv4, &ospfv3IPv4, configuration.ospfv3ipv4, interfaces, &isConfigured, at: now, into: &wishes)
-        Self.configure(.isis, &isis, configuration.isis, interfaces, &isConfigured, at: now, into: &wishes)
-        Self.configure(.rip, &rip, configuration.rip, interfaces, &isConfigured, at: now, into: &wishes)
-        Self.configure(.ripng, &ripng, configuration.ripng, interfaces, &isConfigured, at: now, into: &wishes)
-        for id in InteriorGatewayID.allCases where !before[Int(id.rawValue)] {
-            handle(.redundancy(isRedundant), for: id, at: now, into: &wishes)
+        for id in InteriorGatewayID.allCases where !isStopped(id) { begin(id, configuration, at: now, into: &wishes) }
+    }
+
+    /// Gives one protocol what the configuration has for it.
+    mutating func begin(
+        _ id: InteriorGatewayID, _ configuration: RouterConfiguration, at now: Instant, into wishes: inout [InteriorGatewayWish]
+    ) {
+        let interfaces = configuration.interfaces, wasConfigured = isActive(id)
+        switch id {
+        case .ospf: Self.configure(id, &ospf, configuration.ospf, interfaces, &isConfigured, at: now, into: &wishes)
+        case .ospfv3: Self.configure(id, &ospfv3, configuration.ospfv3, interfaces, &isConfigured, at: now, into: &wishes)
+        case .ospfv3IPv4:
+            Self.configure(id, &ospfv3IPv4, configuration.ospfv3ipv4, interfaces, &isConfigured, at: now, into: &wishes)
+        case .isis: Self.configure(id, &isis, configuration.isis, interfaces, &isConfigured, at: now, into: &wishes)
+        case .rip: Self.configure(id, &rip, configuration.rip, interfaces, &isConfigured, at: now, into: &wishes)
+        case .ripng: Self.configure(id, &ripng, configuration.ripng, interfaces, &isConfigured, at: now, into: &wishes)
         }
+        if !wasConfigured { handle(.redundancy(isRedundant), for: id, at: now, into: &wishes) }
     }
 
     private static func configure<Gateway: InteriorGateway>(
@@ -154,13 +170,21 @@ struct InteriorGateways: Sendable {
 
     /// The pair has a standby in lock step, or has none any more.
     mutating func noteRedundancy(_ isRedundant: Bool, at now: Instant, into wishes: inout [InteriorGatewayWish]) {
+        if isRedundant != self.isRedundant {
+            for i in stops.indices where stops[i].until != nil {
+                stops[i].until = now + FatalMemory.hold(stops[i].faults, isRedundant)
+            }
+        }
         self.isRedundant = isRedundant
         tellAll(.redundancy(isRedundant), at: now, into: &wishes)
     }
 
     mutating func fireTimers(at now: Instant, into wishes: inout [InteriorGatewayWish]) {
         for id in InteriorGatewayID.allCases {
-            if let deadline = nextDeadline(of: id), deadline <= now { handle(.time, for: id, at: now, into: &wishes) }
+            guard let deadline = nextDeadline(of: id), deadline <= now else { continue }
+            progress.note(UInt64(Poison.firstTimersMessage) | UInt64(id.rawValue))
+            handle(.time, for: id, at: now, into: &wishes)
+            progress.note(0)
         }
     }
 
@@ -205,14 +229,19 @@ struct InteriorGateways: Sendable {
             guard let deadline = nextDeadline(of: id) else { continue }
             next = next.map { min($0, deadline) } ?? deadline
         }
+        for stop in stops {
+            guard let until = stop.until else { continue }
+            next = next.map { min($0, until) } ?? until
+        }
         return next
     }
 
     // MARK: digests
 
-    /// Of both versions.
+    /// Of both versions, and of which protocols are stopped.
     var ospfDigest: StateDigest {
         var digest = ospf.digest
+        for stop in stops { digest.mix(UInt64(stop.faults) << 32 ^ UInt64(bitPattern: stop.until?.nanoseconds ?? -1)) }
         digest.mix(ospfv3.digest.value)
         digest.mix(ospfv3IPv4.digest.value)
         return digest
@@ -229,6 +258,7 @@ struct InteriorGateways: Sendable {
 
     /// No part of the state; a copy of it in each protocol, since a record is for one of them.
     mutating func setWatch(_ watch: PacketWatch) {
+        progress = watch.progress
         ospf.watch = watch
         ospfv3.watch = watch
         ospfv3IPv4.watch = watch
@@ -266,6 +296,10 @@ extension InteriorGateways {
     func write(to writer: inout SnapshotWriter) {
         writer.writeList(isConfigured) { isConfigured, w in w.write(isConfigured) }
         writer.write(isRedundant)
+        writer.writeList(stops) { stop, w in
+            w.write(stop.faults)
+            w.write(stop.until)
+        }
         writer.writeList(subscribed) { list, w in
             w.writeList(list) { subscription, w in
                 w.write(subscription.interface.value)
@@ -283,6 +317,9 @@ extension InteriorGateways {
     init(from reader: inout SnapshotReader) throws(DecodeError) {
         isConfigured = try reader.readList { r throws(DecodeError) in try r.readBool() }
         isRedundant = try reader.readBool()
+        stops = try reader.readList { r throws(DecodeError) in
+            Stop(faults: try r.read(), until: try r.readOptionalInstant())
+        }
         subscribed = try reader.readList { r throws(DecodeError) in
             try r.readList { r throws(DecodeError) in
                 let interface = InterfaceID(try r.read())
@@ -293,7 +330,9 @@ extension InteriorGateways {
             }
         }
         let count = InteriorGatewayID.allCases.count
-        guard isConfigured.count == count, subscribed.count == count else {
+        guard isConfigured.count == count, subscribed.count == count, stops.count == count,
+            stops.allSatisfy({ $0.faults <= 1 << 16 })
+        else {
             throw DecodeError("interior gateway protocols", at: reader.position, .badLength)
         }
         ospf = try OSPFInstance(from: &reader)

@@ -185,6 +185,13 @@ struct RouteManager: Sendable {
         announce()
     }
 
+    /// A protocol has no routes any more.
+    mutating func withdrawAll(from source: RouteProtocol, ipv4 isIPv4: Bool, ipv6 isIPv6: Bool) {
+        if isIPv4 { ipv4.withdrawAll(from: source) }
+        if isIPv6 { ipv6.withdrawAll(from: source) }
+        announce()
+    }
+
     mutating func apply(_ changes: [BestRouteChange<IPv4Address>]) {
         ipv4.apply(
             changes.map { change in

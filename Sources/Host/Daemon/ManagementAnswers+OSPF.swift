@@ -38,7 +38,10 @@ extension ManagementAnswers {
         case .summary: view.summary = Self.summary(now, configuration)
         case .neighbors:
             view.neighbors = now.instance.neighborViews(at: time)
-                .filter { query.only == nil || "\($0.routerID)" == query.only || "\($0.address)" == query.only }
+                .filter { neighbor in
+                    guard let name = query.only.map({ NeighborName($0) }) else { return true }
+                    return name.address == .v4(neighbor.routerID) || name.matches(neighbor.address, on: neighbor.interfaceName)
+                }
                 .map { Self.entry($0, now) }
         case .interfaces:
             view.interfaces = now.instance.interfaceViews(at: time)

@@ -88,8 +88,10 @@ final class EdgeLoop {
     // MARK: the loop
 
     func run(_ initial: consuming Controller) {
-        chost_gasp_edge_thread()
         var controller = initial
+        // Which session's packet is to blame if this thread dies of it.
+        chost_gasp_edge_thread()
+        unsafe controller.noteSessions(in: ProgressMark(chost_gasp_session()))
         var turn = Turn()
         var ready: [Poller.Readiness] = []
         refreshLinks(&controller, &turn, monotonicNow(), everything: true)

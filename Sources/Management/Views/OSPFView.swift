@@ -35,9 +35,9 @@ public struct OSPFQuery: Hashable, Sendable, Codable {
     }
 }
 
-/// Ends adjacencies of an interior protocol; they form anew.
+/// Ends adjacencies of an interior protocol, or BFD sessions; they form anew.
 public struct ClearAdjacencies: Hashable, Sendable, Codable {
-    /// `ospf`, `ospfv3`, `isis`, `rip` or `ripng`.
+    /// `ospf`, `ospfv3`, `isis`, `rip`, `ripng` or `bfd`.
     public var routing: String
     /// A neighbour's address or identifier, or `*` for all.
     public var neighbor: String

@@ -80,6 +80,12 @@ extension OSPFInstance {
             {
                 return drop(.lsaTooSoon, on: id)
             }
+            // The calculation looks into the body when its time has come, on both controllers. Looked into here, while only
+            // one of them does, an LSA that is fatal is known by its own record. One that cannot be read is kept and
+            // flooded all the same: others may know what it means.
+            if !lsa.header.isMaxAge, !lsa.isReadable(version: version, family: configuration?.family ?? .ipv4) {
+                drop(.lsaBody, on: id)
+            }
             let isOwn = isSelfOriginated(lsa.key)
             if old == nil, !isOwn, self.database.foreignCount >= Int(configuration?.limits.lsasMaximum ?? .max) {
                 tellOverflow(at: now, into: &effects)

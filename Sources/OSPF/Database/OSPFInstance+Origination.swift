@@ -117,13 +117,13 @@ extension OSPFInstance {
 
     /// What we say of ourselves, again and under a number above one that somebody else used.
     mutating func outbid(_ handle: LSAHandle, _ sequence: Int32, at now: Instant, into effects: inout [Effect]) {
-        guard let entry = database[handle], entry.isOwn, !entry.lsa.header.isMaxAge, sequence < LSAHeader.maxSequence else {
-            return
-        }
+        guard let entry = database[handle], entry.isOwn, !entry.lsa.header.isMaxAge else { return }
+        let highest = max(sequence, entry.lsa.header.sequence)
+        guard highest < LSAHeader.maxSequence else { return }
         let content = entry.pending
             ?? LSDB.Pending(options: entry.lsa.header.options, body: Array(entry.lsa.octets[LSAHeader.size...]))
         let wanted = WantedLSA(database: entry.database, key: entry.lsa.key, options: content.options, body: content.body)
-        originate(wanted, sequence: max(sequence, entry.lsa.header.sequence) + 1, at: now, into: &effects)
+        originate(wanted, sequence: highest + 1, at: now, into: &effects)
     }
 
     /// §13.4: an instance of an own LSA came that we did not make: from a former life, or forged.

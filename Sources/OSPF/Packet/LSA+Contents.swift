@@ -7,6 +7,30 @@ extension LSA {
         do throws(DecodeError) { return try lines(version, family) } catch { return ["cannot be read: \(error)"] }
     }
 
+    /// Whether the body is what its type has it to be. Unknown types are.
+    func isReadable(version: OSPFVersion, family: AddressFamily) -> Bool {
+        do throws(DecodeError) { try read(version, family) } catch { return false }
+        return true
+    }
+
+    private func read(_ version: OSPFVersion, _ family: AddressFamily) throws(DecodeError) {
+        var reader = body
+        let id = key.linkStateID
+        switch (version, key.type) {
+        case (.v2, .router), (.v3, .routerV3): _ = try RouterLSABody(from: &reader, version: version)
+        case (.v2, .network), (.v3, .networkV3): _ = try NetworkLSABody(from: &reader, version: version)
+        case (.v2, .summaryNetwork), (.v3, .interAreaPrefix):
+            _ = try InterAreaPrefixLSABody(from: &reader, version: version, family: family, linkStateID: id)
+        case (.v2, .summaryRouter), (.v3, .interAreaRouter):
+            _ = try InterAreaRouterLSABody(from: &reader, version: version, linkStateID: id)
+        case (.v2, .external), (.v2, .nssa), (.v3, .externalV3), (.v3, .nssaV3):
+            _ = try ExternalLSABody(from: &reader, version: version, family: family, linkStateID: id)
+        case (.v3, .link): _ = try LinkLSABody(from: &reader, family: family)
+        case (.v3, .intraAreaPrefix): _ = try IntraAreaPrefixLSABody(from: &reader, family: family)
+        default: break
+        }
+    }
+
     private func lines(_ version: OSPFVersion, _ family: AddressFamily) throws(DecodeError) -> [String] {
         var reader = body
         let id = key.linkStateID

@@ -138,6 +138,7 @@ public enum OSPFDrop: UInt8, Hashable, Sendable, CaseIterable, CustomStringConve
     case lsaOlder = 21
     case lsaDuplicate = 22
     case databaseFull = 23
+    /// Its body cannot be read: it is kept and flooded, and says nothing here.
     case lsaBody = 24
     case badRequest = 25
     case quarantined = 26

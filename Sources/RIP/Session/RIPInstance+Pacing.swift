@@ -7,6 +7,8 @@ struct PendingTable: Equatable, Sendable {
     var reply: Reply
     /// Where in the table it goes on.
     var next: UInt32
+    /// A regular update, which does not wait for those that were asked for: neighbours' routes time out without it.
+    var isRegular = false
 }
 
 /// How much leaves at once. RFC 2453 §3.10.2 and RFC 2080 §2.5.1 leave it open; a hundred thousand routes are four
@@ -16,16 +18,31 @@ extension RIPInstance {
     static let messagesPerStep = 64
     /// Between two steps.
     static let stepInterval = Duration.milliseconds(10)
-    /// Tables on their way at most. What is asked for beyond that is refused; regular updates come again.
+    /// Tables that were asked for and are on their way, at most; what is asked for beyond that is refused. Regular updates are
+    /// as many besides as there are networks and neighbours to tell.
     static let pendingMaximum = 1024
 
     /// Sends the whole table, or begins to.
     ///
     /// - Returns: whether it is on its way; not so when it is already, or when too many are.
-    mutating func sendTable(_ reply: Reply, at now: Instant, into effects: inout [Effect]) -> Bool {
-        guard pending.count < Self.pendingMaximum, !pending.contains(where: { $0.reply == reply }) else { return false }
-        pending.append(PendingTable(reply: reply, next: 0))
-        if pending.count == 1 { sendPending(at: now, into: &effects) }
+    mutating func sendTable(
+        _ reply: Reply, isRegular: Bool = false, at now: Instant, into effects: inout [Effect]
+    ) -> Bool {
+        let wasEmpty = pending.isEmpty
+        let regularCount = pending.prefix { $0.isRegular }.count
+        if let place = pending.firstIndex(where: { $0.reply == reply }) {
+            guard isRegular, !pending[place].isRegular else { return false }
+            // Whoever asked for it has it sooner.
+            var table = pending.remove(at: place)
+            table.isRegular = true
+            pending.insert(table, at: regularCount)
+        } else if isRegular {
+            pending.insert(PendingTable(reply: reply, next: 0, isRegular: true), at: regularCount)
+        } else {
+            guard pending.count - regularCount < Self.pendingMaximum else { return false }
+            pending.append(PendingTable(reply: reply, next: 0))
+        }
+        if wasEmpty { sendPending(at: now, into: &effects) }
         return true
     }
 
@@ -72,6 +89,7 @@ extension PendingTable {
         writer.write(reply.port)
         writer.write(reply.messageVersion)
         writer.write(next)
+        writer.write(isRegular)
     }
 
     init(from reader: inout SnapshotReader) throws(DecodeError) {
@@ -82,5 +100,6 @@ extension PendingTable {
         reply = Reply(
             interface: interface, destination: destination, source: source, port: port, messageVersion: try reader.read())
         next = try reader.read()
+        isRegular = try reader.readBool()
     }
 }

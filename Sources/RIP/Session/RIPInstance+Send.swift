@@ -38,7 +38,7 @@ extension RIPInstance {
     mutating func sendRegularUpdate(_ id: InterfaceID, at now: Instant, into effects: inout [Effect]) {
         guard let interface = interface(id), interface.isRunning else { return }
         scheduleRegularUpdate(id, at: now)
-        for target in updateTargets(id) { _ = sendTable(target, at: now, into: &effects) }
+        for target in updateTargets(id) { _ = sendTable(target, isRegular: true, at: now, into: &effects) }
         interfaces[Int(id.value)].counters.regularUpdates &+= 1
     }
 
@@ -57,7 +57,7 @@ extension RIPInstance {
                 if !isForVersion1(target) {
                     sendRoutes(batch, target, at: now, into: &effects)
                 } else if !hasMore {
-                    _ = sendTable(target, at: now, into: &effects)
+                    _ = sendTable(target, isRegular: true, at: now, into: &effects)
                 }
             }
             if !hasMore { interfaces[Int(id.value)].counters.triggeredUpdates &+= 1 }

@@ -30,6 +30,8 @@ public struct DyingGasp: Hashable, Sendable {
     /// Where it writes which message of the record, 2 octets in network order.
     public static let messageOffset = 6
 
+    static let sessionFlag: UInt64 = 1 << 63
+
     /// Drawn at random for each start of a process.
     public struct Token: Hashable, Sendable {
         public var high: UInt64
@@ -44,6 +46,9 @@ public struct DyingGasp: Hashable, Sendable {
     public var epoch: Epoch
     /// The record being applied; 0 when the engine was not applying.
     public var index: LogIndex
+    /// The discriminator of the BFD session whose packet the line card was looking into; `nil` when it was looking into none.
+    /// On the wire it takes the place of the index, with the highest bit set, which no index has.
+    public var session: UInt32?
     /// Which message in the record, from 1; 0 if that is not known.
     public var message: UInt16
     public var bootNonce: UInt64
@@ -66,14 +71,15 @@ public struct DyingGasp: Hashable, Sendable {
     }
 
     public init(
-        controller: ControllerID, epoch: Epoch, index: LogIndex, message: UInt16 = 0, bootNonce: UInt64, token: Token,
-        frame: Frame? = nil
+        controller: ControllerID, epoch: Epoch, index: LogIndex, message: UInt16 = 0, session: UInt32? = nil, bootNonce: UInt64,
+        token: Token, frame: Frame? = nil
     ) {
         self.frame = frame
         self.controller = controller
         self.epoch = epoch
         self.index = index
         self.message = message
+        self.session = session
         self.bootNonce = bootNonce
         self.token = token
     }
@@ -85,7 +91,7 @@ public struct DyingGasp: Hashable, Sendable {
         writer.u8(controller.rawValue)
         writer.u16(message)
         writer.u64(epoch.value)
-        writer.u64(index.value)
+        writer.u64(session.map { Self.sessionFlag | UInt64($0) } ?? index.value)
         writer.u64(bootNonce)
         writer.u64(token.high)
         writer.u64(token.low)
@@ -105,7 +111,10 @@ public struct DyingGasp: Hashable, Sendable {
         controller = try reader.controllerID()
         message = try reader.u16("message")
         epoch = Epoch(try reader.u64("epoch"))
-        index = LogIndex(try reader.u64("index"))
+        let word = try reader.u64("index")
+        let isSession = word & Self.sessionFlag != 0
+        index = isSession ? .zero : LogIndex(word)
+        session = isSession ? UInt32(truncatingIfNeeded: word) : nil
         bootNonce = try reader.u64("boot nonce")
         let high = try reader.u64("token")
         token = Token(high: high, low: try reader.u64("token"))

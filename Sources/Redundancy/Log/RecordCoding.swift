@@ -117,6 +117,13 @@ extension ByteWriter {
                 u8(message == 0 ? 2 : 3)
                 if message != 0 { u16(message) }
                 receivedPacket(packet)
+            case .session(let discriminator):
+                u8(4)
+                u32(discriminator)
+            case .timers(let number, let body):
+                u8(5)
+                u8(number)
+                self.record(Record(index: record.index, time: record.time, body: body))
             }
         case .packetReceived(let packet):
             head(.packetReceived, &self)
@@ -303,6 +310,15 @@ extension ByteReader {
                 let message = try u16("fatal message")
                 guard message != 0 else { throw DecodeError("fatal message", at: offset - 2, .badValue) }
                 return .quarantined(.packet(try receivedPacket(), message: message))
+            case 4: return .quarantined(.session(try u32("BFD discriminator")))
+            case 5:
+                let number = try u8("protocol")
+                // No fault is within another, or octets of anybody could nest without end.
+                var ahead = self
+                guard try ahead.u8("record kind") != RecordSchema.Kind.quarantined.rawValue else {
+                    throw DecodeError("quarantined input", at: offset, .badValue)
+                }
+                return .quarantined(.timers(number, try record(index: .zero).body))
             default: throw DecodeError("quarantined input", at: at, .badValue)
             }
         case .packetReceived:
@@ -507,6 +523,7 @@ extension Record {
         case .configure(_, let octets): 64 + octets.count
         case .packetReceived(let packet), .quarantined(.packet(let packet, _)): 96 + packet.bytes.count
         case .quarantined(.connection(_, let octets, _)): 64 + octets.count
+        case .quarantined(.timers(_, let body)): Record(index: index, time: time, body: body).cost + 64
         case .bfd: 128
         default: 64
         }
@@ -516,13 +533,20 @@ extension Record {
     public var poison: Poison { poison(message: 0) }
     /// - Parameter message: which one in it, from 1; 0 if that is not known.
     public func poison(message: UInt16) -> Poison {
-        switch body {
+        if message >= Poison.firstTimersMessage {
+            let number = UInt8(truncatingIfNeeded: message)
+            // What stood in the place of another record has no more than its time to bring.
+            if case .quarantined = body.carried { return .timers(number, .time) }
+            return .timers(number, body.carried)
+        }
+        return switch body {
         case .tcpReceived(let connection, let octets, _): .connection(connection, octets: octets, message: message)
         case .tcpAccepted(let connection, _), .tcpConnected(let connection, _), .tcpAcknowledged(let connection, _), .tcpPeerFinished(let connection), .tcpClosed(let connection, _):
             .connection(connection)
         case .packetReceived(let packet): .packet(packet, message: message)
         case .quarantined(let poison): poison
-        case .time, .interfaceState, .configure, .command, .mastership, .redundancy, .bfd, .memoryExhausted: .other
+        case .bfd(let report): .session(report.discriminator)
+        case .time, .interfaceState, .configure, .command, .mastership, .redundancy, .memoryExhausted: .other
         }
     }
 }

@@ -104,6 +104,9 @@ struct LockstepChecker {
             switch poison {
             case .connection(let id, _, _): return seededHash(time, UInt64(id.value), seed: 12)
             case .packet(let packet, let message): return seededHash(time, packet.fingerprint, seed: 13 + UInt64(message) << 8)
+            case .session(let discriminator): return seededHash(time, UInt64(discriminator), seed: 17)
+            case .timers(let number, let body):
+                return seededHash(hash(Record(index: record.index, time: record.time, body: body)), UInt64(number), seed: 18)
             case .other: return seededHash(time, 0, seed: 12)
             }
         case .redundancy(let isRedundant): return seededHash(time, isRedundant ? 1 : 0, seed: 16)

@@ -81,6 +81,32 @@ import Wire
         #expect(updates.count >= 10_001)
     }
 
+    @Test func `a regular update does not wait for the tables that strangers ask for`() throws {
+        let d = Driver { $0.limits.requestsPerSecond = 10_000 }.begin()
+        fill(d, 10_000)
+        d.run(.seconds(2))
+        for n in 0..<1100 {
+            let port = UInt16(2000 + n)
+            d.receive(
+                message(2, [.wholeTable], command: RIPFormat.request), from: .v4(IPv4Address(10, 0, 1, 9)), on: 1, port: port)
+        }
+        #expect(d.instance.pending.count == RIPInstance.pendingMaximum)
+        #expect(d.counter(.tooManyRequests, on: 1) > 0)
+        _ = d.take()
+        // 1,024 answers of 400 messages take more than a minute; an interface's update is due within 37 s.
+        d.run(.seconds(40))
+        let told = d.packets.filter { $0.destinationPort == 0 }
+        for interface in 0..<2 as Range<UInt16> {
+            let all = Set(told.filter { $0.interface == InterfaceID(interface) }.flatMap { text($0) })
+            #expect(all.count >= (interface == 0 ? 1 : 10_000), "interface \(interface)")
+        }
+        #expect(d.instance.pending.count > 100, "the answers still go on")
+        var writer = SnapshotWriter()
+        d.instance.write(to: &writer)
+        var reader = SnapshotReader(writer.bytes)
+        #expect(try RIPInstance(from: &reader).digest == d.instance.digest)
+    }
+
     @Test func `many changes are told in steps, all of them, and a twin goes on in the middle of it`() throws {
         let d = Driver().begin()
         fill(d, 10_000)
