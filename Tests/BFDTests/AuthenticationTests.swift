@@ -190,10 +190,10 @@ import Wire
         let known = pair.a.instance.views.first?.session.status.receivedSequence
         #expect(known != nil)
         pair.passes = { toB, _ in toB }
-        // What was sent and is on its way is heard still; 150 ms is the Detection Time.
-        pair.run(.milliseconds(290))
+        // 150 ms is the Detection Time, and the last packet was heard some time in the 50 ms before.
+        pair.run(.milliseconds(240))
         #expect(pair.a.instance.views.first?.session.status.receivedSequence != nil)
-        pair.run(.milliseconds(20))
+        pair.run(.milliseconds(70))
         #expect(pair.a.instance.views.first?.session.status.receivedSequence == nil)
         pair.passes = { _, _ in true }
         pair.run(.seconds(5))

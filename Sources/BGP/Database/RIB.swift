@@ -368,12 +368,6 @@ public struct RIB: Sendable {
         return family == .ipv4Unicast ? v4.store.count(source) : v6.store.count(source)
     }
 
-    /// The same in all families together.
-    public func pathCount(_ peer: PeerIndex) -> Int {
-        guard let source = source(peer) else { return 0 }
-        return v4.store.count(source) + v6.store.count(source)
-    }
-
     // MARK: Adj-RIB-Out
 
     /// RFC 2918 §4: send everything of this family again.

@@ -28,7 +28,7 @@ extension BGPInstance {
             event(.warning, peer, "\(family.family): \(count) of at most \(maximum) prefixes", into: &effects)
         }
         if !neighbor.isWarnedOfPaths, let maximum = neighbor.configuration.pathLimit {
-            let count = rib.pathCount(peer)
+            let count = pathCount(peer)
             guard count * 100 > Int(maximum) * Int(Self.pathsWarningPercent) else { return }
             neighbors[i]!.isWarnedOfPaths = true
             event(.warning, peer, "\(count) of at most \(maximum) paths", into: &effects)
@@ -58,6 +58,8 @@ extension BGPInstance {
         of configuration: NeighborConfiguration, isInternal: Bool, rib: borrowing RIB, _ peer: PeerIndex
     ) -> [Excess] {
         var found: [Excess] = []
+        var total = 0
+        for family in RouteFamily.allCases { total += rib.prefixCount(peer, family) }
         for family in configuration.families where !family.warningOnly {
             guard let maximum = family.limit(isInternal: isInternal) else { continue }
             let count = rib.prefixCount(peer, family.family)
@@ -65,7 +67,6 @@ extension BGPInstance {
             found.append(
                 Excess(family: family.family, count: count, maximum: maximum, restartMinutes: family.restartMinutes))
         }
-        let total = rib.pathCount(peer)
         if let maximum = configuration.pathLimit, total > Int(maximum) {
             // As its families say; where they say nothing an operator is waited for.
             let restart = configuration.families.map(\.restartMinutes).max() ?? 0
@@ -80,6 +81,13 @@ extension BGPInstance {
         neighbors[Int(peer.value)]!.isWarnedOfPaths = false
     }
 
+    /// Of all families, before policy: those that were rejected take room, too.
+    func pathCount(_ peer: PeerIndex) -> Int {
+        var count = 0
+        for family in RouteFamily.allCases { count += rib.prefixCount(peer, family) }
+        return count
+    }
+
     /// The active's memory is at its limit, and the standby's tables are as large: a switchover would help nobody, and a
     /// process that the kernel ends takes every session with it. The neighbour that costs the most goes; of equal ones the
     /// first. Whether that was enough the memory says.
@@ -87,7 +95,7 @@ extension BGPInstance {
         var most: (peer: PeerIndex, slot: SessionSlot, count: Int)?
         for i in neighbors.indices {
             guard let slot = neighbors[i]?.establishedSlot else { continue }
-            let peer = PeerIndex(UInt16(i)), count = rib.pathCount(peer)
+            let peer = PeerIndex(UInt16(i)), count = pathCount(peer)
             if count > most?.count ?? 0 { most = (peer, slot, count) }
         }
         guard let most else {
