@@ -35,6 +35,7 @@ extension Engine {
         for other in names where !distinct.contains(other) && distinct.count <= namesMaximum { distinct.append(other) }
         guard !distinct.isEmpty else { return "there is no \(kind) neighbour '\(name.prefix(64))', and no other" }
         let list = distinct.prefix(namesMaximum).joined(separator: ", ")
-        return "there is no \(kind) neighbour '\(name.prefix(64))'; there are: \(list)" + (distinct.count > namesMaximum ? ", …" : "")
+        let more = distinct.count > namesMaximum ? ", …" : ""
+        return "there is no \(kind) neighbour '\(name.prefix(64))'; there are: \(list)" + more
     }
 }

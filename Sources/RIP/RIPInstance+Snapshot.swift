@@ -12,7 +12,10 @@ extension RIPInstance {
         result.mix(UInt64(bitPattern: triggeredNotBefore.nanoseconds))
         result.mix(UInt64(bitPattern: timers.next?.nanoseconds ?? -1))
         result.mix(UInt64(changed.count))
-        for table in pending { result.mix(UInt64(table.reply.interface.value) << 33 | UInt64(table.next) << 1 | (table.isRegular ? 1 : 0)) }
+        for table in pending {
+            let place = UInt64(table.reply.interface.value) << 32 | UInt64(table.next)
+            result.mix(place << 1 | (table.isRegular ? 1 : 0))
+        }
         result.mix(configuration == nil ? 0 : UInt64(version.rawValue))
         for interface in interfaces { interface.digest(into: &result) }
         for (index, neighbor) in neighbors.enumerated() {

@@ -7,7 +7,9 @@ extension Simulation {
     /// than two controllers die of it, one after the other with a copy left, and nobody else loses anything.
     func keepPoison(station: Int) {
         for port in 0..<portCount { perform(.healPort(port)) }
-        guard waitUntil(.seconds(60), { self.isRedundant && self.allAdjacent && SessionChecker.areViewsRight(self) }) else { return }
+        guard
+            waitUntil(.seconds(60), { self.isRedundant && self.allAdjacent && SessionChecker.areViewsRight(self) })
+        else { return }
         // For each fault one, and one for the operator.
         for _ in 0..<3 { routedStations[station].expectLoss() }
         var watch = DeathWatch()

@@ -152,6 +152,10 @@ extension Simulation {
             waitWhileMending(.seconds(40), lookingEvery: .seconds(1)) { GatewayChecker.isRight(self) }
         }
         waitWhileMending(.seconds(1)) { false }
+        if !routedStations.isEmpty {
+            // What links did while they flapped may be calculated once more, seconds later (RFC 8405 §5).
+            waitWhileMending(.seconds(40), lookingEvery: .seconds(1)) { GatewayChecker.isRight(self) }
+        }
         if findings.isEmpty { checkers.finish(self) }
     }
 
@@ -244,7 +248,7 @@ extension Simulation {
             let port = random.number(in: least...(1 + stations.count))
             perform(.cutPort(port, inward: inward, outward: !inward))
             if port < 2 {
-                expectWatchLosses(lan: 0, shorterThan: Self.portJudgement)
+                expectWatchLosses(lan: 0, shorterThan: portJudgement)
                 expectDamping()
             } else if neighborhood.bfd != nil {
                 stations[port - 2].expectLosses()
@@ -352,12 +356,12 @@ extension Simulation {
             if fault != .stranded { perform(.cutVote(id)) }
         case .deaf, .standbyDeaf:
             perform(.cutPort(Int((fault == .deaf ? active : standby).rawValue), inward: false, outward: true))
-            expectWatchLosses(lan: 0, shorterThan: Self.portJudgement)
+            expectWatchLosses(lan: 0, shorterThan: portJudgement)
             if fault == .deaf { expectDamping() }
         case .mute, .standbyMute:
             if fault == .mute { expectDamping() }
             perform(.cutPort(Int((fault == .mute ? active : standby).rawValue), inward: true, outward: false))
-            expectWatchLosses(lan: 0, shorterThan: Self.portJudgement)
+            expectWatchLosses(lan: 0, shorterThan: portJudgement)
         case .partition: if hasVote { perform(.partition) }
         case .voteCut:
             if hasVote { expectWatchLosses(shorterThan: .seconds(3)) }

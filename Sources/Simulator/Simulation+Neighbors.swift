@@ -34,7 +34,8 @@ extension RandomWeather {
 
 extension Simulation {
     /// Within which a port that hears or speaks badly is found, and mastership has changed hands (Docs/mastership.md).
-    static let portJudgement = Duration.milliseconds(700)
+    /// A vote has to be asked twice, for a release and for a grant, and may be slow both times.
+    var portJudgement: Duration { .milliseconds(hasVote ? 1500 : 700) }
 
     // MARK: what may be lost
 
@@ -77,10 +78,10 @@ extension Simulation {
         case .activePulled, .standbyPulled: perform(.pull(id, lan: lan))
         case .activeMute, .standbyMute:
             perform(.cutPort(port, inward: true, outward: false))
-            expectWatchLosses(lan: lan, shorterThan: Self.portJudgement)
+            expectWatchLosses(lan: lan, shorterThan: portJudgement)
         case .activeDeaf, .standbyDeaf:
             perform(.cutPort(port, inward: false, outward: true))
-            expectWatchLosses(lan: lan, shorterThan: Self.portJudgement)
+            expectWatchLosses(lan: lan, shorterThan: portJudgement)
         case .slow:
             // Shorter than what two packets of the fastest BFD may come apart.
             let pause = random.number(in: 1...20)

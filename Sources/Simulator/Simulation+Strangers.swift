@@ -92,7 +92,7 @@ extension Simulation {
         schedule(.endIntrusion(intruderIncarnation), at: now + .milliseconds(400))
     }
 
-    /// The third controller was refused long ago, unless it was believed, or whom it came to had other troubles.
+    /// The third controller was refused by now, unless it was believed, or whom it came to had other troubles.
     func judgeIntrusion() {
         guard let intruder, let id = intruder.victim else { return }
         let isHeard = !wire.isCut && wire.datagramLoss < 5000 && !bridge.isTwinPathCut

@@ -465,7 +465,10 @@ public final class Simulation {
             if options.plantedBug == .segmentsUnheard, case .advertise = output { return }
             transmit([frame], from: port(of: node, interface))
         case .channelSend(let octets) where intruder?.victim == node.id: intruder?.hear(octets)
-        case .channelClose where intruder?.victim == node.id: endIntrusion()
+        case .channelClose(let reason) where intruder?.victim == node.id:
+            note("\(node.id) closes the channel to the third controller: \(reason)")
+            // Who asks the vote for mastership talks to nobody, be it the twin.
+            if reason == "mastership is being asked for" { endIntrusion() } else { judgeIntrusion() }
         case .lease(let epoch, let until):
             node.lease = (epoch, until)
         case .channelSend(let octets):

@@ -193,8 +193,26 @@ import Wire
         #expect(findings(nil) == [])
     }
 
-    /// More of them, and the mistake above, are found by `simulate --plant BUG --seeds 300`.
-    @Test(arguments: [(PlantedBug.sessionsForgotten, "lost its BFD session"), (.wrongPort, ""), (.resetsUnheard, "not up in the end")])
+    @Test func `a session whose end nobody heard of is found`() {
+        func findings(_ bug: PlantedBug?) -> [String] {
+            var options = SimulationOptions()
+            options.show(.resetsUnheard)
+            options.plantedBug = bug
+            options.peerCount = 2
+            let simulation = Simulation(seed: 3, options: options)
+            simulation.comeUp()
+            simulation.perform(.rude(station: 0, .restarts))
+            RandomWeather.churn(simulation, steps: 40, within: .seconds(2))
+            simulation.run(until: simulation.now + .seconds(3))
+            simulation.settle()
+            return simulation.findings
+        }
+        #expect(findings(.resetsUnheard).contains { $0.contains("the session is not up in the end") })
+        #expect(findings(nil) == [])
+    }
+
+    /// More of them, and the mistakes above, are found by `simulate --plant BUG --seeds 300`.
+    @Test(arguments: [(PlantedBug.sessionsForgotten, "lost its BFD session"), (.wrongPort, "")])
     func `random seeds find a mistake that shows to such neighbours`(bug: PlantedBug, words: String) {
         func findings(_ seed: UInt64, isPlanted: Bool) -> [String] {
             var options = SimulationOptions()

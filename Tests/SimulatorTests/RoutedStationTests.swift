@@ -87,6 +87,7 @@ import Testing
         for forgets in [false, true] {
             let simulation = Simulation(seed: 77, options: options())
             simulation.comeUp()
+            for _ in 0..<3 { simulation.routedStations[station].expectLoss() }
             simulation.perform(.keepPoison(station: station, form: 1))
             simulation.waitUntil(.seconds(20)) { simulation.nodes.contains { $0.life == .dead } }
             simulation.run(until: simulation.now + .milliseconds(300))

@@ -112,7 +112,7 @@ struct BFDRegistry: Sendable {
     var digest: StateDigest {
         var digest = entriesDigest
         digest.mix(random.state)
-        digest.mix(isRedundant ? 1 : 0)
+        if isRedundant { digest.mix(1) }
         return digest
     }
 

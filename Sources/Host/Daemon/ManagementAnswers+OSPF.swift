@@ -59,7 +59,9 @@ extension ManagementAnswers {
 
     func clear(_ order: ClearAdjacencies) async throws -> String {
         let neighbor = order.neighbor == "*" ? "" : order.neighbor
-        guard !order.neighbor.isEmpty else { throw ManagementFailure(.badRequest, "write whose neighbour is meant, or * for all") }
+        guard !order.neighbor.isEmpty else {
+            throw ManagementFailure(.badRequest, "write whose neighbour is meant, or * for all")
+        }
         if order.routing == "bfd" {
             let refusal = try await engine.inspect { engine in engine.refusal(toClearBFD: neighbor) }
             if let refusal { throw ManagementFailure(.notFound, refusal) }

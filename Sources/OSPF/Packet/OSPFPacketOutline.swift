@@ -120,7 +120,7 @@ struct OSPFPacketOutline {
     /// The update with these LSAs and no others.
     func update(of kept: [Range<Int>]) -> [UInt8] {
         var octets = [UInt8](bytes[..<body.lowerBound])
-        octets += [UInt8(kept.count >> 24 & 255), UInt8(kept.count >> 16 & 255), UInt8(kept.count >> 8 & 255), UInt8(kept.count & 255)]
+        for shift in [24, 16, 8, 0] { octets.append(UInt8(kept.count >> shift & 255)) }
         for lsa in kept { octets += bytes[lsa] }
         return octets
     }

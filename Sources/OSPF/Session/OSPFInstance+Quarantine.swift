@@ -113,8 +113,8 @@ extension OSPFInstance {
         if forms.isEmpty { forms = [outline?.form(from: source) ?? Self.unreadable(packet, source)] }
         fatal.learn(forms, from: packet.source, on: packet.interface, at: now)
         event(
-            .alarm, "neighbor \(packet.source) is held down: a packet of it could not be processed. It may come back when the pair "
-                + "is redundant again, after \(FatalMemory.holdMaximum.inMilliseconds / 60_000) minutes, or when it is cleared",
+            .alarm, "neighbor \(packet.source) is held down: a packet of it could not be processed. It may come back when the "
+                + "pair is redundant again, after \(FatalMemory.holdMaximum.inMilliseconds / 60_000) minutes, or when it is cleared",
             into: &effects)
         guard let interface = interface(packet.interface), let address = packet.source.ip else { return }
         for index in interface.neighbors where neighbor(index)?.address == address {

@@ -123,7 +123,8 @@ extension ByteWriter {
             case .timers(let number, let body):
                 u8(5)
                 u8(number)
-                self.record(Record(index: record.index, time: record.time, body: body))
+                // Its time is that of the whole.
+                self.record(Record(index: record.index, time: .zero, body: body))
             }
         case .packetReceived(let packet):
             head(.packetReceived, &self)
@@ -318,7 +319,9 @@ extension ByteReader {
                 guard try ahead.u8("record kind") != RecordSchema.Kind.quarantined.rawValue else {
                     throw DecodeError("quarantined input", at: offset, .badValue)
                 }
-                return .quarantined(.timers(number, try record(index: .zero).body))
+                let inner = try record(index: .zero)
+                guard inner.time == .zero else { throw DecodeError("record time", at: at, .badValue) }
+                return .quarantined(.timers(number, inner.body))
             default: throw DecodeError("quarantined input", at: at, .badValue)
             }
         case .packetReceived:
