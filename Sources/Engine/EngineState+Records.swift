@@ -55,10 +55,8 @@ extension EngineState {
             self.epoch = epoch
             systemDigest.mix(epoch.value)
             // Whoever takes over is alone until it says otherwise.
-            bgp.handle(.redundancy(false), at: now, into: &wishes.bgp)
-            interior.noteRedundancy(false, at: now, into: &wishes.interior)
+            noteRedundancy(false, &wishes)
             bgp.handle(.takenOver, at: now, into: &wishes.bgp)
-            bfd.note(isRedundant: false, at: now)
             note(
                 .notice,
                 "controller \(controller) speaks as the router under epoch \(epoch)"
@@ -66,9 +64,7 @@ extension EngineState {
             if isFresh { startAnew(wishes: &wishes) }
         case .redundancy(let isRedundant):
             systemDigest.mix(isRedundant ? 1 : 0)
-            bgp.handle(.redundancy(isRedundant), at: now, into: &wishes.bgp)
-            interior.noteRedundancy(isRedundant, at: now, into: &wishes.interior)
-            bfd.note(isRedundant: isRedundant, at: now)
+            noteRedundancy(isRedundant, &wishes)
         case .bfd(let report):
             apply(report, &wishes, into: &effects)
         case .memoryExhausted:
@@ -77,10 +73,19 @@ extension EngineState {
             receive(packet, &wishes)
         case .quarantined(let poison):
             quarantine(poison, of: record, wishes: &wishes, effects: &effects)
+            // Whoever is given this record has lost the twin by it. The record of the take-over may come later than the pause
+            // in which whoever was fatal is let in again.
+            noteRedundancy(false, &wishes)
         }
         settle(&wishes, into: &effects)
         tellBFD(into: &effects)
         watchFirstRoutes(into: &effects)
+    }
+
+    private mutating func noteRedundancy(_ isRedundant: Bool, _ wishes: inout Wishes) {
+        bgp.handle(.redundancy(isRedundant), at: now, into: &wishes.bgp)
+        interior.noteRedundancy(isRedundant, at: now, into: &wishes.interior)
+        bfd.note(isRedundant: isRedundant, at: now)
     }
 
     private static let withoutBGP = BGPConfiguration(routerAS: ASNumber(0), routerID: RouterID(raw: 0))

@@ -88,9 +88,6 @@ public struct FatalMemory: Sendable {
         sources.removeAll { $0.until <= now }
         items.removeAll { $0.until <= now }
         faultCount &+= 1
-        // Whoever is given this record has lost the twin by it, whatever was said of redundancy before. The record of the
-        // take-over, which says so, may come later than the pause.
-        isRedundant = false
         let until = now + Self.memory
         var faults: UInt32 = 1
         if let i = sources.firstIndex(where: { $0.address == address && $0.interface == interface }) {
@@ -100,7 +97,7 @@ public struct FatalMemory: Sendable {
         if sources.count == Self.sourcesMaximum { sources.removeFirst() }
         sources.append(
             Source(
-                interface: interface, address: address, faults: faults, heldUntil: now + Self.holdMaximum,
+                interface: interface, address: address, faults: faults, heldUntil: now + Self.hold(faults, isRedundant),
                 until: until))
         let source = Self.name(address, on: interface)
         // Looked up, never iterated.

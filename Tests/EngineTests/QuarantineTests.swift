@@ -49,6 +49,11 @@ import Wire
             })
             if isBefore { fixture.apply(.redundancy(true)) }
             fixture.apply(.quarantined(.packet(Self.response([Self.bad, Self.good]), message: 1)))
+            // The record itself says that the twin is lost.
+            fixture.pass(.seconds(5))
+            fixture.apply(.packetReceived(Self.response([Self.good])))
+            #expect(!Self.has(fixture, Self.good))
+            fixture.apply(.redundancy(true))
             fixture.pass(.seconds(1))
             fixture.apply(.packetReceived(Self.response([Self.good])))
             #expect(!Self.has(fixture, Self.good))
@@ -74,8 +79,8 @@ import Wire
 
     @Test func `What is remembered passes through a snapshot of the engine`() throws {
         let fixture = try Self.fixture()
-        fixture.apply(.redundancy(true))
         fixture.apply(.quarantined(.packet(Self.response([Self.bad]))))
+        fixture.apply(.redundancy(true))
         fixture.pass(.seconds(3))
         guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot) else { return }
         var engine = Engine(seed: 0)
@@ -105,8 +110,8 @@ import Wire
     @Test func `A trap is met by what is looked into, and not by what is known`() throws {
         let fixture = try Self.fixture()
         fixture.engine.plantTrap(ending: [9, 9, 9], content: [203, 0, 113])
-        fixture.apply(.redundancy(true))
         fixture.apply(.quarantined(.packet(Self.response([Self.good, Self.bad]), message: 2)))
+        fixture.apply(.redundancy(true))
         fixture.pass(.seconds(3))
         fixture.apply(.packetReceived(Self.response([Self.bad, Self.good])))
         #expect(fixture.engine.trapMet == nil && Self.has(fixture, Self.good))
@@ -155,6 +160,7 @@ import Wire
         #expect(Self.has(fixture, Self.good))
         // Once more, and the pause doubles; the operator need not wait.
         fixture.apply(.quarantined(.timers(InteriorGatewayID.rip.rawValue, .time)))
+        fixture.apply(.redundancy(true))
         fixture.pass(.milliseconds(3900))
         #expect(fixture.engine.rip.configuration == nil)
         fixture.apply(.command(.clearAdjacency(.rip, neighbor: "")))
