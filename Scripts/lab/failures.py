@@ -329,17 +329,17 @@ def _live_with_poison(lab, outcome):
     processes = [process.pid for process in pair.processes()]
     try:
         _wait_loader(loader)
-        established = loader.status()["established"]
+        established = loader.status()["established_count"]
         time.sleep(_POISON_STAYS)
         if [process.pid for process in pair.processes()] != processes:
             outcome.problems.append("a controller died when the poison was said again")
-        if loader.status()["established"] != established or loader.status()["state"] != "established":
+        if loader.status()["established_count"] != established or loader.status()["state"] != "established":
             outcome.problems.append("the session of the poison did not stay up when it was said again")
         loader.ask(f"retract {POISON_PREFIX}")
         # What is remembered is forgotten, so that the next window begins like the first.
         active, _ = pair.wait_redundant()
         active.control("clear", "bgp", lab.addresses["loader"][0])
-        wait_until(lambda: loader.status()["established"] > established, 30, "the session is reset")
+        wait_until(lambda: loader.status()["established_count"] > established, 30, "the session is reset")
         _wait_loader(loader)
     except LabError as error:
         outcome.problems.append(str(error))

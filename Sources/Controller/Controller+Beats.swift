@@ -236,8 +236,7 @@ extension Controller {
         noteStandstill(at: now, into: &outputs)
         pair?.heard(beat, watch: watch, at: now)
         if role == .standby {
-            // Who begins the router anew goes on from what its twin knows: sequence numbers that hang on time never go back.
-            if beat.isHolder { clock.follow(beat.routerTime, at: now) } else { clock.saw(beat.routerTime) }
+            if beat.isHolder { clock.follow(beat.routerTime, at: now) } else { clock.heardClaim(of: beat.routerTime) }
         }
         pollPair(at: now, into: &outputs)
         guard !isOffline, failure == nil else { return }

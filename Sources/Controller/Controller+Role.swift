@@ -124,7 +124,7 @@ extension Controller {
             step("1302 the other does not own mastership", at: now, into: &outputs)
         }
         clock.saw(receiver.recordTime)
-        clock.takeOver(at: now, margin: isFirst ? .zero : configuration.heartbeatInterval)
+        clock.takeOver(at: now, margin: isFirst ? .zero : configuration.heartbeatInterval, isFresh: isFresh)
         lastRecordTime = isWhole ? receiver.recordTime : .zero
         engineDeadline = nil
 

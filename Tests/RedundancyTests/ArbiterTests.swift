@@ -92,6 +92,19 @@ import Testing
         #expect(clock.routerTime(at: at(100_050)) == at(1060), "an hour more would end every hold timer")
     }
 
+    @Test("Whoever resumes goes on in the router's time, whatever the time of day is where its twin was started again")
+    func claim() {
+        var clock = RouterClock()
+        clock.follow(at(1000), at: at(100_000))
+        // The active died and came back at once, on a host an hour ahead.
+        clock.heardClaim(of: at(3_601_000))
+        var fresh = clock
+        clock.takeOver(at: at(100_050), margin: .milliseconds(10))
+        #expect(clock.routerTime(at: at(100_050)) == at(1060), "an hour more would end every hold timer")
+        fresh.takeOver(at: at(100_050), margin: .milliseconds(10), isFresh: true)
+        #expect(fresh.routerTime(at: at(100_050)) == at(3_601_010), "what the twin may have used is not used again")
+    }
+
     @Test("Router time does not go below what was seen in a record")
     func records() {
         var clock = RouterClock()

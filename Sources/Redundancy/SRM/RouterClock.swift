@@ -10,6 +10,9 @@ public struct RouterClock: Sendable {
     private var offset: Int64
     /// The greatest router time seen in anything from the active.
     public private(set) var newest: Instant = .zero
+    /// The greatest that a twin said which is not the router: what it would begin a router with. Whoever resumes goes on with
+    /// the router's own time; its host's time of day may be another, and hold timers would end by the difference.
+    private var claimed: Instant = .zero
     /// Best (largest: least delay) samples of the window before and of this one; two windows follow a drifting clock.
     private var previousSample: Int64?
     private var currentSample: Int64?
@@ -51,12 +54,18 @@ public struct RouterClock: Sendable {
         windowEnds = .zero
     }
 
+    /// What a twin says that is not the active.
+    public mutating func heardClaim(of router: Instant) { claimed = max(claimed, router) }
+
     /// A router time in a record.
     public mutating func saw(_ router: Instant) { newest = max(newest, router) }
 
     /// This controller becomes the active: its time starts past all that the twin may have used. The margin covers what
     /// the twin did after its newest heartbeat left and the delay of that heartbeat.
-    public mutating func takeOver(at local: Instant, margin: Duration) {
+    /// - Parameter isFresh: sessions begin anew. Sequence numbers that hang on time must not go back behind what the twin may
+    ///   have used in a life as the router of which this controller knows nothing.
+    public mutating func takeOver(at local: Instant, margin: Duration, isFresh: Bool = false) {
+        if isFresh { saw(claimed) }
         let start = routerTime(at: local) + margin
         offset = start.nanoseconds &- local.nanoseconds
         newest = start
