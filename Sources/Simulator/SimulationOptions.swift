@@ -37,10 +37,6 @@ public struct SimulationOptions: Sendable {
         switch bug {
         case .sessionsForgotten: bfdInterval = 300
         case .wrongPort: hasSecondLAN = true
-        case .resetsUnheard:
-            isRude = true
-            // Nothing else may end the old session in time.
-            holdSeconds = 180
         case .believesEveryStart: hasStrangers = true
         default: break
         }
@@ -87,8 +83,6 @@ public enum PlantedBug: String, Sendable, CaseIterable {
     case sessionsForgotten = "sessions-forgotten"
     /// After a change of hands the router's frames for the second LAN leave on the first.
     case wrongPort = "wrong-port"
-    /// Resets of peers that know nothing of a connection are not heard.
-    case resetsUnheard = "resets-unheard"
     /// Whoever introduces itself as the twin is believed, though the twin is heard at that moment.
     case believesEveryStart = "believes-every-start"
 
@@ -106,8 +100,7 @@ public enum PlantedBug: String, Sendable, CaseIterable {
     /// The arbiter with which it shows.
     public var arbiter: ArbiterKind {
         switch self {
-        case .releaseBeforeCommit, .recordDropped, .effectsReordered, .staleResumes, .sessionsForgotten, .wrongPort,
-            .resetsUnheard:
+        case .releaseBeforeCommit, .recordDropped, .effectsReordered, .staleResumes, .sessionsForgotten, .wrongPort:
             .leasefile
         default: .link
         }

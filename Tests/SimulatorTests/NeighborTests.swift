@@ -193,25 +193,6 @@ import Wire
         #expect(findings(nil) == [])
     }
 
-    @Test func `a session whose end nobody heard of is found`() {
-        func findings(_ bug: PlantedBug?, _ seed: UInt64) -> [String] {
-            var options = SimulationOptions()
-            options.show(.resetsUnheard)
-            options.plantedBug = bug
-            options.peerCount = 2
-            let simulation = Simulation(seed: seed, options: options)
-            simulation.comeUp()
-            simulation.perform(.rude(station: 0, .restarts))
-            RandomWeather.churn(simulation, steps: 40, within: .seconds(2))
-            simulation.run(until: simulation.now + .seconds(3))
-            simulation.settle()
-            return simulation.findings
-        }
-        // Most restarts are met by a connection that ends in another way.
-        #expect((1...40).contains { seed in findings(.resetsUnheard, seed).contains { $0.contains("not up in the end") } })
-        #expect(findings(nil, 3) == [])
-    }
-
     /// More of them, and the mistakes above, are found by `simulate --plant BUG --seeds 300`.
     @Test(arguments: [(PlantedBug.sessionsForgotten, "lost its BFD session"), (.wrongPort, "")])
     func `random seeds find a mistake that shows to such neighbours`(bug: PlantedBug, words: String) {

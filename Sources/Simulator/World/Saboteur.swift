@@ -77,13 +77,6 @@ struct Saboteur {
         return .image(image)
     }
 
-    /// Whether a frame is a TCP segment with RST.
-    static func isReset(_ frame: [UInt8]) -> Bool {
-        guard frame.count >= 54, frame[12] == 8, frame[13] == 0, frame[23] == 6 else { return false }
-        let flags = 14 + Int(frame[14] & 15) * 4 + 13
-        return flags < frame.count && frame[flags] & 4 != 0
-    }
-
     /// The effects of each record back to front, as a loop over a hashed collection might give them.
     static func reorder(_ report: EngineReport) -> EngineReport {
         guard case .applied(let upTo, let effects, let fib, let digest, let deadline) = report else { return report }
