@@ -399,6 +399,7 @@ extension Simulation {
         for port in 0..<portCount { perform(.healPort(port)) }
         guard waitUntil(.seconds(30), { SessionChecker.areViewsRight(self) && self.isRedundant }) else { return }
         stations[station].expectLoss()
+        let crashesBefore = crashes
         let isVaried = random.chance(1, in: 3)
         speak(station) { $0.poison(RandomWeather.poison, isVaried: isVaried) }
         waitUntil(.seconds(20)) { self.stations[station].speaker.state != .established }
@@ -406,7 +407,8 @@ extension Simulation {
         // great fault meanwhile would be two at once.
         for round in 0..<(isVaried ? 2 : 1) {
             if round > 0 {
-                guard waitUntil(.seconds(30), { self.nodes.contains { $0.life == .dead } }) else {
+                // It may have come while the pair was waited for.
+                guard waitUntil(.seconds(30), { self.crashes > crashesBefore + round }) else {
                     if findings.isEmpty { find("what is fatal in another form did not come") }
                     return
                 }

@@ -243,6 +243,7 @@ extension Simulation {
     }
 
     func crash(_ node: ControllerNode, applying index: LogIndex, message: UInt16 = 0) {
+        crashes += 1
         if var gasp = node.gasp {
             for i in 0..<2 { gasp[DyingGasp.messageOffset + i] = UInt8(truncatingIfNeeded: message >> UInt16(8 - 8 * i)) }
             for i in 0..<8 { gasp[DyingGasp.indexOffset + i] = UInt8(truncatingIfNeeded: index.value >> UInt64(56 - 8 * i)) }

@@ -12,6 +12,8 @@ import Wire
 /// `run(until:)` moves time; faults are put in by `Scenario` and `RandomWeather` through the verbs in
 /// `Simulation+Faults.swift`; the checkers look on after every step.
 public final class Simulation {
+    /// Processes that died with a gasp.
+    var crashes = 0
     /// What will happen. Node events carry the incarnation they are meant for.
     enum Happening {
         case frame(port: Int, [UInt8])
