@@ -191,8 +191,8 @@ extension Field {
     /// A password or key in octets of UTF-8; what stands for a hidden one is none.
     func secret(_ length: ClosedRange<Int>, _ wanted: String = "a secret") -> String? {
         if let scalar, Secrets.isHidden(scalar) {
-            return wrong("it is hidden here: 'config apply' puts it back where the text was shown; "
-                + "'config show --secrets' shows texts with their secrets")
+            return wrong("'\(scalar)' stands for a hidden secret, which only 'config apply' puts back, at a controller that keeps "
+                + "that revision; write the secret itself, or begin with 'config show --secrets'")
         }
         return text(length, wanted)
     }
