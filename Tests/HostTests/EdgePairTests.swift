@@ -22,31 +22,32 @@ import Wire
     ) async throws {
         let pair = try EdgePair(arbiter)
         defer { pair.stop() }
-        var active = try await pair.redundant()
+        var active = await pair.redundant()
         #expect(await pair.isAnswered(by: active))
 
         // An operator.
         pair.edge(active).give(.request(OperatorRequestID(1), .switchover(reason: "a test")))
-        try await pair.becomesRouter(active.other)
-        active = try await pair.redundant()
+        await pair.becomesRouter(active.other)
+        active = await pair.redundant()
 
-        // Its thread does not run for a while, with questions waiting for it.
-        pair.freeze(active, for: .milliseconds(400))
-        for _ in 0..<8 { pair.lan.ask() }
-        try await pair.becomesRouter(active.other)
-        active = try await pair.redundant()
+        // Its thread does not run until the other is the router, with questions waiting for it.
+        await pair.freezing(active) {
+            for _ in 0..<8 { pair.lan.ask() }
+            await pair.becomesRouter(active.other)
+        }
+        active = await pair.redundant()
         #expect(await pair.isAnswered(by: active))
 
         // Its port is unplugged, and plugged in again.
         pair.unplug(active, true)
-        try await pair.becomesRouter(active.other)
+        await pair.becomesRouter(active.other)
         pair.unplug(active, false)
-        active = try await pair.redundant()
+        active = await pair.redundant()
         #expect(await pair.isAnswered(by: active))
 
         // It ends without a word; what is left goes on alone.
         pair.edge(active).stop()
-        try await pair.becomesRouter(active.other)
+        await pair.becomesRouter(active.other)
         #expect(await pair.isAnswered(by: active.other))
         #expect(pair.lan.overlaps() == [])
     }
@@ -54,11 +55,10 @@ import Wire
     @Test func `The standby's edge stalls and its channel ends: the active goes on alone and takes it in again`() async throws {
         let pair = try EdgePair(.link)
         defer { pair.stop() }
-        let active = try await pair.redundant()
-        pair.freeze(active.other, for: .milliseconds(900))
-        try await pair.wait("goes on alone") { await pair.status(active)?.isRedundant == false }
+        let active = await pair.redundant()
+        await pair.freezing(active.other) { await pair.wait { pair.state(active) == .activeAlone } }
         #expect(await pair.isAnswered(by: active))
-        let again = try await pair.redundant()
+        let again = await pair.redundant()
         #expect(again == active)
         #expect(pair.lan.overlaps() == [])
     }
@@ -72,15 +72,19 @@ private final class SwitchedLAN: Sendable {
     }
     private struct State: Sendable {
         var sent: [Sent] = []
+        /// Answers to the host, by controller.
+        var answers = [0, 0]
         var isUnplugged: [Bool] = [false, false]
         var isStopped = false
     }
     static let router = MACAddress("02:00:00:00:00:01")!
     private let state = Mutex(State())
+    private let changed: @Sendable () -> Void
     /// The controllers' ends, and ours.
     let ports: [Int32], ends: [Int32]
 
-    init() throws {
+    init(changed: @escaping @Sendable () -> Void) throws {
+        self.changed = changed
         var ports: [Int32] = [], ends: [Int32] = []
         for _ in 0..<2 {
             var pair: [Int32] = [0, 0]
@@ -113,9 +117,15 @@ private final class SwitchedLAN: Sendable {
     /// A port notes what the router says where it leaves, so that the order is the true one.
     func note(_ frame: [UInt8], by id: ControllerID) {
         guard frame.count >= 12, frame[6..<12].elementsEqual([2, 0, 0, 0, 0, 1]) else { return }
-        state.withLock { $0.sent.append(Sent(by: id, at: monotonicNow())) }
+        let isAnswer = frame.starts(with: Self.host)
+        state.withLock { state in
+            state.sent.append(Sent(by: id, at: monotonicNow()))
+            if isAnswer { state.answers[Int(id.rawValue)] += 1 }
+        }
+        if isAnswer { changed() }
     }
-    func sentCount(_ id: ControllerID) -> Int { state.withLock { $0.sent.count { $0.by == id } } }
+    static let host: [UInt8] = [2, 0, 0, 0, 0, 99]
+    func answers(_ id: ControllerID) -> Int { state.withLock { $0.answers[Int(id.rawValue)] } }
 
     /// Frames of one controller between two of the other, but for whole changes of the router.
     func overlaps() -> [String] {
@@ -202,14 +212,15 @@ private final class EdgePair: Sendable {
     private let edges: [Edge]
     private let engines: [EngineThread]
     private let file = TemporaryFile()
-    private let events = Mutex<[String]>([])
+    /// What each controller says it is.
+    private let states = Mutex<[ControllerState]>([.booting, .booting])
+    /// Rings when a state or the LAN has news: nothing here waits for a time.
+    private let news = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
-    struct Overdue: Error, CustomStringConvertible {
-        let description: String
-    }
+    struct NoPort: Error {}
 
     init(_ arbiter: ArbiterKind) throws {
-        let lan = try SwitchedLAN()
+        let lan = try SwitchedLAN { [ring = news.continuation] in ring.yield() }
         self.lan = lan
         let engines = try ControllerID.allCases.map { _ in try EngineThread() }
         self.engines = engines
@@ -242,6 +253,24 @@ private final class EdgePair: Sendable {
             try engines[i].start(seed: 1, urgency: .normal) { _ in }
             let made = configuration
             try edges[i].start(settings, urgency: .normal) { Controller(configuration: made) }
+            Thread.detachNewThread { [self] in listen(to: id) }
+        }
+    }
+
+    private func listen(to id: ControllerID) {
+        var reports: [Edge.Report] = []
+        while true {
+            edge(id).reports.waitForBell()
+            edge(id).reports.take(into: &reports)
+            for report in reports {
+                switch report {
+                case .state(let state, _):
+                    states.withLock { $0[Int(id.rawValue)] = state }
+                    news.continuation.yield()
+                case .stopped: return
+                default: break
+                }
+            }
         }
     }
 
@@ -253,7 +282,7 @@ private final class EdgePair: Sendable {
             defer { close(fd) }
             if (try? Sockets.bind(fd, IPAddress("127.0.0.1")!, port)) != nil { return port }
         }
-        throw Overdue(description: "no free port")
+        throw NoPort()
     }
 
     func stop() {
@@ -263,13 +292,14 @@ private final class EdgePair: Sendable {
     }
 
     func edge(_ id: ControllerID) -> Edge { edges[Int(id.rawValue)] }
-    func status(_ id: ControllerID) async -> ControllerStatus? {
-        try? await edge(id).look(timeout: .seconds(1)) { controller, now in controller.status(at: now) }
-    }
-    /// The thread does nothing for so long, as on a host that stands still.
-    func freeze(_ id: ControllerID, for duration: Duration) {
-        let microseconds = UInt32(duration.inNanoseconds / 1000)
-        edge(id).commands.put(.look { _, _ in usleep(microseconds) })
+    func state(_ id: ControllerID) -> ControllerState { states.withLock { $0[Int(id.rawValue)] } }
+
+    /// The thread does nothing while `body` goes on, as on a host that stands still.
+    func freezing(_ id: ControllerID, _ body: () async -> Void) async {
+        let thaw = DispatchSemaphore(value: 0)
+        edge(id).commands.put(.look { _, _ in thaw.wait() })
+        await body()
+        thaw.signal()
     }
 
     func unplug(_ id: ControllerID, _ isUnplugged: Bool) {
@@ -278,44 +308,24 @@ private final class EdgePair: Sendable {
         edge(id).give(.link(InterfaceID(0), isUp: !isUnplugged))
     }
 
-    /// However slow this machine is.
-    func wait(_ what: String, _ isTrue: () async -> Bool) async throws {
-        let end = monotonicNow() + .seconds(60)
-        while monotonicNow() < end {
-            if await isTrue() { return }
-            try await Task.sleep(for: .milliseconds(5))
-        }
-        var texts: [String] = []
-        for id in ControllerID.allCases {
-            let status = await status(id)
-            texts.append("\(id): \(status.map { "\($0.state), \($0.parts.first?.reason ?? "")" } ?? "no answer")")
-        }
-        throw Overdue(description: "not within a minute: \(what); \(texts.joined(separator: ", "))")
+    /// However slow this machine is; the suite's limit of time ends what never comes.
+    func wait(_ isTrue: () -> Bool) async {
+        var iterator = news.stream.makeAsyncIterator()
+        while !isTrue(), !Task.isCancelled { await iterator.next() }
     }
 
     /// Until both say so. Returns who is active.
-    func redundant() async throws -> ControllerID {
-        var active = ControllerID.a
-        try await wait("the pair is redundant") {
-            let states = [await status(.a), await status(.b)]
-            guard let i = states.firstIndex(where: { $0?.state == .active }), states[1 - i]?.state == .standby else { return false }
-            active = ControllerID.allCases[i]
-            return true
-        }
-        return active
+    func redundant() async -> ControllerID {
+        await wait { [.active, .standby] == states.withLock { Set($0) } }
+        return state(.a) == .active ? .a : .b
     }
 
-    func becomesRouter(_ id: ControllerID) async throws {
-        try await wait("\(id) becomes the router") { await status(id)?.state.isActive ?? false }
-    }
+    func becomesRouter(_ id: ControllerID) async { await wait { state(id).isActive } }
 
     func isAnswered(by id: ControllerID) async -> Bool {
-        let before = lan.sentCount(id)
-        for _ in 0..<1000 {
-            lan.ask()
-            try? await Task.sleep(for: .milliseconds(10))
-            if lan.sentCount(id) > before { return true }
-        }
-        return false
+        let before = lan.answers(id)
+        lan.ask()
+        await wait { lan.answers(id) > before }
+        return lan.answers(id) > before
     }
 }
