@@ -5,12 +5,12 @@ import Wire
 
 /// What came from one neighbour for one protocol, as far as a frame's headers tell: a frame of it was in hand when the twin's
 /// line card died. Its sender will say the same again, so all of it is dropped for a while.
-struct SuspectFlow: Hashable, Sendable, CustomStringConvertible {
+struct SuspectFlow: Equatable, Sendable, CustomStringConvertible {
     let interface: InterfaceID
     /// 0 for frames with a length in its place (IEEE 802.3), such as IS-IS.
     let etherType: UInt16
-    /// The sender's IP address, or its MAC address in the low bits.
-    let source: (high: UInt64, low: UInt64)
+    /// The sender.
+    let source: PacketAddress
     /// Of IP; 0 otherwise.
     let protocolNumber: UInt8
     /// The lesser of both ports of TCP or UDP: the service's, whoever has opened the connection. 0 otherwise, and in fragments
@@ -32,17 +32,17 @@ struct SuspectFlow: Hashable, Sendable, CustomStringConvertible {
         etherType = type < 0x600 ? 0 : type
         switch type {
         case 0x0800 where frame.byteCount >= start + 20:
-            source = (0, long(start + 12, 4))
+            source = .ip(.v4(IPv4Address(raw: UInt32(truncatingIfNeeded: long(start + 12, 4)))))
             protocolNumber = octet(start + 9)
             let header = Int(octet(start) & 15) * 4
             let isFirst = word(start + 6) & 0x1fff == 0
             port = isFirst ? Self.port(protocolNumber, at: start + header, frame.byteCount, word) : 0
         case 0x86dd where frame.byteCount >= start + 40:
-            source = (long(start + 8, 8), long(start + 16, 8))
+            source = .ip(.v6(IPv6Address(high: long(start + 8, 8), low: long(start + 16, 8))))
             protocolNumber = octet(start + 6)
             port = Self.port(protocolNumber, at: start + 40, frame.byteCount, word)
         default:
-            source = (0, long(6, 6))
+            source = .station(MACAddress(raw: long(6, 6)))
             (protocolNumber, port) = (0, 0)
         }
     }
@@ -52,23 +52,12 @@ struct SuspectFlow: Hashable, Sendable, CustomStringConvertible {
         return min(word(offset), word(offset + 2))
     }
 
-    static func == (a: SuspectFlow, b: SuspectFlow) -> Bool {
-        a.interface == b.interface && a.etherType == b.etherType && a.source == b.source
-            && a.protocolNumber == b.protocolNumber && a.port == b.port
-    }
-    func hash(into hasher: inout Hasher) {
-        hasher.combine(source.low)
-        hasher.combine(port)
-    }
-
     var description: String {
         switch etherType {
-        case 0x0800:
-            return "IPv4 protocol \(protocolNumber)\(port == 0 ? "" : " port \(port)") of \(IPv4Address(raw: UInt32(truncatingIfNeeded: source.low)))"
-        case 0x86dd:
-            return "IPv6 protocol \(protocolNumber)\(port == 0 ? "" : " port \(port)") of \(IPv6Address(high: source.high, low: source.low))"
-        case 0: return "802.3 frames of \(MACAddress(raw: source.low))"
-        default: return "frames of type 0x\(String(etherType, radix: 16)) of \(MACAddress(raw: source.low))"
+        case 0x0800, 0x86dd:
+            "\(etherType == 0x0800 ? "IPv4" : "IPv6") protocol \(protocolNumber)\(port == 0 ? "" : " port \(port)") of \(source)"
+        case 0: "802.3 frames of \(source)"
+        default: "frames of type 0x\(String(etherType, radix: 16)) of \(source)"
         }
     }
 }
