@@ -6,9 +6,10 @@ import Wire
 /// Resolution: RFC 826 and RFC 4861 §7.2, §7.3, by one set of rules.
 extension LineCard {
     /// When a question is repeated. The first repetitions are quick, because right after a take-over a switch may not
-    /// know our port yet; five unanswered questions are an answer.
+    /// know our port yet, and a BFD session of 50 ms times 3 that was found dead after 50 has no 100 left to lose with one
+    /// question; six unanswered questions are an answer.
     static let solicitationDelays: [Duration] = [
-        .milliseconds(100), .milliseconds(200), .milliseconds(400), .seconds(1), .seconds(1),
+        .milliseconds(20), .milliseconds(80), .milliseconds(200), .milliseconds(400), .seconds(1), .seconds(1),
     ]
     /// RFC 4861 §10 MAX_UNICAST_SOLICIT and RETRANS_TIMER.
     static let unicastSolicitationsMaximum = 3

@@ -38,6 +38,9 @@ struct BGPSpeaker {
     private(set) var poison: UInt64?
     /// It is said with other attributes in each session.
     private var isPoisonVaried = false
+    /// Who met it packed with something harmless before it was known would keep that back, too, and rightly: a router that
+    /// has lost its memory meets it alone first, as in life it need not.
+    private var isPoisonAlone = false
     private var nextKeepalive: Instant?
     private var lastHeard = Instant.zero
     /// What we propose, 3…255.
@@ -54,9 +57,11 @@ struct BGPSpeaker {
 
     /// From now on one loss of the session is no complaint; the next establishment ends that.
     /// A router that begins anew knows nothing of what was fatal to the one before.
-    mutating func expectLoss() {
+    mutating func expectLoss(isMemoryLost: Bool = true) {
         mayBeLost = true
-        if poison != nil { furtherLosses = isPoisonVaried ? 2 : 1 }
+        guard poison != nil else { return }
+        furtherLosses = isPoisonVaried ? 2 : 1
+        isPoisonAlone = isPoisonAlone || isMemoryLost
     }
 
     /// Whatever happens to the session is no complaint, however often: BFD may take it down, and nobody promised otherwise.
@@ -177,7 +182,7 @@ struct BGPSpeaker {
 
     /// RFC 4486: an administrative reset, after which the session is over.
     mutating func cease() -> [UInt8] {
-        expectLoss()
+        expectLoss(isMemoryLost: false)
         let bytes = message(3, [6, 4])
         closed("it was cleared")
         return bytes
@@ -224,7 +229,7 @@ struct BGPSpeaker {
         var fatal: [UInt8] = []
         if let poison {
             // Packed otherwise than the first time: with something harmless that has the same path.
-            let companion = announcements.first { $0.1 == poisonTail }.map { [$0.0] } ?? []
+            let companion = isPoisonAlone ? [] : announcements.first { $0.1 == poisonTail }.map { [$0.0] } ?? []
             fatal = announcement((companion + [poison])[...], poisonTail)
         }
         return announcements.flatMap { announcement($0, $1) } + fatal + message(2, [0, 0, 0, 0])
