@@ -49,9 +49,11 @@ var targets: [Target] = [
     // one box
     library("Controller", floor + ["Engine", "LineCard", "Redundancy", "Routing"]),
     // a world: virtual time
-    library("Simulator", floor + [
-        "Controller", "Engine", "LineCard", "Redundancy", "Witness", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing",
-    ]),
+    library(
+        "Simulator",
+        floor + [
+            "Controller", "Engine", "LineCard", "Redundancy", "Witness", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing",
+        ]),
     program("simulate", ["Simulator", "Redundancy"]),
 
     tests("WireTests", ["Wire"]),
@@ -60,9 +62,11 @@ var targets: [Target] = [
     tests("TCPTests", floor + ["TCP"]),
     tests("RoutingTests", floor + ["Routing"]),
     tests("LineCardTests", floor + ["LineCard", "TCP", "BFD"]),
-    tests("SimulatorTests", floor + [
-        "Simulator", "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing",
-    ]),
+    tests(
+        "SimulatorTests",
+        floor + [
+            "Simulator", "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing",
+        ]),
     tests("EngineTests", floor + ["Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing"]),
     tests("RedundancyTests", floor + ["Redundancy"]),
     tests("WitnessTests", floor + ["Redundancy", "Witness"]),
@@ -93,60 +97,80 @@ if !coreOnly {
     ]
     targets += [
         // text
-        library("Configuration", floor + [
-            "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing", .product(name: "Yams", package: "Yams")]),
+        library(
+            "Configuration",
+            floor + [
+                "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing", .product(name: "Yams", package: "Yams"),
+            ]),
         library("Management", []),
         // who is at the other end of a connection
-        library("Identity", [
-            .product(name: "NIOCore", package: "swift-nio"),
-            .product(name: "NIOSSL", package: "swift-nio-ssl"),
-            .product(name: "Crypto", package: "swift-crypto"),
-            .product(name: "X509", package: "swift-certificates"),
-        ]),
+        library(
+            "Identity",
+            [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "X509", package: "swift-certificates"),
+            ]),
         // a part with a disk
         library("Datastore", floor + [.product(name: "GRDB", package: "GRDB.swift")]),
         // a world: the real one
         .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
         .target(name: "CHost"),
-        library("Host", floor + [
-            "Controller", "Engine", "LineCard", "Redundancy", "Configuration", "Management", "Datastore", "CPcap", "CHost",
-            "Witness", "Identity",
-            "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing", "TCP",
-            .product(name: "NIOCore", package: "swift-nio"),
-            .product(name: "NIOPosix", package: "swift-nio"),
-            .product(name: "NIOEmbedded", package: "swift-nio"),
-            .product(name: "NIOSSL", package: "swift-nio-ssl"),
-            .product(name: "NIOTLS", package: "swift-nio"),
-            .product(name: "NIOHTTP1", package: "swift-nio"),
-            .product(name: "Crypto", package: "swift-crypto"),
-            .product(name: "X509", package: "swift-certificates"),
-            .product(name: "Logging", package: "swift-log"),
-        ]),
+        library(
+            "Host",
+            floor + [
+                "Controller", "Engine", "LineCard", "Redundancy", "Configuration", "Management", "Datastore", "CPcap", "CHost",
+                "Witness", "Identity",
+                "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing", "TCP",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         // a world of its own: the third host
-        library("WitnessServer", floor + [
-            "Witness", "Redundancy", "Configuration", "Identity", "CHost",
-            .product(name: "NIOCore", package: "swift-nio"),
-            .product(name: "NIOPosix", package: "swift-nio"),
-            .product(name: "NIOSSL", package: "swift-nio-ssl"),
-            .product(name: "NIOTLS", package: "swift-nio"),
-        ]),
-        program("lockstep-witness", [
-            "WitnessServer", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
-        tests("HostTests", floor + [
-            "Host", "CHost", "Controller", "Engine", "Datastore", "Redundancy", "Configuration", "Management", "Routing",
-            "Identity", "Witness", "WitnessServer", "CPcap",
-            .product(name: "NIOCore", package: "swift-nio"),
-            .product(name: "NIOSSL", package: "swift-nio-ssl"),
-            .product(name: "Crypto", package: "swift-crypto"),
-            .product(name: "X509", package: "swift-certificates"),
-        ]),
+        library(
+            "WitnessServer",
+            floor + [
+                "Witness", "Redundancy", "Configuration", "Identity", "CHost",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ]),
+        program(
+            "lockstep-witness",
+            [
+                "WitnessServer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        tests(
+            "HostTests",
+            floor + [
+                "Host", "CHost", "Controller", "Engine", "Datastore", "Redundancy", "Configuration", "Management", "Routing",
+                "Identity", "Witness", "WitnessServer", "CPcap",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "X509", package: "swift-certificates"),
+            ]),
         program("lockstepd", ["Host", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
-        program("lockstepctl", [
-            "Management", "Configuration",
-            .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        ]),
-        program("bench", floor + ["BGP", "OSPF", "ISIS", "Engine", "TCP", "Routing", "Controller", "Host",
-            .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        program(
+            "lockstepctl",
+            [
+                "Management", "Configuration",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        program(
+            "bench",
+            floor + [
+                "BGP", "OSPF", "ISIS", "Engine", "TCP", "Routing", "Controller", "Host",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
 
         tests("ConfigurationTests", floor + ["Configuration", "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing"]),
         // A disk whose power can be cut.

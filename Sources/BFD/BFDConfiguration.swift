@@ -35,7 +35,8 @@ public struct BFDConfiguration: Hashable, Sendable, Codable {
     ///   - requested: the profile that a client of the session names.
     public func parameters(for peer: BFDPeer, interface: String?, requested: String?) -> BFDSessionParameters {
         let entry = peers.first { $0.matches(peer, interface: interface) }
-        let name = entry?.profile ?? requested
+        let name =
+            entry?.profile ?? requested
             ?? interface.flatMap { name in interfaces.first { $0.interface == name }?.profile }
         let profile = name.flatMap { self.profile(named: $0) } ?? defaults
         return BFDSessionParameters(

@@ -52,7 +52,8 @@ extension Controller {
         slept(pause, at: now, into: &outputs)
         guard pause >= watch.detectionTime else { return }
         complain(
-            .standstill, .alarm, "this machine's clock stood still for \(pause.inMilliseconds) ms while the twin's went on: a "
+            .standstill, .alarm,
+            "this machine's clock stood still for \(pause.inMilliseconds) ms while the twin's went on: a "
                 + "virtual machine that is paused without its clock may speak for a moment after its lease has ended. Let the "
                 + "hypervisor advance its boot clock, or do not pause it", at: now, into: &outputs)
     }
@@ -65,7 +66,8 @@ extension Controller {
         if channel == .open {
             if watch.isSilent(for: silenceMaximum, at: now) {
                 closeChannel("no beat on any path for \(silenceMaximum.inMilliseconds) ms", at: now, into: &outputs)
-            } else if let heard = watch.linkHeardAt, now >= max(heard, watch.wokeAt ?? heard) + configuration.standbyStallMaximum {
+            } else if let heard = watch.linkHeardAt, now >= max(heard, watch.wokeAt ?? heard) + configuration.standbyStallMaximum
+            {
                 complain(
                     .noDatagrams, .alarm,
                     "the twin is heard on the segments, but no datagram comes over the redundancy link: is it cut, or its UDP "
@@ -80,13 +82,16 @@ extension Controller {
         } else if let asked = askedAt, now >= asked + Self.joinAnswerMaximum {
             askedAt = nil
             note(
-                .alarm, "rcm", "the active has not answered for \(Self.joinAnswerMaximum.inMilliseconds / 1000) s that we want to "
+                .alarm, "rcm",
+                "the active has not answered for \(Self.joinAnswerMaximum.inMilliseconds / 1000) s that we want to "
                     + "join: the channel is opened anew", into: &outputs)
             closeChannel("no answer to the join", at: now, into: &outputs)
         } else {
             askedAt = askedAt ?? now
         }
-        guard channel == .closed, role == .standby, !isOffline, failure == nil, case .following(nil) = mastership.stage else { return }
+        guard channel == .closed, role == .standby, !isOffline, failure == nil, case .following(nil) = mastership.stage else {
+            return
+        }
         if receiver.isFollowing, pair?.isCurrent ?? true {
             if watch.isSilent(for: silenceMaximum, at: now) {
                 master(at: now, into: &outputs) { $0.twinLost("the twin is not heard on any path", into: &$1) }
@@ -202,7 +207,8 @@ extension Controller {
         // Two pairs on one LAN are no trouble; on the redundancy link nobody else should speak.
         guard path == nil, !keys.isEmpty, channel == .open else { return }
         complain(
-            .foreignBeat, .warning, "beats come over the redundancy link that are not the twin's, or have another key: they are "
+            .foreignBeat, .warning,
+            "beats come over the redundancy link that are not the twin's, or have another key: they are "
                 + "ignored", at: now, into: &outputs)
     }
 
@@ -245,7 +251,9 @@ extension Controller {
         if fromStandby == nil || beat.isHolder, !(pair?.isClaiming ?? false) {
             master(at: now, into: &outputs) { $0.twinSays(isHolder: beat.isHolder, epoch: beat.epoch, at: now, into: &$1) }
         }
-        if fromStandby == nil, role == .standby, case .following = mastership.stage, receiver.isFollowing, pair?.isHeir(watch) ?? false {
+        if fromStandby == nil, role == .standby, case .following = mastership.stage, receiver.isFollowing,
+            pair?.isHeir(watch) ?? false
+        {
             master(at: now, into: &outputs) { $0.twinLost("the twin is not the router any more, and holds no copy", into: &$1) }
         }
         if role == .active, !beat.isHolder, !beat.doubts, beat.greatest > epoch, fromActive == nil {
@@ -326,7 +334,9 @@ extension Controller {
         master(at: now, into: &outputs) { $0.retry(into: &$1) }
         guard channel == .closed, role == .standby, !isOffline, failure == nil, !works.contains(.restore) else { return }
         let isWhole = receiver.isFollowing
-        master(at: now, into: &outputs) { isWhole ? $0.twinLost("the twin died", into: &$1) : $0.begin("the twin died", into: &$1) }
+        master(at: now, into: &outputs) {
+            isWhole ? $0.twinLost("the twin died", into: &$1) : $0.begin("the twin died", into: &$1)
+        }
     }
 
     // MARK: somebody else

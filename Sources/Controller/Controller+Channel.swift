@@ -23,7 +23,8 @@ extension Controller {
         Hello(
             routerName: configuration.routerName, pairID: configuration.pairID, controller: configuration.id,
             // Whoever holds mastership is the router, though it may not speak yet.
-            state: mastership.isHolding && !state.isActive ? .activeAlone : state, epoch: epoch, wasActive: configuration.wasActive, isPreferred: configuration.isPreferred,
+            state: mastership.isHolding && !state.isActive ? .activeAlone : state, epoch: epoch,
+            wasActive: configuration.wasActive, isPreferred: configuration.isPreferred,
             bootNonce: configuration.bootNonce,
             configuration: inForce, hasLostConfiguration: mastership.isWithheld,
             gaspToken: configuration.gaspToken!, identity: configuration.identity,

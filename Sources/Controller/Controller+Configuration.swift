@@ -52,7 +52,9 @@ extension Controller {
         mastership.isWithheld = false
         // The active may have died while the restore was under way.
         guard channel == .closed, case .waiting = mastership.stage else { return }
-        master(at: now, into: &outputs) { $0.acquire("the twin is lost, and the copy of its state is complete", isResuming: true, into: &$1) }
+        master(at: now, into: &outputs) {
+            $0.acquire("the twin is lost, and the copy of its state is complete", isResuming: true, into: &$1)
+        }
     }
 
     // MARK: what the twin has
@@ -62,7 +64,8 @@ extension Controller {
         if role == .active {
             // We began before it was there, with something older than what it has. That ours counts as later now is only
             // because we began with it.
-            let isPassedOver = began.map { twin.configuration < $0 && twin.configuration > configuration.initialPosition } ?? false
+            let isPassedOver =
+                began.map { twin.configuration < $0 && twin.configuration > configuration.initialPosition } ?? false
             guard isPassedOver || twin.configuration > inForce, twin.configuration.epoch > .zero else { return }
             // The live router is not changed behind the operator's back; what the twin holds is not lost either.
             note(

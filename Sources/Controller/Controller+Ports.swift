@@ -17,7 +17,8 @@ extension Controller {
         }
         let (high, low) = unsafe (
             UInt16(bigEndian: frame.unsafeLoadUnaligned(as: UInt16.self)),
-            UInt32(bigEndian: frame.unsafeLoadUnaligned(fromByteOffset: 2, as: UInt32.self)))
+            UInt32(bigEndian: frame.unsafeLoadUnaligned(fromByteOffset: 2, as: UInt32.self))
+        )
         var type = unsafe UInt16(bigEndian: frame.unsafeLoadUnaligned(fromByteOffset: 12, as: UInt16.self))
         if type == 0x8100 { type = unsafe UInt16(bigEndian: frame.unsafeLoadUnaligned(fromByteOffset: 16, as: UInt16.self)) }
         if type == 0x0806 || type == 0x86dd {

@@ -290,7 +290,9 @@ extension Controller {
                 redundancyNews = nil
                 append(.redundancy(news), at: now, into: &outputs)
             }
-            if !isReadingStopped, let due = timeRecordDue, clock.routerTime(at: now) >= due { append(.time, at: now, into: &outputs) }
+            if !isReadingStopped, let due = timeRecordDue, clock.routerTime(at: now) >= due {
+                append(.time, at: now, into: &outputs)
+            }
             endLineCardBatch(at: now, into: &outputs)
             // What the line card had to say to the commit may be records again (an acknowledgement that a full window
             // waited for): one more round, what comes then waits for the next burst.

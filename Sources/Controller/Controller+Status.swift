@@ -67,15 +67,22 @@ extension Controller {
         if let channelRefusal { warnings.append(channelRefusal) }
         if channel == .open, let difference = detectionDifference { warnings.append(difference) }
         if watch.patience > watch.detectionTime {
-            warnings.append("the twin's beats are often late: this controller waits \(watch.patience.inMilliseconds) ms for them instead of "
-                + "\(watch.detectionTime.inMilliseconds). Give both edges real-time rights and a link of their own, or set 'heartbeat' longer")
+            warnings.append(
+                "the twin's beats are often late: this controller waits \(watch.patience.inMilliseconds) ms for them instead of "
+                    + "\(watch.detectionTime.inMilliseconds). Give both edges real-time rights and a link of their own, or set 'heartbeat' longer"
+            )
         }
         if isStrangerNear(at: now), let stranger {
-            warnings.append("another host speaks as this router on \(name(of: stranger.interface)): a third controller, or a twin with another key, "
-                + "pair, router or letter")
+            warnings.append(
+                "another host speaks as this router on \(name(of: stranger.interface)): a third controller, or a twin with another key, "
+                    + "pair, router or letter")
         }
-        if strangerFrames > 0 { warnings.append("\(strangerFrames) frames from the router's own address came from neither controller") }
-        if pair?.isVoteSilent ?? false { warnings.append("the \(configuration.arbiter.rawValue) does not answer this controller") }
+        if strangerFrames > 0 {
+            warnings.append("\(strangerFrames) frames from the router's own address came from neither controller")
+        }
+        if pair?.isVoteSilent ?? false {
+            warnings.append("the \(configuration.arbiter.rawValue) does not answer this controller")
+        }
         return warnings + portTrouble(at: now)
     }
 }

@@ -77,7 +77,8 @@ extension Controller {
     }
     /// A hand-over that stops half-way because nobody can say who may speak would leave the router silent.
     private var voteTrouble: String? {
-        pair?.isVoteSilent ?? false ? "controller \(configuration.id) gets no answer from the \(configuration.arbiter.rawValue)" : nil
+        pair?.isVoteSilent ?? false
+            ? "controller \(configuration.id) gets no answer from the \(configuration.arbiter.rawValue)" : nil
     }
 
     mutating func advanceSwitchover(at now: Instant, into outputs: inout [ControllerOutput]) {
@@ -85,7 +86,8 @@ extension Controller {
             let facts = self.facts
             switchover(at: now, into: &outputs) { $0.fromActive?.advance(facts, at: now, into: &$1) }
             // The twin is the router, and the channel on which it would have said so was another one.
-            if let fromActive, fromActive.isRelinquished, channel != .open || fromActive.isReclaiming, mastership.holder == configuration.id.other,
+            if let fromActive, fromActive.isRelinquished, channel != .open || fromActive.isReclaiming,
+                mastership.holder == configuration.id.other,
                 case .following = mastership.stage
             {
                 stepDown("the twin took over by itself", at: now, into: &outputs)

@@ -151,7 +151,9 @@ extension [UInt8] {
         for i in 0..<6 { self[6 + i] = octet(i) }
         if let offset = SegmentQuestion.ownMACOffset(self) { for i in 0..<6 { self[offset + i] = octet(i) } }
         guard let start = SegmentQuestion.solicitationStart(self) else { return }
-        let address: [UInt8] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, octet(0) ^ 2, octet(1), octet(2), 0xff, 0xfe, octet(3), octet(4), octet(5)]
+        let address: [UInt8] = [
+            0xfe, 0x80, 0, 0, 0, 0, 0, 0, octet(0) ^ 2, octet(1), octet(2), 0xff, 0xfe, octet(3), octet(4), octet(5),
+        ]
         for i in 0..<16 { self[start + 8 + i] = address[i] }
         for i in 0..<6 { self[start + 66 + i] = octet(i) }
         checkSolicitation(at: start)

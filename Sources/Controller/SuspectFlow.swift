@@ -77,8 +77,10 @@ extension Controller {
         if suspects.count == Self.suspectsMaximum { suspects.removeFirst() }
         suspects.append((flow, now + Self.suspectMaximum))
         note(
-            .alarm, "linecard", "the twin died with a frame in hand, of \(frame.length) octets on \(name(of: frame.interface)): "
-                + "\(flow) is not heard until the pair has been redundant for \(Self.suspectPause.inMilliseconds) ms", into: &outputs)
+            .alarm, "linecard",
+            "the twin died with a frame in hand, of \(frame.length) octets on \(name(of: frame.interface)): "
+                + "\(flow) is not heard until the pair has been redundant for \(Self.suspectPause.inMilliseconds) ms",
+            into: &outputs)
     }
 
     /// Whether a frame is of a flow that may have killed the twin.

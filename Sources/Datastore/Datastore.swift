@@ -172,10 +172,10 @@ public actor Datastore {
         guard let file else { throw failure ?? DatastoreFailure(.inaccessible, "the file is not open") }
         do throws(DatastoreFailure) {
             try file.write(transaction)
-        } catch where error.kind == .full {
+        } catch  where error.kind == .full {
             try file.makeRoom()
             try file.write(transaction)
-        } catch where error.kind == .damaged {
+        } catch  where error.kind == .damaged {
             // A new file takes it: what was in the old one comes again from the twin.
             try openFile()
             guard let file = self.file else { throw error }
@@ -226,12 +226,13 @@ public actor Datastore {
         let opened: DatastoreFile
         do throws(DatastoreFailure) {
             opened = try DatastoreFile(path: path, limits: limits)
-        } catch where error.kind == .damaged {
+        } catch  where error.kind == .damaged {
             let aside = try moveAside()
             loss = "the datastore was damaged (\(error.reason)) and moved to \(aside)"
-            notify(Event(
-                .alarm, "datastore",
-                "\(path) is damaged (\(error.reason)); it was moved to \(aside) and a new one is begun"))
+            notify(
+                Event(
+                    .alarm, "datastore",
+                    "\(path) is damaged (\(error.reason)); it was moved to \(aside) and a new one is begun"))
             opened = try DatastoreFile(path: path, limits: limits)
         }
         // What this process knows is later than whatever a file holds that could not be read before, and is not lost

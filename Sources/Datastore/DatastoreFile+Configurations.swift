@@ -93,7 +93,8 @@ extension DatastoreFile {
             var arguments: StatementArguments = []
             if let number { arguments += [try Self.integer(number)] }
             return try Row.fetchAll(
-                db, sql: """
+                db,
+                sql: """
                     SELECT number, epoch, log_index, time, author, comment, \(contents) FROM configuration \(condition)
                     ORDER BY number DESC, epoch DESC, log_index DESC, id DESC LIMIT \(max(0, limit))
                     """, arguments: arguments

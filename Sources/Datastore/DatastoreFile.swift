@@ -103,16 +103,17 @@ struct DatastoreFile {
 
     private static func create(_ db: Database) throws {
         try db.inTransaction {
-            try db.execute(sql: """
-                \(configurationTables)
-                CREATE TABLE mastership (epoch INTEGER PRIMARY KEY, controller INTEGER NOT NULL, time INTEGER NOT NULL);
-                CREATE TABLE switchover (
-                    started INTEGER NOT NULL, epoch INTEGER NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (started, epoch));
-                CREATE TABLE event (
-                    controller INTEGER NOT NULL, number INTEGER NOT NULL, time INTEGER NOT NULL, severity INTEGER NOT NULL,
-                    component TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (controller, number)) WITHOUT ROWID;
-                PRAGMA user_version = 2;
-                """)
+            try db.execute(
+                sql: """
+                    \(configurationTables)
+                    CREATE TABLE mastership (epoch INTEGER PRIMARY KEY, controller INTEGER NOT NULL, time INTEGER NOT NULL);
+                    CREATE TABLE switchover (
+                        started INTEGER NOT NULL, epoch INTEGER NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (started, epoch));
+                    CREATE TABLE event (
+                        controller INTEGER NOT NULL, number INTEGER NOT NULL, time INTEGER NOT NULL, severity INTEGER NOT NULL,
+                        component TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (controller, number)) WITHOUT ROWID;
+                    PRAGMA user_version = 2;
+                    """)
             return .commit
         }
     }
@@ -120,17 +121,18 @@ struct DatastoreFile {
     /// Version 1 began with the greatest number, and did not know when anything was in force.
     private static func update1(_ db: Database) throws {
         try db.inTransaction {
-            try db.execute(sql: """
-                ALTER TABLE configuration RENAME TO configuration_1;
-                \(configurationTables)
-                INSERT INTO configuration (number, epoch, log_index, time, author, comment, text, octets)
-                    SELECT number, 0, 0, time, author, comment, text, octets FROM configuration_1 ORDER BY number;
-                DROP TABLE configuration_1;
-                UPDATE configuration SET epoch = (SELECT IFNULL(MAX(epoch), 0) FROM mastership)
-                    WHERE number = (SELECT MAX(number) FROM configuration);
-                INSERT INTO in_force SELECT 1, id FROM configuration ORDER BY number DESC LIMIT 1;
-                PRAGMA user_version = 2;
-                """)
+            try db.execute(
+                sql: """
+                    ALTER TABLE configuration RENAME TO configuration_1;
+                    \(configurationTables)
+                    INSERT INTO configuration (number, epoch, log_index, time, author, comment, text, octets)
+                        SELECT number, 0, 0, time, author, comment, text, octets FROM configuration_1 ORDER BY number;
+                    DROP TABLE configuration_1;
+                    UPDATE configuration SET epoch = (SELECT IFNULL(MAX(epoch), 0) FROM mastership)
+                        WHERE number = (SELECT MAX(number) FROM configuration);
+                    INSERT INTO in_force SELECT 1, id FROM configuration ORDER BY number DESC LIMIT 1;
+                    PRAGMA user_version = 2;
+                    """)
             return .commit
         }
     }
@@ -290,7 +292,8 @@ struct DatastoreFile {
                 arguments += [component]
             }
             return try Row.fetchAll(
-                db, sql: """
+                db,
+                sql: """
                     SELECT controller, number, time, severity, component, message FROM event
                     WHERE \(conditions.joined(separator: " AND ")) ORDER BY time DESC, number DESC LIMIT \(max(0, query.limit))
                     """, arguments: arguments

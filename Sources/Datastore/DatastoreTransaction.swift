@@ -29,8 +29,9 @@ public enum DatastoreTransaction: Hashable, Sendable, Codable {
     /// - Throws: `DecodingError` if the octets are no transaction of this release or an older one.
     public init(decoding octets: [UInt8]) throws {
         guard octets.count <= Self.lengthMaximum else {
-            throw DecodingError.dataCorrupted(.init(
-                codingPath: [], debugDescription: "\(octets.count) octets are more than the \(Self.lengthMaximum) allowed"))
+            throw DecodingError.dataCorrupted(
+                .init(
+                    codingPath: [], debugDescription: "\(octets.count) octets are more than the \(Self.lengthMaximum) allowed"))
         }
         self = try BinaryDecoder().decode(Self.self, from: octets)
     }

@@ -30,7 +30,8 @@ extension EngineState {
         var found: [ConfigurationConsequence] = []
         for excess in new.bgp.map({ bgp.excesses(under: $0) }) ?? [] {
             let what = excess.family.map { "prefixes of \($0)" } ?? "paths"
-            let back = excess.restartMinutes == 0
+            let back =
+                excess.restartMinutes == 0
                 ? "until 'clear bgp \(excess.neighbor)' or a larger limit" : "for \(excess.restartMinutes) minutes"
             found.append(
                 ConfigurationConsequence(

@@ -16,7 +16,8 @@ extension Engine {
         case .ospfv2: (isKnown, names) = (ospf.knows(name), ospf.neighborNames)
         case .ospfv3:
             (isKnown, names) = (
-                ospfv3.knows(name) || ospfv3IPv4.knows(name), ospfv3.neighborNames + ospfv3IPv4.neighborNames)
+                ospfv3.knows(name) || ospfv3IPv4.knows(name), ospfv3.neighborNames + ospfv3IPv4.neighborNames
+            )
         case .isis: (isKnown, names) = (isis.knows(name), isis.neighborNames)
         case .rip: (isKnown, names) = (rip.knows(name), rip.neighborNames)
         case .ripng: (isKnown, names) = (ripng.knows(name), ripng.neighborNames)

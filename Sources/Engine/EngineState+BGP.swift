@@ -44,7 +44,8 @@ extension EngineState {
     /// known, because no interface that is up reaches it, is left out until one does.
     var listeners: [Listener] {
         endpoints.compactMap { endpoint in
-            let local = endpoint.local
+            let local =
+                endpoint.local
                 ?? routes.egress(to: endpoint.remote).flatMap { routes.localAddress(on: $0, towards: endpoint.remote) }
             guard let local else { return nil }
             return Listener(local: local, localPort: 179, remote: endpoint.remote, options: endpoint.options)

@@ -67,17 +67,19 @@ extension EngineState {
         let isPatient = elapsed >= FirstRoutesWatch.patience
         // What comes by itself and in its time: hellos, updates, sessions that hold static routes back.
         let hasSlowOnes = interior.isAnyActive || configuration.staticRoutes.contains { $0.bfd != nil }
-        let isReady = switch neighbors {
-        case .awaited: false
-        case .absent: isPatient && !interior.isConverging
-        case .complete: hasSlowOnes ? isPatient && !interior.isConverging : true
-        }
+        let isReady =
+            switch neighbors {
+            case .awaited: false
+            case .absent: isPatient && !interior.isConverging
+            case .complete: hasSlowOnes ? isPatient && !interior.isConverging : true
+            }
         guard isReady || elapsed >= FirstRoutesWatch.bound else { return }
         firstRoutes.end()
         systemDigest.mix(0x6669_7273_74)
         let seconds = elapsed.inMilliseconds / 1000
         note(
-            .notice, isReady
+            .notice,
+            isReady
                 ? "the first routes are complete after \(seconds) s; what a life before left in the kernel is removed"
                 : "not every neighbor has said all in \(seconds) s; what a life before left in the kernel is removed",
             into: &effects)

@@ -25,12 +25,14 @@ extension ISISInstance {
             end(level, at: now, into: &effects)
         }
         configureCircuits(wanted, oldInterfaces, at: now, into: &effects)
-        effects.append(.subscriptions(circuits.compactMap { circuit in
-            circuit.flatMap { circuit in
-                circuit.configuration.isPassive
-                    ? nil : PacketSubscription(interface: circuit.interface, packetProtocol: .isis)
-            }
-        }))
+        effects.append(
+            .subscriptions(
+                circuits.compactMap { circuit in
+                    circuit.flatMap { circuit in
+                        circuit.configuration.isPassive
+                            ? nil : PacketSubscription(interface: circuit.interface, packetProtocol: .isis)
+                    }
+                }))
         if old == nil, wanted.overload.onStartup > 0 {
             event(.info, "the overload bit is set for the first \(wanted.overload.onStartup) s", into: &effects)
             setOverload(1, at: now)
@@ -42,7 +44,8 @@ extension ISISInstance {
         for level in Level.allCases where wanted.levels.contains(level) {
             // Another key signs everything anew; so does another lifetime, which only a new LSP can say.
             if old?[level].authentication?.keys.first != wanted[level].authentication?.keys.first
-                || old?.lspLifetime != wanted.lspLifetime {
+                || old?.lspLifetime != wanted.lspLifetime
+            {
                 originators[level.index].invalidate()
             }
             if old != wanted || oldInterfaces != interfaces {

@@ -108,7 +108,8 @@ extension ISISInstance {
             let byLevel = Level.allCases.filter { circuit.levels.contains($0) }.map { level in
                 let plan = circuit.configuration[level]
                 let lan = circuit.lans[level.index]
-                let flags = circuit.number < databases[level.index].circuits.count
+                let flags =
+                    circuit.number < databases[level.index].circuits.count
                     ? databases[level.index].circuits[circuit.number].srm.count : 0
                 return ISISInterfaceView.LevelView(
                     level: level, metric: plan.metric, priority: plan.priority,
@@ -130,15 +131,16 @@ extension ISISInstance {
             for adjacency in circuit.adjacencies {
                 let which = circuit.isBroadcast ? adjacency.usage.rawValue : 0
                 let deadline = timers.deadline(of: holdTimer(adjacency, circuit.number, which))
-                views.append(ISISAdjacencyView(
-                    system: adjacency.system, hostname: names[adjacency.system], interface: circuit.interface,
-                    interfaceName: name(circuit), levels: adjacency.usage, state: adjacency.state,
-                    holdTimeLeft: Int(deadline.map { max(0, ($0 - now).inMilliseconds) / 1000 } ?? 0),
-                    holdingTime: adjacency.holdingTime, priority: adjacency.priority, station: adjacency.station,
-                    areas: adjacency.areas, ipv4: adjacency.ipv4, ipv6: adjacency.ipv6,
-                    isMultiTopology: adjacency.topologies & 2 != 0, isRestarting: adjacency.isRestarting,
-                    isBFDUp: adjacency.bfd == nil ? nil : adjacency.isBFDUp ?? false,
-                    upFor: adjacency.upSince.map { now - $0 }, circuitLosses: circuit.flaps))
+                views.append(
+                    ISISAdjacencyView(
+                        system: adjacency.system, hostname: names[adjacency.system], interface: circuit.interface,
+                        interfaceName: name(circuit), levels: adjacency.usage, state: adjacency.state,
+                        holdTimeLeft: Int(deadline.map { max(0, ($0 - now).inMilliseconds) / 1000 } ?? 0),
+                        holdingTime: adjacency.holdingTime, priority: adjacency.priority, station: adjacency.station,
+                        areas: adjacency.areas, ipv4: adjacency.ipv4, ipv6: adjacency.ipv6,
+                        isMultiTopology: adjacency.topologies & 2 != 0, isRestarting: adjacency.isRestarting,
+                        isBFDUp: adjacency.bfd == nil ? nil : adjacency.isBFDUp ?? false,
+                        upFor: adjacency.upSince.map { now - $0 }, circuitLosses: circuit.flaps))
             }
         }
         return views
@@ -155,12 +157,13 @@ extension ISISInstance {
             let entry = database.entries[slot]
             if entry.isRequested || id.map({ $0 != entry.id }) ?? false { continue }
             let bytes = database.bytes(slot)
-            views.append(ISISDatabaseView(
-                level: level, id: entry.id, hostname: names[entry.id.system], sequence: entry.sequence,
-                checksum: entry.checksum, remainingLifetime: entry.remainingLifetime(at: now), isPurged: entry.isPurged,
-                isOwn: entry.id.system == ownID, octets: bytes.count,
-                flags: LSPHeader.Flags(rawValue: bytes.count >= LSPHeader.length ? bytes[LSPHeader.length - 1] : 0),
-                contents: detail ? LSPContents(bytes.span.bytes) : nil))
+            views.append(
+                ISISDatabaseView(
+                    level: level, id: entry.id, hostname: names[entry.id.system], sequence: entry.sequence,
+                    checksum: entry.checksum, remainingLifetime: entry.remainingLifetime(at: now), isPurged: entry.isPurged,
+                    isOwn: entry.id.system == ownID, octets: bytes.count,
+                    flags: LSPHeader.Flags(rawValue: bytes.count >= LSPHeader.length ? bytes[LSPHeader.length - 1] : 0),
+                    contents: detail ? LSPContents(bytes.span.bytes) : nil))
         }
         return views
     }
@@ -185,11 +188,12 @@ extension ISISInstance {
         var up = 0
         for case let circuit? in circuits { up += circuit.adjacencies.count { $0.isUp } }
         let routes = calculation.routes.routeCount
-        let state = switch backoff.state {
-        case .quiet: "quiet"
-        case .shortWait: "short wait"
-        case .longWait: "long wait"
-        }
+        let state =
+            switch backoff.state {
+            case .quiet: "quiet"
+            case .shortWait: "short wait"
+            case .longWait: "long wait"
+            }
         return ISISSummaryView(
             systemID: configuration.systemID, areas: configuration.areaAddresses, levels: configuration.levels,
             hostname: configuration.hostname,

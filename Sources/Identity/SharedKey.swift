@@ -68,7 +68,8 @@ public enum SharedKey {
     public static func configuration(
         _ chain: [NIOSSLCertificate], _ key: NIOSSLPrivateKey, roots: [NIOSSLCertificate]?, isServer: Bool
     ) -> TLSConfiguration {
-        var configuration = isServer
+        var configuration =
+            isServer
             ? TLSConfiguration.makeServerConfiguration(
                 certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
             : TLSConfiguration.makeClientConfiguration()
@@ -108,8 +109,9 @@ public enum SharedKey {
         }
         while let last = octets.last, last == 10 || last == 13 { octets.removeLast() }
         guard octets.count >= lengthMinimum else {
-            throw IdentityError("\(path): the shared key has \(octets.count) octets, at least \(lengthMinimum) are needed; "
-                + "make one with: openssl rand -hex 32 > \(path)")
+            throw IdentityError(
+                "\(path): the shared key has \(octets.count) octets, at least \(lengthMinimum) are needed; "
+                    + "make one with: openssl rand -hex 32 > \(path)")
         }
         return octets
     }

@@ -32,8 +32,9 @@ extension LineCard {
         do {
             let header = try EthernetHeader(from: &r)
             let mac = interfaces[i].mac
-            guard header.destination == mac || header.destination.isGroup
-                || mode == .probing && header.destination == probe?.mac
+            guard
+                header.destination == mac || header.destination.isGroup
+                    || mode == .probing && header.destination == probe?.mac
             else { return drop(.otherStation) }
             guard header.source != mac else { return drop(.ownSource) }
             guard !header.source.isGroup else { return drop(.malformedEthernet) }

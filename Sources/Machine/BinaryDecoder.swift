@@ -67,8 +67,10 @@ private struct BinaryValueDecoder: Decoder {
     }
 
     func mismatch(_ wanted: String) -> DecodingError {
-        .typeMismatch(BinaryValue.self, .init(
-            codingPath: codingPath, debugDescription: "\(wanted) was expected, not \(value.kind)"))
+        .typeMismatch(
+            BinaryValue.self,
+            .init(
+                codingPath: codingPath, debugDescription: "\(wanted) was expected, not \(value.kind)"))
     }
 
     func decode<T: Decodable>(_ type: T.Type) throws -> T {
@@ -83,8 +85,9 @@ private struct BinaryValueDecoder: Decoder {
         default: throw mismatch("an integer")
         }
         guard let result else {
-            throw DecodingError.dataCorrupted(.init(
-                codingPath: codingPath, debugDescription: "the number does not fit \(T.self)"))
+            throw DecodingError.dataCorrupted(
+                .init(
+                    codingPath: codingPath, debugDescription: "the number does not fit \(T.self)"))
         }
         return result
     }
@@ -132,8 +135,10 @@ private struct BinaryKeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtoc
 
     private func decoder(_ key: Key) throws -> BinaryValueDecoder {
         guard let value = fields.value(key.stringValue) else {
-            throw DecodingError.keyNotFound(key, .init(
-                codingPath: codingPath, debugDescription: "there is no field \(key.stringValue)"))
+            throw DecodingError.keyNotFound(
+                key,
+                .init(
+                    codingPath: codingPath, debugDescription: "there is no field \(key.stringValue)"))
         }
         return BinaryValueDecoder(value: value, in: place, at: key)
     }

@@ -78,8 +78,10 @@ private final class BinaryNode {
         // (The type is compared first: any empty array can be cast to one of octets.)
         if T.self == [UInt8].self, let octets = value as? [UInt8] { return content = .octets(octets) }
         if value is any Unordered {
-            throw EncodingError.invalidValue(value, .init(
-                codingPath: path, debugDescription: "\(T.self) has no order, so its octets would differ between controllers"))
+            throw EncodingError.invalidValue(
+                value,
+                .init(
+                    codingPath: path, debugDescription: "\(T.self) has no order, so its octets would differ between controllers"))
         }
         guard path.count <= BinaryCodingLimits.depth else {
             throw EncodingError.invalidValue(value, .init(codingPath: path, debugDescription: "nested too deep"))

@@ -124,7 +124,9 @@ extension RoutingTable: Snapshotting {
     @specialized(where Key == IPv6Prefix)
     private mutating func countUses(_ capacity: Int, _ position: Int) throws(DecodeError) -> [UInt32] {
         let refused = DecodeError("routing table", at: position, .badValue)
-        guard best.count == prefixes.capacity, Int(freeOther) <= others.count, Int(freeTagged) <= tagged.count else { throw refused }
+        guard best.count == prefixes.capacity, Int(freeOther) <= others.count, Int(freeTagged) <= tagged.count else {
+            throw refused
+        }
         var uses = [UInt32](repeating: 0, count: capacity)
         var isMet = [Bool](repeating: false, count: others.count)
         var isTagMet = [Bool](repeating: false, count: tagged.count)

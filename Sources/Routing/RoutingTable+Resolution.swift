@@ -188,7 +188,9 @@ extension RoutingTable {
     mutating func forget(_ number: UInt32) {
         let set = sets.remove(number)
         for nextHop in set.nextHops + set.backup {
-            guard case .gateway(let address) = nextHop, let own = Key.own(address), let place = tracked.find(own) else { continue }
+            guard case .gateway(let address) = nextHop, let own = Key.own(address), let place = tracked.find(own) else {
+                continue
+            }
             tracked.entries[Int(place)].uses -= 1
             let entry = tracked.entries[Int(place)]
             if entry.sets.count > 2 * entry.uses + 16 {

@@ -46,7 +46,9 @@ struct StaticRoutes<Key: PrefixKey>: Sendable {
                 results.append(Resolution())
             }
             if let same = choices[number].firstIndex(where: { $0.distance == route.distance }) {
-                if !choices[number][same].nextHops.contains(route.nextHop), choices[number][same].nextHops.count < RouteOffer.nextHopsMaximum {
+                if !choices[number][same].nextHops.contains(route.nextHop),
+                    choices[number][same].nextHops.count < RouteOffer.nextHopsMaximum
+                {
                     choices[number][same].nextHops.append(route.nextHop)
                 }
             } else {

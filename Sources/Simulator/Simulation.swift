@@ -391,9 +391,12 @@ public final class Simulation {
         let framesMaximum = random.chance(1, in: 4) ? random.number(in: 1...8) : 256
         var frames = 0
         // Nearly always there is one thing.
-        let order = inbox.count < 2 ? [0] : (sources + [.channel]).flatMap { source in
-            inbox.indices.filter { inbox[$0].source == source }
-        }
+        let order =
+            inbox.count < 2
+            ? [0]
+            : (sources + [.channel]).flatMap { source in
+                inbox.indices.filter { inbox[$0].source == source }
+            }
         for i in order where i < inbox.count {
             switch inbox[i] {
             case .input(let input): node.turn.hear(input, &node.controller, at: node.clock(now))

@@ -48,12 +48,13 @@ public enum WitnessRequest: Hashable, Sendable {
             case .ask(let number, let request, let isTwinEligible):
                 writer.u8(2)
                 writer.u64(number)
-                let (kind, epoch, flag): (UInt8, Epoch, Bool) = switch request {
-                case .acquire(let least, let isResuming): (1, least, isResuming)
-                case .renew(let epoch): (2, epoch, isTwinEligible)
-                case .release(let epoch): (3, epoch, false)
-                case .setTwinEligible(let epoch, let isEligible): (4, epoch, isEligible)
-                }
+                let (kind, epoch, flag): (UInt8, Epoch, Bool) =
+                    switch request {
+                    case .acquire(let least, let isResuming): (1, least, isResuming)
+                    case .renew(let epoch): (2, epoch, isTwinEligible)
+                    case .release(let epoch): (3, epoch, false)
+                    case .setTwinEligible(let epoch, let isEligible): (4, epoch, isEligible)
+                    }
                 writer.u8(kind)
                 writer.u64(epoch.value)
                 writer.u8(flag ? 1 : 0)

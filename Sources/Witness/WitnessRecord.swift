@@ -111,12 +111,13 @@ public struct WitnessRecord: Hashable, Sendable {
             writer.u64(process.session)
             writer.u64(UInt64(bitPattern: process.lease.inNanoseconds))
             writer.u64(process.number)
-            let (kind, epoch): (UInt8, Epoch) = switch process.done {
-            case .nothing: (0, .zero)
-            case .granted(let epoch, false): (1, epoch)
-            case .granted(let epoch, true): (2, epoch)
-            case .released(let epoch): (3, epoch)
-            }
+            let (kind, epoch): (UInt8, Epoch) =
+                switch process.done {
+                case .nothing: (0, .zero)
+                case .granted(let epoch, false): (1, epoch)
+                case .granted(let epoch, true): (2, epoch)
+                case .released(let epoch): (3, epoch)
+                }
             writer.u8(kind)
             writer.u64(epoch.value)
         }

@@ -208,8 +208,10 @@ final class WitnessCore {
         switch request {
         case .hello(let session, let lease, let isFirst):
             guard lease <= leaseMaximum else {
-                reply = .init(answer: .refusal("a lease of \(lease.inMilliseconds) ms is longer than this witness's longest, "
-                    + "\(leaseMaximum.inMilliseconds) ms (lease-maximum)"))
+                reply = .init(
+                    answer: .refusal(
+                        "a lease of \(lease.inMilliseconds) ms is longer than this witness's longest, "
+                            + "\(leaseMaximum.inMilliseconds) ms (lease-maximum)"))
                 break
             }
             connection.session = session

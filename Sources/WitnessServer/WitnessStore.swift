@@ -125,8 +125,9 @@ final class WitnessStore: @unchecked Sendable {
             }
             guard let newest = versions.max(by: { $0.sequence < $1.sequence }) else {
                 if unreadable == 2 {
-                    throw WitnessStoreError("\(path): both versions of record \(place) are damaged, so a pair's mastership is "
-                        + "unknown; move the file away to begin with an empty one")
+                    throw WitnessStoreError(
+                        "\(path): both versions of record \(place) are damaged, so a pair's mastership is "
+                            + "unknown; move the file away to begin with an empty one")
                 }
                 continue
             }

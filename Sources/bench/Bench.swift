@@ -29,7 +29,8 @@ struct TableBench: ParsableCommand {
     func run() throws {
         if fib { return try runFIB() }
         let nextHop = EngineBench.address(0).raw
-        let table = try self.table.map { try BenchTable(folder: $0, peerAS: 65001, nextHop: nextHop, limit: routes) }
+        let table =
+            try self.table.map { try BenchTable(folder: $0, peerAS: 65001, nextHop: nextHop, limit: routes) }
             ?? BenchTable(generated: routes, peerAS: 65001, nextHop: nextHop)
         var results: [EngineBench.Result] = []
         for count in receivers { results.append(try EngineBench.run(table, receivers: count)) }
@@ -41,8 +42,18 @@ struct TableBench: ParsableCommand {
         }
         print("\(table.routeCount) routes in \(table.messages.count) messages, \(table.octets) octets")
         for result in results {
-            print(String(format: "%3d receivers: %.3f µs per route, longest record %.1f ms, %.0f octets per route, %d octets out", result.receivers, result.microsecondsPerRoute, result.longestRecordMilliseconds, result.octetsPerRoute, result.outputOctets))
-            print(String(format: "    snapshot: copy %.3f ms, next record %.1f ms, encode %.0f ms, restore %.0f ms, %d octets; session down %.1f ms", result.snapshotCopyMilliseconds, result.firstRecordAfterSnapshotMilliseconds, result.snapshotEncodeMilliseconds, result.snapshotRestoreMilliseconds, result.snapshotOctets, result.sessionDownMilliseconds))
+            print(
+                String(
+                    format: "%3d receivers: %.3f µs per route, longest record %.1f ms, %.0f octets per route, %d octets out",
+                    result.receivers, result.microsecondsPerRoute, result.longestRecordMilliseconds, result.octetsPerRoute,
+                    result.outputOctets))
+            print(
+                String(
+                    format:
+                        "    snapshot: copy %.3f ms, next record %.1f ms, encode %.0f ms, restore %.0f ms, %d octets; session down %.1f ms",
+                    result.snapshotCopyMilliseconds, result.firstRecordAfterSnapshotMilliseconds,
+                    result.snapshotEncodeMilliseconds, result.snapshotRestoreMilliseconds, result.snapshotOctets,
+                    result.sessionDownMilliseconds))
         }
     }
 
@@ -54,8 +65,17 @@ struct TableBench: ParsableCommand {
             print(String(decoding: try encoder.encode(result), as: UTF8.self))
             return
         }
-        print(String(format: "%d routes, each with a backup (%.3f µs per route of the second table)", result.routes, result.microsecondsPerBackupRoute))
-        print(String(format: "next hop lost: update out after %.3f ms with %d groups and %d routes", result.lossMilliseconds, result.groupsInUpdate, result.routesInUpdate))
-        print(String(format: "all decided again after %.0f ms of CPU, longest record %.1f ms, %d routes moved", result.decidedMilliseconds, result.longestRecordMilliseconds, result.laterRoutes))
+        print(
+            String(
+                format: "%d routes, each with a backup (%.3f µs per route of the second table)", result.routes,
+                result.microsecondsPerBackupRoute))
+        print(
+            String(
+                format: "next hop lost: update out after %.3f ms with %d groups and %d routes", result.lossMilliseconds,
+                result.groupsInUpdate, result.routesInUpdate))
+        print(
+            String(
+                format: "all decided again after %.0f ms of CPU, longest record %.1f ms, %d routes moved",
+                result.decidedMilliseconds, result.longestRecordMilliseconds, result.laterRoutes))
     }
 }

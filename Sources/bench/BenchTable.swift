@@ -28,7 +28,9 @@ struct BenchTable {
         }
         for number in order {
             let fields = attributes[number].split(separator: ";", omittingEmptySubsequences: false)
-            guard fields.count == 4 else { throw Failure(description: "\(folder)/attrs.txt.gz: line \(number + 1) has \(fields.count) fields, not 4") }
+            guard fields.count == 4 else {
+                throw Failure(description: "\(folder)/attrs.txt.gz: line \(number + 1) has \(fields.count) fields, not 4")
+            }
             append(
                 groups[number] ?? [], path: [peerAS] + fields[0].split(separator: " ").compactMap { UInt32($0) },
                 origin: UInt8(fields[1]) ?? 0, med: UInt32(fields[2]),

@@ -169,7 +169,8 @@ struct EngineBench {
         mutating func connect(_ number: Int, _ engine: inout Engine) {
             let peer = EngineBench.address(number), peerAS = 65001 + UInt32(number)
             let tuple = ConnectionTuple(
-                interface: InterfaceID(0), local: .v4(EngineBench.routerAddress), localPort: 179, remote: .v4(peer), remotePort: 40000)
+                interface: InterfaceID(0), local: .v4(EngineBench.routerAddress), localPort: 179, remote: .v4(peer),
+                remotePort: 40000)
             let identity = ConnectionIdentity(
                 tuple: tuple, initialSendSequence: 1, initialReceiveSequence: 1, peerMaximumSegmentSize: 1460, peerWindowShift: 7,
                 windowShift: 7, selectiveAcknowledgment: true, timestamps: true, timestampOffset: 0, options: TransportOptions())

@@ -49,13 +49,15 @@ struct ISISBench: ParsableCommand {
             return print(String(decoding: try encoder.encode(result), as: UTF8.self))
         }
         print("\(result.routers) routers, \(result.links) links, \(result.routes) routes")
-        print(String(
-            format: "LSPs read %.2f ms, first calculation %.2f ms", result.readMilliseconds,
-            result.firstCalculationMilliseconds))
-        print(String(
-            format: "one link changes: %.3f ms (longest %.3f ms), %.1f routes; one prefix: %.4f ms",
-            result.linkChangeMilliseconds, result.longestLinkChangeMilliseconds, result.routesPerLinkChange,
-            result.prefixChangeMilliseconds))
+        print(
+            String(
+                format: "LSPs read %.2f ms, first calculation %.2f ms", result.readMilliseconds,
+                result.firstCalculationMilliseconds))
+        print(
+            String(
+                format: "one link changes: %.3f ms (longest %.3f ms), %.1f routes; one prefix: %.4f ms",
+                result.linkChangeMilliseconds, result.longestLinkChangeMilliseconds, result.routesPerLinkChange,
+                result.prefixChangeMilliseconds))
     }
 }
 
@@ -126,9 +128,10 @@ private struct ISISBenchNetwork {
         for (i, reach) in neighbors[0].enumerated() {
             let interface = InterfaceID(UInt16(truncatingIfNeeded: i))
             links.append(LocalLink(interface: interface, node: reach.node, metric: reach.metric))
-            adjacencies.append(LocalAdjacency(
-                interface: interface, system: reach.node.system, ipv4: IPv4Address(raw: 0xc0a8_0002 &+ UInt32(i) << 8),
-                ipv6: nil))
+            adjacencies.append(
+                LocalAdjacency(
+                    interface: interface, system: reach.node.system, ipv4: IPv4Address(raw: 0xc0a8_0002 &+ UInt32(i) << 8),
+                    ipv6: nil))
         }
         calculation.setLocal(.two, links: links, adjacencies: adjacencies)
         let all = (1..<neighbors.count).map { lsp($0) }

@@ -50,9 +50,10 @@ struct OSPFBench: ParsableCommand {
         }
         print("\(result.routers) routers, \(result.links) links, \(result.routes) routes")
         print(String(format: "first calculation %.2f ms", result.firstCalculationMilliseconds))
-        print(String(
-            format: "one link changes: %.3f ms (longest %.3f ms), %.1f routes", result.linkChangeMilliseconds,
-            result.longestLinkChangeMilliseconds, result.routesPerLinkChange))
+        print(
+            String(
+                format: "one link changes: %.3f ms (longest %.3f ms), %.1f routes", result.linkChangeMilliseconds,
+                result.longestLinkChangeMilliseconds, result.routesPerLinkChange))
         if let external = result.externalChangeMilliseconds { print(String(format: "one external: %.4f ms", external)) }
     }
 }

@@ -40,7 +40,8 @@ struct TCPBench {
         Path(name: "one lost in 50", isLost: { mix64(UInt64($0)) % 50 == 0 }),
         Path(name: "every second of 4000 lost, once", isLost: { $0 > 12_000 && $0 <= 16_000 && $0 % 2 == 0 }),
         Path(name: "one late in 100", isLost: { _ in false }, lateEvery: 100),
-        Path(name: "1 Gbit/s, 100 ms, a queue of 2000", isLost: { _ in false }, roundTrip: .milliseconds(100), spacing: 12_000,
+        Path(
+            name: "1 Gbit/s, 100 ms, a queue of 2000", isLost: { _ in false }, roundTrip: .milliseconds(100), spacing: 12_000,
             queue: 2000),
     ]
 

@@ -31,9 +31,10 @@ struct Lockstepd: ParsableCommand {
     @Flag(help: "Lock the process in memory, so that it never waits for a page of its own.")
     var lockMemory = false
 
-    @Flag(help: ArgumentHelp(
-        "Use the router file although the datastore may have held a later configuration.",
-        discussion: "For one start, after both controllers have lost theirs."))
+    @Flag(
+        help: ArgumentHelp(
+            "Use the router file although the datastore may have held a later configuration.",
+            discussion: "For one start, after both controllers have lost theirs."))
     var acceptFirstConfiguration = false
 
     func run() throws {

@@ -1,5 +1,5 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 func exitProcess(_ code: Int32) -> Never { exit(code) }

@@ -61,7 +61,9 @@ struct Arguments {
     static func refuse(_ sentence: String) -> Never {
         print("simulate: \(sentence)")
         print("usage: simulate [--seeds N] [--from S] [--seed S] [--faults N] [--routed N] [--plain]")
-        print("                [--scenario NAME|all] [--list] [--arbiter leasefile|link|witness] [--plant BUG] [--verbose] [--trace]")
+        print(
+            "                [--scenario NAME|all] [--list] [--arbiter leasefile|link|witness] [--plant BUG] [--verbose] [--trace]"
+        )
         exitProcess(2)
     }
 }

@@ -64,7 +64,8 @@ import Wire
 
     @Test func `§6.8.4: the Detection Time is the neighbour's multiplier times the greater of both ends' intervals`() {
         let pair = Pair.up(
-            .init(desiredMinTx: 100_000, requiredMinRx: 300_000), .init(desiredMinTx: 50_000, requiredMinRx: 20_000, multiplier: 5))
+            .init(desiredMinTx: 100_000, requiredMinRx: 300_000),
+            .init(desiredMinTx: 50_000, requiredMinRx: 20_000, multiplier: 5))
         #expect(pair.a.view?.detectionTime == 1_500_000)
         #expect(pair.b.view?.detectionTime == 300_000)
         #expect(pair.a.view?.transmitInterval == 100_000)
@@ -138,7 +139,8 @@ import Wire
     }
 
     @Test func `§6.8.3: a smaller receive interval counts for detection when the Poll Sequence has ended`() {
-        let pair = Pair.up(.init(desiredMinTx: 50_000, requiredMinRx: 300_000), .init(desiredMinTx: 50_000, requiredMinRx: 50_000))
+        let pair = Pair.up(
+            .init(desiredMinTx: 50_000, requiredMinRx: 300_000), .init(desiredMinTx: 50_000, requiredMinRx: 50_000))
         #expect(pair.a.view?.detectionTime == 900_000)
         pair.passes = { toB, bytes in toB || bytes[1] & 0x10 == 0 }
         pair.configure(pair.a) { $0.requiredMinRx = 50_000 }
@@ -153,7 +155,8 @@ import Wire
     }
 
     @Test func `§6.8.3: a smaller RemoteMinRxInterval is honoured at once`() {
-        let pair = Pair.up(.init(desiredMinTx: 50_000, requiredMinRx: 50_000), .init(desiredMinTx: 50_000, requiredMinRx: 2_000_000))
+        let pair = Pair.up(
+            .init(desiredMinTx: 50_000, requiredMinRx: 50_000), .init(desiredMinTx: 50_000, requiredMinRx: 2_000_000))
         #expect(pair.a.view?.transmitInterval == 2_000_000)
         pair.configure(pair.b) { $0.requiredMinRx = 50_000 }
         pair.a.sent = []

@@ -33,7 +33,8 @@ import Wire
         var expected = EtcdVoteConfiguration(endpoints: ["https://192.0.2.1:2379"])
         #expect(short.value?.arbiter == .etcd(expected))
         #expect(expected.prefix == "/lockstep" && expected.ttl == 5)
-        let full = Self.read("""
+        let full = Self.read(
+            """
             {etcd: {endpoints: ['https://a.example:2379/', 'https://[2001:db8::2]:2379'], prefix: /routers, ttl: 10s,
               authority: ca.pem, certificate: a.pem, private-key: a.key, user: lockstep, password-file: password}}
             """)
@@ -58,12 +59,16 @@ import Wire
     @Test(arguments: [
         ("witness", "the witness needs its address; write {witness: {address: …, key-file: …}}"),
         ("etcd", "etcd needs its endpoints; write {etcd: {endpoints: […]}}"),
-        ("{witness: {address: 192.0.2.9, key-file: k}, etcd: {endpoints: https://a:2379}}",
-            "write only one of witness and etcd"),
+        (
+            "{witness: {address: 192.0.2.9, key-file: k}, etcd: {endpoints: https://a:2379}}",
+            "write only one of witness and etcd"
+        ),
         ("{witness: {key-file: k}}", "'address' is missing; where the witness listens"),
         ("{witness: {address: 192.0.2.9}}", "'key-file' is missing; the secret that this pair shares with the witness"),
-        ("{witness: {address: 192.0.2.9, key-file: k, key: abc}}",
-            "unknown key; write key-file: PATH, the key itself does not belong here"),
+        (
+            "{witness: {address: 192.0.2.9, key-file: k, key: abc}}",
+            "unknown key; write key-file: PATH, the key itself does not belong here"
+        ),
         ("{witness: {address: 192.0.2.9, key-file: k, lease: 50ms}}", "50ms is not allowed; write a time from 100ms to 1m"),
         ("{witness: {address: 192.0.2.9, key-file: k}, lease: 1s}", "write lease inside witness"),
         ("{etcd: {prefix: /x}}", "'endpoints' is missing; the cluster's members, as https://ADDRESS:2379"),
@@ -71,14 +76,18 @@ import Wire
         ("{etcd: {endpoints: 192.0.2.1}}", "'192.0.2.1' is no endpoint; write https://ADDRESS:2379"),
         ("{etcd: {endpoints: https://192.0.2.1}}", "'https://192.0.2.1' is no endpoint; write https://ADDRESS:2379"),
         ("{etcd: {endpoints: 'https://a:2379/v3'}}", "'https://a:2379/v3' is no endpoint; write https://ADDRESS:2379"),
-        ("{etcd: {endpoints: 'https://user:word@a:2379'}}",
-            "'https://user:word@a:2379' is no endpoint; write https://ADDRESS:2379"),
+        (
+            "{etcd: {endpoints: 'https://user:word@a:2379'}}",
+            "'https://user:word@a:2379' is no endpoint; write https://ADDRESS:2379"
+        ),
         ("{etcd: {endpoints: [https://a:2379, https://a:2379]}}", "https://a:2379 is there twice"),
         ("{etcd: {endpoints: [https://a:2379, http://b:2379]}}", "all members are reached by https or all by http"),
         ("{etcd: {endpoints: https://a:2379, ttl: 2500ms}}", "etcd knows whole seconds only"),
         ("{etcd: {endpoints: https://a:2379, ttl: 1s}}", "1s is not allowed; write a time from 2s to 1m"),
-        ("{etcd: {endpoints: https://a:2379, prefix: lockstep}}",
-            "'lockstep' is no prefix; write one as /lockstep, with a slash before it and none behind"),
+        (
+            "{etcd: {endpoints: https://a:2379, prefix: lockstep}}",
+            "'lockstep' is no prefix; write one as /lockstep, with a slash before it and none behind"
+        ),
         ("{etcd: {endpoints: https://a:2379, certificate: a.pem}}", "certificate and private-key belong together"),
         ("{etcd: {endpoints: https://a:2379, user: a}}", "user and password-file belong together"),
         ("{etcd: {endpoints: http://a:2379, authority: ca.pem}}", "without https in endpoints there is no TLS"),
@@ -106,7 +115,8 @@ import Wire
     }
 
     @Test func `everything can be said`() {
-        let result = Self.read("""
+        let result = Self.read(
+            """
             listen: 2001:db8::9
             port: 7000
             store: words
@@ -132,10 +142,14 @@ import Wire
         ("listen: 192.0.2.9", "'pairs' is missing; write PAIR: {key-file: PATH} for each"),
         ("listen: 192.0.2.9\npairs: {}", "at least one pair is needed"),
         ("listen: 192.0.2.9\npairs: {r1: {}}", "'key-file' is missing; the secret that the witness shares with this pair"),
-        ("listen: 192.0.2.9\npairs: {r1: {key-file: k, key: abc}}",
-            "unknown key; write key-file: PATH, the key itself does not belong here"),
-        ("listen: 192.0.2.9\npairs: {r1: {key-file: k}}\nlease-maximum: 2h",
-            "2h is not allowed; write a time from 100ms to 1m"),
+        (
+            "listen: 192.0.2.9\npairs: {r1: {key-file: k, key: abc}}",
+            "unknown key; write key-file: PATH, the key itself does not belong here"
+        ),
+        (
+            "listen: 192.0.2.9\npairs: {r1: {key-file: k}}\nlease-maximum: 2h",
+            "2h is not allowed; write a time from 100ms to 1m"
+        ),
         ("listen: 192.0.2.9\npairs: {r1: {key-file: k}}\ndatastore: x", "unknown key; write store"),
     ])
     func `a wrong file is refused`(text: String, message: String) {

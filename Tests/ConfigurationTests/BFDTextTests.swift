@@ -50,7 +50,10 @@ import Wire
 
     @Test func `every key of the section means what the manual says`() throws {
         let result = read(router(neighbor: "bfd: far", top: Self.complete))
-        #expect(result.problems.map(\.message) == ["the neighbor hears AdminDown; FRR and BIRD end the BGP session that they watch with it"])
+        #expect(
+            result.problems.map(\.message) == [
+                "the neighbor hears AdminDown; FRR and BIRD end the BGP session that they watch with it"
+            ])
         let configuration = try #require(result.value)
         let bfd = try #require(configuration.bfd)
         #expect(bfd.defaults == BFDProfile(desiredMinTx: 100_000, requiredMinRx: 100_000, multiplier: 4))
@@ -75,7 +78,10 @@ import Wire
     }
 
     @Test func `what is written is read back as the same`() throws {
-        for text in [router(neighbor: "bfd: far", top: Self.complete), router(neighbor: "bfd: true"), router(top: "bfd: {interval: 300ms}")] {
+        for text in [
+            router(neighbor: "bfd: far", top: Self.complete), router(neighbor: "bfd: true"),
+            router(top: "bfd: {interval: 300ms}"),
+        ] {
             let configuration = try #require(read(text).value)
             let written = RouterText.text(of: configuration)
             #expect(read(written).errors.isEmpty)

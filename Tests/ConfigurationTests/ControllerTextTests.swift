@@ -10,7 +10,8 @@ private func readController(_ text: String) -> ConfigurationResult<ControllerFil
 
 @Suite struct ControllerTextTests {
     @Test func `the shortest pair gets the defaults`() throws {
-        let result = readController("""
+        let result = readController(
+            """
             controller: a
             interfaces: {lan: svc0}
             redundancy: {local: 198.18.255.1, peer: 198.18.255.2, key-file: pair.key}
@@ -32,7 +33,8 @@ private func readController(_ text: String) -> ConfigurationResult<ControllerFil
     }
 
     @Test func `everything can be said`() throws {
-        let result = readController("""
+        let result = readController(
+            """
             controller: b
             name: east
             pair: border1
@@ -60,8 +62,11 @@ private func readController(_ text: String) -> ConfigurationResult<ControllerFil
         #expect(value.priority == 200)
         #expect(value.device(for: "wan") == "eth1.5")
         #expect(value.redundancy?.gaspPort == 7001)
-        #expect(value.redundancy?.security == .certificates(
-            certificate: "/etc/lockstep/a.pem", privateKey: "/k/a.key", authority: "/etc/lockstep/ca.pem", peerName: "west"))
+        #expect(
+            value.redundancy?.security
+                == .certificates(
+                    certificate: "/etc/lockstep/a.pem", privateKey: "/k/a.key", authority: "/etc/lockstep/ca.pem",
+                    peerName: "west"))
         #expect(value.redundancy?.heartbeatMultiplier == 3)
         #expect(value.redundancy?.standbyTimeout == .seconds(1))
         #expect(value.arbiter == .leaseFile(path: "/run/lease", lease: .milliseconds(80)))
@@ -82,22 +87,36 @@ private func readController(_ text: String) -> ConfigurationResult<ControllerFil
     @Test(arguments: [
         ("interfaces: {lan: svc0}\nalone: true", "'controller' is missing; write a or b"),
         ("controller: c\ninterfaces: {lan: svc0}\nalone: true", "'c' is not allowed; it can be a or b"),
-        ("controller: a\ninterfaces: {lan: svc0}",
-            "'redundancy' is missing; a controller without a twin says 'alone: true'"),
+        (
+            "controller: a\ninterfaces: {lan: svc0}",
+            "'redundancy' is missing; a controller without a twin says 'alone: true'"
+        ),
         ("controller: a\nalone: true", "'interfaces' is missing; write ROUTER-INTERFACE: DEVICE for each"),
-        ("controller: a\nalone: true\ninterfaces: {lan: abcdefghijklmnopq}",
-            "the name of a device of 1 to 15 octets is expected, not 17"),
+        (
+            "controller: a\nalone: true\ninterfaces: {lan: abcdefghijklmnopq}",
+            "the name of a device of 1 to 15 octets is expected, not 17"
+        ),
         ("controller: a\nalone: true\ninterfaces: {lan: a/b}", "'a/b' is no name of a device"),
-        ("controller: a\nalone: true\ninterfaces: {lan: x}\nredundancy: {local: 10.0.0.1, peer: 10.0.0.2, insecure: true}",
-            "'alone: true' and 'redundancy' exclude each other"),
-        ("controller: a\nalone: true\ninterfaces: {lan: x}\narbiter: lease-file",
-            "the lease file needs its path; write {lease-file: PATH}"),
-        ("controller: a\nalone: true\ninterfaces: {lan: x}\nmemory: {warning: 2GiB, limit: 1GiB}",
-            "the warning is above the limit"),
-        ("controller: a\nalone: true\ninterfaces: {lan: x}\nmemory: {warning: 2GB}",
-            "'2GB' is no size; write a number and KiB, MiB, GiB or TiB"),
-        ("controller: a\nalone: true\ninterfaces: {lan: x}\nwatchdog: 1ms",
-            "1ms is not allowed; write a time from 20ms to 1m"),
+        (
+            "controller: a\nalone: true\ninterfaces: {lan: x}\nredundancy: {local: 10.0.0.1, peer: 10.0.0.2, insecure: true}",
+            "'alone: true' and 'redundancy' exclude each other"
+        ),
+        (
+            "controller: a\nalone: true\ninterfaces: {lan: x}\narbiter: lease-file",
+            "the lease file needs its path; write {lease-file: PATH}"
+        ),
+        (
+            "controller: a\nalone: true\ninterfaces: {lan: x}\nmemory: {warning: 2GiB, limit: 1GiB}",
+            "the warning is above the limit"
+        ),
+        (
+            "controller: a\nalone: true\ninterfaces: {lan: x}\nmemory: {warning: 2GB}",
+            "'2GB' is no size; write a number and KiB, MiB, GiB or TiB"
+        ),
+        (
+            "controller: a\nalone: true\ninterfaces: {lan: x}\nwatchdog: 1ms",
+            "1ms is not allowed; write a time from 20ms to 1m"
+        ),
     ])
     func `a wrong file is refused`(text: String, message: String) {
         #expect(readController(text).errors.map(\.message).first == message)
@@ -121,8 +140,10 @@ private func readController(_ text: String) -> ConfigurationResult<ControllerFil
         expected.hold = .seconds(5)
         expected.staleTime = .seconds(30)
         expected.staysOnExit = true
-        #expect(forwarding("forwarding: {mode: kernel, table: 1000, protocol: 77, metric: 5, hold: 5s, stale-time: 30s, "
-            + "keep-on-exit: true}") == expected)
+        #expect(
+            forwarding(
+                "forwarding: {mode: kernel, table: 1000, protocol: 77, metric: 5, hold: 5s, stale-time: 30s, "
+                    + "keep-on-exit: true}") == expected)
     }
 
     @Test(arguments: [
@@ -142,8 +163,10 @@ private func readController(_ text: String) -> ConfigurationResult<ControllerFil
         ("peer: 10.0.0.1\n  insecure: true", "the twin cannot have our own address"),
         ("peer: 2001:db8::1\n  insecure: true", "both addresses must be of one family"),
         ("insecure: true", "'peer' is missing; the twin's address on the redundancy link"),
-        ("peer: 10.0.0.2\n  insecure: true\n  key: secret",
-            "unknown key; write key-file: PATH, the key itself does not belong here"),
+        (
+            "peer: 10.0.0.2\n  insecure: true\n  key: secret",
+            "unknown key; write key-file: PATH, the key itself does not belong here"
+        ),
         ("peer: 10.0.0.2\n  insecure: true\n  heartbeat: {interval: 2s}", "2s is not allowed; write a time from 1ms to 1s"),
     ])
     func `a wrong channel is refused`(text: String, message: String) {

@@ -19,13 +19,15 @@ import Testing
             let name = "b\(i)", last = i == 0 ? "a" : "b\(i - 1)"
             text += "\(name): &\(name) [*\(last), *\(last)]\n"
         }
-        #expect(errors(text).map(\.message) == [
-            "the file has more than 10 aliases; name shared settings in a peer group instead"
-        ])
+        #expect(
+            errors(text).map(\.message) == [
+                "the file has more than 10 aliases; name shared settings in a peer group instead"
+            ])
     }
 
     @Test func `a few aliases are followed`() {
-        let result = read("""
+        let result = read(
+            """
             interfaces:
               - {name: a, virtual-router-id: 1, addresses: &x [198.18.0.1/24]}
               - {name: b, virtual-router-id: 1, addresses: *x}
@@ -49,9 +51,10 @@ import Testing
     }
 
     @Test func `a file that is too large or no text is refused`() {
-        #expect(errors([UInt8](repeating: 0x20, count: YAMLLimits.octets + 1)).map(\.message) == [
-            "the file has 4194305 octets; at most 4194304 are accepted"
-        ])
+        #expect(
+            errors([UInt8](repeating: 0x20, count: YAMLLimits.octets + 1)).map(\.message) == [
+                "the file has 4194305 octets; at most 4194304 are accepted"
+            ])
         #expect(errors([0xff, 0xfe, 0x41]).map(\.message) == ["the file is not text in UTF-8"])
         #expect(!errors([0]).isEmpty)
         #expect(!errors("a: \u{7}").isEmpty)
@@ -61,10 +64,14 @@ import Testing
         let problem = errors("hostname: a\nbgp: {}\nhostname: b\n").first
         #expect(problem?.message == "the key 'hostname' is written more than once in this mapping; keep one (again in line 3)")
         #expect(problem?.line == 1)
-        #expect(errors("bgp: {as: 1, as: 2}").first?.message == "the key 'as' is written more than once in this mapping; keep one")
+        #expect(
+            errors("bgp: {as: 1, as: 2}").first?.message == "the key 'as' is written more than once in this mapping; keep one")
     }
 
-    @Test(arguments: ["a: b: c", "\ta: 1", "a: [1", "--- a\n--- b", "*x", "? [a]\n: b", "!!binary x: y", "%YAML 9.9\n---\na: 1", "a: 'x", "\"\\x\"", "<<: {a: 1}", "- a", "42", "'text'"])
+    @Test(arguments: [
+        "a: b: c", "\ta: 1", "a: [1", "--- a\n--- b", "*x", "? [a]\n: b", "!!binary x: y", "%YAML 9.9\n---\na: 1", "a: 'x",
+        "\"\\x\"", "<<: {a: 1}", "- a", "42", "'text'",
+    ])
     func `what is no mapping of ours has a problem with a place`(text: String) throws {
         let problem = try #require(errors(text).first)
         #expect(problem.line >= 1 && problem.column >= 1)

@@ -94,18 +94,21 @@ private func isis(_ section: String) -> String {
         #expect(isis.metricStyle == .transition)
         #expect(isis.topologies == [.ipv6Unicast])
         #expect([isis.maximumPaths, isis.level1Distance, isis.level2Distance, isis.externalDistance] == [64, 110, 112, 120])
-        #expect([isis.lspMTU, isis.lspLifetime, isis.lspRefresh, isis.lspPacing, isis.lspRetransmit] == [1400, 65535, 65000, 33, 3])
+        #expect(
+            [isis.lspMTU, isis.lspLifetime, isis.lspRefresh, isis.lspPacing, isis.lspRetransmit] == [1400, 65535, 65000, 33, 3])
         #expect(isis.generation == ISISThrottle(initialDelay: 0, secondDelay: 100, maximumDelay: 2000))
-        #expect([isis.spf.initialDelay, isis.spf.shortDelay, isis.spf.longDelay, isis.spf.timeToLearn, isis.spf.holdDown]
-            == [10, 100, 1000, 200, 5000])
+        #expect(
+            [isis.spf.initialDelay, isis.spf.shortDelay, isis.spf.longDelay, isis.spf.timeToLearn, isis.spf.holdDown]
+                == [10, 100, 1000, 200, 5000])
         #expect(isis.psnpInterval == 500)
         #expect(isis.overload.isSet && isis.overload.onStartup == 300)
         #expect(!isis.attachedBit.isSent && !isis.attachedBit.isHonored)
-        #expect(isis.leakingUp.rules == [
-            .init(IPPrefix("10.0.0.0/8")!, minimumLength: 16, maximumLength: 24),
-            .init(IPPrefix("::/0")!, minimumLength: 0, maximumLength: 128, isPermitted: false),
-            .init(IPPrefix("192.0.2.0/24")!, minimumLength: 24, maximumLength: 24),
-        ])
+        #expect(
+            isis.leakingUp.rules == [
+                .init(IPPrefix("10.0.0.0/8")!, minimumLength: 16, maximumLength: 24),
+                .init(IPPrefix("::/0")!, minimumLength: 0, maximumLength: 128, isPermitted: false),
+                .init(IPPrefix("192.0.2.0/24")!, minimumLength: 24, maximumLength: 24),
+            ])
         #expect(isis.leakingDown == ISISLeaking(isEnabled: true))
         #expect(isis.summaries.map(\.metric) == [7, nil])
         #expect(isis.summaries[0].levels == .level1And2 && isis.summaries[0].tag == 9)

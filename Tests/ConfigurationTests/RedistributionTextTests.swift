@@ -55,7 +55,9 @@ private func router(_ sections: String) -> String {
         #expect(result.problems.map(\.message) == [])
         let configuration = try #require(result.value)
         let aggregates = try #require(configuration.aggregates)
-        #expect(aggregates[0] == AggregateConfiguration(prefix: IPPrefix("10.0.0.0/8")!, distance: 150, tag: 9, suppressesContributors: true))
+        #expect(
+            aggregates[0]
+                == AggregateConfiguration(prefix: IPPrefix("10.0.0.0/8")!, distance: 150, tag: 9, suppressesContributors: true))
         var term = RoutePolicyTerm()
         term.prefixes = [PrefixRange(IPPrefix("2001:db8::/32")!, minimumLength: 48, maximumLength: 64)]
         term.tags = [7]
@@ -83,11 +85,13 @@ private func router(_ sections: String) -> String {
     }
 
     @Test func `static routes of one prefix share the load, and may lead over other routes`() {
-        let result = read(router("""
-            static-routes:
-              - {prefix: 10.0.0.0/8, next-hop: 198.18.0.9}
-              - {prefix: 10.0.0.0/8, next-hop: 192.0.2.1}
-            """))
+        let result = read(
+            router(
+                """
+                static-routes:
+                  - {prefix: 10.0.0.0/8, next-hop: 198.18.0.9}
+                  - {prefix: 10.0.0.0/8, next-hop: 192.0.2.1}
+                """))
         #expect(result.value?.staticRoutes.count == 2)
         #expect(
             result.problems.map(\.message) == [
@@ -97,16 +101,22 @@ private func router(_ sections: String) -> String {
 
     @Test(arguments: [
         ("redistribute: [{from: ospf, into: ospf}]", "a protocol announces its own routes anyway"),
-        ("redistribute: [{from: ospf, into: bgp}, {from: ospf, into: bgp}]",
-            "'bgp' takes routes of 'ospf' already; put all rules in one place"),
+        (
+            "redistribute: [{from: ospf, into: bgp}, {from: ospf, into: bgp}]",
+            "'bgp' takes routes of 'ospf' already; put all rules in one place"
+        ),
         ("redistribute: [{from: ospf, into: bgp, metric-type: 1}]", "only OSPF and IS-IS have types of metrics"),
         ("redistribute: [{from: bgp, into: ospf, level: 1}]", "only IS-IS has levels"),
         ("redistribute: [{from: bgp, into: ospf, otherwise: accept}]", "this needs 'rules' beside it"),
         ("redistribute: [{from: bgp, into: rip, metric: 17}]", "'17' is not allowed; write a metric from 1 to 16"),
-        ("redistribute: [{from: static, into: bgp, rules: [{match: {kind: external}, then: accept}]}]",
-            "routes of this source are all of one kind"),
-        ("redistribute: [{from: bgp, into: ospf, rules: [{set: {metric: 1}, then: reject}]}]",
-            "nothing can be set on a route that is not announced"),
+        (
+            "redistribute: [{from: static, into: bgp, rules: [{match: {kind: external}, then: accept}]}]",
+            "routes of this source are all of one kind"
+        ),
+        (
+            "redistribute: [{from: bgp, into: ospf, rules: [{set: {metric: 1}, then: reject}]}]",
+            "nothing can be set on a route that is not announced"
+        ),
         ("redistribute: [{from: bgp, into: ospf, route-map: X}]", "unknown key; write rules"),
         ("aggregates: [{prefix: 10.0.0.1/32}]", "nothing is more specific than 10.0.0.1/32"),
         ("aggregates: [{prefix: 10.0.0.0/8}, {prefix: 10.0.0.0/8}]", "there is another aggregate 10.0.0.0/8"),

@@ -39,13 +39,15 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         let result = read(router())
         #expect(result.problems.isEmpty)
         let configuration = try #require(result.value)
-        #expect(configuration.interfaces == [
-            InterfaceConfiguration(
-                name: "lan", virtualMAC: MACAddress(raw: 0x0000_5e00_0101), addresses: [
-                    .init(address: IPAddress("198.18.0.1")!, prefixLength: 24),
-                    .init(address: IPAddress("2001:db8:18::1")!, prefixLength: 64),
-                ])
-        ])
+        #expect(
+            configuration.interfaces == [
+                InterfaceConfiguration(
+                    name: "lan", virtualMAC: MACAddress(raw: 0x0000_5e00_0101),
+                    addresses: [
+                        .init(address: IPAddress("198.18.0.1")!, prefixLength: 24),
+                        .init(address: IPAddress("2001:db8:18::1")!, prefixLength: 64),
+                    ])
+            ])
         var neighbor = NeighborConfiguration(address: IPAddress("198.18.0.11")!, remoteAS: ASNumber(65001))
         neighbor.importPolicies = ["accept-all"]
         neighbor.exportPolicies = ["accept-all"]
@@ -172,11 +174,14 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         #expect(first.families[0].restartMinutes == 5)
         #expect(bgp.neighbors[1].remoteAS == ASNumber(65000))
         #expect(bgp.neighbors[2].shutdownMessage == "maintenance until 10:00")
-        #expect(bgp.neighbors[2].families == [{
-            var family = FamilyConfiguration(.ipv4Unicast)
-            family.maximumPrefixes = 7
-            return family
-        }()])
+        #expect(
+            bgp.neighbors[2].families == [
+                {
+                    var family = FamilyConfiguration(.ipv4Unicast)
+                    family.maximumPrefixes = 7
+                    return family
+                }()
+            ])
         #expect(bgp.neighbors[2].pathLimit == nil)
         #expect(bgp.neighbors[3].families[0].limit(isInternal: false) == nil)
         #expect(bgp.neighbors[3].pathLimit == 12)
@@ -184,9 +189,10 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         #expect(bgp.neighbors[4].families[0].limit(isInternal: true) == nil)
         #expect(bgp.neighbors[4].pathLimit == 4_000_000)
         #expect(bgp.policies[0].statements[1].actions[1] == .prepend(asNumber: ASNumber(65000), count: 3))
-        #expect(bgp.prefixSets[0].entries.map { "\($0.prefix) \($0.minimumLength) \($0.maximumLength)" } == [
-            "198.51.100.0/24 24 24", "10.0.0.0/8 16 24", "2001:db8::/32 32 48", "172.16.0.0/12 20 32", "0.0.0.0/0 0 32",
-        ])
+        #expect(
+            bgp.prefixSets[0].entries.map { "\($0.prefix) \($0.minimumLength) \($0.maximumLength)" } == [
+                "198.51.100.0/24 24 24", "10.0.0.0/8 16 24", "2001:db8::/32 32 48", "172.16.0.0/12 20 32", "0.0.0.0/0 0 32",
+            ])
     }
 
     @Test func `the canonical text reads back as the same configuration`() throws {
@@ -213,26 +219,29 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
     // MARK: what is wrong
 
     @Test func `an unknown key names its place, its path and the nearest word`() {
-        #expect(problems(router(neighbor: "discription: x")) == [
-            "router.yaml:15:7: bgp.neighbors[0].discription: unknown key; did you mean 'description'?"
-        ])
+        #expect(
+            problems(router(neighbor: "discription: x")) == [
+                "router.yaml:15:7: bgp.neighbors[0].discription: unknown key; did you mean 'description'?"
+            ])
         #expect(problems("bpg: {}") == ["router.yaml:1:1: bpg: unknown key; did you mean 'bgp'?"])
     }
 
     @Test func `words of other routers are explained`() {
-        #expect(problems(router(neighbor: "ebgp-multihop: 2")) == [
-            "router.yaml:15:7: bgp.neighbors[0].ebgp-multihop: unknown key; write multihop"
-        ])
+        #expect(
+            problems(router(neighbor: "ebgp-multihop: 2")) == [
+                "router.yaml:15:7: bgp.neighbors[0].ebgp-multihop: unknown key; write multihop"
+            ])
     }
 
     @Test func `all problems are told at once, in the order of the file`() {
         let text = router(neighbor: "timers: {hold: 2}\nport: 0\nfamilies: [ipv5]", bgp: "require-policy: yes")
-        #expect(problems(text) == [
-            "router.yaml:9:19: bgp.require-policy: 'yes' is no flag; write true",
-            "router.yaml:15:22: bgp.neighbors[0].timers.hold: a hold time is 0 or at least 3s",
-            "router.yaml:16:13: bgp.neighbors[0].port: '0' is not allowed; write a port from 1 to 65535",
-            "router.yaml:17:18: bgp.neighbors[0].families[0]: 'ipv5' is not allowed; it can be ipv4-unicast or ipv6-unicast",
-        ])
+        #expect(
+            problems(text) == [
+                "router.yaml:9:19: bgp.require-policy: 'yes' is no flag; write true",
+                "router.yaml:15:22: bgp.neighbors[0].timers.hold: a hold time is 0 or at least 3s",
+                "router.yaml:16:13: bgp.neighbors[0].port: '0' is not allowed; write a port from 1 to 65535",
+                "router.yaml:17:18: bgp.neighbors[0].families[0]: 'ipv5' is not allowed; it can be ipv4-unicast or ipv6-unicast",
+            ])
         #expect(read(text).value == nil)
     }
 
@@ -251,7 +260,10 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         ("peer-group: none", "there is no peer group 'none'"),
         ("families: {}", "at least one family is needed: ipv4-unicast or ipv6-unicast"),
         ("families: [ipv4-unicast, ipv4-unicast]", "ipv4-unicast is written twice"),
-        ("families: {ipv4-unicast: {max-prefix: none, warning: 50}}", "with 'max-prefix: none' there is no limit of which these could say something"),
+        (
+            "families: {ipv4-unicast: {max-prefix: none, warning: 50}}",
+            "with 'max-prefix: none' there is no limit of which these could say something"
+        ),
         ("max-prefix: 0", "'0' is not allowed; write a number of prefixes, or none, from 1 to 4294967294"),
         ("max-paths: many", "'many' is not allowed; write a number of paths, or none, from 1 to 4294967294"),
         ("allow-as-in: 11", "'11' is not allowed; write a number from 0 to 10"),
@@ -268,33 +280,49 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         ("- {prefix: 10.0.0.0/8, next-hop: 198.18.0.1}", "198.18.0.1 is the router itself"),
         ("- {prefix: 10.0.0.0/8, next-hop: 198.18.0.2, blackhole: true}", "'next-hop' and 'blackhole' exclude each other"),
         ("- {prefix: 10.0.0.0/8, next-hop: \"2001:db8:18::2\"}", "2001:db8:18::2 is not of the family of 10.0.0.0/8"),
-        ("- {prefix: 10.0.0.0/8, blackhole: true}\n  - {prefix: 10.0.0.0/8, blackhole: true, tag: 1}",
-            "the route to 10.0.0.0/8 with this destination is written twice"),
+        (
+            "- {prefix: 10.0.0.0/8, blackhole: true}\n  - {prefix: 10.0.0.0/8, blackhole: true, tag: 1}",
+            "the route to 10.0.0.0/8 with this destination is written twice"
+        ),
     ])
     func `a wrong static route is refused`(text: String, message: String) {
         #expect(read(router(top: "static-routes:\n  " + text)).errors.map(\.message) == [message])
     }
 
     @Test(arguments: [
-        ("{name: b, virtual-router-id: 2, addresses: [198.18.0.129/25]}",
-            "198.18.0.128/25 overlaps with 198.18.0.0/24 of interface 'a'"),
+        (
+            "{name: b, virtual-router-id: 2, addresses: [198.18.0.129/25]}",
+            "198.18.0.128/25 overlaps with 198.18.0.0/24 of interface 'a'"
+        ),
         ("{name: b, virtual-router-id: 2, addresses: [198.18.0.1/24]}", "198.18.0.1 is an address of interface 'a' already"),
         ("{name: a, virtual-router-id: 2, addresses: [198.19.0.1/24]}", "there is another interface 'a'"),
         ("{name: b, addresses: [198.19.0.1/24]}", "the virtual MAC is missing; write virtual-router-id: 1 or mac: 02:…"),
-        ("{name: b, virtual-router-id: 2, mac: 02:00:00:00:00:01, addresses: [198.19.0.1/24]}",
-            "'mac' and 'virtual-router-id' exclude each other"),
-        ("{name: b, mac: 03:00:00:00:00:01, addresses: [198.19.0.1/24]}",
-            "03:00:00:00:00:01 is not the address of one station"),
+        (
+            "{name: b, virtual-router-id: 2, mac: 02:00:00:00:00:01, addresses: [198.19.0.1/24]}",
+            "'mac' and 'virtual-router-id' exclude each other"
+        ),
+        (
+            "{name: b, mac: 03:00:00:00:00:01, addresses: [198.19.0.1/24]}",
+            "03:00:00:00:00:01 is not the address of one station"
+        ),
         ("{name: b, virtual-router-id: 2, addresses: []}", "at least one address is needed"),
-        ("{name: b, virtual-router-id: 2, addresses: [198.19.0.1]}",
-            "'198.19.0.1' has no prefix length; write it like 198.19.0.1/24"),
-        ("{name: b, virtual-router-id: 2, addresses: [198.19.0.0/24]}",
-            "198.19.0.0 is the network itself, not an address in it"),
-        ("{name: b, virtual-router-id: 2, addresses: [198.19.0.255/24]}",
-            "198.19.0.255 is the broadcast address of its network"),
+        (
+            "{name: b, virtual-router-id: 2, addresses: [198.19.0.1]}",
+            "'198.19.0.1' has no prefix length; write it like 198.19.0.1/24"
+        ),
+        (
+            "{name: b, virtual-router-id: 2, addresses: [198.19.0.0/24]}",
+            "198.19.0.0 is the network itself, not an address in it"
+        ),
+        (
+            "{name: b, virtual-router-id: 2, addresses: [198.19.0.255/24]}",
+            "198.19.0.255 is the broadcast address of its network"
+        ),
         ("{name: b, virtual-router-id: 2, addresses: [224.0.0.1/24]}", "224.0.0.1 cannot be a router's address"),
-        ("{name: 'b c', virtual-router-id: 2, addresses: [198.19.0.1/24]}",
-            "'b c' is no name: only letters, digits, '-', '_' and '.' are allowed"),
+        (
+            "{name: 'b c', virtual-router-id: 2, addresses: [198.19.0.1/24]}",
+            "'b c' is no name: only letters, digits, '-', '_' and '.' are allowed"
+        ),
     ])
     func `a wrong interface is refused`(text: String, message: String) {
         let first = "{name: a, virtual-router-id: 1, addresses: [198.18.0.1/24]}"
@@ -304,24 +332,38 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
     @Test(arguments: [
         ("prefix-sets: {a: [10.0.0.0/8 ge 4]}", "'ge 4' is shorter than 10.0.0.0/8 itself"),
         ("prefix-sets: {a: [10.0.0.0/8 ge 24 le 20]}", "'ge 24' is above 'le 20'"),
-        ("prefix-sets: {a: [10.0.0.0/8 gt 20]}",
-            "'gt' is not expected here; write PREFIX, PREFIX ge N, PREFIX le N or both"),
+        (
+            "prefix-sets: {a: [10.0.0.0/8 gt 20]}",
+            "'gt' is not expected here; write PREFIX, PREFIX ge N, PREFIX le N or both"
+        ),
         ("prefix-sets: {a: [10.0.0.0/8 le]}", "'le' needs a length from 8 to 32"),
-        ("community-sets: {a: ['65536:1']}",
-            "'65536:1' is no community; write A:B, A:*, A:B:C, A:B:*, A:*:* or a name like no-export"),
-        ("prefix-sets: {good: []}\npolicies: {p: [{match: {prefix-set: god}, then: accept}]}",
-            "there is no prefix set 'god'; did you mean 'good'?"),
+        (
+            "community-sets: {a: ['65536:1']}",
+            "'65536:1' is no community; write A:B, A:*, A:B:C, A:B:*, A:*:* or a name like no-export"
+        ),
+        (
+            "prefix-sets: {good: []}\npolicies: {p: [{match: {prefix-set: god}, then: accept}]}",
+            "there is no prefix set 'god'; did you mean 'good'?"
+        ),
         ("policies: {p: [{match: {community: x}, then: accept}]}", "there is no community set 'x'"),
         ("policies: {p: [{set: {med: 1}}]}", "'then' is missing; write accept, reject or next"),
         ("policies: {p: [{then: permit}]}", "'permit' is not allowed; it can be accept, reject or next"),
-        ("policies: {p: [{set: {prepend: {count: 33}}, then: accept}]}",
-            "'33' is not allowed; write a number from 1 to 32"),
-        ("policies: {p: [{match: {as-path-length: 9..1}, then: accept}]}",
-            "'9..1' is not allowed; write a number or a range N..M from 0 to 65535"),
-        ("policies: {p: [{match: {origin-as: 0}, then: accept}]}",
-            "0 is no AS number; write a number from 1 to 4294967295"),
-        ("policies: {accept-all: [{then: reject}]}",
-            "'accept-all' is there already and always does the same; choose another name"),
+        (
+            "policies: {p: [{set: {prepend: {count: 33}}, then: accept}]}",
+            "'33' is not allowed; write a number from 1 to 32"
+        ),
+        (
+            "policies: {p: [{match: {as-path-length: 9..1}, then: accept}]}",
+            "'9..1' is not allowed; write a number or a range N..M from 0 to 65535"
+        ),
+        (
+            "policies: {p: [{match: {origin-as: 0}, then: accept}]}",
+            "0 is no AS number; write a number from 1 to 4294967295"
+        ),
+        (
+            "policies: {accept-all: [{then: reject}]}",
+            "'accept-all' is there already and always does the same; choose another name"
+        ),
         ("policies: {p: {match: {}}}", "unknown key; write a list of statements: - match: …"),
     ])
     func `a wrong policy or set is refused`(text: String, message: String) {
@@ -329,37 +371,45 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
     }
 
     @Test func `a policy that does not exist is found by its near name`() {
-        #expect(problems(router(top: "policies: {from-customer: [{then: accept}]}", import: "from-costumer")) == [
-            "router.yaml:13:15: bgp.neighbors[0].import: there is no policy 'from-costumer'; did you mean 'from-customer'?"
-        ])
+        #expect(
+            problems(router(top: "policies: {from-customer: [{then: accept}]}", import: "from-costumer")) == [
+                "router.yaml:13:15: bgp.neighbors[0].import: there is no policy 'from-costumer'; did you mean 'from-customer'?"
+            ])
     }
 
     @Test func `a neighbour must be reachable, somebody else and there once`() {
         func errors(_ address: String, _ more: String = "") -> [String] {
-            read(router().replacing("address: 198.18.0.11", with: "address: \(address)")
-                .replacing("remote-as: 65001", with: "remote-as: 65001\n      \(more)")).errors.map(\.message)
+            read(
+                router().replacing("address: 198.18.0.11", with: "address: \(address)")
+                    .replacing("remote-as: 65001", with: "remote-as: 65001\n      \(more)")
+            ).errors.map(\.message)
         }
-        #expect(errors("192.0.2.1") == [
-            "192.0.2.1 is on no connected network; connected: 198.18.0.0/24; for a neighbor farther away write multihop: 2 or more"
-        ])
+        #expect(
+            errors("192.0.2.1") == [
+                "192.0.2.1 is on no connected network; connected: 198.18.0.0/24; for a neighbor farther away write multihop: 2 or more"
+            ])
         #expect(errors("192.0.2.1", "multihop: 2") == [])
         #expect(errors("192.0.2.1", "ttl-security: 2") == [])
         #expect(errors("192.0.2.1", "ttl-security: 1").count == 1)
         #expect(errors("198.18.0.1") == ["198.18.0.1 is the router itself"])
         #expect(errors("224.0.0.5") == ["224.0.0.5 cannot be a neighbor's address"])
-        #expect(errors("fe80::1") == [
-            "a link-local address does not say on which interface; use a global address of the neighbor"
-        ])
-        #expect(errors("198.18.0.11\n      remote-as: 1\n    - address: 198.18.0.11").contains("there is another neighbor 198.18.0.11"))
+        #expect(
+            errors("fe80::1") == [
+                "a link-local address does not say on which interface; use a global address of the neighbor"
+            ])
+        #expect(
+            errors("198.18.0.11\n      remote-as: 1\n    - address: 198.18.0.11").contains(
+                "there is another neighbor 198.18.0.11"))
     }
 
     @Test func `an external neighbour without policy is a warning that cites RFC 8212`() throws {
         let result = read(router().replacing("      import: accept-all\n", with: ""))
         #expect(result.value != nil)
-        #expect(result.problems.map(\.description) == [
-            "router.yaml:11:16: warning: bgp.neighbors[0].address: without 'import' nothing is accepted from this external "
-                + "neighbor (RFC 8212); write import: accept-all if that is not wanted"
-        ])
+        #expect(
+            result.problems.map(\.description) == [
+                "router.yaml:11:16: warning: bgp.neighbors[0].address: without 'import' nothing is accepted from this external "
+                    + "neighbor (RFC 8212); write import: accept-all if that is not wanted"
+            ])
         #expect(read(router(bgp: "require-policy: false").replacing("      import: accept-all\n", with: "")).problems.isEmpty)
     }
 
@@ -375,9 +425,10 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         #expect(result.value?.testing.isEnabled == true)
         #expect(result.value?.bgp?.testing.trapOnPrefix == IPPrefix("203.0.113.0/24"))
         #expect(result.warnings.count == 1)
-        #expect(read(router(top: "testing: {trap-on-prefix: 203.0.113.0/24}")).errors.map(\.message) == [
-            "this needs enabled: true beside it"
-        ])
+        #expect(
+            read(router(top: "testing: {trap-on-prefix: 203.0.113.0/24}")).errors.map(\.message) == [
+                "this needs enabled: true beside it"
+            ])
     }
 }
 
@@ -396,7 +447,8 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
 
                 """
             for i in 0..<count {
-                text += "    - {address: 10.0.\(1 + i / 250).\(1 + i % 250), remote-as: \(4_200_000_000 + i), peer-group: clients}\n"
+                text +=
+                    "    - {address: 10.0.\(1 + i / 250).\(1 + i % 250), remote-as: \(4_200_000_000 + i), peer-group: clients}\n"
             }
             return text
         }

@@ -28,24 +28,25 @@ import Testing
 
     @Test func `passwords and keys are hidden, and nothing else changes`() throws {
         let hidden = try #require(Secrets.hide(in: Self.text, of: Self.source))
-        #expect(hidden == """
-            # password: <hidden>
-            bgp:
-              neighbors:
-                - address: 198.18.0.11
-                  password: <hidden:12/1>   # agreed on the phone
-                  description: "password: is not here"
-                - {address: 198.18.0.12, password: <hidden:12/2>, remote-as: 2}
-                - address: 198.18.0.13
-                  password: &same <hidden:12/3>
-                - address: 198.18.0.14
-                  password: *same
-            isis:
-              authentication:
-                keys: [{id: 1, secret: <hidden:12/4>}, {id: 2, algorithm: md5, secret: <hidden:12/5>}]
-            ospf:
-              authentication: {password: <hidden:12/6>}
-            """)
+        #expect(
+            hidden == """
+                # password: <hidden>
+                bgp:
+                  neighbors:
+                    - address: 198.18.0.11
+                      password: <hidden:12/1>   # agreed on the phone
+                      description: "password: is not here"
+                    - {address: 198.18.0.12, password: <hidden:12/2>, remote-as: 2}
+                    - address: 198.18.0.13
+                      password: &same <hidden:12/3>
+                    - address: 198.18.0.14
+                      password: *same
+                isis:
+                  authentication:
+                    keys: [{id: 1, secret: <hidden:12/4>}, {id: 2, algorithm: md5, secret: <hidden:12/5>}]
+                ospf:
+                  authentication: {password: <hidden:12/6>}
+                """)
         #expect(Secrets.values(in: Self.text) == Self.values)
     }
 
@@ -66,11 +67,13 @@ import Testing
 
     @Test func `what cannot be told from the rest with certainty is not shown`() {
         for text in [
-            "password: |\n  folded\n", "password: >-\n  folded\n  twice\n", "password: in two\n  lines\n", "a: [", "\tpassword: x",
+            "password: |\n  folded\n", "password: >-\n  folded\n  twice\n", "password: in two\n  lines\n", "a: [",
+            "\tpassword: x",
         ] { #expect(Secrets.hide(in: text, of: Self.source) == nil) }
         // A secret that nobody would take for one, with a secret's key above it.
-        #expect(Secrets.hide(in: "secret:\n  - one\n  - {id: two}\n", of: Self.source)
-            == "secret:\n  - <hidden:12/1>\n  - {id: <hidden:12/2>}\n")
+        #expect(
+            Secrets.hide(in: "secret:\n  - one\n  - {id: two}\n", of: Self.source)
+                == "secret:\n  - <hidden:12/1>\n  - {id: <hidden:12/2>}\n")
         #expect(Secrets.hide(in: "", of: Self.source) == "")
     }
 

@@ -14,10 +14,12 @@ import Testing
         new.bgp?.neighbors[1].timers.hold = 30
         new.bgp?.neighbors.remove(at: 2)
         let lines = TextDifference.lines(from: RouterText.text(of: old), to: RouterText.text(of: new))
-        #expect(lines.starts(with: ["- hostname: border1", 
-            "+ hostname: border2", "  bgp:", "  …", "    neighbors:", "  …", "      - address: 2001:db8:18::99", "  …",
-            "+       timers:", "+         hold: 30",
-        ]))
+        #expect(
+            lines.starts(with: [
+                "- hostname: border1",
+                "+ hostname: border2", "  bgp:", "  …", "    neighbors:", "  …", "      - address: 2001:db8:18::99", "  …",
+                "+       timers:", "+         hold: 30",
+            ]))
         #expect(lines.contains("-     - address: 192.0.2.1"))
         #expect(!lines.contains { $0.contains("from-customer:") })
     }
@@ -25,12 +27,14 @@ import Testing
     @Test func `what is added to a list is shown as one piece, however alike its neighbours are`() {
         let old = "neighbors:\n  - address: 1\n    import: all\n    export: all\n"
         let new = old + "  - address: 2\n    import: all\n    export: all\n"
-        #expect(TextDifference.lines(from: old, to: new) == [
-            "  neighbors:", "  …", "+   - address: 2", "+     import: all", "+     export: all",
-        ])
-        #expect(TextDifference.lines(from: new, to: old) == [
-            "  neighbors:", "  …", "-   - address: 2", "-     import: all", "-     export: all",
-        ])
+        #expect(
+            TextDifference.lines(from: old, to: new) == [
+                "  neighbors:", "  …", "+   - address: 2", "+     import: all", "+     export: all",
+            ])
+        #expect(
+            TextDifference.lines(from: new, to: old) == [
+                "  neighbors:", "  …", "-   - address: 2", "-     import: all", "-     export: all",
+            ])
     }
 
     @Test func `very different and very long texts are compared without end`() {

@@ -69,9 +69,10 @@ import Testing
         #expect(world.b.state == .activeAlone)
         #expect(world.b.controller.epoch > epoch)
         #expect(world.status(world.b).switchovers.last?.outcome == "done")
-        #expect(world.status(world.b).switchovers.last?.steps.map(\.name).prefix(2) == [
-            "1302 the other does not own mastership", "1304 all tasks active",
-        ])
+        #expect(
+            world.status(world.b).switchovers.last?.steps.map(\.name).prefix(2) == [
+                "1302 the other does not own mastership", "1304 all tasks active",
+            ])
         #expect(!world.said("sessions start anew"))
     }
 
@@ -226,7 +227,9 @@ import Testing
         #expect(!world.said("sessions start anew"))
     }
 
-    @Test("DESIGN §7: the BFD session whose packet killed a line card is held by the other, and comes back when the pair is redundant")
+    @Test(
+        "DESIGN §7: the BFD session whose packet killed a line card is held by the other, and comes back when the pair is redundant"
+    )
     func quarantinedSession() {
         let world = Self.pair()
         world.ask(world.a, .commit(revision: 2, PairWorld.watchedRouter(["192.0.2.20", "192.0.2.21"])))
@@ -340,9 +343,10 @@ import Testing
         #expect(world.a.engine.engine.digest == world.b.engine.engine.digest)
         var epochs: [Epoch] = []
         for node in world.nodes { for frame in node.frames { epochs.append(frame.epoch) } }
-        #expect(epochs.allSatisfy { epoch in
-            !(world.a.frames.contains { $0.epoch == epoch } && world.b.frames.contains { $0.epoch == epoch })
-        }, "no epoch is spoken by both")
+        #expect(
+            epochs.allSatisfy { epoch in
+                !(world.a.frames.contains { $0.epoch == epoch } && world.b.frames.contains { $0.epoch == epoch })
+            }, "no epoch is spoken by both")
     }
 
     /// Somebody asks who has 192.0.2.`last`.

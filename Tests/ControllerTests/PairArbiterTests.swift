@@ -50,7 +50,10 @@ import Wire
             world.run(.microseconds(500))
             #expect(world.masters <= 1)
         }
-        #expect(world.a.frames.count == sent, "\(world.a.frames.dropFirst(sent).map { ($0.at, $0.epoch) }) frozen at \(froze); \(world.trace.suffix(30).joined(separator: "\n"))")
+        #expect(
+            world.a.frames.count == sent,
+            "\(world.a.frames.dropFirst(sent).map { ($0.at, $0.epoch) }) frozen at \(froze); \(world.trace.suffix(30).joined(separator: "\n"))"
+        )
         #expect(world.run(.seconds(2)) { world.isRedundant })
         #expect(!world.said("sessions start anew"))
     }
@@ -142,7 +145,8 @@ import Wire
         }
     }
 
-    @Test("After a hand-over the old active takes over from the new one, and is not mute a lease later", arguments: [true, false])
+    @Test(
+        "After a hand-over the old active takes over from the new one, and is not mute a lease later", arguments: [true, false])
     func afterHandOver(isFrozen: Bool) {
         let world = pair()
         world.ask(world.a, .switchover(reason: "test"))
@@ -205,7 +209,9 @@ import Wire
             world.run(.milliseconds(20))
             world.wake(world.b)
             world.run(.milliseconds(500))
-            if wasAlone { #expect(!world.b.state.isActive || world.said("sessions start anew", by: world.b), "after \(sleep) ms") }
+            if wasAlone {
+                #expect(!world.b.state.isActive || world.said("sessions start anew", by: world.b), "after \(sleep) ms")
+            }
         }
     }
 
@@ -216,7 +222,9 @@ import Wire
             cutChannel(world)
             for i in 0..<step {
                 // Something to commit, all the time.
-                if i % 5 == 0 { world.ask(world.a, .commit(revision: UInt64(2 + i), PairWorld.router("192.0.2.9")), id: UInt64(i)) }
+                if i % 5 == 0 {
+                    world.ask(world.a, .commit(revision: UInt64(2 + i), PairWorld.router("192.0.2.9")), id: UInt64(i))
+                }
                 world.run(.milliseconds(1))
             }
             let committed = world.status(world.a).committedIndex

@@ -391,8 +391,9 @@ final class PairWorld {
         let bytes = out.bytes, generation = channelGeneration
         guard !bytes.isEmpty else { return }
         schedule(channelDelay) { [self] in
-            guard generation == channelGeneration && isChannelUp
-                || generation == orderlyEnd?.generation && orderlyEnd?.by == node.id
+            guard
+                generation == channelGeneration && isChannelUp
+                    || generation == orderlyEnd?.generation && orderlyEnd?.by == node.id
             else { return }
             deliver(.channelReceived(bytes), to: other)
         }

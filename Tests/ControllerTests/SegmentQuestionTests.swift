@@ -64,7 +64,9 @@ import Wire
         #expect(isAnswer(reply))
         reply[0] = 0xff
         #expect(!isAnswer(reply), "an announcement")
-        var advertisement: [UInt8] = [2, 0x11, 0x22, 0x33, 0x44, 0x55, 2, 0, 0, 0, 0, 9, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 24, 58, 255]
+        var advertisement: [UInt8] = [
+            2, 0x11, 0x22, 0x33, 0x44, 0x55, 2, 0, 0, 0, 0, 9, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 24, 58, 255,
+        ]
         advertisement += [UInt8](repeating: 0, count: 32) + [136] + [UInt8](repeating: 0, count: 23)
         #expect(isAnswer(advertisement))
         advertisement[0] = 0x33

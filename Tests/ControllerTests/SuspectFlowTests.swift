@@ -61,8 +61,12 @@ import Wire
     }
 
     @Test func `A flow is one sender's packets for one service, whoever has opened the connection`() throws {
-        func flow(_ frame: [UInt8], _ interface: UInt16 = 0) -> SuspectFlow? { SuspectFlow(frame.span.bytes, on: InterfaceID(interface)) }
-        func ipv4(_ source: UInt8, _ number: UInt8, _ from: UInt16, _ to: UInt16, tagged: Bool = false, fragment: UInt16 = 0) -> [UInt8] {
+        func flow(_ frame: [UInt8], _ interface: UInt16 = 0) -> SuspectFlow? {
+            SuspectFlow(frame.span.bytes, on: InterfaceID(interface))
+        }
+        func ipv4(_ source: UInt8, _ number: UInt8, _ from: UInt16, _ to: UInt16, tagged: Bool = false, fragment: UInt16 = 0)
+            -> [UInt8]
+        {
             var writer = ByteWriter()
             writer.zeros(12)
             if tagged { writer.append([0x81, 0, 0, 5]) }
@@ -86,8 +90,9 @@ import Wire
         var ipv6 = [UInt8](repeating: 0, count: 12) + [0x86, 0xdd, 0x60, 0, 0, 0, 0, 20, 17, 255]
         ipv6 += [0xfe, 0x80] + [UInt8](repeating: 0, count: 13) + [7] + [UInt8](repeating: 0, count: 16) + [0x0e, 0xc8, 0xc0, 0]
         #expect(flow(ipv6)?.description == "IPv6 protocol 17 port 3784 of fe80::7")
-        #expect(flow([UInt8](repeating: 0, count: 6) + [2, 0, 0, 0, 0, 9, 0, 40] + [UInt8](repeating: 0xfe, count: 40))?.description
-            == "802.3 frames of 02:00:00:00:00:09")
+        #expect(
+            flow([UInt8](repeating: 0, count: 6) + [2, 0, 0, 0, 0, 9, 0, 40] + [UInt8](repeating: 0xfe, count: 40))?.description
+                == "802.3 frames of 02:00:00:00:00:09")
         for count in 0..<64 {
             // Whatever is cut off, nothing is read beyond the end.
             _ = flow(Array(ipv6.prefix(count)))

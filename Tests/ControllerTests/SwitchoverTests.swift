@@ -15,17 +15,21 @@ import Testing
         #expect(world.b.state == .active, "\(world.trace.suffix(40).joined(separator: "\n"))")
         #expect(world.a.state == .standby)
         #expect(world.a.answers.map(\.1) == [.done("controller B is active")])
-        #expect(world.status(world.a).switchovers.last?.steps.map(\.name) == [
-            "1102 switchover is not blocked", "1104 standby is not offline", "1106 announce",
-            "1108 block configuration changes", "1110 finish replication", "1112 digests are equal", "1114 be ready",
-            "1116 stop reading", "1118 relinquish mastership", "1120 line card to standby",
-            "1124 follow the new active", "1126 unblock", "1128 standby",
-        ])
+        #expect(
+            world.status(world.a).switchovers.last?.steps.map(\.name) == [
+                "1102 switchover is not blocked", "1104 standby is not offline", "1106 announce",
+                "1108 block configuration changes", "1110 finish replication", "1112 digests are equal", "1114 be ready",
+                "1116 stop reading", "1118 relinquish mastership", "1120 line card to standby",
+                "1124 follow the new active", "1126 unblock", "1128 standby",
+            ])
         let steps = world.status(world.b).switchovers.last?.steps.map(\.name) ?? []
-        #expect(steps.map { $0.prefix(4) } == [
-            "1202", "1204", "1206", "1208", "1210", "1212", "1214", "1218", "1220", "1222", "1224", "1226",
-        ])
-        #expect(world.status(world.b).bulkUpdates <= 1 && world.status(world.a).bulkUpdates == 0, "the old active follows without a new bulk update")
+        #expect(
+            steps.map { $0.prefix(4) } == [
+                "1202", "1204", "1206", "1208", "1210", "1212", "1214", "1218", "1220", "1222", "1224", "1226",
+            ])
+        #expect(
+            world.status(world.b).bulkUpdates <= 1 && world.status(world.a).bulkUpdates == 0,
+            "the old active follows without a new bulk update")
         #expect(world.a.engine.engine.digest == world.b.engine.engine.digest)
         #expect(!world.said("sessions start anew"))
     }
@@ -154,30 +158,45 @@ import Testing
 
     /// What the twin answers is changed on its way; the old active must stay in charge.
     static let aborts: [(name: String, says: String, tamper: @Sendable (ControllerID, ChannelMessage) -> ChannelMessage?)] = [
-        ("1112", "digests differ twice", { from, message in
-            if from == .b, case .switchover(.replicated(let number, let verified, _)) = message {
-                return .switchover(.replicated(number: number, verified: verified, difference: 4))
+        (
+            "1112", "digests differ twice",
+            { from, message in
+                if from == .b, case .switchover(.replicated(let number, let verified, _)) = message {
+                    return .switchover(.replicated(number: number, verified: verified, difference: 4))
+                }
+                return message
             }
-            return message
-        }),
-        ("1110", "replication did not finish in time", { from, message in
-            if from == .b, case .switchover(.replicated) = message { return nil }
-            return message
-        }),
-        ("1114", "the standby is not ready: busy", { from, message in
-            if from == .b, case .switchover(.ready(let number)) = message {
-                return .switchover(.notReady(number: number, reason: "busy"))
+        ),
+        (
+            "1110", "replication did not finish in time",
+            { from, message in
+                if from == .b, case .switchover(.replicated) = message { return nil }
+                return message
             }
-            return message
-        }),
-        ("1114 silent", "did not say that it is ready", { from, message in
-            if from == .b, case .switchover(.ready) = message { return nil }
-            return message
-        }),
-        ("1118", "the standby did not take over", { from, message in
-            if from == .a, case .switchover(.relinquish) = message { return nil }
-            return message
-        }),
+        ),
+        (
+            "1114", "the standby is not ready: busy",
+            { from, message in
+                if from == .b, case .switchover(.ready(let number)) = message {
+                    return .switchover(.notReady(number: number, reason: "busy"))
+                }
+                return message
+            }
+        ),
+        (
+            "1114 silent", "did not say that it is ready",
+            { from, message in
+                if from == .b, case .switchover(.ready) = message { return nil }
+                return message
+            }
+        ),
+        (
+            "1118", "the standby did not take over",
+            { from, message in
+                if from == .a, case .switchover(.relinquish) = message { return nil }
+                return message
+            }
+        ),
     ]
 
     @Test("An abort at any step leaves the old active in charge, and the next switchover works", arguments: 0..<5)

@@ -13,8 +13,10 @@ final class Bench: Sendable {
     private let said = Mutex<[Event]>([])
 
     init() throws {
-        directory = FileManager.default.temporaryDirectory.appendingPathComponent(
-            "lockstep-datastore-\(UUID().uuidString)").path
+        directory =
+            FileManager.default.temporaryDirectory.appendingPathComponent(
+                "lockstep-datastore-\(UUID().uuidString)"
+            ).path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     }
     deinit { try? FileManager.default.removeItem(atPath: directory) }
@@ -171,7 +173,8 @@ let switchover = SwitchoverEntry(
         } notify: { _ in
         }
         for (i, event) in [
-            Event(.debug, "bgp", "small"), Event(.info, "bgp", "one"), Event(.alarm, "datastore", "own"), Event(.alarm, "rcm", "two"),
+            Event(.debug, "bgp", "small"), Event(.info, "bgp", "one"), Event(.alarm, "datastore", "own"),
+            Event(.alarm, "rcm", "two"),
         ].enumerated() { store.log(event, at: at(Int64(i))) }
         await store.flush()
         #expect(offered.withLock { $0.joined().sorted() } == ["one", "two"])
@@ -377,14 +380,18 @@ let switchover = SwitchoverEntry(
 }
 
 @Suite struct GreatestConfigurationTests {
-    @Test func `the greatest configuration that is accepted fits into a transaction with its author, and onto the channel`() throws {
+    @Test func `the greatest configuration that is accepted fits into a transaction with its author, and onto the channel`()
+        throws
+    {
         let text = String(repeating: "é", count: 2 << 20)
         let revision = ConfigurationRevision(
             number: 7, epoch: 3, index: 9, time: WallTime(microseconds: 1), author: String(repeating: "a", count: 256),
             comment: String(repeating: "c", count: 4096), text: text, octets: [UInt8](repeating: 0xa5, count: 8 << 20))
         let octets = try DatastoreTransaction.configuration(revision).encoded()
         #expect(octets.count <= DatastoreTransaction.lengthMaximum)
-        guard case .configuration(let read) = try DatastoreTransaction(decoding: octets) else { return _ = Issue.record("another") }
+        guard case .configuration(let read) = try DatastoreTransaction(decoding: octets) else {
+            return _ = Issue.record("another")
+        }
         #expect(read.author == revision.author && read.comment == revision.comment && read.digest == revision.digest)
         let isWhole = read.text == text
         #expect(isWhole)

@@ -96,7 +96,9 @@ import Testing
         limits.revisions = 3
         let store = await bench.open(limits)
         _ = await store.store(.configuration(configuration(1, 9, 9)))
-        for number in 10...20 as ClosedRange<UInt64> { _ = await store.store(.pastConfiguration(configuration(number, 1, number))) }
+        for number in 10...20 as ClosedRange<UInt64> {
+            _ = await store.store(.pastConfiguration(configuration(number, 1, number)))
+        }
         #expect(await store.history(limit: 99).map(\.number) == [20, 19, 18, 1])
         #expect(await store.configuration()?.number == 1)
     }
@@ -205,20 +207,21 @@ import Testing
         let bench = try Bench()
         let old = try DatabaseQueue(path: bench.path)
         try await old.write { db in
-            try db.execute(sql: """
-                CREATE TABLE configuration (
-                    number INTEGER PRIMARY KEY, time INTEGER NOT NULL, author TEXT NOT NULL, comment TEXT NOT NULL,
-                    text TEXT NOT NULL, octets BLOB NOT NULL);
-                CREATE TABLE mastership (epoch INTEGER PRIMARY KEY, controller INTEGER NOT NULL, time INTEGER NOT NULL);
-                CREATE TABLE switchover (
-                    started INTEGER NOT NULL, epoch INTEGER NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (started, epoch));
-                CREATE TABLE event (
-                    controller INTEGER NOT NULL, number INTEGER NOT NULL, time INTEGER NOT NULL, severity INTEGER NOT NULL,
-                    component TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (controller, number)) WITHOUT ROWID;
-                INSERT INTO configuration VALUES (1, 10, 'ada', 'first', 'a', x'01'), (2, 20, 'bob', 'second', 'b', x'02');
-                INSERT INTO mastership VALUES (6, 0, 1);
-                PRAGMA user_version = 1;
-                """)
+            try db.execute(
+                sql: """
+                    CREATE TABLE configuration (
+                        number INTEGER PRIMARY KEY, time INTEGER NOT NULL, author TEXT NOT NULL, comment TEXT NOT NULL,
+                        text TEXT NOT NULL, octets BLOB NOT NULL);
+                    CREATE TABLE mastership (epoch INTEGER PRIMARY KEY, controller INTEGER NOT NULL, time INTEGER NOT NULL);
+                    CREATE TABLE switchover (
+                        started INTEGER NOT NULL, epoch INTEGER NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (started, epoch));
+                    CREATE TABLE event (
+                        controller INTEGER NOT NULL, number INTEGER NOT NULL, time INTEGER NOT NULL, severity INTEGER NOT NULL,
+                        component TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (controller, number)) WITHOUT ROWID;
+                    INSERT INTO configuration VALUES (1, 10, 'ada', 'first', 'a', x'01'), (2, 20, 'bob', 'second', 'b', x'02');
+                    INSERT INTO mastership VALUES (6, 0, 1);
+                    PRAGMA user_version = 1;
+                    """)
         }
         try old.close()
         let store = await bench.open()

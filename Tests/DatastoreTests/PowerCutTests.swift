@@ -29,9 +29,10 @@ private final class Recording {
         try await body()
         for i in 0..<cpowercut_count() {
             let step = cpowercut_at(i)
-            steps.append(Step(
-                kind: step.kind, name: unsafe String(cString: cpowercut_path(step.file)), offset: Int(step.offset),
-                octets: unsafe Array(UnsafeBufferPointer(start: step.octets, count: step.length))))
+            steps.append(
+                Step(
+                    kind: step.kind, name: unsafe String(cString: cpowercut_path(step.file)), offset: Int(step.offset),
+                    octets: unsafe Array(UnsafeBufferPointer(start: step.octets, count: step.length))))
         }
     }
 
@@ -102,7 +103,9 @@ private final class Recording {
     }
 
     private static func put(_ files: [String: [UInt8]], at path: String) throws {
-        for name in ["", "-wal", "-shm", ".new", ".new-wal", ".new-shm"] { try? FileManager.default.removeItem(atPath: path + name) }
+        for name in ["", "-wal", "-shm", ".new", ".new-wal", ".new-shm"] {
+            try? FileManager.default.removeItem(atPath: path + name)
+        }
         for (name, octets) in files { try Data(octets).write(to: URL(fileURLWithPath: path + name)) }
     }
 
@@ -176,7 +179,9 @@ private final class Recording {
         #expect(other.events == [])
     }
 
-    @Test func `a disk that is full at any write keeps what was acknowledged, and what was not is said to be in memory only`() async throws {
+    @Test func `a disk that is full at any write keeps what was acknowledged, and what was not is said to be in memory only`()
+        async throws
+    {
         for writes in 0... {
             let bench = try Bench()
             try #require(cpowercut_begin(bench.path) == 0)

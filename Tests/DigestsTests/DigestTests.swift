@@ -89,7 +89,8 @@ struct MACVector: Sendable {
                 + "8086072ba1e7cc2358baeca134c825a7"
         ),
         (
-            .sha384, "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
+            .sha384,
+            "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
                 + "hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
             "09330c33f71147e83d192fc782cd1b4753111b173b3b05d22fa08086e3b0f712"
                 + "fcc7c71a557e2db966c3e9fa91746039"
@@ -105,7 +106,8 @@ struct MACVector: Sendable {
                 + "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
         ),
         (
-            .sha512, "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
+            .sha512,
+            "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
                 + "hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
             "8e959b75dae313da8cf4f72814fc143f8f7779c6eb9f7fa17299aeadb6889018"
                 + "501d289e4900f7e4331b99dec4b5433ac7d329eeb6dd26545e96e55b874be909"

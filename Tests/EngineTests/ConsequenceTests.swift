@@ -21,10 +21,11 @@ import Wire
         let new = EngineFixture.configuration(peers: 2) { configuration in
             for n in 0..<2 { configuration.bgp!.neighbors[n].families[0].maximumPrefixes = 2 }
         }
-        #expect(Self.messages(fixture, new) == [
-            "bgp.neighbors: neighbor 192.0.2.10 has 3 prefixes of ipv4-unicast, more than the new limit of 2: its session ends at "
-                + "once (Cease/1) and stays down until 'clear bgp 192.0.2.10' or a larger limit"
-        ])
+        #expect(
+            Self.messages(fixture, new) == [
+                "bgp.neighbors: neighbor 192.0.2.10 has 3 prefixes of ipv4-unicast, more than the new limit of 2: its session ends at "
+                    + "once (Cease/1) and stays down until 'clear bgp 192.0.2.10' or a larger limit"
+            ])
         #expect(fixture.notifications(0).isEmpty)
         try fixture.configure(new, revision: 2)
         #expect(fixture.notifications(0) == [[6, 1]])
@@ -32,20 +33,26 @@ import Wire
         #expect(Self.messages(fixture, EngineFixture.configuration(peers: 2)).isEmpty)
     }
 
-    @Test func `BFD that is switched off or shut down under a session that is up is named, and not where BGP ends with it`() throws {
+    @Test func `BFD that is switched off or shut down under a session that is up is named, and not where BGP ends with it`()
+        throws
+    {
         let fixture = try EngineBFDTests.fixture()
         fixture.establish(0)
         func with(_ change: (inout RouterConfiguration) -> Void) -> [String] {
-            Self.messages(fixture, EngineFixture.configuration(peers: 2) {
-                $0.bgp!.neighbors[0].bfd = ""
-                change(&$0)
-            })
+            Self.messages(
+                fixture,
+                EngineFixture.configuration(peers: 2) {
+                    $0.bgp!.neighbors[0].bfd = ""
+                    change(&$0)
+                })
         }
         #expect(with { $0.bgp!.neighbors[0].bfd = nil }.isEmpty, "it never came up")
         EngineBFDTests.report(fixture, .up)
         #expect(with { _ in }.isEmpty)
         #expect(with { $0.bgp!.neighbors[0].bfd = nil }.count == 1)
-        #expect(with { $0.bgp!.neighbors[0].bfd = nil }.first?.contains("is no longer wanted: its last packets say AdminDown") == true)
+        #expect(
+            with { $0.bgp!.neighbors[0].bfd = nil }.first?.contains("is no longer wanted: its last packets say AdminDown") == true
+        )
         let peer = BFDPeerConfiguration(remote: .v4(EngineFixture.peerAddress(0)), isShutdown: true)
         #expect(with { $0.bfd = BFDConfiguration(peers: [peer]) }.first?.contains("is shut down") == true)
         #expect(with { $0.bgp!.neighbors[0].isShutdown = true }.isEmpty)

@@ -13,10 +13,12 @@ import Wire
             let prefix = IPv4Prefix(IPv4Address(raw: 0x0a00_0000 | UInt32(random.number(in: 0...60)) << 8), 24)
             switch random.number(in: 0...20) {
             case 0...11:
-                fixture.announce(n, prefix, tail: (0..<random.number(in: 0...3)).map { _ in UInt32(random.number(in: 100...105)) })
+                fixture.announce(
+                    n, prefix, tail: (0..<random.number(in: 0...3)).map { _ in UInt32(random.number(in: 100...105)) })
             case 12...16: fixture.withdraw(n, prefix)
             case 17:
-                fixture.apply(.tcpAcknowledged(EngineFixture.id(n), offset: UInt64(n < fixture.sent.count ? fixture.sent[n].count : 0)))
+                fixture.apply(
+                    .tcpAcknowledged(EngineFixture.id(n), offset: UInt64(n < fixture.sent.count ? fixture.sent[n].count : 0)))
             case 18: fixture.pass(.milliseconds(random.number(in: 1...3000)))
             case 19: fixture.apply(.command(.softClearOut(address: EngineFixture.peerAddress(n).description)))
             default: fixture.apply(.interfaceState(InterfaceID(0), isUp: random.chance(1, in: 2)))
@@ -41,7 +43,9 @@ import Wire
         var at = 0
         while at < fixture.records.count {
             let count = min(fixture.records.count - at, random.number(in: 1...17))
-            guard case .applied(_, let list, _, _, _) = twin.perform(.apply(Array(fixture.records[at..<(at + count)]))) else { return }
+            guard case .applied(_, let list, _, _, _) = twin.perform(.apply(Array(fixture.records[at..<(at + count)]))) else {
+                return
+            }
             effects += list.map(EngineFixture.text)
             at += count
         }
@@ -76,7 +80,9 @@ import Wire
         #expect(twin.state.encoded() == fixture.engine.state.encoded())
     }
 
-    @Test(arguments: 1...8) func `a kernel that is told every update has what a restored engine gives as the whole`(seed: Int) throws {
+    @Test(arguments: 1...8) func `a kernel that is told every update has what a restored engine gives as the whole`(seed: Int)
+        throws
+    {
         var random = RandomNumbers(seed: UInt64(seed) &* 31)
         let fixture = try Self.started(6)
         for _ in 0..<6 {
@@ -111,7 +117,11 @@ import Wire
         var refused = 0
         for length in stride(from: 0, to: bytes.count, by: max(1, bytes.count / 400)) {
             var engine = Engine(seed: 1)
-            if case .restoreFailed = engine.perform(.restore(Array(bytes[..<length]))) { refused += 1 } else { Issue.record("\(length) octets were taken for a snapshot") }
+            if case .restoreFailed = engine.perform(.restore(Array(bytes[..<length]))) {
+                refused += 1
+            } else {
+                Issue.record("\(length) octets were taken for a snapshot")
+            }
         }
         #expect(refused > 300)
     }

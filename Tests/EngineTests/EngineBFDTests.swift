@@ -28,7 +28,8 @@ import Wire
 
     /// What a line card would report.
     static func report(
-        _ fixture: EngineFixture, _ state: BFDState, remote: BFDState = .up, _ diagnostic: BFDDiagnostic = .none, at place: Int = 0
+        _ fixture: EngineFixture, _ state: BFDState, remote: BFDState = .up, _ diagnostic: BFDDiagnostic = .none,
+        at place: Int = 0
     ) {
         let list = sessions(fixture)
         guard place < list.count else { return }
@@ -138,7 +139,11 @@ import Wire
         #expect(registry.entries.isEmpty)
         #expect(registry.takeChanges().last == .remove(discriminator))
         #expect(registry.apply(BFDReport(discriminator: discriminator, status: status)).isEmpty)
-        #expect(registry.digest == { var d = StateDigest(); d.mix(registryState(registry)); return d }())
+        #expect(
+            registry.digest
+                == {
+                    var d = StateDigest(); d.mix(registryState(registry)); return d
+                }())
     }
 
     private func registryState(_ registry: BFDRegistry) -> UInt64 {
@@ -226,7 +231,8 @@ import Wire
         #expect(twin.state.bfd.sessions == fixture.engine.state.bfd.sessions)
     }
 
-    @Test func `a static route with bfd is in the table while its session is up, and through an administrative shutdown`() throws {
+    @Test func `a static route with bfd is in the table while its session is up, and through an administrative shutdown`() throws
+    {
         let prefix = IPv4Prefix(IPv4Address(10, 0, 0, 0), 8), other = IPv4Prefix(IPv4Address(11, 0, 0, 0), 8)
         let fixture = try Self.fixture { configuration in
             configuration.bgp = nil

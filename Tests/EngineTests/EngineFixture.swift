@@ -102,7 +102,11 @@ final class EngineFixture {
         let capabilities: [UInt8] = [1, 4, 0, 1, 0, 1, 65, 4] + word(65001 + UInt32(n))
         receive(
             place ?? n,
-            message(1, [4] + half(65001 + n) + half(90) + word(Self.peerAddress(n).raw) + [UInt8(capabilities.count + 2), 2, UInt8(capabilities.count)] + capabilities)
+            message(
+                1,
+                [4] + half(65001 + n) + half(90) + word(Self.peerAddress(n).raw) + [
+                    UInt8(capabilities.count + 2), 2, UInt8(capabilities.count),
+                ] + capabilities)
                 + message(4, []))
     }
 

@@ -62,8 +62,10 @@ import Wire
                     name: "far", virtualMAC: MACAddress(raw: 0x5e00_0102),
                     addresses: [.init(address: IPAddress("198.51.100.1")!, prefixLength: 24)]))
             $0.staticRoutes = [
-                StaticRouteConfiguration(prefix: .v4(IPv4Prefix("10.0.0.0/8")!), destination: .nextHop(IPAddress("198.51.100.2")!), distance: 1),
-                StaticRouteConfiguration(prefix: .v4(IPv4Prefix("10.0.0.0/8")!), destination: .nextHop(IPAddress("192.0.2.99")!), distance: 5),
+                StaticRouteConfiguration(
+                    prefix: .v4(IPv4Prefix("10.0.0.0/8")!), destination: .nextHop(IPAddress("198.51.100.2")!), distance: 1),
+                StaticRouteConfiguration(
+                    prefix: .v4(IPv4Prefix("10.0.0.0/8")!), destination: .nextHop(IPAddress("192.0.2.99")!), distance: 5),
             ]
         }
         try fixture.configure(configuration)
@@ -114,10 +116,11 @@ import Wire
     @Test func `DESIGN §7: what was fatal is treated as withdrawn when its neighbor comes back and says it again`() throws {
         let fixture = EngineFixture()
         let poison = IPv4Prefix(IPv4Address(203, 0, 113, 66), 32)
-        try fixture.configure(EngineFixture.configuration(peers: 3) {
-            $0.bgp!.testing.trapOnPrefix = .v4(poison)
-            $0.bgp!.testing.notesTrap = true
-        })
+        try fixture.configure(
+            EngineFixture.configuration(peers: 3) {
+                $0.bgp!.testing.trapOnPrefix = .v4(poison)
+                $0.bgp!.testing.notesTrap = true
+            })
         for n in 0..<3 { fixture.establish(n) }
         fixture.apply(.redundancy(true))
         fixture.apply(.mastership(.b, Epoch(9), isFresh: false))

@@ -13,9 +13,10 @@ import Wire
 
     static func fixture(seed: UInt64 = 7) throws -> EngineFixture {
         let fixture = EngineFixture(seed: seed)
-        try fixture.configure(EngineFixture.configuration(peers: 1) { configuration in
-            configuration.rip = RIPConfiguration(version: .v2, interfaces: [RIPInterfaceConfiguration(name: "lan")])
-        })
+        try fixture.configure(
+            EngineFixture.configuration(peers: 1) { configuration in
+                configuration.rip = RIPConfiguration(version: .v2, interfaces: [RIPInterfaceConfiguration(name: "lan")])
+            })
         return fixture
     }
 
@@ -44,9 +45,10 @@ import Wire
         for isBefore in [true, false] {
             let fixture = EngineFixture()
             if !isBefore { fixture.apply(.redundancy(true)) }
-            try fixture.configure(EngineFixture.configuration(peers: 1) { configuration in
-                configuration.rip = RIPConfiguration(version: .v2, interfaces: [RIPInterfaceConfiguration(name: "lan")])
-            })
+            try fixture.configure(
+                EngineFixture.configuration(peers: 1) { configuration in
+                    configuration.rip = RIPConfiguration(version: .v2, interfaces: [RIPInterfaceConfiguration(name: "lan")])
+                })
             if isBefore { fixture.apply(.redundancy(true)) }
             fixture.apply(.quarantined(.packet(Self.response([Self.bad, Self.good]), message: 1)))
             // The record itself says that the twin is lost.
@@ -186,7 +188,8 @@ import Wire
         #expect(noted == 7, "none is configured")
         var configuration = RouterConfiguration(interfaces: [
             InterfaceConfiguration(
-                name: "lan", virtualMAC: MACAddress(raw: 0x5e00_0101), addresses: [.init(address: .v4(Self.neighbor), prefixLength: 24)])
+                name: "lan", virtualMAC: MACAddress(raw: 0x5e00_0101),
+                addresses: [.init(address: .v4(Self.neighbor), prefixLength: 24)])
         ])
         configuration.rip = RIPConfiguration(version: .v2, interfaces: [RIPInterfaceConfiguration(name: "lan")])
         interior.configure(configuration, at: .zero, into: &wishes)
@@ -202,7 +205,8 @@ import Wire
         #expect(fixture.engine.refusal(toClear: .rip, "192.0.2.77") == nil)
         #expect(fixture.engine.refusal(toClear: .rip, "") == nil)
         #expect(
-            fixture.engine.refusal(toClear: .rip, "192.0.2.78") == "there is no RIP neighbour '192.0.2.78'; there are: 192.0.2.77")
+            fixture.engine.refusal(toClear: .rip, "192.0.2.78") == "there is no RIP neighbour '192.0.2.78'; there are: 192.0.2.77"
+        )
         #expect(fixture.engine.refusal(toClear: .ospfv3, "fe80::1")?.hasSuffix("and no other") == true)
         // Whoever is held down is no neighbour now, and can be named.
         fixture.apply(.quarantined(.packet(Self.response([Self.bad]))))

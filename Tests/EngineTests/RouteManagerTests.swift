@@ -89,7 +89,8 @@ import Wire
         var manager = Self.manager()
         let update = manager.takeFIBUpdate()
         #expect(update.ipv4.map(\.prefix).sorted().map(\.description) == ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.1/32"])
-        #expect(update.ipv6.map(\.prefix).sorted().map(\.description) == ["2001:db8::1/128", "2001:db8:1::/64", "2001:db8:2::/64"])
+        #expect(
+            update.ipv6.map(\.prefix).sorted().map(\.description) == ["2001:db8::1/128", "2001:db8:1::/64", "2001:db8:2::/64"])
         let loopback = update.ipv4.first { $0.prefix.length == 32 }!.group
         #expect(update.groups.first { $0.id == loopback }?.nextHops == [FIBNextHop(interface: InterfaceID(2), gateway: nil)])
         #expect(Set(update.groups.map(\.id)).count == update.groups.count)
@@ -184,7 +185,8 @@ import Wire
         let got11 = manager.takeRedistribution()
         #expect(got11.isEmpty)
         // A better route of another protocol takes its place, and it is taken back.
-        manager.apply([RouteUpdate(Self.prefix("10.1.0.0/16"), RouteOffer(nextHops: [.blackhole], metric: 1, distance: 90))], from: .rip)
+        manager.apply(
+            [RouteUpdate(Self.prefix("10.1.0.0/16"), RouteOffer(nextHops: [.blackhole], metric: 1, distance: 90))], from: .rip)
         let got12 = manager.takeRedistribution()
         #expect(got12.flatMap(\.updates).map(\.route) == [nil, nil])
         // So it is when the rules are gone.
@@ -227,10 +229,15 @@ import Wire
     // MARK: random histories
 
     /// What protocols were told, against what all routes and rules ask for; and a twin that goes on alike.
-    @Test(arguments: 1...12) func `random routes and rules: what is announced is what the rules say of the table`(seed: Int) throws {
+    @Test(arguments: 1...12) func `random routes and rules: what is announced is what the rules say of the table`(seed: Int)
+        throws
+    {
         var random = RandomNumbers(seed: UInt64(seed))
         func prefix() -> IPPrefix {
-            .v4(IPv4Prefix(IPv4Address(raw: 10 << 24 | UInt32(random.number(in: 0...7)) << 16), UInt8([0, 8, 13, 14, 16][random.number(in: 0...4)])))
+            .v4(
+                IPv4Prefix(
+                    IPv4Address(raw: 10 << 24 | UInt32(random.number(in: 0...7)) << 16),
+                    UInt8([0, 8, 13, 14, 16][random.number(in: 0...4)])))
         }
         func policy() -> RoutePolicyConfiguration? {
             if random.chance(1, in: 3) { return nil }
@@ -272,9 +279,11 @@ import Wire
                 let updates = (0..<random.number(in: 1...3)).map { _ in
                     RouteUpdate(
                         prefix(),
-                        withdrawn ? nil
+                        withdrawn
+                            ? nil
                             : RouteOffer(
-                                nextHops: [.via(IPAddress("198.51.100.5")!, InterfaceID(1))], metric: UInt32(random.number(in: 1...6)),
+                                nextHops: [.via(IPAddress("198.51.100.5")!, InterfaceID(1))],
+                                metric: UInt32(random.number(in: 1...6)),
                                 distance: source == .ospf ? 110 : 115, tag: UInt32(random.number(in: 0...1))))
                 }
                 manager.apply(updates, from: source)
@@ -291,7 +300,8 @@ import Wire
             func counts(_ aggregate: AggregateConfiguration, _ route: RoutingTable<IPv4Prefix>.Route) -> Bool {
                 let p = route.prefix.anyFamily
                 guard aggregate.prefix != p, aggregate.prefix.covers(p) else { return false }
-                return aggregate.contributors.map { $0.decide(p, metric: route.metric, tag: route.tag, kind: route.kind) != nil } ?? true
+                return aggregate.contributors.map { $0.decide(p, metric: route.metric, tag: route.tag, kind: route.kind) != nil }
+                    ?? true
             }
             for aggregate in configuration.aggregates ?? [] {
                 let isOffered = manager.ipv4.offers(for: IPv4Prefix(aggregate.prefix)!).contains { $0.source == .aggregate }
@@ -301,10 +311,16 @@ import Wire
                 var expected: [IPPrefix: UInt32?] = [:]
                 for route in active where route.source != target {
                     let p = route.prefix.anyFamily
-                    if configuration.aggregates?.contains(where: { $0.suppressesContributors && counts($0, route) }) == true { continue }
-                    guard let rule = configuration.redistribution?.first(where: { $0.target == target && $0.source == route.source })
+                    if configuration.aggregates?.contains(where: { $0.suppressesContributors && counts($0, route) }) == true {
+                        continue
+                    }
+                    guard
+                        let rule = configuration.redistribution?.first(where: { $0.target == target && $0.source == route.source }
+                        )
                     else { continue }
-                    let term = rule.policy.map { $0.decide(p, metric: route.metric, tag: route.tag, kind: route.kind) } ?? RoutePolicyTerm()
+                    let term =
+                        rule.policy.map { $0.decide(p, metric: route.metric, tag: route.tag, kind: route.kind) }
+                        ?? RoutePolicyTerm()
                     guard let term else { continue }
                     let inherited: UInt32? = target == .bgp ? route.metric : nil
                     let metric: UInt32? = term.metric ?? inherited

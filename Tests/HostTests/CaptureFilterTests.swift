@@ -34,7 +34,8 @@ import Wire
         return frame.withUnsafeBufferPointer { pcap_offline_filter(&program, &header, $0.baseAddress) } != 0
     }
 
-    @Test func `Answers to the pair's own questions come in, tagged or not, and nothing else to the device's own address`() throws {
+    @Test func `Answers to the pair's own questions come in, tagged or not, and nothing else to the device's own address`() throws
+    {
         for tag in [[], Self.tag] {
             #expect(try takes(Self.frame(to: Self.own, tag + Self.arp)))
             #expect(try takes(Self.frame(to: Self.own, tag + Self.ipv6(header: 58, type: 136))))

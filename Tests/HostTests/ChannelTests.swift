@@ -68,7 +68,8 @@ private final class SessionPair {
         let pair = try SessionPair(shared(.a), shared(.b, Array("another secret of sixteen octets".utf8)))
         pair.settle()
         #expect(!pair.server.isEstablished)
-        #expect(pair.clientError == "the twin holds another key, or a certificate that our authority did not sign or that has ended")
+        #expect(
+            pair.clientError == "the twin holds another key, or a certificate that our authority did not sign or that has ended")
         #expect(pair.serverError == "the twin refuses our key or certificate")
     }
 
@@ -185,9 +186,11 @@ private final class ChannelPair {
         pollerB = try Poller()
         let loopback = IPAddress("127.0.0.1")!
         a = ReplicationChannel(
-            settings: .init(controller: .a, local: loopback, peer: loopback, port: port), identity: Renewable(identityA), poller: poller)
+            settings: .init(controller: .a, local: loopback, peer: loopback, port: port), identity: Renewable(identityA),
+            poller: poller)
         b = ReplicationChannel(
-            settings: .init(controller: .b, local: loopback, peer: loopback, port: port), identity: Renewable(identityB), poller: pollerB)
+            settings: .init(controller: .b, local: loopback, peer: loopback, port: port), identity: Renewable(identityB),
+            poller: pollerB)
     }
     /// Turns the loops until `isDone`; gives up after many turns without it.
     func run(_ isDone: (ChannelPair) -> Bool) -> Bool {
@@ -229,9 +232,10 @@ private final class ChannelPair {
         let large = [UInt8]((0..<1_000_003).map { UInt8(truncatingIfNeeded: $0 &* 17) })
         pair.a.send(large)
         pair.b.send(large)
-        #expect(pair.run {
-            ChannelPair.octets($0.fromA).count == large.count && ChannelPair.octets($0.fromB).count == large.count
-        })
+        #expect(
+            pair.run {
+                ChannelPair.octets($0.fromA).count == large.count && ChannelPair.octets($0.fromB).count == large.count
+            })
         let areWhole = ChannelPair.octets(pair.fromA) == large && ChannelPair.octets(pair.fromB) == large
         #expect(areWhole)
 
@@ -255,9 +259,10 @@ private final class ChannelPair {
         let identityB = try ChannelIdentity(.sharedKeys([Array("not the key of the other one".utf8)]), pair: "p", controller: .b)
         let pair = try ChannelPair(identityA, identityB, port: freePort())
         #expect(pair.run { !ChannelPair.events($0.fromA).isEmpty && !ChannelPair.events($0.fromB).isEmpty })
-        #expect(ChannelPair.events(pair.fromB) == [
-            "redundancy channel to 127.0.0.1: the twin holds another key, or a certificate that our authority did not sign or that has ended"
-        ])
+        #expect(
+            ChannelPair.events(pair.fromB) == [
+                "redundancy channel to 127.0.0.1: the twin holds another key, or a certificate that our authority did not sign or that has ended"
+            ])
         #expect(ChannelPair.events(pair.fromA) == ["redundancy channel to 127.0.0.1: the twin refuses our key or certificate"])
         #expect(!pair.a.isOpen && !pair.b.isOpen)
         // And it does not try again at once.

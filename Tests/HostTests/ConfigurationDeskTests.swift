@@ -78,15 +78,19 @@ private func routerConfiguration(_ last: Int) -> RouterConfiguration {
         directory = FileManager.default.temporaryDirectory.appendingPathComponent("lockstep-desk-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         datastore = await Datastore.open(path: directory + "/store.sqlite", controller: .a) { _ in }
-        _ = await datastore.store(.configuration(ConfigurationRevision(
-            number: 5, time: WallTime(microseconds: 1), author: "eve", comment: "", text: "",
-            octets: try routerConfiguration(1).encoded())))
+        _ = await datastore.store(
+            .configuration(
+                ConfigurationRevision(
+                    number: 5, time: WallTime(microseconds: 1), author: "eve", comment: "", text: "",
+                    octets: try routerConfiguration(1).encoded())))
     }
 
     private func desk(_ router: SlowRouter, isAlone: Bool = false) -> ConfigurationDesk {
         ConfigurationDesk(router: router, datastore: datastore, controller: .a, isAlone: isAlone)
     }
-    private func change(_ last: Int, _ author: String = "ada", base: UInt64? = nil, isDryRun: Bool = false) -> ConfigurationDesk.Change {
+    private func change(_ last: Int, _ author: String = "ada", base: UInt64? = nil, isDryRun: Bool = false)
+        -> ConfigurationDesk.Change
+    {
         ConfigurationDesk.Change(
             configuration: routerConfiguration(last), text: "text \(last)", comment: "c\(last)", author: author, base: base,
             isDryRun: isDryRun)
@@ -122,8 +126,10 @@ private func routerConfiguration(_ last: Int) -> RouterConfiguration {
             #expect(conflict.revision == 6)
             #expect(conflict.changes.map(\.revision) == [6])
             #expect(conflict.changes.first?.author.hasPrefix("author") == true)
-            #expect(conflict.difference == TextDifference.lines(
-                from: RouterText.text(of: routerConfiguration(1)), to: RouterText.text(of: inForce)))
+            #expect(
+                conflict.difference
+                    == TextDifference.lines(
+                        from: RouterText.text(of: routerConfiguration(1)), to: RouterText.text(of: inForce)))
         }
     }
 
@@ -163,8 +169,10 @@ private func routerConfiguration(_ last: Int) -> RouterConfiguration {
         router.state.withLock { $0.refusal = nil }
         #expect(try await desk.make(change(11)).revision == 9)
         // The datastore may know a greater number than the engine: one that was made alone, before.
-        _ = await datastore.store(.pastConfiguration(ConfigurationRevision(
-            number: 20, time: WallTime(microseconds: 1), author: "", comment: "", text: "", octets: [1])))
+        _ = await datastore.store(
+            .pastConfiguration(
+                ConfigurationRevision(
+                    number: 20, time: WallTime(microseconds: 1), author: "", comment: "", text: "", octets: [1])))
         #expect(try await desk.make(change(12)).revision == 21)
     }
 
@@ -172,7 +180,9 @@ private func routerConfiguration(_ last: Int) -> RouterConfiguration {
         func view(_ storage: ConfigurationStorage, isAlone: Bool = false) async throws -> ConfigurationApplyView {
             try await desk(SlowRouter(datastore, storage: storage), isAlone: isAlone).make(change(20))
         }
-        func outcome(_ view: ConfigurationApplyView) -> ConfigurationApplyView.Outcome { view.outcome(command: ("config apply", "r")) }
+        func outcome(_ view: ConfigurationApplyView) -> ConfigurationApplyView.Outcome {
+            view.outcome(command: ("config apply", "r"))
+        }
 
         let both = try await view(ConfigurationStorage())
         #expect(both.isMirrored)
@@ -234,7 +244,9 @@ private func routerConfiguration(_ last: Int) -> RouterConfiguration {
         ConfigurationRevision(
             number: 9, epoch: 5, index: 7, time: WallTime(microseconds: 1), author: "", comment: "", text: "", octets: octets)
     }
-    private func choose(_ stored: StoredConfiguration, accepts: Bool = false, file: String? = "r.yaml") throws -> FirstConfiguration {
+    private func choose(_ stored: StoredConfiguration, accepts: Bool = false, file: String? = "r.yaml") throws
+        -> FirstConfiguration
+    {
         try FirstConfiguration.choose(stored, newest: 9, routerFile: file, acceptsFile: accepts) { _ in
             RouterFile.Loaded(configuration: routerConfiguration(1), text: "", octets: try routerConfiguration(1).encoded())
         }

@@ -132,7 +132,11 @@ private final class SwitchedLAN: Sendable {
         let sent = state.withLock { $0.sent }
         var reigns: [(by: ControllerID, from: Instant, to: Instant)] = []
         for frame in sent {
-            if reigns.last?.by == frame.by { reigns[reigns.count - 1].to = frame.at } else { reigns.append((frame.by, frame.at, frame.at)) }
+            if reigns.last?.by == frame.by {
+                reigns[reigns.count - 1].to = frame.at
+            } else {
+                reigns.append((frame.by, frame.at, frame.at))
+            }
         }
         // Roles change when something is done to the pair, or a busy machine makes one wait for the other; each time the
         // new one announces itself first, and the old one is silent for longer than frames are on their way.
@@ -149,7 +153,8 @@ private final class SwitchedLAN: Sendable {
 
     /// Who has 192.0.2.1? Tell 192.0.2.99.
     func ask() {
-        let frame: [UInt8] = [255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 99, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 99]
+        let frame: [UInt8] =
+            [255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 99, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 99]
             + [192, 0, 2, 99, 0, 0, 0, 0, 0, 0, 192, 0, 2, 1]
         for id in ControllerID.allCases where isUp(id) {
             _ = send(ends[Int(id.rawValue)], frame, frame.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
@@ -230,7 +235,8 @@ private final class EdgePair: Sendable {
         let secret = Array("a secret of two edges".utf8)
         let router = try RouterConfiguration(interfaces: [
             InterfaceConfiguration(
-                name: "lan", virtualMAC: SwitchedLAN.router, addresses: [.init(address: IPAddress("192.0.2.1")!, prefixLength: 24)])
+                name: "lan", virtualMAC: SwitchedLAN.router,
+                addresses: [.init(address: IPAddress("192.0.2.1")!, prefixLength: 24)])
         ]).encoded()
         for id in ControllerID.allCases {
             let i = Int(id.rawValue)

@@ -127,7 +127,8 @@ final class EtcdFixture: @unchecked Sendable {
             guard Sockets.connect(fd, .v4(.init(raw: 0x7f00_0001)), UInt16(target.port ?? 0)) == 0 else {
                 throw SystemError("connect")
             }
-            let head = "POST \(target.path) HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: \(content.count)\r\n\r\n"
+            let head =
+                "POST \(target.path) HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: \(content.count)\r\n\r\n"
             let request = Array(head.utf8) + Array(content)
             guard write(fd, request, request.count) == request.count else { throw SystemError("write") }
             var answer: [UInt8] = []

@@ -85,7 +85,8 @@ struct EtcdVoteTests {
         await b.stop()
     }
 
-    @Test func `A cluster that wants certificates is used with ours, and says what is wrong with none or another's`() async throws {
+    @Test func `A cluster that wants certificates is used with ours, and says what is wrong with none or another's`() async throws
+    {
         let authority = try TestAuthority(folder: NSTemporaryDirectory() + "/lockstep-etcd-tls-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(atPath: authority.folder) }
         let fixture = try EtcdFixture(count: 1, authority: authority)
@@ -129,10 +130,12 @@ struct EtcdVoteTests {
         try await post("user/grant", ["user": "root", "role": "root"])
         // What an operator would grant: the prefix, to read and to write.
         try await post("role/add", ["name": "pairs"])
-        try await post("role/grant", [
-            "name": "pairs",
-            "perm": ["permType": "READWRITE", "key": base64("/lockstep/"), "range_end": base64("/lockstep0")],
-        ])
+        try await post(
+            "role/grant",
+            [
+                "name": "pairs",
+                "perm": ["permType": "READWRITE", "key": base64("/lockstep/"), "range_end": base64("/lockstep0")],
+            ])
         try await post("user/add", ["name": "lockstep", "password": "right"])
         try await post("user/grant", ["user": "lockstep", "role": "pairs"])
         try await post("enable", [:])

@@ -14,7 +14,8 @@ import Testing
         var throttle = EventThrottle()
         var passed: [Event] = []
         for i in 0..<200_000 {
-            passed += throttle.admit(Event(.warning, "srm", "a gasp from 192.0.2.\(i % 250):\(i) was ignored"), at: at(10 + Double(i) / 20_000))
+            passed += throttle.admit(
+                Event(.warning, "srm", "a gasp from 192.0.2.\(i % 250):\(i) was ignored"), at: at(10 + Double(i) / 20_000))
         }
         // Ten seconds of the rate, each with a word on what was left out before it.
         #expect((EventThrottle.burst...EventThrottle.burst + 45).contains(passed.count), "\(passed.count)")
@@ -48,7 +49,9 @@ import Testing
         var passed = 0
         for i in 0..<20_000 {
             let (a, b) = (String(i & 0xff, radix: 16), String(i >> 4 & 0xff, radix: 16))
-            for message in ["MAC \(a):\(b):ab:cd:ef:\(a) uses our address", "from 2001:db8::\(a):\(b) it came", "octets \(a)\(b)7f"] {
+            for message in [
+                "MAC \(a):\(b):ab:cd:ef:\(a) uses our address", "from 2001:db8::\(a):\(b) it came", "octets \(a)\(b)7f",
+            ] {
                 passed += throttle.admit(Event(.warning, "linecard", message), at: at(1)).count
             }
         }

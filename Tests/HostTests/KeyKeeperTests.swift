@@ -25,15 +25,18 @@ import Testing
         chmod(path, 0o600)
     }
 
-    @Test func `A key that changed serves new connections, and one that cannot be used leaves the old one in force`() async throws {
+    @Test func `A key that changed serves new connections, and one that cannot be used leaves the old one in force`() async throws
+    {
         let path = folder.path
         try write(path, "the first secret of the pair")
         let secret = Renewable(try ConfigurationFiles.sharedKey(path))
         let notes = Notes()
-        let keeper = KeyKeeper([.init(name: "redundancy channel", files: .init(paths: [path])) {
-            secret.renew(try ConfigurationFiles.sharedKey(path))
-            return .init(paths: [path])
-        }]) { notes.add($0) }
+        let keeper = KeyKeeper([
+            .init(name: "redundancy channel", files: .init(paths: [path])) {
+                secret.renew(try ConfigurationFiles.sharedKey(path))
+                return .init(paths: [path])
+            }
+        ]) { notes.add($0) }
         await keeper.look(at: Date())
         #expect(notes.take().isEmpty)
 
@@ -65,11 +68,13 @@ import Testing
         try write(two, "2")
         try write(place, one)
         let value = Renewable("1"), notes = Notes()
-        let keeper = KeyKeeper([.init(name: "key", place: place, files: .init(paths: [one])) {
-            let path = try String(contentsOfFile: place, encoding: .utf8).split(separator: "#")[0]
-            value.renew(try String(contentsOfFile: String(path), encoding: .utf8))
-            return .init(paths: [String(path)])
-        }]) { notes.add($0) }
+        let keeper = KeyKeeper([
+            .init(name: "key", place: place, files: .init(paths: [one])) {
+                let path = try String(contentsOfFile: place, encoding: .utf8).split(separator: "#")[0]
+                value.renew(try String(contentsOfFile: String(path), encoding: .utf8))
+                return .init(paths: [String(path)])
+            }
+        ]) { notes.add($0) }
         try write(place, one + "#a comment")
         await keeper.look(at: Date())
         #expect(notes.take().isEmpty)
@@ -88,9 +93,11 @@ import Testing
         let end = start.addingTimeInterval(100 * day)
         let (certificate, _) = try authority.issue("r1", validity: start.addingTimeInterval(-day)...end)
         let notes = Notes()
-        let keeper = KeyKeeper([.init(name: "etcd", files: .init(paths: [certificate], certificates: [certificate])) {
-            .init(paths: [certificate], certificates: [certificate])
-        }]) { notes.add($0) }
+        let keeper = KeyKeeper([
+            .init(name: "etcd", files: .init(paths: [certificate], certificates: [certificate])) {
+                .init(paths: [certificate], certificates: [certificate])
+            }
+        ]) { notes.add($0) }
         var told: [Int] = []
         for hour in 0..<(104 * 24) {
             await keeper.look(at: start.addingTimeInterval(TimeInterval(hour) * 3600 + 60))
@@ -109,9 +116,11 @@ import Testing
         let now = Date(), day: TimeInterval = 86_400
         let notes = Notes()
         let (certificate, _) = try authority.issue("r1", validity: now.addingTimeInterval(-day)...now.addingTimeInterval(3 * day))
-        let keeper = KeyKeeper([.init(name: "etcd", files: .init(paths: [certificate], certificates: [certificate])) {
-            .init(paths: [certificate], certificates: [certificate])
-        }]) { notes.add($0) }
+        let keeper = KeyKeeper([
+            .init(name: "etcd", files: .init(paths: [certificate], certificates: [certificate])) {
+                .init(paths: [certificate], certificates: [certificate])
+            }
+        ]) { notes.add($0) }
         await keeper.look(at: now)
         #expect(notes.take().map(\.severity) == [.alarm])
         _ = try authority.issue("r1", validity: now.addingTimeInterval(-day)...now.addingTimeInterval(90 * day))

@@ -49,13 +49,14 @@ import Testing
     }
 
     static func request(_ random: inout RandomNumbers, _ epoch: Epoch) -> ArbiterRequest {
-        let asked: Epoch = switch random.number(in: 0...9) {
-        case 0: .zero
-        case 1: Epoch(epoch.value + 3)
-        case 2: epoch.value > 0 ? Epoch(epoch.value - 1) : .zero
-        case 3: random.chance(1, in: 20) ? Epoch(.max) : epoch
-        default: epoch
-        }
+        let asked: Epoch =
+            switch random.number(in: 0...9) {
+            case 0: .zero
+            case 1: Epoch(epoch.value + 3)
+            case 2: epoch.value > 0 ? Epoch(epoch.value - 1) : .zero
+            case 3: random.chance(1, in: 20) ? Epoch(.max) : epoch
+            default: epoch
+            }
         return switch random.number(in: 0...7) {
         case 0, 1, 2: .acquire(atLeast: asked, isResuming: random.chance(1, in: 2))
         case 3: .renew(asked)

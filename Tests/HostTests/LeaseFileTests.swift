@@ -24,8 +24,9 @@ final class TemporaryFile: Sendable {
 
     @Test func `The first to ask is granted epoch 1 and may not resume, for it knows nothing yet`() throws {
         let a = try open(.a)
-        #expect(a.answer(.acquire(atLeast: .zero), at: at(0))
-            == .granted(Epoch(1), leaseUntil: at(50), mayResume: false))
+        #expect(
+            a.answer(.acquire(atLeast: .zero), at: at(0))
+                == .granted(Epoch(1), leaseUntil: at(50), mayResume: false))
         #expect(a.maySpeak(at: at(49)))
         #expect(!a.maySpeak(at: at(50)))
     }
@@ -50,8 +51,9 @@ final class TemporaryFile: Sendable {
         let a = try open(.a), b = try open(.b)
         _ = a.answer(.acquire(atLeast: .zero), at: at(0))
         b.isTwinSaidDead = true
-        #expect(b.answer(.acquire(atLeast: .zero), at: at(10))
-            == .denied(holder: .a, Epoch(1), retryAt: at(10) + .microseconds(200)))
+        #expect(
+            b.answer(.acquire(atLeast: .zero), at: at(10))
+                == .denied(holder: .a, Epoch(1), retryAt: at(10) + .microseconds(200)))
         #expect(a.maySpeak(at: at(10)))
     }
 

@@ -78,7 +78,9 @@ import Testing
         #expect(b.events.map(\.severity) == [.notice])
     }
 
-    @Test func `If the holder does not act its twin puts the successor in place, and the holder finds it before it speaks`() throws {
+    @Test func `If the holder does not act its twin puts the successor in place, and the holder finds it before it speaks`()
+        throws
+    {
         let (a, b) = try pair()
         unlink(file.path)
         b.look(at: at(2100))
@@ -136,7 +138,8 @@ import Testing
         unlink(file.path)
         b = nil
         b = try open(.b, at: 2050)
-        #expect(b!.answer(.acquire(atLeast: Epoch(1)), at: at(3050)) == .granted(Epoch(2), leaseUntil: at(3100), mayResume: false))
+        #expect(
+            b!.answer(.acquire(atLeast: Epoch(1)), at: at(3050)) == .granted(Epoch(2), leaseUntil: at(3100), mayResume: false))
         #expect(!a.maySpeak(at: at(3051)))
         #expect(a.answer(.renew(Epoch(1)), at: at(3051)) == .lost(Epoch(2)))
         #expect(isSame(a, b!))

@@ -35,7 +35,9 @@ import Witness
         static func settings(_ path: String, _ port: Int, _ secret: [UInt8], _ leaseMaximum: Duration) -> WitnessServer.Settings {
             .init(
                 address: "127.0.0.1", port: port, store: path,
-                pairs: [.init(name: "r1", secrets: [secret]), .init(name: "r2", secrets: [Array("a secret of the pair r2".utf8)])],
+                pairs: [
+                    .init(name: "r1", secrets: [secret]), .init(name: "r2", secrets: [Array("a secret of the pair r2".utf8)]),
+                ],
                 leaseMaximum: leaseMaximum)
         }
         func stop() {

@@ -13,9 +13,10 @@ import Testing
 
     @Test func `every section of the design that a source cites is there`() throws {
         let design = try #require(try Self.documents().first { $0.name == "design.md" }).text
-        let sections = Set(design.split(separator: "\n").compactMap { line in
-            line.hasPrefix("## ") ? Int(line.dropFirst(3).prefix { $0.isNumber }) : nil
-        })
+        let sections = Set(
+            design.split(separator: "\n").compactMap { line in
+                line.hasPrefix("## ") ? Int(line.dropFirst(3).prefix { $0.isNumber }) : nil
+            })
         var cited = 0
         for source in HouseTests.sources {
             let text = try String(contentsOf: HouseTests.root.appendingPathComponent(source.path), encoding: .utf8)

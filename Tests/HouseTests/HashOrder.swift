@@ -24,8 +24,9 @@ enum HashOrder {
     /// Names that the line declares with a dictionary or set type.
     static func hashedNames(in line: String) -> [String] {
         guard line.contains("[") || line.contains("Set<") || line.contains("Dictionary<") else { return [] }
-        guard let keyword = [" var ", " let "].compactMap({ line.range(of: $0) }).min(by: { $0.lowerBound < $1.lowerBound })
-            ?? ["var ", "let "].compactMap({ line.hasPrefix($0) ? line.range(of: $0) : nil }).first
+        guard
+            let keyword = [" var ", " let "].compactMap({ line.range(of: $0) }).min(by: { $0.lowerBound < $1.lowerBound })
+                ?? ["var ", "let "].compactMap({ line.hasPrefix($0) ? line.range(of: $0) : nil }).first
         else { return [] }
         let rest = line[keyword.upperBound...]
         let name = String(rest.prefix(while: isNamePart))
@@ -66,7 +67,9 @@ enum HashOrder {
             // `for x in name {` and `for x in self.name {`
             var head = line[..<range.lowerBound]
             if head.hasSuffix("self.") { head = head.dropLast(5) }
-            if head.hasSuffix(" in "), head.contains("for "), after.drop(while: { $0 == " " }).first.map({ $0 == "{" || $0 == "w" }) ?? true {
+            if head.hasSuffix(" in "), head.contains("for "),
+                after.drop(while: { $0 == " " }).first.map({ $0 == "{" || $0 == "w" }) ?? true
+            {
                 return true
             }
             if before == ".", !line[..<range.lowerBound].hasSuffix("self.") { continue }

@@ -161,7 +161,8 @@ import Wire
         network.start()
         network.run(.seconds(60))
         func hellos(_ router: Int) -> [Int] {
-            network.routers[router].sent.filter { PDUHeader.peekType($0.bytes.span.bytes) == .pointToPointHello }.map(\.bytes.count)
+            network.routers[router].sent.filter { PDUHeader.peekType($0.bytes.span.bytes) == .pointToPointHello }.map(
+                \.bytes.count)
         }
         #expect(hellos(a).allSatisfy { $0 == 1497 })
         #expect(hellos(b).first == 1497)
@@ -268,9 +269,12 @@ import Wire
         network.join([a, b], .pointToPoint)
         network.start()
         network.run(.seconds(20))
-        network.input(a, .fault(ReceivedPacket(
-            interface: InterfaceID(0), packetProtocol: .isis, source: .station(network.station(b)),
-            destination: .station(ISISGroup.all), bytes: [1, 2, 3]), message: 0))
+        network.input(
+            a,
+            .fault(
+                ReceivedPacket(
+                    interface: InterfaceID(0), packetProtocol: .isis, source: .station(network.station(b)),
+                    destination: .station(ISISGroup.all), bytes: [1, 2, 3]), message: 0))
         #expect(network.upNeighbors(a).isEmpty)
         #expect(network.machine(a).counters[.quarantined] == 1)
     }

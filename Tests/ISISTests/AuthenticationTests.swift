@@ -5,10 +5,13 @@ import Wire
 @testable import ISIS
 
 @Suite struct SessionAuthenticationTests {
-    static func chain(_ names: [String], _ algorithm: ISISAuthenticationAlgorithm = .hmacSHA256, sendOnly: Bool = false) -> ISISKeyChain {
-        var chain = ISISKeyChain(keys: names.enumerated().map {
-            ISISKey(id: UInt16(Array($0.element.utf8)[0]), algorithm: algorithm, secret: Array($0.element.utf8))
-        })
+    static func chain(_ names: [String], _ algorithm: ISISAuthenticationAlgorithm = .hmacSHA256, sendOnly: Bool = false)
+        -> ISISKeyChain
+    {
+        var chain = ISISKeyChain(
+            keys: names.enumerated().map {
+                ISISKey(id: UInt16(Array($0.element.utf8)[0]), algorithm: algorithm, secret: Array($0.element.utf8))
+            })
         chain.isSendOnly = sendOnly
         return chain
     }
@@ -56,7 +59,9 @@ import Wire
             network.configure(router)
             network.run(.seconds(20))
         }
-        for router in 0..<2 { network.routers[router].configuration.level2.authentication = Self.chain(["alpha"], sendOnly: true) }
+        for router in 0..<2 {
+            network.routers[router].configuration.level2.authentication = Self.chain(["alpha"], sendOnly: true)
+        }
         for router in 0..<2 { network.configure(router) }
         network.run(.seconds(20))
         for names in [["alpha", "beta"], ["beta", "alpha"], ["beta"]] { for router in 0..<2 { set(router, names) } }

@@ -9,9 +9,12 @@ import Wire
 @Suite struct BoundTests {
     private func prefix(_ n: Int) -> IPPrefix { .v4(IPv4Prefix(IPv4Address(raw: 0x2000_0000 | UInt32(n) << 8), 24)) }
     private func redistribute(_ network: VirtualNetwork, _ router: Int, _ range: Range<Int>, isThere: Bool = true) {
-        network.input(router, .redistribute(range.map {
-            RedistributionUpdate(prefix($0), isThere ? RedistributedRoute(source: .static) : nil)
-        }))
+        network.input(
+            router,
+            .redistribute(
+                range.map {
+                    RedistributionUpdate(prefix($0), isThere ? RedistributedRoute(source: .static) : nil)
+                }))
     }
     private func learned(_ network: VirtualNetwork, _ router: Int) -> Int {
         network.routers[router].routes.count {

@@ -6,7 +6,9 @@ import Wire
 @testable import ISIS
 
 @Suite struct FloodingTests {
-    static func pair(_ type: ISISNetworkType = .pointToPoint, _ change: (inout ISISConfiguration) -> Void = { _ in }) -> VirtualNetwork {
+    static func pair(_ type: ISISNetworkType = .pointToPoint, _ change: (inout ISISConfiguration) -> Void = { _ in })
+        -> VirtualNetwork
+    {
         let network = VirtualNetwork()
         let a = network.add(1, change), b = network.add(2, change)
         network.join([a, b], type)

@@ -36,7 +36,8 @@ import Wire
             }
             // A damaged LSP with a sound checksum says more.
             if round % 2 == 0, bytes.count > 40, PDUHeader.peekType(bytes.span.bytes)?.headerLength == 27,
-                [18, 20].contains(bytes[4] & 31) {
+                [18, 20].contains(bytes[4] & 31)
+            {
                 bytes[24] = 0
                 bytes[25] = 0
                 let sum = FletcherChecksum.compute(bytes.span.bytes.extracting(droppingFirst: 12), at: 12)

@@ -110,7 +110,8 @@ import Wire
         let network = FloodingTests.pair()
         let updates = (0..<600).map { i in
             RedistributionUpdate(
-                .v4(IPv4Prefix(IPv4Address(172, UInt8(16 + i / 256), UInt8(i & 255), 0), 24)), RedistributedRoute(source: .static))
+                .v4(IPv4Prefix(IPv4Address(172, UInt8(16 + i / 256), UInt8(i & 255), 0), 24)), RedistributedRoute(source: .static)
+            )
         }
         network.input(0, .redistribute(updates))
         network.run(.seconds(30))
@@ -132,7 +133,9 @@ import Wire
         network.start()
         func isOverloaded() -> Bool? {
             let database = network.machine(b).databases[1]
-            return database.slot(of: LSPID(network.id(a))).map { LSPContents(database.bytes($0).span.bytes).flags.contains(.overload) }
+            return database.slot(of: LSPID(network.id(a))).map {
+                LSPContents(database.bytes($0).span.bytes).flags.contains(.overload)
+            }
         }
         network.run(.seconds(60))
         #expect(isOverloaded() == true)

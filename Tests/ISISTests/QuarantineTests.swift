@@ -17,7 +17,9 @@ import Wire
         return entry
     }
 
-    static func received(_ bytes: [UInt8], _ network: VirtualNetwork, _ port: VirtualNetwork.Port, from router: Int, _ interface: Int = 0) -> ReceivedPacket {
+    static func received(
+        _ bytes: [UInt8], _ network: VirtualNetwork, _ port: VirtualNetwork.Port, from router: Int, _ interface: Int = 0
+    ) -> ReceivedPacket {
         ReceivedPacket(
             interface: InterfaceID(UInt16(port.interface)), packetProtocol: .isis,
             source: .station(network.station(router, interface)), destination: .station(ISISGroup.level2), bytes: bytes)
@@ -32,7 +34,9 @@ import Wire
         network.start()
         network.run(.seconds(40))
         // What 2 says of it does not reach 1 but as the fatal packet.
-        network.passes = { from, to, packet in !(from.router == 2 && to.router == 1 && (try? LSPHeader(packet.bytes.span.bytes))?.id == foreign) }
+        network.passes = { from, to, packet in
+            !(from.router == 2 && to.router == 1 && (try? LSPHeader(packet.bytes.span.bytes))?.id == foreign)
+        }
         network.inject(bytes, to: .init(router: 2, interface: 0), from: network.station(1, 1))
         network.input(1, .fault(received(bytes, network, .init(router: 1, interface: 1), from: 2), message: 0))
         network.passes = { _, _, _ in true }
@@ -191,7 +195,10 @@ import Wire
         var random = RandomNumbers(seed: 4)
         let wholes = [
             Self.lsp(),
-            PSNP(level: .two, source: network.id(2), entries: [LSPEntry(id: Self.foreign, sequenceNumber: 1, remainingLifetime: 1, checksum: 1)]).encoded(),
+            PSNP(
+                level: .two, source: network.id(2),
+                entries: [LSPEntry(id: Self.foreign, sequenceNumber: 1, remainingLifetime: 1, checksum: 1)]
+            ).encoded(),
             CSNP(level: .two, source: network.id(2), start: .minimum, end: .maximum, entries: []).encoded(),
             network.routers[2].sent.first { PDUHeader.peekType($0.bytes.span.bytes) == .pointToPointHello }?.bytes ?? [],
         ]

@@ -79,14 +79,15 @@ final class VirtualNetwork {
             let index = routers[router].interfaces.count
             let low = UInt64(router + 1) << 8 | UInt64(index + 1)
             let address = IPv4Address(10, UInt8(number >> 8), UInt8(number & 255), UInt8(router & 127 + 1))
-            routers[router].interfaces.append(InterfaceConfiguration(
-                name: "eth\(index)", virtualMAC: MACAddress(raw: 0x0200_0000_0000 | low), mtu: mtu,
-                addresses: [
-                    .init(address: .v4(address), prefixLength: 24),
-                    .init(
-                        address: .v6(IPv6Address(high: 0x2001_0db8_0000_0000 | UInt64(number), low: UInt64(router + 1))),
-                        prefixLength: 64),
-                ]))
+            routers[router].interfaces.append(
+                InterfaceConfiguration(
+                    name: "eth\(index)", virtualMAC: MACAddress(raw: 0x0200_0000_0000 | low), mtu: mtu,
+                    addresses: [
+                        .init(address: .v4(address), prefixLength: 24),
+                        .init(
+                            address: .v6(IPv6Address(high: 0x2001_0db8_0000_0000 | UInt64(number), low: UInt64(router + 1))),
+                            prefixLength: 64),
+                    ]))
             var interface = ISISInterfaceConfiguration(interface: UInt16(index))
             interface.levels = routers[router].configuration.levels
             interface.networkType = type
@@ -156,11 +157,12 @@ final class VirtualNetwork {
         guard port.interface < router.wires.count, let wire = router.wires[port.interface], !wires[wire].isCut else { return }
         for other in wires[wire].ports where other != port {
             guard passes(port, other, packet) else { continue }
-            deliveries.append(Delivery(
-                at: now + .milliseconds(1), port: other,
-                packet: ReceivedPacket(
-                    interface: InterfaceID(UInt16(other.interface)), packetProtocol: .isis, source: packet.source,
-                    destination: packet.destination, bytes: packet.bytes)))
+            deliveries.append(
+                Delivery(
+                    at: now + .milliseconds(1), port: other,
+                    packet: ReceivedPacket(
+                        interface: InterfaceID(UInt16(other.interface)), packetProtocol: .isis, source: packet.source,
+                        destination: packet.destination, bytes: packet.bytes)))
         }
     }
 
@@ -192,9 +194,12 @@ final class VirtualNetwork {
 
     /// Hands a router a PDU as though a station on the wire had sent it.
     func inject(_ bytes: [UInt8], to port: Port, from station: MACAddress) {
-        input(port.router, .packet(ReceivedPacket(
-            interface: InterfaceID(UInt16(port.interface)), packetProtocol: .isis, source: .station(station),
-            destination: .station(ISISGroup.level2), bytes: bytes)))
+        input(
+            port.router,
+            .packet(
+                ReceivedPacket(
+                    interface: InterfaceID(UInt16(port.interface)), packetProtocol: .isis, source: .station(station),
+                    destination: .station(ISISGroup.level2), bytes: bytes)))
     }
 
     func station(_ router: Int, _ interface: Int = 0) -> MACAddress { routers[router].interfaces[interface].virtualMAC }

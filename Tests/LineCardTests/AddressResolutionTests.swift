@@ -298,7 +298,8 @@ import Wire
                 mac: Bench.v6.solicitedNode.multicastMAC))
         #expect(bench.takeFrames().count == 1)
         bench.receive(
-            Bench.arp(.request, from: MACAddress("02:aa:00:00:00:07")!, IPv4Address("10.0.1.7")!, target: IPv4Address("10.0.1.1")!),
+            Bench.arp(
+                .request, from: MACAddress("02:aa:00:00:00:07")!, IPv4Address("10.0.1.7")!, target: IPv4Address("10.0.1.1")!),
             on: 1)
         #expect(bench.takeFrames().count == 1)
     }

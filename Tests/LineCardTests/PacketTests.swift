@@ -110,7 +110,8 @@ import Wire
         bench.receive(Bench.ipv4(89, [2], to: .allRIPRouters, mac: mac))
         #expect(bench.card.counters[.otherDestination] == 3)
         bench.receive(
-            Bench.ipv4(17, Self.udp([1], to: .v4(.allRIPRouters), 67), to: .allRIPRouters, mac: IPv4Address.allRIPRouters.multicastMAC))
+            Bench.ipv4(
+                17, Self.udp([1], to: .v4(.allRIPRouters), 67), to: .allRIPRouters, mac: IPv4Address.allRIPRouters.multicastMAC))
         bench.receive(Bench.ipv4(17, Self.udp([1], to: .v4(.broadcast), 67), to: .broadcast, mac: .broadcast))
         #expect(bench.take().isEmpty)
         #expect(bench.card.counters[.unknownProtocol] == 2)
@@ -419,7 +420,9 @@ import Wire
         let data = try #require(wire.peer.send([1, 2, 3, 4, 5], at: start).first)
         func acknowledged(_ effects: [LineCardEffect]) -> UInt32 {
             effects.reduce(0) { highest, effect in
-                guard case .transmit(_, let frame) = effect, frame[12] == 8, frame[13] == 0, frame[23] == 6 else { return highest }
+                guard case .transmit(_, let frame) = effect, frame[12] == 8, frame[13] == 0, frame[23] == 6 else {
+                    return highest
+                }
                 return max(highest, frame[42..<46].reduce(0) { $0 << 8 | UInt32($1) })
             }
         }

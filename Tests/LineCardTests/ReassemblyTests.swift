@@ -152,7 +152,9 @@ import Wire
             if case .complete(let bytes, _) = feeder.add(
                 Self.key(UInt32(header.identification)), offset: header.fragmentOffset,
                 moreFragments: header.moreFragments, protocolNumber: 1, d.payload.span.bytes, at: .zero)
-            { whole = bytes }
+            {
+                whole = bytes
+            }
         }
         #expect(whole.dropFirst(8).elementsEqual(Self.data))
         #expect(whole.first == 0)

@@ -45,9 +45,10 @@ import Wire
             "na \(Bench.linkLocal) is-at \(Bench.ours) to 33:33:00:00:00:01",
             "mld to 33:33:00:00:00:16",
         ]
-        #expect(lines == stride(from: 0, through: 200, by: 10).flatMap { t in
-            ([0, 50, 200].contains(t) ? round : [round[0]]).map { "\(t) \($0)" }
-        } + round.map { "1000 \($0)" })
+        #expect(
+            lines == stride(from: 0, through: 200, by: 10).flatMap { t in
+                ([0, 50, 200].contains(t) ? round : [round[0]]).map { "\(t) \($0)" }
+            } + round.map { "1000 \($0)" })
         #expect(bench.card.nextDeadline == nil)
     }
 

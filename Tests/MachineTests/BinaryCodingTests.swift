@@ -49,19 +49,21 @@ private struct Deep: Codable { var next: [Deep] }
     }
 
     @Test func `the octets of a small record are the ones of the description`() throws {
-        #expect(try BinaryEncoder().encode([Inner(flag: true, name: "a", maybe: nil), Inner(flag: false, name: "", maybe: nil)]) == [
-            8, 2,
-            9, 2, 0, 4, 0x66, 0x6c, 0x61, 0x67, 2, 0, 4, 0x6e, 0x61, 0x6d, 0x65, 6, 1, 0x61,
-            9, 2, 1, 1, 2, 6, 0,
-        ])
+        #expect(
+            try BinaryEncoder().encode([Inner(flag: true, name: "a", maybe: nil), Inner(flag: false, name: "", maybe: nil)]) == [
+                8, 2,
+                9, 2, 0, 4, 0x66, 0x6c, 0x61, 0x67, 2, 0, 4, 0x6e, 0x61, 0x6d, 0x65, 6, 1, 0x61,
+                9, 2, 1, 1, 2, 6, 0,
+            ])
     }
 
     @Test func `an older reader passes over a new field and a newer reader finds nothing`() throws {
         let newer = try BinaryEncoder().encode(NewerInner())
         #expect(try BinaryDecoder().decode(Inner.self, from: newer) == Inner(flag: true, name: "n", maybe: nil))
         let older = try BinaryEncoder().encode(Inner(flag: false, name: "o", maybe: 3))
-        #expect(try BinaryDecoder().decode(NewerInner.self, from: older)
-            == NewerInner(flag: false, added: nil, name: "o", maybe: 3))
+        #expect(
+            try BinaryDecoder().decode(NewerInner.self, from: older)
+                == NewerInner(flag: false, added: nil, name: "o", maybe: 3))
     }
 
     @Test func `what has no order is refused`() {

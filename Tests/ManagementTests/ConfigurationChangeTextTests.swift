@@ -10,7 +10,8 @@ import Testing
         view.conflict = ConfigurationConflictView(
             base: 7, revision: 8,
             changes: [
-                .init(revision: 8, time: Date(timeIntervalSince1970: 0), author: "ada", comment: "second upstream", isInForce: true)
+                .init(
+                    revision: 8, time: Date(timeIntervalSince1970: 0), author: "ada", comment: "second upstream", isInForce: true)
             ],
             difference: ["- old", "+ new"])
         let outcome = view.outcome(command: command)

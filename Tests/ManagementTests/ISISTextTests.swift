@@ -27,15 +27,17 @@ import Testing
         silent.addresses = []
         silent.state = "Initializing"
         let view = view { $0.neighbors = [neighbor, silent] }
-        #expect(view.lines() == [
-            "System          Interface  Level  State               Up  Hold  Address",
-            "r2              lan        L1L2   Up            01:01:01    27  10.0.0.2",
-            "1921.6800.1002  lan        L1L2   Initializing         -    27  02:00:00:00:00:02",
-        ])
-        #expect(view.lines(detail: true).prefix(6) == [
-            "r2 on lan, L1L2, Up for 01:01:01", "  system 1921.6800.1002, station 02:00:00:00:00:02, priority 64",
-            "  areas 49.0001", "  addresses 10.0.0.2, fe80::2", "  hold time 30 s, 27 s left", "  BFD up",
-        ])
+        #expect(
+            view.lines() == [
+                "System          Interface  Level  State               Up  Hold  Address",
+                "r2              lan        L1L2   Up            01:01:01    27  10.0.0.2",
+                "1921.6800.1002  lan        L1L2   Initializing         -    27  02:00:00:00:00:02",
+            ])
+        #expect(
+            view.lines(detail: true).prefix(6) == [
+                "r2 on lan, L1L2, Up for 01:01:01", "  system 1921.6800.1002, station 02:00:00:00:00:02, priority 64",
+                "  areas 49.0001", "  addresses 10.0.0.2, fe80::2", "  hold time 30 s, 27 s left", "  BFD up",
+            ])
         #expect(self.view { $0.neighbors = [] }.lines() == ["no neighbors"])
     }
 
@@ -49,38 +51,41 @@ import Testing
         purged.isPurged = true
         purged.isOwn = false
         purged.contents = nil
-        #expect(view { $0.lsps = [purged, lsp] }.lines() == [
-            "Level 1 link state database, 1 LSP",
-            "LSP ID                Name    Sequence  Checksum  Lifetime  Octets  ATT/OL",
-            "1921.6800.1001.00-00  r1    0x0000001a    0xbeef    purged     120  0/1",
-            "",
-            "Level 2 link state database, 1 LSP",
-            "LSP ID                  Name    Sequence  Checksum  Lifetime  Octets  ATT/OL",
-            "1921.6800.1001.00-00 *  r1    0x0000001a    0xbeef      1199     120  0/1",
-            "    areas 49.0001",
-        ])
+        #expect(
+            view { $0.lsps = [purged, lsp] }.lines() == [
+                "Level 1 link state database, 1 LSP",
+                "LSP ID                Name    Sequence  Checksum  Lifetime  Octets  ATT/OL",
+                "1921.6800.1001.00-00  r1    0x0000001a    0xbeef    purged     120  0/1",
+                "",
+                "Level 2 link state database, 1 LSP",
+                "LSP ID                  Name    Sequence  Checksum  Lifetime  Octets  ATT/OL",
+                "1921.6800.1001.00-00 *  r1    0x0000001a    0xbeef      1199     120  0/1",
+                "    areas 49.0001",
+            ])
     }
 
     @Test func `routes and paths`() {
         let route = ISISView.Route(
             prefix: "10.0.0.0/8", kind: "L2", metric: 20, distance: 115, tag: 7, isExternal: true,
             nextHops: ["10.0.0.2 lan", "10.0.1.2 core"])
-        #expect(view { $0.routes = [route] }.lines() == [
-            "Prefix      Kind          Metric  Tag  Next hops", "10.0.0.0/8  L2, external      20    7  10.0.0.2 lan",
-            "                                       10.0.1.2 core",
-        ])
+        #expect(
+            view { $0.routes = [route] }.lines() == [
+                "Prefix      Kind          Metric  Tag  Next hops", "10.0.0.0/8  L2, external      20    7  10.0.0.2 lan",
+                "                                       10.0.1.2 core",
+            ])
         func path(_ node: String, _ metric: UInt32, _ hops: [String], topology: String = "standard") -> ISISView.Path {
             ISISView.Path(
                 level: 1, topology: topology, node: node, hostname: nil, metric: metric, firstHops: hops,
                 isOverloaded: metric > 0, isAttached: false)
         }
         let paths = [path("a.00", 0, []), path("b.00", 10, ["b lan"]), path("c.00", 1, ["c lan"], topology: "ipv6-unicast")]
-        #expect(view { $0.paths = paths }.lines() == [
-            "Level 1, topology standard, 2 nodes", "Node  Name  Metric  Traits      By",
-            "a.00             0              this router", "b.00            10  overloaded  b lan", "",
-            "Level 1, topology ipv6-unicast, 1 node", "Node  Name  Metric  Traits      By",
-            "c.00             1  overloaded  c lan",
-        ])
+        #expect(
+            view { $0.paths = paths }.lines() == [
+                "Level 1, topology standard, 2 nodes", "Node  Name  Metric  Traits      By",
+                "a.00             0              this router", "b.00            10  overloaded  b lan", "",
+                "Level 1, topology ipv6-unicast, 1 node", "Node  Name  Metric  Traits      By",
+                "c.00             1  overloaded  c lan",
+            ])
     }
 
     @Test func `the summary names what an operator should know`() {

@@ -13,7 +13,8 @@ import Testing
         .showBFD, .showTCP, .showInterfaces, .showKernelFIB, .showEvents(EventQuery(after: 7, follow: true)),
         .configurationShow(ConfigurationQuery(revision: 3, canonical: true)),
         .configurationCheck(ConfigurationText(file: "r.yaml", text: "hostname: \"ä\"\n")),
-        .configurationApply(ConfigurationApply(configuration: ConfigurationText(file: "r", text: ""), comment: "c", dryRun: true, base: 4)),
+        .configurationApply(
+            ConfigurationApply(configuration: ConfigurationText(file: "r", text: ""), comment: "c", dryRun: true, base: 4)),
         .configurationHistory(limit: 5), .configurationDiff(ConfigurationDiffQuery(from: 1)),
         .configurationRollback(ConfigurationRollback(revision: 2)), .switchover(SwitchoverOrder(reason: "r", force: true)),
         .showRIP(RIPQuery(name: "ripng", part: .routes, after: "2001:db8::/32", limit: 5)),
@@ -45,28 +46,34 @@ import Testing
         return session
     }()
     static let results: [ManagementResult] = [
-        .version(VersionView(
-            release: "1", channel: 1, snapshot: 2, controller: "a", name: "n", pid: 7, started: Date(timeIntervalSince1970: 0))),
-        .redundancy(RedundancyView(
-            pair: "p", local: .init(id: "a", name: "p-a", state: "active"), epoch: 3, arbiter: "link", isReady: true,
-            log: .init(appended: 9, committed: 8, applied: 7), lastSwitchover: switchover)),
+        .version(
+            VersionView(
+                release: "1", channel: 1, snapshot: 2, controller: "a", name: "n", pid: 7, started: Date(timeIntervalSince1970: 0)
+            )),
+        .redundancy(
+            RedundancyView(
+                pair: "p", local: .init(id: "a", name: "p-a", state: "active"), epoch: 3, arbiter: "link", isReady: true,
+                log: .init(appended: 9, committed: 8, applied: 7), lastSwitchover: switchover)),
         .bgpSummary(BGPSummaryView(routerID: "1.1.1.1", routerAS: 65000, neighbors: [])),
         .bgpNeighbors(BGPNeighborsView(neighbors: [])), .routes(RoutesView(routes: [], total: 0)),
         .isis(ISISView(isConfigured: true)),
         .bfd(BFDView(sessions: [bfdSession], counters: [Counter("a", 1)])),
         .ospf(OSPFTextTests.view),
         .tcp(TCPView(connections: [])), .interfaces(InterfacesView(interfaces: [])),
-        .fib(FIBView(
-            groups: [.init(id: 3, family: "ipv4", ways: ["a on b"], nextHops: ["c"], backup: ["d"], offers: 7)], ipv4Routes: 1,
-            ipv6Routes: 2)),
+        .fib(
+            FIBView(
+                groups: [.init(id: 3, family: "ipv4", ways: ["a on b"], nextHops: ["c"], backup: ["d"], offers: 7)],
+                ipv4Routes: 1,
+                ipv6Routes: 2)),
         .kernelFIB(KernelFIBView(mode: "kernel", families: [.init(family: "ipv4", wanted: 2, installed: 1, failed: 1)])),
         .events(EventsView(events: [], last: 4)), .configuration(ConfigurationView(revision: 1, text: "a\nb")),
         .configurationCheck(ConfigurationCheckView(isAccepted: true, problems: [])),
         .configurationApply(ConfigurationApplyView(revision: nil, isAccepted: false, problems: [], difference: ["+ a"])),
-        .configurationApply(ConfigurationApplyView(
-            revision: 9, isAccepted: true, problems: [], difference: [], base: 8,
-            conflict: ConfigurationConflictView(base: 1, revision: 8, changes: [], difference: nil),
-            storage: [ConfigurationStorageView(controller: "a", isStored: false, reason: "full")], isRedundant: false)),
+        .configurationApply(
+            ConfigurationApplyView(
+                revision: 9, isAccepted: true, problems: [], difference: [], base: 8,
+                conflict: ConfigurationConflictView(base: 1, revision: 8, changes: [], difference: nil),
+                storage: [ConfigurationStorageView(controller: "a", isStored: false, reason: "full")], isRedundant: false)),
         .configurationHistory(ConfigurationHistoryView(revisions: [])),
         .configurationDiff(ConfigurationDiffView(from: 1, to: 2, lines: [])), .switchover(switchover), .step(step),
         .done("yes"), .failure(ManagementFailure(.refused, "no")),
@@ -84,15 +91,17 @@ import Testing
 
     @Test func `the wire looks as documented`() throws {
         let request = ManagementRequest(id: 1, author: "ada", command: .clearBGP(ClearBGP(address: "198.18.0.1")))
-        #expect(String(decoding: try ManagementCodec.line(request), as: UTF8.self) == """
-            {"arguments":{"address":"198.18.0.1","message":"","mode":"hard"},"author":"ada","command":"clear bgp","id":1,"version":1}
+        #expect(
+            String(decoding: try ManagementCodec.line(request), as: UTF8.self) == """
+                {"arguments":{"address":"198.18.0.1","message":"","mode":"hard"},"author":"ada","command":"clear bgp","id":1,"version":1}
 
-            """)
+                """)
         let response = ManagementResponse(id: 1, isFinal: false, result: .step(Self.step))
-        #expect(String(decoding: try ManagementCodec.line(response), as: UTF8.self) == """
-            {"final":false,"id":1,"type":"step","value":{"detail":"d","elapsed":0.0015,"name":"announce"},"version":1}
+        #expect(
+            String(decoding: try ManagementCodec.line(response), as: UTF8.self) == """
+                {"final":false,"id":1,"type":"step","value":{"detail":"d","elapsed":0.0015,"name":"announce"},"version":1}
 
-            """)
+                """)
     }
 
     private func refusal(_ text: String) -> String? {
@@ -110,7 +119,9 @@ import Testing
         #expect(refusal("{\"version\":1,\"id\":4}") == "4 bad-request 'command' is missing")
         #expect(refusal("{\"version\":1,\"id\":4,\"command\":\"reboot\"}") == "4 bad-request 'command': unknown command 'reboot'")
         #expect(refusal("{\"version\":1,\"id\":4,\"command\":\"switchover\"}") == "4 bad-request 'arguments' is missing")
-        #expect(refusal("{\"version\":1,\"id\":4,\"command\":\"switchover\",\"arguments\":{\"force\":1}}")?.hasPrefix("4 bad-request 'arguments") == true)
+        #expect(
+            refusal("{\"version\":1,\"id\":4,\"command\":\"switchover\",\"arguments\":{\"force\":1}}")?.hasPrefix(
+                "4 bad-request 'arguments") == true)
         #expect(refusal("{\"version\":1,\"id\":-1,\"command\":\"online\"}") != nil)
         #expect(refusal(String(repeating: "[", count: 100_000)) != nil)
         #expect(refusal("\u{0}\u{1}") != nil)
@@ -147,7 +158,9 @@ import Testing
     }
 
     @Test func `anything else is no time`() {
-        for text in ["", "2026-11-21", "2026-13-21T00:13:20.250000Z", "2026-11-21T24:13:20.250000Z", "2026-11-21T00:13:20.25000xZ"] {
+        for text in [
+            "", "2026-11-21", "2026-13-21T00:13:20.250000Z", "2026-11-21T24:13:20.250000Z", "2026-11-21T00:13:20.25000xZ",
+        ] {
             #expect(ManagementTime.date(text) == nil)
         }
         #expect(ManagementTime.text(Date(timeIntervalSince1970: .nan)) == "1970-01-01T00:00:00.000000Z")

@@ -35,9 +35,10 @@ import Testing
     }
 
     @Test func `a switchover is shown step by step`() {
-        #expect(ManagementCodecTests.switchover.lines == [
-            "2026-11-21 00:13:20.250 UTC, graceful, A to B, done in 7 ms, epoch 4: r", "     1.500 ms  announce: d",
-        ])
+        #expect(
+            ManagementCodecTests.switchover.lines == [
+                "2026-11-21 00:13:20.250 UTC, graceful, A to B, done in 7 ms, epoch 4: r", "     1.500 ms  announce: d",
+            ])
     }
 
     @Test func `a router that is not redundant says why in every line of it`() {
@@ -50,13 +51,14 @@ import Testing
                 heartbeatInterval: TimeSpan(.milliseconds(10)), heartbeatMultiplier: 5),
             log: .init(appended: 3, committed: 3, applied: 2), parts: [.init(name: "bgp", isRedundant: false, reason: "differs")],
             alarms: ["redundancy is lost"])
-        #expect(view.lines == [
-            "pair border1", "  this       A (border1-a) active-alone", "  twin       B (border1-b) unknown",
-            "  epoch      7, arbiter link", "  redundant  NO: the twin does not answer", "                 bgp differs",
-            "  channel    NOT connected, 10.0.0.1 to 10.0.0.2, psk", "  heartbeat  every 10 ms, 5 missed mean dead",
-            "  log        appended 3, committed 3, applied 2", "  parts      bgp: NOT redundant, differs",
-            "  ALARM      redundancy is lost",
-        ])
+        #expect(
+            view.lines == [
+                "pair border1", "  this       A (border1-a) active-alone", "  twin       B (border1-b) unknown",
+                "  epoch      7, arbiter link", "  redundant  NO: the twin does not answer", "                 bgp differs",
+                "  channel    NOT connected, 10.0.0.1 to 10.0.0.2, psk", "  heartbeat  every 10 ms, 5 missed mean dead",
+                "  log        appended 3, committed 3, applied 2", "  parts      bgp: NOT redundant, differs",
+                "  ALARM      redundancy is lost",
+            ])
         view.isReady = true
         #expect(view.lines.contains("  redundant  yes, the twin can take over without losing a session"))
     }
@@ -73,14 +75,15 @@ import Testing
                     stateAge: TimeSpan(.seconds(61)), messagesReceived: 5, messagesSent: 6, families: [family]),
                 .init(address: "198.18.0.12", remoteAS: 4_200_000_000, state: "Idle", reason: "shutdown", stateAge: nil),
             ])
-        #expect(view.lines == [
-            "BGP router identifier 198.18.0.1, local AS 65000", "  ipv4-unicast: 10 prefixes, 12 paths",
-            "  3 attribute sets, 2 KiB of tables", "",
-            "Neighbor             AS  MsgRcvd  MsgSent  OutQ   Up/Down  State            PfxRcd  PfxAcc  PfxSnt  Description",
-            "198.18.0.11       65001        5        6     0  00:01:01  Established          10       9       7  frr",
-            "198.18.0.12  4200000000        0        0     0     never  Idle (shutdown)       -       -       -", "",
-            "2 neighbors, 1 established",
-        ])
+        #expect(
+            view.lines == [
+                "BGP router identifier 198.18.0.1, local AS 65000", "  ipv4-unicast: 10 prefixes, 12 paths",
+                "  3 attribute sets, 2 KiB of tables", "",
+                "Neighbor             AS  MsgRcvd  MsgSent  OutQ   Up/Down  State            PfxRcd  PfxAcc  PfxSnt  Description",
+                "198.18.0.11       65001        5        6     0  00:01:01  Established          10       9       7  frr",
+                "198.18.0.12  4200000000        0        0     0     never  Idle (shutdown)       -       -       -", "",
+                "2 neighbors, 1 established",
+            ])
         let detail = BGPNeighborView(
             summary: view.neighbors[0], kind: "external", holdTime: 9, keepaliveInterval: 3, configuredHoldTime: 90,
             importPolicies: ["accept-all"], exportIsMissing: true
@@ -95,22 +98,30 @@ import Testing
             neighbor: "198.18.0.11", asPath: "65001 65002", origin: "igp", localPreference: 100, communities: ["65001:1"])
         let view = RoutesView(
             routes: [
-                .init(prefix: "10.0.0.0/8", paths: [
-                    .init(isBest: true, isInstalled: true, protocol: "bgp", distance: 20, nextHop: "198.18.0.11", interface: "lan", bgp: bgp)
-                ]),
-                .init(prefix: "198.18.0.0/24", paths: [
-                    .init(isBest: true, isInstalled: true, protocol: "connected", distance: 0, interface: "lan")
-                ]),
+                .init(
+                    prefix: "10.0.0.0/8",
+                    paths: [
+                        .init(
+                            isBest: true, isInstalled: true, protocol: "bgp", distance: 20, nextHop: "198.18.0.11",
+                            interface: "lan", bgp: bgp)
+                    ]),
+                .init(
+                    prefix: "198.18.0.0/24",
+                    paths: [
+                        .init(isBest: true, isInstalled: true, protocol: "connected", distance: 0, interface: "lan")
+                    ]),
             ], total: 2)
-        #expect(view.lines == [
-            "     Prefix         Next hop                   Dist  Metric  Tag  LocPrf  MED  AS path",
-            "B*>  10.0.0.0/8     via 198.18.0.11 on lan       20                  100       65001 65002 i",
-            "C*>  198.18.0.0/24  directly connected on lan     0",
-        ])
-        #expect(view.detailLines.prefix(5) == [
-            "10.0.0.0/8, 1 path", "  B*> bgp, distance 20, best, in the forwarding table", "      via 198.18.0.11 on lan",
-            "      from 198.18.0.11", "      AS path 65001 65002, origin igp, local preference 100",
-        ])
+        #expect(
+            view.lines == [
+                "     Prefix         Next hop                   Dist  Metric  Tag  LocPrf  MED  AS path",
+                "B*>  10.0.0.0/8     via 198.18.0.11 on lan       20                  100       65001 65002 i",
+                "C*>  198.18.0.0/24  directly connected on lan     0",
+            ])
+        #expect(
+            view.detailLines.prefix(5) == [
+                "10.0.0.0/8, 1 path", "  B*> bgp, distance 20, best, in the forwarding table", "      via 198.18.0.11 on lan",
+                "      from 198.18.0.11", "      AS path 65001 65002, origin igp, local preference 100",
+            ])
     }
 
     @Test func `a route with several next hops has a line for each, and says which group it is in`() {
@@ -123,16 +134,18 @@ import Testing
         path.group = 9
         path.ways = ["192.0.2.5 on core"]
         let view = RoutesView(routes: [.init(prefix: "10.0.0.0/8", paths: [path])], total: 1)
-        #expect(view.lines == [
-            "     Prefix      Next hop               Dist  Metric  Tag  LocPrf  MED  AS path",
-            "O*>  10.0.0.0/8  via 192.0.2.1 on lan    110      20    7",
-            "                 via 192.0.2.5 on core",
-        ])
-        #expect(view.detailLines == [
-            "10.0.0.0/8, 1 path",
-            "  O*> ospf external type 1, distance 110, metric 20, tag 7, best, in the forwarding table",
-            "      via 192.0.2.1 on lan", "      via 192.0.2.5 on core", "      group 9: 192.0.2.5 on core",
-        ])
+        #expect(
+            view.lines == [
+                "     Prefix      Next hop               Dist  Metric  Tag  LocPrf  MED  AS path",
+                "O*>  10.0.0.0/8  via 192.0.2.1 on lan    110      20    7",
+                "                 via 192.0.2.5 on core",
+            ])
+        #expect(
+            view.detailLines == [
+                "10.0.0.0/8, 1 path",
+                "  O*> ospf external type 1, distance 110, metric 20, tag 7, best, in the forwarding table",
+                "      via 192.0.2.1 on lan", "      via 192.0.2.5 on core", "      group 9: 192.0.2.5 on core",
+            ])
     }
 
     @Test func `groups of the forwarding table say where packets go, and what would take their place`() {
@@ -141,12 +154,13 @@ import Testing
                 .init(id: 1, family: "ipv4", ways: ["on lan"], nextHops: ["on lan"], backup: [], offers: 1),
                 .init(id: 5, family: "ipv4", ways: [], nextHops: ["10.0.0.1"], backup: ["10.0.0.2"], offers: 900000),
             ], ipv4Routes: 900001, ipv6Routes: 0)
-        #expect(view.lines == [
-            "Group  Family  Offers  Packets go  Next hop  Backup",
-            "    1  ipv4         1  on lan      on lan",
-            "    5  ipv4    900000  dropped     10.0.0.1  10.0.0.2",
-            "", "900001 IPv4 and 0 IPv6 prefixes in 2 groups",
-        ])
+        #expect(
+            view.lines == [
+                "Group  Family  Offers  Packets go  Next hop  Backup",
+                "    1  ipv4         1  on lan      on lan",
+                "    5  ipv4    900000  dropped     10.0.0.1  10.0.0.2",
+                "", "900001 IPv4 and 0 IPv6 prefixes in 2 groups",
+            ])
     }
 }
 
@@ -213,15 +227,19 @@ private final class OneAnswer: @unchecked Sendable {
             try ManagementClient(path: silent.path).ask(.online, author: "")
         }
         let mad = try OneAnswer { _ in [Array("what?\n".utf8)] }
-        #expect(throws: ManagementClient.Failure.notUnderstood(
-            ManagementFailure(.badRequest, "the controller's answer is not understood: not JSON"))) {
+        #expect(
+            throws: ManagementClient.Failure.notUnderstood(
+                ManagementFailure(.badRequest, "the controller's answer is not understood: not JSON"))
+        ) {
             try ManagementClient(path: mad.path).ask(.online, author: "")
         }
     }
 
     @Test func `a socket that is not there or too long is unreachable`() {
-        #expect(throws: ManagementClient.Failure.unreachable(
-            path: "/nowhere/x.sock", reason: "there is no such socket; is lockstepd running?")) {
+        #expect(
+            throws: ManagementClient.Failure.unreachable(
+                path: "/nowhere/x.sock", reason: "there is no such socket; is lockstepd running?")
+        ) {
             try ManagementClient(path: "/nowhere/x.sock")
         }
         #expect(throws: ManagementClient.Failure.self) { try ManagementClient(path: String(repeating: "x", count: 108)) }

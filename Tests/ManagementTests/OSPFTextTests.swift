@@ -50,28 +50,31 @@ import Testing
 
     @Test func `neighbors are one line each`() {
         let lines = only { $0.neighbors = $1.neighbors }.lines()
-        #expect(lines == [
-            "Router ID  Pri  State          Up  Dead  Address    Interface  Area     RXmt  Rqst",
-            "10.0.0.2     1  Full/DR  01:01:01    38  192.0.2.2  lan        0.0.0.0     0     0",
-        ])
+        #expect(
+            lines == [
+                "Router ID  Pri  State          Up  Dead  Address    Interface  Area     RXmt  Rqst",
+                "10.0.0.2     1  Full/DR  01:01:01    38  192.0.2.2  lan        0.0.0.0     0     0",
+            ])
     }
 
     @Test func `everything about a neighbor`() {
         let lines = only { $0.neighbors = $1.neighbors }.lines(detail: true)
-        #expect(lines == [
-            "Neighbor 10.0.0.2, address 192.0.2.2, interface lan, area 0.0.0.0",
-            "  state Full, DR for 01:01:01, priority 1", "  dead in 38 s, BFD up",
-            "  0 LSAs to be acknowledged, 0 asked for", "  6 changes of state, last: LoadingDone",
-        ])
+        #expect(
+            lines == [
+                "Neighbor 10.0.0.2, address 192.0.2.2, interface lan, area 0.0.0.0",
+                "  state Full, DR for 01:01:01, priority 1", "  dead in 38 s, BFD up",
+                "  0 LSAs to be acknowledged, 0 asked for", "  6 changes of state, last: LoadingDone",
+            ])
     }
 
     @Test func `a database has its name once and what LSAs say below them`() {
         let lines = only { $0.lsas = $1.lsas }.lines()
-        #expect(lines == [
-            "Database of area 0.0.0.0", "  Type    Link State ID  Adv router  Age  Seq         Checksum  Octets",
-            "  router  10.0.0.1       10.0.0.1      5  0x80000001  0xbeef        48  own",
-            "      stub network 10.1.0.0/16 metric 10",
-        ])
+        #expect(
+            lines == [
+                "Database of area 0.0.0.0", "  Type    Link State ID  Adv router  Age  Seq         Checksum  Octets",
+                "  router  10.0.0.1       10.0.0.1      5  0x80000001  0xbeef        48  own",
+                "      stub network 10.1.0.0/16 metric 10",
+            ])
     }
 
     @Test func `a route of type 2 has both costs`() {

@@ -19,7 +19,9 @@ import Wire
         return net
     }
 
-    @Test(arguments: OSPFVersion.allCases) func `two routers on a point-to-point link become adjacent at once`(_ version: OSPFVersion) {
+    @Test(arguments: OSPFVersion.allCases) func `two routers on a point-to-point link become adjacent at once`(
+        _ version: OSPFVersion
+    ) {
         let net = Self.pair(version)
         net.run(.seconds(25))
         #expect(net.states(of: 0) == [.full])
@@ -31,7 +33,8 @@ import Wire
         #expect(reasons.allSatisfy { $0 == .lsaDuplicate || $0 == .neighborState }, "\(reasons)")
     }
 
-    @Test(arguments: OSPFVersion.allCases) func `§9.4: five routers on a LAN choose one DR and one Backup, and the Backup takes over`(_ version: OSPFVersion) {
+    @Test(arguments: OSPFVersion.allCases)
+    func `§9.4: five routers on a LAN choose one DR and one Backup, and the Backup takes over`(_ version: OSPFVersion) {
         let net = VirtualNetwork(version: version)
         for _ in 0..<5 { net.addRouter() }
         net.connect([0, 1, 2, 3, 4])
@@ -90,7 +93,9 @@ import Wire
     }
 
     @Test func `§10.5: Hellos that disagree in a parameter make no neighbor, and the reason is counted`() {
-        func reasons(_ change: (Int, inout OSPFInterfaceConfiguration) -> Void, _ more: (VirtualNetwork) -> Void = { _ in }) -> [OSPFDrop] {
+        func reasons(_ change: (Int, inout OSPFInterfaceConfiguration) -> Void, _ more: (VirtualNetwork) -> Void = { _ in })
+            -> [OSPFDrop]
+        {
             let net = VirtualNetwork()
             net.addRouter()
             net.addRouter()
@@ -106,19 +111,33 @@ import Wire
         #expect(reasons { if $0 == 1 { $1.routerDeadInterval = 50 } } == [.deadIntervalMismatch])
         #expect(reasons { if $0 == 1 { $1.areaID = IPv4Address(0, 0, 0, 1) } } == [.areaMismatch])
         #expect(reasons { if $0 == 1 { $1.authentication = .simple("secret") } } == [.authentication])
-        #expect(reasons { _, _ in } _: { $0.devices[1][0].addresses[0].prefixLength = 16 } == [.networkMaskMismatch])
-        #expect(reasons { _, _ in } _: { $0.configurations[1].routerID = $0.configurations[0].routerID } == [.duplicateRouterID])
-        #expect(reasons { _, i in i.areaID = IPv4Address(0, 0, 0, 1) } _: {
-            $0.configurations[1].areas = [OSPFAreaConfiguration(areaID: IPv4Address(0, 0, 0, 1), kind: .stub)]
-        } == [.optionMismatch])
+        #expect(
+            reasons { _, _ in
+            } _: {
+                $0.devices[1][0].addresses[0].prefixLength = 16
+            } == [.networkMaskMismatch])
+        #expect(
+            reasons { _, _ in
+            } _: {
+                $0.configurations[1].routerID = $0.configurations[0].routerID
+            } == [.duplicateRouterID])
+        #expect(
+            reasons { _, i in
+                i.areaID = IPv4Address(0, 0, 0, 1)
+            } _: {
+                $0.configurations[1].areas = [OSPFAreaConfiguration(areaID: IPv4Address(0, 0, 0, 1), kind: .stub)]
+            } == [.optionMismatch])
     }
 
-    @Test(arguments: OSPFKey.Algorithm.allCases) func `every algorithm authenticates, and what is replayed is refused`(_ algorithm: OSPFKey.Algorithm) {
+    @Test(arguments: OSPFKey.Algorithm.allCases) func `every algorithm authenticates, and what is replayed is refused`(
+        _ algorithm: OSPFKey.Algorithm
+    ) {
         for (version, extended) in [(OSPFVersion.v2, false), (.v2, true), (.v3, false)] {
             if algorithm == .md5, version == .v3 || extended { continue }
             let net = Self.pair(version) { _, interface in
                 interface.authentication = .cryptographic([
-                    OSPFKey(id: 3, algorithm: algorithm, secret: "a secret", extendedSequence: extended)])
+                    OSPFKey(id: 3, algorithm: algorithm, secret: "a secret", extendedSequence: extended)
+                ])
             }
             net.run(.seconds(30))
             #expect(net.states(of: 0) == [.full], "\(version) \(algorithm) \(extended)")

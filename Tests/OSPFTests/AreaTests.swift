@@ -61,10 +61,13 @@ import Wire
         #expect(net.routes[2][Self.prefix(net, 0)]?.metric == 20)
         #expect(net.routes[3][Self.prefix(net, 2)] == nil)
 
-        net.give(2, .redistribute([
-            RedistributionUpdate(Self.external(net, 7), RedistributedRoute(source: .static, metric: 55, tag: 9)),
-            RedistributionUpdate(Self.external(net, 8), RedistributedRoute(source: .static, metric: 5, isExternalMetric: false)),
-        ]))
+        net.give(
+            2,
+            .redistribute([
+                RedistributionUpdate(Self.external(net, 7), RedistributedRoute(source: .static, metric: 55, tag: 9)),
+                RedistributionUpdate(
+                    Self.external(net, 8), RedistributedRoute(source: .static, metric: 5, isExternalMetric: false)),
+            ]))
         net.run(.seconds(20))
         #expect(net.routes[3][Self.external(net, 7)].map { [$0.metric, UInt32($0.kind), $0.tag] } == [55, 3, 9])
         #expect(net.routes[3][Self.external(net, 8)].map { [$0.metric, UInt32($0.kind)] } == [35, 2])
@@ -79,7 +82,9 @@ import Wire
         #expect(net.routes[0][Self.external(net, 8)] == nil)
     }
 
-    @Test(arguments: OSPFVersion.allCases) func `a stub area gets a default and no externals, a totally stubby one nothing else`(_ version: OSPFVersion) {
+    @Test(arguments: OSPFVersion.allCases) func `a stub area gets a default and no externals, a totally stubby one nothing else`(
+        _ version: OSPFVersion
+    ) {
         for kind in [OSPFAreaKind.stub, .totallyStubby] {
             let net = Self.network(version, kind: kind)
             net.start()
@@ -93,7 +98,9 @@ import Wire
         }
     }
 
-    @Test(arguments: OSPFVersion.allCases) func `RFC 3101: externals of an NSSA are translated by its border router`(_ version: OSPFVersion) {
+    @Test(arguments: OSPFVersion.allCases) func `RFC 3101: externals of an NSSA are translated by its border router`(
+        _ version: OSPFVersion
+    ) {
         let net = Self.network(version, kind: .nssa)
         net.start()
         net.give(2, .redistribute([RedistributionUpdate(Self.external(net, 7), RedistributedRoute(source: .static, metric: 40))]))
@@ -106,7 +113,9 @@ import Wire
         #expect(net.routes[3][Self.external(net, 7)] == nil)
     }
 
-    @Test(arguments: OSPFVersion.allCases) func `an NSSA that becomes a normal area is Full again after the next Hellos`(_ version: OSPFVersion) {
+    @Test(arguments: OSPFVersion.allCases) func `an NSSA that becomes a normal area is Full again after the next Hellos`(
+        _ version: OSPFVersion
+    ) {
         let net = Self.network(version, kind: .nssa)
         net.start()
         net.give(2, .redistribute([RedistributionUpdate(Self.external(net, 7), RedistributedRoute(source: .static))]))
@@ -164,11 +173,14 @@ import Wire
         net.start()
         net.run(.seconds(60))
         func give(_ range: Range<UInt32>, isThere: Bool) {
-            net.give(2, .redistribute(range.map {
-                RedistributionUpdate(
-                    .v4(IPv4Prefix(IPv4Address(raw: 0xac10_0000 | $0 << 8), 24)),
-                    isThere ? RedistributedRoute(source: .bgp) : nil)
-            }))
+            net.give(
+                2,
+                .redistribute(
+                    range.map {
+                        RedistributionUpdate(
+                            .v4(IPv4Prefix(IPv4Address(raw: 0xac10_0000 | $0 << 8), 24)),
+                            isThere ? RedistributedRoute(source: .bgp) : nil)
+                    }))
             net.run(.seconds(20))
         }
         give(50..<250, isThere: true)

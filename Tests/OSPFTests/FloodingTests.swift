@@ -12,9 +12,10 @@ extension VirtualNetwork {
     func inject(
         _ body: OSPFPacket.Body, from other: Int, to router: Int, destination: IPAddress? = nil, fatal: Int? = nil
     ) {
-        guard let segment = segments.first(where: { s in
-            s.members.contains { $0.router == router } && s.members.contains { $0.router == other }
-        }), let here = segment.members.first(where: { $0.router == router }),
+        guard
+            let segment = segments.first(where: { s in
+                s.members.contains { $0.router == router } && s.members.contains { $0.router == other }
+            }), let here = segment.members.first(where: { $0.router == router }),
             let there = segment.members.first(where: { $0.router == other }),
             let sender = routers[other].interface(there.interface), let source = routers[other].source(on: sender)
         else { return }
@@ -99,7 +100,8 @@ extension VirtualNetwork {
     @Test func `§13 (2) and (3): unknown types and externals in a stub area are not taken`() {
         let net = Self.row { $0.areas = [OSPFAreaConfiguration(areaID: .any, kind: .stub)] }
         net.inject([Self.external()], from: 0, to: 1)
-        let odd = LSA(version: .v2, key: LSAKey(type: LSAType(rawValue: 6), linkStateID: 1, advertisingRouter: 9), body: [0, 0, 0, 0])
+        let odd = LSA(
+            version: .v2, key: LSAKey(type: LSAType(rawValue: 6), linkStateID: 1, advertisingRouter: 9), body: [0, 0, 0, 0])
         net.inject([odd], from: 0, to: 1)
         let nssa = LSA(version: .v2, key: LSAKey(type: .nssa, linkStateID: 1, advertisingRouter: 9), body: [0, 0, 0, 0])
         net.inject([nssa], from: 0, to: 1)
@@ -130,8 +132,9 @@ extension VirtualNetwork {
         net.run(.milliseconds(1001))
         net.inject([Self.external(sequence: LSAHeader.initialSequence + 2)], from: 0, to: 1)
         #expect(net.drops(1, .lsaTooSoon) == 1)
-        #expect(net.routers[1].database.entry(Self.external().key, in: .autonomousSystem)?.lsa.header.sequence
-            == LSAHeader.initialSequence + 2)
+        #expect(
+            net.routers[1].database.entry(Self.external().key, in: .autonomousSystem)?.lsa.header.sequence
+                == LSAHeader.initialSequence + 2)
     }
 
     @Test func `§13 (7): a duplicate is acknowledged directly, unless it is an implied acknowledgement`() {
@@ -217,7 +220,8 @@ extension VirtualNetwork {
             return
         }
         net.run(.seconds(10))
-        net.inject([LSA(version: .v2, key: key, options: 2, sequence: LSAHeader.maxSequence, body: [0, 0, 0, 0])], from: 0, to: 1)
+        net.inject(
+            [LSA(version: .v2, key: key, options: 2, sequence: LSAHeader.maxSequence, body: [0, 0, 0, 0])], from: 0, to: 1)
         net.run(.seconds(20))
         for router in 0..<3 {
             let entry = net.routers[router].database.entry(key, in: .area(0))
@@ -252,7 +256,9 @@ extension VirtualNetwork {
     @Test func `RFC 5250 §3.1: opaque LSAs are flooded within their scope`() {
         let net = Self.row()
         func opaque(_ type: LSAType) -> LSA {
-            LSA(version: .v2, key: LSAKey(type: type, linkStateID: 200 << 24, advertisingRouter: Self.stranger), options: 2, body: [0, 1, 0, 0])
+            LSA(
+                version: .v2, key: LSAKey(type: type, linkStateID: 200 << 24, advertisingRouter: Self.stranger), options: 2,
+                body: [0, 1, 0, 0])
         }
         net.inject([opaque(.opaqueLink), opaque(.opaqueArea), opaque(.opaqueAS)], from: 0, to: 1)
         net.run(.seconds(10))
@@ -265,7 +271,9 @@ extension VirtualNetwork {
     @Test func `RFC 5340 §4.5.1: an unknown LSA is flooded as its U-bit says`() {
         let net = Self.row(.v3)
         func unknown(_ type: UInt16) -> LSA {
-            LSA(version: .v3, key: LSAKey(type: LSAType(rawValue: type), linkStateID: 1, advertisingRouter: Self.stranger), body: [1, 2, 3, 4])
+            LSA(
+                version: .v3, key: LSAKey(type: LSAType(rawValue: type), linkStateID: 1, advertisingRouter: Self.stranger),
+                body: [1, 2, 3, 4])
         }
         net.inject([unknown(0xa1ff), unknown(0xc1ff), unknown(0x21ff), unknown(0x61ff)], from: 0, to: 1)
         net.run(.seconds(10))
@@ -317,7 +325,8 @@ extension VirtualNetwork {
             net.run(.seconds(80))
             #expect(net.neighbor(of: 1, 2)?.isAdjacent == true)
             let key = LSAKey(
-                type: .router, linkStateID: net.configurations[1].routerID.raw, advertisingRouter: net.configurations[1].routerID.raw)
+                type: .router, linkStateID: net.configurations[1].routerID.raw,
+                advertisingRouter: net.configurations[1].routerID.raw)
             let links = net.routers[0].database.entry(key, in: .area(0))?.lsa.octets.count ?? 0
             if changes {
                 // §3.2 (3)

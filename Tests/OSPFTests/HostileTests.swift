@@ -37,9 +37,12 @@ func octets(_ digits: String) -> [UInt8] {
         let net = Self.row()
         #expect(net.states(of: 1) == [.full, .full])
         let mark = net.effects[1].count
-        net.give(1, .packet(ReceivedPacket(
-            interface: InterfaceID(0), packetProtocol: .ospfv2, source: .ip(.v4(IPv4Address(10, 0, 0, 1))),
-            destination: .ip(OSPFInstance.allSPFRouters), hopLimit: 1, bytes: Self.misnamed)))
+        net.give(
+            1,
+            .packet(
+                ReceivedPacket(
+                    interface: InterfaceID(0), packetProtocol: .ospfv2, source: .ip(.v4(IPv4Address(10, 0, 0, 1))),
+                    destination: .ip(OSPFInstance.allSPFRouters), hopLimit: 1, bytes: Self.misnamed)))
         #expect(net.drops(1, .lsaScope) == 1)
         #expect(net.sent(1, since: mark).isEmpty)
         net.run(.seconds(10))
@@ -85,13 +88,18 @@ func octets(_ digits: String) -> [UInt8] {
         #expect(flushed)
     }
 
-    @Test(arguments: OSPFVersion.allCases) func `RFC 2328 §12.1.6: the reserved sequence number is nobody's`(_ version: OSPFVersion) {
+    @Test(arguments: OSPFVersion.allCases) func `RFC 2328 §12.1.6: the reserved sequence number is nobody's`(
+        _ version: OSPFVersion
+    ) {
         let net = Self.row(version)
         let type: LSAType = version == .v2 ? .external : .externalV3
         let key = LSAKey(type: type, linkStateID: 0xc000_0200, advertisingRouter: 9)
-        net.inject([LSA(
-            version: version, key: key, options: 2, sequence: .min, age: 1,
-            body: [255, 255, 255, 0, 0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0])], from: 0, to: 1)
+        net.inject(
+            [
+                LSA(
+                    version: version, key: key, options: 2, sequence: .min, age: 1,
+                    body: [255, 255, 255, 0, 0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0])
+            ], from: 0, to: 1)
         #expect(net.drops(1, .lsaScope) == 1)
         #expect(net.routers[1].database.entry(key, in: .autonomousSystem) == nil)
     }
@@ -156,7 +164,8 @@ func octets(_ digits: String) -> [UInt8] {
         #expect(net.drops(0, .hopLimit) == 1)
     }
 
-    @Test(arguments: OSPFVersion.allCases) func `on a point-to-point link nobody becomes a neighbor by unicast, or speaks for one`(_ version: OSPFVersion) {
+    @Test(arguments: OSPFVersion.allCases)
+    func `on a point-to-point link nobody becomes a neighbor by unicast, or speaks for one`(_ version: OSPFVersion) {
         let net = Self.row(version)
         let hello = net.inputs[1].lazy.compactMap { entry -> ReceivedPacket? in
             guard case .packet(let packet) = entry.input, packet.bytes[1] == 1, packet.interface == InterfaceID(0) else {
@@ -164,7 +173,8 @@ func octets(_ digits: String) -> [UInt8] {
             }
             return packet
         }.first
-        guard var stranger = hello, let address = net.routers[1].interface(InterfaceID(0)).flatMap({ net.routers[1].source(on: $0) })
+        guard var stranger = hello,
+            let address = net.routers[1].interface(InterfaceID(0)).flatMap({ net.routers[1].source(on: $0) })
         else {
             Issue.record("no Hello")
             return
@@ -177,9 +187,12 @@ func octets(_ digits: String) -> [UInt8] {
         let group = version == .v2 ? OSPFInstance.allSPFRouters : OSPFInstance.allSPFRoutersV6
         let packet = OSPFPacket(
             routerID: 0x0303_0303, areaID: 0, .linkStateUpdate(LinkStateUpdatePacket(lsas: [])))
-        net.give(1, .packet(ReceivedPacket(
-            interface: InterfaceID(0), packetProtocol: version == .v2 ? .ospfv2 : .ospfv3, source: .ip(source),
-            destination: .ip(group), bytes: packet.encoded(version: version, source: source, destination: group))))
+        net.give(
+            1,
+            .packet(
+                ReceivedPacket(
+                    interface: InterfaceID(0), packetProtocol: version == .v2 ? .ospfv2 : .ospfv3, source: .ip(source),
+                    destination: .ip(group), bytes: packet.encoded(version: version, source: source, destination: group))))
         #expect(net.drops(1, .badSource) == 1)
         #expect(net.states(of: 1) == [.full, .full])
     }

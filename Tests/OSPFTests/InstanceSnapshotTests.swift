@@ -33,7 +33,8 @@ import Wire
         net.connect([0, 1, 2, 3, 4]) { _, interface in
             interface.bfd = true
             interface.authentication = .cryptographic([
-                OSPFKey(id: 1, algorithm: .hmacSHA256, secret: "k", extendedSequence: version == .v2)])
+                OSPFKey(id: 1, algorithm: .hmacSHA256, secret: "k", extendedSequence: version == .v2)
+            ])
         }
         net.connect([2, 5], network: .pointToPoint)
         var random = RandomNumbers(seed: seed)
@@ -42,9 +43,13 @@ import Wire
         net.run(.seconds(45))
         for i in 0..<400 as Range<UInt32> {
             let type: LSAType = version == .v2 ? .external : .externalV3
-            net.inject([LSA(
-                version: version, key: LSAKey(type: type, linkStateID: i << 8, advertisingRouter: 77), options: 2, age: 3500,
-                body: [UInt8](repeating: 9, count: 16))], from: 5, to: 2)
+            net.inject(
+                [
+                    LSA(
+                        version: version, key: LSAKey(type: type, linkStateID: i << 8, advertisingRouter: 77), options: 2,
+                        age: 3500,
+                        body: [UInt8](repeating: 9, count: 16))
+                ], from: 5, to: 2)
             if i % 100 == 99 { net.run(.milliseconds(700)) }
         }
         net.run(.seconds(20))
@@ -62,7 +67,9 @@ import Wire
         return net.inputs[2]
     }
 
-    @Test(arguments: OSPFVersion.allCases) func `an instance that is restored at any point goes on octet for octet`(_ version: OSPFVersion) throws {
+    @Test(arguments: OSPFVersion.allCases) func `an instance that is restored at any point goes on octet for octet`(
+        _ version: OSPFVersion
+    ) throws {
         let inputs = Self.recording(version, seed: 11)
         #expect(inputs.count > 300)
         var one = OSPFInstance(seed: 42), two = OSPFInstance(seed: 42)
@@ -107,7 +114,9 @@ import Wire
         }
     }
 
-    @Test(arguments: OSPFVersion.allCases) func `mangled packets are dropped or end one adjacency, and nothing traps`(_ version: OSPFVersion) {
+    @Test(arguments: OSPFVersion.allCases) func `mangled packets are dropped or end one adjacency, and nothing traps`(
+        _ version: OSPFVersion
+    ) {
         let net = VirtualNetwork(version: version)
         for _ in 0..<3 { net.addRouter() }
         net.connect([0, 1], network: .pointToPoint)
@@ -133,7 +142,8 @@ import Wire
         }
         // The other neighbor noticed nothing but what was flooded.
         #expect(net.neighbor(of: 1, 2)?.state == .full)
-        #expect(!net.events.contains { $0.contains("10.255.0.2") && $0.contains("neighbor 10.255.0.3") && $0.contains("Full to") })
+        #expect(
+            !net.events.contains { $0.contains("10.255.0.2") && $0.contains("neighbor 10.255.0.3") && $0.contains("Full to") })
         net.run(.seconds(300))
         #expect(net.isConverged)
         #expect(net.agree(on: .area(0)))
@@ -166,7 +176,8 @@ import Wire
         interface.authentication = .cryptographic([key])
         configuration.interfaces = [interface]
         let device = InterfaceConfiguration(
-            name: "eth0", virtualMAC: MACAddress(raw: 2), addresses: [.init(address: .v4(IPv4Address(10, 0, 0, 1)), prefixLength: 24)])
+            name: "eth0", virtualMAC: MACAddress(raw: 2),
+            addresses: [.init(address: .v4(IPv4Address(10, 0, 0, 1)), prefixLength: 24)])
         var active = OSPFInstance(seed: 1)
         var seen: [UInt32] = []
         for second in 0..<100 {

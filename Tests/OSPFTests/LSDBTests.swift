@@ -8,7 +8,9 @@ import Wire
     static func lsa(_ id: UInt32, router: UInt32 = 1, sequence: Int32 = LSAHeader.initialSequence, body: [UInt8] = [0, 0, 0, 0])
         -> LSA
     {
-        LSA(version: .v2, key: LSAKey(type: .external, linkStateID: id, advertisingRouter: router), sequence: sequence, body: body)
+        LSA(
+            version: .v2, key: LSAKey(type: .external, linkStateID: id, advertisingRouter: router), sequence: sequence, body: body
+        )
     }
     static func at(_ seconds: Int) -> Instant { .zero + .seconds(seconds) }
 
@@ -94,7 +96,8 @@ import Wire
         for step in 0..<500 {
             let id = UInt32(random.number(in: 0...99))
             database.install(
-                Self.lsa(id, sequence: Int32(step), body: [UInt8(step & 255), 0]), in: random.chance(1, in: 2) ? .area(0) : .link(3),
+                Self.lsa(id, sequence: Int32(step), body: [UInt8(step & 255), 0]),
+                in: random.chance(1, in: 2) ? .area(0) : .link(3),
                 isOwn: false, at: Self.at(step / 100), due: Self.at(step / 100 + random.number(in: 1...90)))
             if random.chance(1, in: 4) { database.remove(database.handle(of: Self.lsa(id).key, in: .area(0)) ?? LSAHandle(9999)) }
             if random.chance(1, in: 50) { _ = database.takeChanges() }

@@ -8,8 +8,11 @@ import Wire
 
 /// What was fatal to a controller (DESIGN §7) when it is said again.
 @Suite struct QuarantineTests {
-    static func external(_ version: OSPFVersion, _ id: UInt32 = 0xcb00_7100, sequence: Int32 = 5, age: UInt16 = 1, metric: UInt8 = 10) -> LSA {
-        let body: [UInt8] = version == .v2
+    static func external(
+        _ version: OSPFVersion, _ id: UInt32 = 0xcb00_7100, sequence: Int32 = 5, age: UInt16 = 1, metric: UInt8 = 10
+    ) -> LSA {
+        let body: [UInt8] =
+            version == .v2
             ? [255, 255, 255, 0, 0x80, 0, 0, metric, 0, 0, 0, 0, 0, 0, 0, 0]
             : [0, 0, 0, metric, 64, 0, 0, 0, 0x20, 1, 0x0d, 0xb8, UInt8(truncatingIfNeeded: id >> 24), 7, 7, 7]
         return LSA(
@@ -142,9 +145,10 @@ import Wire
         let mark = net.effects[1].count
         net.inject([Self.external(.v2)], from: 2, to: 1)
         #expect(Self.acknowledged(net, 1, since: mark).isEmpty)
-        #expect(net.sent(1, since: mark).contains { sent in
-            if case .linkStateUpdate(let packet) = sent.body { packet.lsas.map(\.header.sequence) == [9] } else { false }
-        })
+        #expect(
+            net.sent(1, since: mark).contains { sent in
+                if case .linkStateUpdate(let packet) = sent.body { packet.lsas.map(\.header.sequence) == [9] } else { false }
+            })
         let own = net.configurations[1].routerID.raw
         let key = LSAKey(type: .router, linkStateID: own, advertisingRouter: own)
         let forged = LSA(version: .v2, key: key, options: 2, sequence: 0x1000, body: [0, 0, 0, 0])
@@ -209,7 +213,8 @@ import Wire
             .linkStateUpdate(LinkStateUpdatePacket(lsas: [Self.external(version), Self.external(version, 1)])),
             .linkStateAcknowledgment(LinkStateAcknowledgmentPacket(headers: [Self.external(version).header])),
             .databaseDescription(
-                DatabaseDescriptionPacket(mtu: 1500, options: [], flags: .more, sequence: 1, headers: [Self.external(version).header])),
+                DatabaseDescriptionPacket(
+                    mtu: 1500, options: [], flags: .more, sequence: 1, headers: [Self.external(version).header])),
             .hello(
                 HelloPacket(
                     helloInterval: 10, routerDeadInterval: 40, options: [], priority: 1, designatedRouter: 0,

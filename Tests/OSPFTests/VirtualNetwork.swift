@@ -79,15 +79,20 @@ final class VirtualNetwork {
         for router in members {
             let id = devices[router].count
             let host = UInt8(router % 250 + 1)
-            var addresses = [InterfaceConfiguration.Address(
-                address: .v4(IPv4Address(10, UInt8(s / 250), UInt8(s % 250), host)), prefixLength: 24)]
+            var addresses = [
+                InterfaceConfiguration.Address(
+                    address: .v4(IPv4Address(10, UInt8(s / 250), UInt8(s % 250), host)), prefixLength: 24)
+            ]
             if version == .v3 {
-                addresses.append(.init(
-                    address: .v6(IPv6Address(high: 0x2001_0db8_0000_0000 | UInt64(s + 1), low: UInt64(router + 1))), prefixLength: 64))
+                addresses.append(
+                    .init(
+                        address: .v6(IPv6Address(high: 0x2001_0db8_0000_0000 | UInt64(s + 1), low: UInt64(router + 1))),
+                        prefixLength: 64))
             }
-            devices[router].append(InterfaceConfiguration(
-                name: "eth\(id)", virtualMAC: MACAddress(raw: 0x0200_0000_0000 | UInt64(router + 1) << 8 | UInt64(id)),
-                addresses: addresses))
+            devices[router].append(
+                InterfaceConfiguration(
+                    name: "eth\(id)", virtualMAC: MACAddress(raw: 0x0200_0000_0000 | UInt64(router + 1) << 8 | UInt64(id)),
+                    addresses: addresses))
             var interface = OSPFInterfaceConfiguration(name: "eth\(id)", areaID: area, network: network)
             change(router, &interface)
             configurations[router].interfaces.append(interface)
@@ -119,7 +124,9 @@ final class VirtualNetwork {
 
     private func transmit(_ packet: OutgoingPacket, from router: Int) {
         packetsSent += 1
-        guard let s = segments.firstIndex(where: { $0.members.contains { $0.router == router && $0.interface == packet.interface } })
+        guard
+            let s = segments.firstIndex(where: { $0.members.contains { $0.router == router && $0.interface == packet.interface } }
+            )
         else { return }
         serial += 1
         let frame = Frame(time: now + delay, serial: serial, segment: s, from: router, packet: packet)
@@ -135,12 +142,16 @@ final class VirtualNetwork {
             case .v6(let address): isGroup = address.isMulticast
             }
             let interface = routers[member.router].interface(member.interface)
-            let isOurs = devices[member.router][Int(member.interface.value)].addresses.contains { $0.address == destination }
+            let isOurs =
+                devices[member.router][Int(member.interface.value)].addresses.contains { $0.address == destination }
                 || interface.map { .v6($0.linkLocal) == destination } == true
             guard isGroup || isOurs else { continue }
-            give(member.router, .packet(ReceivedPacket(
-                interface: member.interface, packetProtocol: frame.packet.packetProtocol, source: frame.packet.source,
-                destination: frame.packet.destination, hopLimit: frame.packet.hopLimit, bytes: frame.packet.bytes)))
+            give(
+                member.router,
+                .packet(
+                    ReceivedPacket(
+                        interface: member.interface, packetProtocol: frame.packet.packetProtocol, source: frame.packet.source,
+                        destination: frame.packet.destination, hopLimit: frame.packet.hopLimit, bytes: frame.packet.bytes)))
         }
     }
 

@@ -13,13 +13,15 @@ import Testing
         func ask(_ request: ArbiterRequest, _ id: ControllerID, _ ms: Int64, dead: Bool = false) -> ArbiterAnswer {
             table.answer(request, from: id, at: at(ms), lease: lease, isTwinDead: dead)
         }
-        #expect(ask(.acquire(atLeast: .zero, isResuming: false), .a, 0) == .granted(Epoch(1), leaseUntil: at(40), mayResume: false))
+        #expect(
+            ask(.acquire(atLeast: .zero, isResuming: false), .a, 0) == .granted(Epoch(1), leaseUntil: at(40), mayResume: false))
         #expect(ask(.acquire(atLeast: .zero, isResuming: true), .b, 39) == .notCurrent(Epoch(1)))
         // Who would begin anew waits far longer than the lease: the holder may only have stumbled.
         #expect(ask(.acquire(atLeast: .zero, isResuming: false), .b, 39) == .denied(holder: .a, Epoch(1), retryAt: at(3040)))
         #expect(ask(.setTwinEligible(Epoch(1), true), .a, 39) == .twinEligibility(Epoch(1), true))
         #expect(ask(.renew(Epoch(1)), .a, 39) == .renewed(Epoch(1), leaseUntil: at(79)))
-        #expect(ask(.acquire(atLeast: .zero, isResuming: true), .b, 79) == .granted(Epoch(2), leaseUntil: at(119), mayResume: true))
+        #expect(
+            ask(.acquire(atLeast: .zero, isResuming: true), .b, 79) == .granted(Epoch(2), leaseUntil: at(119), mayResume: true))
         #expect(ask(.renew(Epoch(1)), .a, 80) == .lost(Epoch(2)))
         #expect(ask(.setTwinEligible(Epoch(1), false), .a, 80) == .lost(Epoch(2)))
     }
@@ -57,7 +59,8 @@ import Testing
         #expect(ask(.acquire(atLeast: .zero, isResuming: true), .b, 3) == .granted(Epoch(2), leaseUntil: at(43), mayResume: true))
         #expect(table.isEligible(.a))
         #expect(ask(.release(Epoch(2)), .b, 4) == .released(Epoch(2)))
-        #expect(ask(.acquire(atLeast: .zero, isResuming: true), .b, 60) == .granted(Epoch(3), leaseUntil: at(100), mayResume: true))
+        #expect(
+            ask(.acquire(atLeast: .zero, isResuming: true), .b, 60) == .granted(Epoch(3), leaseUntil: at(100), mayResume: true))
     }
 }
 

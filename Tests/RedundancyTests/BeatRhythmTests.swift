@@ -56,7 +56,8 @@ import Testing
             for (i, pause) in pauses.enumerated() {
                 now = now + .milliseconds(pause)
                 let beat = Beat(
-                    pairID: 7, controller: .b, bootNonce: 2, sequence: UInt64(i + 1), state: .standby, epoch: Epoch(1), clock: now)
+                    pairID: 7, controller: .b, bootNonce: 2, sequence: UInt64(i + 1), state: .standby, epoch: Epoch(1), clock: now
+                )
                 #expect(watch.hear(beat, on: .link, at: now) != .unproven)
             }
             return watch

@@ -53,7 +53,8 @@ import Wire
         .command(.testTrap), .mastership(.b, Epoch(9), isFresh: true), .quarantined(.other),
         .quarantined(.connection(ConnectionID(5))), .quarantined(.packet(packet)), .packetReceived(packet),
         .quarantined(.packet(packet, message: 7)), .quarantined(.session(7)),
-        .quarantined(.timers(3, .packetReceived(packet))), .quarantined(.timers(0, .time)), .command(.clearSession(neighbor: "fe80::1%lan")),
+        .quarantined(.timers(3, .packetReceived(packet))), .quarantined(.timers(0, .time)),
+        .command(.clearSession(neighbor: "fe80::1%lan")),
         .bfd(BFDReport(discriminator: 7, status: BFDStatus())), .bfd(BFDReport(discriminator: .max, status: bfdStatus)),
         .command(.clearAdjacency(.isis, neighbor: "0000.0000.0001")), .redundancy(true), .memoryExhausted,
     ]
@@ -82,7 +83,9 @@ import Wire
         .switchover(.relinquish(number: 1, epoch: Epoch(2), last: LogIndex(3), digest: ReplicaDigest([4]))),
         .switchover(.tookOver(number: 1, epoch: Epoch(2), last: LogIndex(3))), .switchover(.following(number: 1)),
         .switchover(.abort(number: 1, reason: "r")),
-        .frames([ForwardedFrame(interface: InterfaceID(1), octets: [1, 2]), ForwardedFrame(interface: InterfaceID(2), octets: [])]),
+        .frames([
+            ForwardedFrame(interface: InterfaceID(1), octets: [1, 2]), ForwardedFrame(interface: InterfaceID(2), octets: []),
+        ]),
         .mirror(transaction: 1, [5]), .mirrorAnswer(transaction: 1, refusal: "full"),
     ]
 
@@ -258,9 +261,10 @@ import Wire
         #expect(refusal { $0.protocolVersion = 9 } == "it speaks channel protocol 9, this controller 3")
         #expect(refusal { $0.arbiter = .leasefile }?.hasPrefix("its arbiter is leasefile, this controller's link") == true)
         #expect(refusal { $0.identity = Self.hello.identity }?.hasPrefix("it has the identity of this controller") == true)
-        #expect(refusal { $0.schemas = SchemaMap([.init("records", oldest: 7, newest: 8)]) }
-            == "its release writes schema 8 of 'records' and reads no older than 7, this one's 1 and no older than 1: update the "
-            + "controller with the older release, which is this one")
+        #expect(
+            refusal { $0.schemas = SchemaMap([.init("records", oldest: 7, newest: 8)]) }
+                == "its release writes schema 8 of 'records' and reads no older than 7, this one's 1 and no older than 1: update the "
+                + "controller with the older release, which is this one")
     }
 
     @Test("DESIGN §6: two releases agree on the older schema")

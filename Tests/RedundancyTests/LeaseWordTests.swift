@@ -34,7 +34,9 @@ import Testing
 
     @Test func `A holder that is bound by its pair is followed at once by a twin whose copy is current`() {
         var word = held()
-        let outcome = word.apply(.acquire(atLeast: Epoch(7), isResuming: true), from: .b, policy: .pair) { _ in .runs(until: at(1000)) }
+        let outcome = word.apply(.acquire(atLeast: Epoch(7), isResuming: true), from: .b, policy: .pair) { _ in
+            .runs(until: at(1000))
+        }
         #expect(outcome == .granted(Epoch(8), mayResume: true))
         #expect(word.apply(.renew(Epoch(7)), from: .a, policy: .pair) { _ in .over } == .lost(Epoch(8)))
     }
@@ -51,29 +53,35 @@ import Testing
 
     @Test func `A holder that calls its twin stale and a twin that acquires race; whoever comes first has won`() {
         var first = held()
-        #expect(first.apply(.setTwinEligible(Epoch(7), false), from: .a, policy: .pair) { _ in .over }
-            == .twinEligibility(Epoch(7), false))
-        #expect(first.apply(.acquire(atLeast: Epoch(7), isResuming: true), from: .b, policy: .pair) { _ in .runs(until: at(5)) }
-            == .notCurrent(Epoch(7)))
+        #expect(
+            first.apply(.setTwinEligible(Epoch(7), false), from: .a, policy: .pair) { _ in .over }
+                == .twinEligibility(Epoch(7), false))
+        #expect(
+            first.apply(.acquire(atLeast: Epoch(7), isResuming: true), from: .b, policy: .pair) { _ in .runs(until: at(5)) }
+                == .notCurrent(Epoch(7)))
         var second = held()
-        #expect(second.apply(.acquire(atLeast: Epoch(7), isResuming: true), from: .b, policy: .pair) { _ in .runs(until: at(5)) }
-            == .granted(Epoch(8), mayResume: true))
+        #expect(
+            second.apply(.acquire(atLeast: Epoch(7), isResuming: true), from: .b, policy: .pair) { _ in .runs(until: at(5)) }
+                == .granted(Epoch(8), mayResume: true))
         #expect(second.apply(.setTwinEligible(Epoch(7), false), from: .a, policy: .pair) { _ in .over } == .lost(Epoch(8)))
     }
 
     @Test func `What was released is kept for the twin even where holders are bound by their pair`() {
         var word = held()
         #expect(word.apply(.release(Epoch(7)), from: .a, policy: .pair) { _ in .over } == .released(Epoch(7)))
-        #expect(word.apply(.acquire(atLeast: .zero), from: .a, policy: .pair) { _ in .runs(until: at(9)) }
-            == .denied(holder: nil, Epoch(7), retryAt: at(9)))
-        #expect(word.apply(.acquire(atLeast: .zero), from: .b, policy: .pair) { _ in .over } == .granted(Epoch(8), mayResume: true))
+        #expect(
+            word.apply(.acquire(atLeast: .zero), from: .a, policy: .pair) { _ in .runs(until: at(9)) }
+                == .denied(holder: nil, Epoch(7), retryAt: at(9)))
+        #expect(
+            word.apply(.acquire(atLeast: .zero), from: .b, policy: .pair) { _ in .over } == .granted(Epoch(8), mayResume: true))
         #expect(word[isCurrent: .a], "the old active follows with a whole copy")
     }
 
     @Test func `Who takes back what a dead twin did not take has no twin whose copy is current`() {
         var word = held()
         _ = word.apply(.release(Epoch(7)), from: .a, policy: .lease) { _ in .over }
-        #expect(word.apply(.acquire(atLeast: .zero), from: .a, policy: .lease) { _ in .dead } == .granted(Epoch(8), mayResume: true))
+        #expect(
+            word.apply(.acquire(atLeast: .zero), from: .a, policy: .lease) { _ in .dead } == .granted(Epoch(8), mayResume: true))
         #expect(!word[isCurrent: .b])
     }
 
@@ -97,8 +105,9 @@ import Testing
     @Test func `The greatest epoch that fits is the last one that is granted`() {
         var word = LeaseWord()
         let last = LeaseWord.epochMaximum
-        #expect(word.apply(.acquire(atLeast: Epoch(last.value - 1)), from: .a, policy: .lease) { _ in .over }
-            == .granted(last, mayResume: false))
+        #expect(
+            word.apply(.acquire(atLeast: Epoch(last.value - 1)), from: .a, policy: .lease) { _ in .over }
+                == .granted(last, mayResume: false))
         #expect(LeaseWord(bits: word.bits) == word)
         guard case .refused = word.apply(.acquire(atLeast: .zero), from: .a, policy: .lease, twin: { _ in .over }) else {
             return _ = Issue.record("no epoch is left")
@@ -125,18 +134,20 @@ import Testing
             var word = LeaseWord()
             for _ in 0..<30 {
                 let id: ControllerID = random.next() & 1 == 0 ? .a : .b
-                let evidence: LeaseWord.Evidence = switch random.next() % 3 {
-                case 0: .runs(until: at(1))
-                case 1: .over
-                default: .dead
-                }
+                let evidence: LeaseWord.Evidence =
+                    switch random.next() % 3 {
+                    case 0: .runs(until: at(1))
+                    case 1: .over
+                    default: .dead
+                    }
                 let near = Epoch(word.epoch.value &- random.next() % 2)
-                let request: ArbiterRequest = switch random.next() % 5 {
-                case 0, 1: .acquire(atLeast: near)
-                case 2: .renew(near)
-                case 3: .release(near)
-                default: .setTwinEligible(near, random.next() & 1 == 0)
-                }
+                let request: ArbiterRequest =
+                    switch random.next() % 5 {
+                    case 0, 1: .acquire(atLeast: near)
+                    case 2: .renew(near)
+                    case 3: .release(near)
+                    default: .setTwinEligible(near, random.next() & 1 == 0)
+                    }
                 let before = word
                 let outcome = word.apply(request, from: id, policy: policy) { _ in evidence }
                 #expect(word.epoch >= before.epoch)

@@ -393,7 +393,8 @@ import Testing
         #expect(!world.isBlamed(0, port: 0))
         #expect(world.isBlamed(0, port: 1))
         let why = world.changes[0].why
-        #expect(why.hasPrefix("1 of 2 ports work here, 2 of 2 ports work there; port lan0.7 (interface 1) does not hear"), "\(why)")
+        #expect(
+            why.hasPrefix("1 of 2 ports work here, 2 of 2 ports work there; port lan0.7 (interface 1) does not hear"), "\(why)")
     }
 
     @Test("Equal sums change nothing: each has one port that does not work")

@@ -28,11 +28,16 @@ import Testing
         #expect(queue.next(at: at(0))?.request == .renew(Epoch(1)))
         #expect(queue.next(at: at(0)) == nil)
         queue.answered(1, .renewed(Epoch(1), lease: .seconds(1)), at: at(1))
-        #expect(queue.next(at: at(1)) == .init(
-            number: 2, request: .setTwinEligible(Epoch(1), true), isTwinEligible: false, sent: at(1)))
+        #expect(
+            queue.next(at: at(1))
+                == .init(
+                    number: 2, request: .setTwinEligible(Epoch(1), true), isTwinEligible: false, sent: at(1)))
     }
 
-    @Test func `What was under way when the connection broke goes out again under its number, and its lease counts from the first time`() {
+    @Test
+    func
+        `What was under way when the connection broke goes out again under its number, and its lease counts from the first time`()
+    {
         var queue = open()
         queue.ask(.acquire(atLeast: .zero), at: at(0))
         _ = queue.next(at: at(0))

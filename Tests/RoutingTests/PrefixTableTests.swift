@@ -12,7 +12,8 @@ import Wire
     }
     static func randomV6(_ random: inout RandomNumbers) -> IPv6Prefix {
         IPv6Prefix(
-            IPv6Address(high: 0x2001 << 48 | UInt64(random.number(in: 0...255)) << 24, low: UInt64(random.number(in: 0...3)) << 62),
+            IPv6Address(
+                high: 0x2001 << 48 | UInt64(random.number(in: 0...255)) << 24, low: UInt64(random.number(in: 0...3)) << 62),
             UInt8(random.number(in: 0...128)))
     }
 

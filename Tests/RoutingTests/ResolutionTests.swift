@@ -50,7 +50,8 @@ import Wire
         table.offer(
             Words.prefix("10.1.0.0/16"), from: .ospf, distance: 110, Words.via("192.0.2.8", 0), Words.via("198.51.100.8", 1))
         table.apply([bgp("172.16.0.0/12", "10.1.0.1")], from: .bgp)
-        #expect(table.active(Words.prefix("172.16.0.0/12"))?.resolved == [Words.hop(0, "192.0.2.8"), Words.hop(1, "198.51.100.8")])
+        #expect(
+            table.active(Words.prefix("172.16.0.0/12"))?.resolved == [Words.hop(0, "192.0.2.8"), Words.hop(1, "198.51.100.8")])
         table.setInterfaces([false, true])
         #expect(table.active(Words.prefix("172.16.0.0/12"))?.resolved == [Words.hop(1, "198.51.100.8")])
         table.setInterfaces([true, true])
@@ -68,7 +69,10 @@ import Wire
         table.withdraw(Words.prefix("10.1.0.1/32"), from: .ospf)
         update = FIBUpdate()
         #expect(table.takeForwarding(into: &update) == [.init(Words.prefix("10.1.0.1/32"), group: 0)])
-        #expect(update.groups == [.init(id: table.active(Words.prefix("20.0.0.0/24"))!.group, nextHops: [Words.hop(1, "198.51.100.8")])])
+        #expect(
+            update.groups == [
+                .init(id: table.active(Words.prefix("20.0.0.0/24"))!.group, nextHops: [Words.hop(1, "198.51.100.8")])
+            ])
         // With the backup lost as well packets are dropped, until BGP has another route or none.
         table.setInterfaces([true, false])
         update = FIBUpdate()
@@ -193,12 +197,16 @@ import Wire
         }
     }
 
-    @Test(arguments: 1...10) func `random routes: what is kept is right, a kernel has what the table says, a twin has the same`(seed: Int) throws {
+    @Test(arguments: 1...10) func `random routes: what is kept is right, a kernel has what the table says, a twin has the same`(
+        seed: Int
+    ) throws {
         var random = RandomNumbers(seed: UInt64(seed))
         var table = Table(seed: 5)
         var kernel = Kernel()
         func address() -> IPv4Address {
-            IPv4Address(raw: UInt32(random.number(in: 10...12)) << 24 | UInt32(random.number(in: 0...3)) << 16 | UInt32(random.number(in: 0...3)))
+            IPv4Address(
+                raw: UInt32(random.number(in: 10...12)) << 24 | UInt32(random.number(in: 0...3)) << 16
+                    | UInt32(random.number(in: 0...3)))
         }
         func prefix() -> IPv4Prefix { IPv4Prefix(address(), [0, 7, 8, 15, 16, 30, 32][random.number(in: 0...6)]) }
         func nextHop() -> NextHop { .via(.v4(address()), InterfaceID(UInt16(random.number(in: 0...3)))) }
@@ -215,21 +223,34 @@ import Wire
                             RouteUpdate(
                                 p.anyFamily,
                                 RouteOffer(
-                                    nextHops: (0..<random.number(in: 1...3)).map { _ in nextHop() }, metric: UInt32(random.number(in: 1...5)),
-                                    distance: UInt8([110, 115, 120, 255][random.number(in: 0...3)]), tag: UInt32(random.number(in: 0...1))))
+                                    nextHops: (0..<random.number(in: 1...3)).map { _ in nextHop() },
+                                    metric: UInt32(random.number(in: 1...5)),
+                                    distance: UInt8([110, 115, 120, 255][random.number(in: 0...3)]),
+                                    tag: UInt32(random.number(in: 0...1))))
                         ], from: source)
                 }
             case 5:
                 let interface = UInt16(random.number(in: 0...3))
                 let p = IPv4Prefix(IPv4Address(raw: 0x0b00_0000 | UInt32(interface) << 16), 24)
-                if random.chance(1, in: 3) { table.withdraw(p, from: .connected) } else { table.offer(p, from: .connected, distance: 0, .connected(InterfaceID(interface))) }
+                if random.chance(1, in: 3) {
+                    table.withdraw(p, from: .connected)
+                } else {
+                    table.offer(p, from: .connected, distance: 0, .connected(InterfaceID(interface)))
+                }
             case 6...10:
                 let p = prefix()
                 if random.chance(1, in: 3) {
                     table.apply([.init(p, nil)], from: .bgp)
                 } else {
                     table.apply(
-                        [.init(p, (1, [20, 200][random.number(in: 0...1)], random.chance(1, in: 9) ? nil : address(), random.chance(1, in: 2) ? address() : nil))],
+                        [
+                            .init(
+                                p,
+                                (
+                                    1, [20, 200][random.number(in: 0...1)], random.chance(1, in: 9) ? nil : address(),
+                                    random.chance(1, in: 2) ? address() : nil
+                                ))
+                        ],
                         from: .bgp)
                 }
             case 11: table.setInterfaces((0...3).map { _ in random.chance(3, in: 4) })
@@ -242,7 +263,9 @@ import Wire
                     })
             case 13: _ = table.watch(address())
             case 14: table.unwatch(address())
-            default: table.setDestinations([address(), address(), address()].reduce(into: []) { if !$0.contains($1) { $0.append($1) } })
+            default:
+                table.setDestinations(
+                    [address(), address(), address()].reduce(into: []) { if !$0.contains($1) { $0.append($1) } })
             }
             check(table)
             _ = table.takeNextHopNews()

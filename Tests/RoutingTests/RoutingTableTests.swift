@@ -25,7 +25,9 @@ extension RoutingTable {
             [RouteUpdate(prefix.anyFamily, RouteOffer(nextHops: nextHops, metric: metric, distance: distance, tag: tag))],
             from: source)
     }
-    mutating func withdraw(_ prefix: Key, from source: RouteProtocol) { apply([RouteUpdate(prefix.anyFamily, nil)], from: source) }
+    mutating func withdraw(_ prefix: Key, from source: RouteProtocol) {
+        apply([RouteUpdate(prefix.anyFamily, nil)], from: source)
+    }
 
     /// As a twin gets it.
     func restored() throws -> RoutingTable {
@@ -88,7 +90,8 @@ extension RoutingTable {
         var table = RoutingTable<IPv4Prefix>(seed: 7)
         let prefix = Words.prefix("10.0.0.0/8"), other = Words.prefix("11.0.0.0/8")
         table.offer(prefix, from: .ospf, distance: 110, Words.via("192.0.2.2", 1), Words.via("192.0.2.1", 0))
-        table.offer(other, from: .ospf, distance: 110, Words.via("192.0.2.1", 0), Words.via("192.0.2.2", 1), Words.via("192.0.2.1", 0))
+        table.offer(
+            other, from: .ospf, distance: 110, Words.via("192.0.2.1", 0), Words.via("192.0.2.2", 1), Words.via("192.0.2.1", 0))
         #expect(table.active(prefix)?.resolved == [Words.hop(0, "192.0.2.1"), Words.hop(1, "192.0.2.2")])
         #expect(table.active(prefix)?.group == table.active(other)?.group)
     }

@@ -23,12 +23,14 @@ struct SlowGraph {
         var settled: Set<LinkStateGraph.Key> = []
         while true {
             let open = found.keys.filter { !settled.contains($0) }
-            guard let u = open.min(by: { a, b in
-                let (x, y) = (found[a]!.distance, found[b]!.distance)
-                if x != y { return x < y }
-                if a.isNetwork != b.isNetwork { return a.isNetwork }
-                return a.identifier < b.identifier
-            }) else { return found }
+            guard
+                let u = open.min(by: { a, b in
+                    let (x, y) = (found[a]!.distance, found[b]!.distance)
+                    if x != y { return x < y }
+                    if a.isNetwork != b.isNetwork { return a.isNetwork }
+                    return a.identifier < b.identifier
+                })
+            else { return found }
             settled.insert(u)
             guard u == root || transit[u] == true else { continue }
             for link in links[u] ?? []
@@ -38,9 +40,10 @@ struct SlowGraph {
                 if u == root {
                     hops = [FirstHop(tag: link.tag, neighbor: link.to.isNetwork ? nil : link.to.identifier)]
                 } else {
-                    hops = Set(found[u]!.firstHops.map {
-                        $0.neighbor == nil ? FirstHop(tag: $0.tag, neighbor: link.to.identifier) : $0
-                    })
+                    hops = Set(
+                        found[u]!.firstHops.map {
+                            $0.neighbor == nil ? FirstHop(tag: $0.tag, neighbor: link.to.identifier) : $0
+                        })
                 }
                 if let known = found[link.to], known.distance < distance { continue }
                 if let known = found[link.to], known.distance == distance {

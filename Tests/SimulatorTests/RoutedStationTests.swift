@@ -83,7 +83,9 @@ import Testing
         #expect(simulation.routedStations.allSatisfy { $0.adjacencies == 1 && $0.losses == 0 })
     }
 
-    @Test(arguments: 0..<3) func `a quarantine that forgets is found: the second controller dies of what the first died of`(station: Int) {
+    @Test(arguments: 0..<3) func `a quarantine that forgets is found: the second controller dies of what the first died of`(
+        station: Int
+    ) {
         for forgets in [false, true] {
             let simulation = Simulation(seed: 77, options: options())
             simulation.comeUp()

@@ -69,7 +69,8 @@ private struct Pair {
     /// Octets that an end has been told are acknowledged; never beyond what the other's committed log holds.
     var problems: [String] = []
 
-    init(seed: UInt64, loss: Int, jitter: Int, commitDelay: Duration = .zero, applyDelay: Duration? = nil,
+    init(
+        seed: UInt64, loss: Int, jitter: Int, commitDelay: Duration = .zero, applyDelay: Duration? = nil,
         receiveBuffer: Int? = nil
     ) {
         random = RandomNumbers(seed: seed)

@@ -74,7 +74,9 @@ private func read(_ bytes: some Collection<UInt8>) throws -> SegmentHeader { try
         #expect(accepted > 0)
     }
 
-    @Test(arguments: [[UInt8](arrayLiteral: 2, 0, 0, 0), [2, 1, 0, 0], [2, 8, 0, 0], [8, 4, 1, 1], [5, 3, 0, 0], [253, 9, 0, 0]])
+    @Test(arguments: [
+        [UInt8](arrayLiteral: 2, 0, 0, 0), [2, 1, 0, 0], [2, 8, 0, 0], [8, 4, 1, 1], [5, 3, 0, 0], [253, 9, 0, 0],
+    ])
     func `an option whose length cannot be right makes the segment malformed`(_ option: [UInt8]) {
         var w = ByteWriter()
         w.zeros(12)

@@ -81,7 +81,9 @@ import Wire
         return lengths
     }
 
-    @Test(arguments: ["", "sack", "sack ts"]) func `everything comes through a black hole, and what the path carries is found`(_ options: String) {
+    @Test(arguments: ["", "sack", "sack ts"]) func `everything comes through a black hole, and what the path carries is found`(
+        _ options: String
+    ) {
         let lengths = transfer(600_000, through: 1300, options)
         // The last one is what is left.
         #expect(lengths.suffix(20).dropLast().allSatisfy { $0 > 1270 && $0 <= 1300 }, "\(lengths.suffix(20))")

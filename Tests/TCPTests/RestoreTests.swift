@@ -192,7 +192,9 @@ import Wire
         #expect(identity.initialReceiveSequence == script.initialReceive)
         #expect(identity.timestamps == offer.contains("ts"))
         #expect(identity.selectiveAcknowledgment == offer.contains("sackOK"))
-        #expect(identity.peerWindowShift == (offer.contains("wscale 7") ? 7 : offer.contains("wscale 14") ? 14 : offer.contains("wscale") ? 0 : nil))
+        #expect(
+            identity.peerWindowShift
+                == (offer.contains("wscale 7") ? 7 : offer.contains("wscale 14") ? 14 : offer.contains("wscale") ? 0 : nil))
         #expect(identity.peerMaximumSegmentSize == (offer.contains("1460") ? 1460 : offer.contains("9000") ? 8940 : 536))
     }
 

@@ -5,7 +5,9 @@ import Wire
     @Test(arguments: ["0.0.0.0", "255.255.255.255", "192.0.2.1", "10.0.0.1"])
     func `an IPv4 address reads as it is written`(text: String) { #expect(IPv4Address(text)?.description == text) }
 
-    @Test(arguments: ["", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1..2.3", "1.2.3.4 ", "+1.2.3.4", "1.2.3.-4", "a.b.c.d", "1.2.3.0004"])
+    @Test(arguments: [
+        "", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1..2.3", "1.2.3.4 ", "+1.2.3.4", "1.2.3.-4", "a.b.c.d", "1.2.3.0004",
+    ])
     func `what is no IPv4 address is refused`(text: String) { #expect(IPv4Address(text) == nil) }
 
     /// RFC 5952 §4 examples and the forms of RFC 4291 §2.2.
@@ -21,7 +23,10 @@ import Wire
         #expect(address.flatMap { IPv6Address($0.description) } == address)
     }
 
-    @Test(arguments: ["", ":", ":::", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "12345::", "g::", ":1::", "1:", "::1:", "1.2.3.4::", "fe80::1%eth0", "1:2:3:4:5:6:7:8::"])
+    @Test(arguments: [
+        "", ":", ":::", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "12345::", "g::", ":1::", "1:", "::1:", "1.2.3.4::",
+        "fe80::1%eth0", "1:2:3:4:5:6:7:8::",
+    ])
     func `what is no IPv6 address is refused`(text: String) { #expect(IPv6Address(text) == nil) }
 
     @Test func `groups of an IPv6 address count from the left`() {
@@ -47,7 +52,8 @@ import Wire
             if length > 0 {
                 // Flip the last bit of the prefix: outside.
                 let flip = 128 - UInt64(length)
-                let other = flip < 64
+                let other =
+                    flip < 64
                     ? IPv6Address(high: address.high, low: address.low ^ 1 << flip)
                     : IPv6Address(high: address.high ^ 1 << (flip - 64), low: address.low)
                 #expect(!prefix.contains(other))

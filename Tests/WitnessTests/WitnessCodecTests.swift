@@ -43,7 +43,9 @@ import Witness
 
     @Test func `A reason of any length fits its frame`() throws {
         let answer = WitnessAnswer.refusal(String(repeating: "ö", count: 1000))
-        guard case .refusal(let text) = try Self.answer(answer.frame().dropFirst(2)) else { return _ = Issue.record("not a refusal") }
+        guard case .refusal(let text) = try Self.answer(answer.frame().dropFirst(2)) else {
+            return _ = Issue.record("not a refusal")
+        }
         #expect(text == String(repeating: "ö", count: 100))
     }
 

@@ -22,7 +22,9 @@ import Witness
         static func client(_ pair: Int, _ controller: ControllerID) -> WitnessState.Client {
             .init(pair: pair, controller: controller)
         }
-        static func session(_ client: WitnessState.Client) -> UInt64 { UInt64(client.pair * 10) + UInt64(client.controller.rawValue) + 1 }
+        static func session(_ client: WitnessState.Client) -> UInt64 {
+            UInt64(client.pair * 10) + UInt64(client.controller.rawValue) + 1
+        }
 
         mutating func hello(_ pair: Int, _ id: ControllerID, session: UInt64? = nil, isFirst: Bool = true, at now: Instant) {
             let client = Self.client(pair, id)
@@ -68,10 +70,12 @@ import Witness
         #expect(world.ask(0, .a, .renew(Epoch(1)), at: at(11)) == .lost(Epoch(2)))
         _ = stale.ask(0, .a, .setTwinEligible(Epoch(1), false), at: at(5))
         #expect(stale.ask(0, .b, resume(1), at: at(10)) == .notCurrent(Epoch(1)))
-        #expect(stale.ask(0, .b, .acquire(atLeast: Epoch(1)), at: at(10))
-            == .denied(holder: .a, Epoch(1), retryAfter: .milliseconds(990)))
-        #expect(stale.ask(0, .b, .acquire(atLeast: Epoch(1)), at: at(1000))
-            == .granted(Epoch(2), lease: lease, mayResume: false))
+        #expect(
+            stale.ask(0, .b, .acquire(atLeast: Epoch(1)), at: at(10))
+                == .denied(holder: .a, Epoch(1), retryAfter: .milliseconds(990)))
+        #expect(
+            stale.ask(0, .b, .acquire(atLeast: Epoch(1)), at: at(1000))
+                == .granted(Epoch(2), lease: lease, mayResume: false))
     }
 
     @Test func `One pair knows nothing of another`() {
@@ -124,8 +128,9 @@ import Witness
         var world = pair()
         _ = world.ask(0, .a, .setTwinEligible(Epoch(1), false), at: at(1))
         world = world.restarted(at: at(900))
-        #expect(world.ask(0, .b, .acquire(atLeast: .zero), at: at(1100))
-            == .denied(holder: .a, Epoch(1), retryAfter: .milliseconds(800)))
+        #expect(
+            world.ask(0, .b, .acquire(atLeast: .zero), at: at(1100))
+                == .denied(holder: .a, Epoch(1), retryAfter: .milliseconds(800)))
         #expect(world.ask(0, .a, .renew(Epoch(1)), at: at(1200)) == .renewed(Epoch(1), lease: lease))
     }
 
@@ -133,8 +138,9 @@ import Witness
         var world = pair()
         _ = world.ask(0, .a, .release(Epoch(1)), at: at(1))
         world = world.restarted(at: at(900))
-        #expect(world.ask(0, .a, .acquire(atLeast: .zero), at: at(1100))
-            == .denied(holder: nil, Epoch(1), retryAfter: .milliseconds(800)))
+        #expect(
+            world.ask(0, .a, .acquire(atLeast: .zero), at: at(1100))
+                == .denied(holder: nil, Epoch(1), retryAfter: .milliseconds(800)))
         #expect(world.ask(0, .b, .acquire(atLeast: .zero), at: at(1100)) == .granted(Epoch(2), lease: lease, mayResume: true))
     }
 
@@ -144,8 +150,9 @@ import Witness
         let silence = WitnessState.silence(.seconds(10))
         #expect(silence > .seconds(10))
         #expect(world.ask(0, .b, .acquire(atLeast: Epoch(5)), at: at(0)) == .denied(holder: nil, .zero, retryAfter: silence))
-        #expect(world.ask(0, .b, .acquire(atLeast: Epoch(5)), at: .zero + silence)
-            == .granted(Epoch(6), lease: lease, mayResume: false))
+        #expect(
+            world.ask(0, .b, .acquire(atLeast: Epoch(5)), at: .zero + silence)
+                == .granted(Epoch(6), lease: lease, mayResume: false))
     }
 
     @Test func `A witness that lost its file adopts the holder that renews, with what it knows of its twin`() {
@@ -174,8 +181,9 @@ import Witness
     @Test func `A process that knows nothing does not overtake a lease, whatever is said of its copy`() {
         var world = pair()
         _ = world.ask(0, .a, .renew(Epoch(1)), hint: true, at: at(3))
-        #expect(world.ask(0, .b, .acquire(atLeast: Epoch(1)), at: at(10))
-            == .denied(holder: .a, Epoch(1), retryAfter: .milliseconds(993)))
+        #expect(
+            world.ask(0, .b, .acquire(atLeast: Epoch(1)), at: at(10))
+                == .denied(holder: .a, Epoch(1), retryAfter: .milliseconds(993)))
     }
 
     @Test func `Who released mastership and wants it back from a silent twin gets it, and then the twin does not`() {
@@ -197,7 +205,8 @@ import Witness
             client, session: World.session(client), number: 3, .renew(Epoch(1)), isTwinEligible: true, at: at(5))
         #expect(!renewal.isChanged)
         let change = world.state.ask(
-            client, session: World.session(client), number: 4, .setTwinEligible(Epoch(1), false), isTwinEligible: false, at: at(5))
+            client, session: World.session(client), number: 4, .setTwinEligible(Epoch(1), false), isTwinEligible: false, at: at(5)
+        )
         #expect(change.isChanged)
     }
 }

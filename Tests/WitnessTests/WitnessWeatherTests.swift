@@ -72,14 +72,15 @@ import Witness
         func ask(_ node: Node) {
             guard node.asked.count < 4 else { return }
             let isHolding = node.heldEpoch != .zero
-            let request: ArbiterRequest = switch random.number(in: 0...5) {
-            case 0, 1, 2:
-                isHolding
-                    ? .renew(node.heldEpoch) : .acquire(atLeast: node.heldEpoch, isResuming: random.chance(1, in: 2))
-            case 3: isHolding ? .setTwinEligible(node.heldEpoch, random.chance(1, in: 2)) : .acquire(atLeast: .zero)
-            case 4: isHolding && random.chance(1, in: 4) ? .release(node.heldEpoch) : .renew(node.heldEpoch)
-            default: .renew(node.heldEpoch)
-            }
+            let request: ArbiterRequest =
+                switch random.number(in: 0...5) {
+                case 0, 1, 2:
+                    isHolding
+                        ? .renew(node.heldEpoch) : .acquire(atLeast: node.heldEpoch, isResuming: random.chance(1, in: 2))
+                case 3: isHolding ? .setTwinEligible(node.heldEpoch, random.chance(1, in: 2)) : .acquire(atLeast: .zero)
+                case 4: isHolding && random.chance(1, in: 4) ? .release(node.heldEpoch) : .renew(node.heldEpoch)
+                default: .renew(node.heldEpoch)
+                }
             node.asked.append(request)
             node.queue.ask(request, at: now)
         }

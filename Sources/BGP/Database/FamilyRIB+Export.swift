@@ -242,7 +242,8 @@ extension FamilyRIB {
                 while end < list.count, list[end].only == list[start].only, list[end].handle == list[start].handle { end += 1 }
                 if export.makeFrame(list[start].handle, shared) {
                     builder.append(
-                        list[start..<end].map(\.number)[...], export.frame, SegmentQueue.Receivers(only: list[start].only), prefixes)
+                        list[start..<end].map(\.number)[...], export.frame, SegmentQueue.Receivers(only: list[start].only),
+                        prefixes)
                 }
                 start = end
             }
@@ -297,7 +298,8 @@ extension FamilyRIB {
                 let isOwn = isMember(source, of: id)
                 if isSendable {
                     builder.append(
-                        same[...], export.frame, SegmentQueue.Receivers(except: isOwn ? source : SegmentQueue.Receivers.nobody), prefixes)
+                        same[...], export.frame, SegmentQueue.Receivers(except: isOwn ? source : SegmentQueue.Receivers.nobody),
+                        prefixes)
                 }
                 if isOwn, !isFirstPass { for number in same { work.ownWithdrawals.append((number, source)) } }
                 rest = same.count == rest.count ? [] : rest.filter { group.advertised($0).source != source }[...]

@@ -134,7 +134,9 @@ struct FamilyRIB<Key: NLRIKey>: Sendable {
             hold(received, accepted, &shared)
             store.paths[Int(path)].received = received
             store.paths[Int(path)].accepted = accepted
-            redecide(number, oldBest: entry.best, oldAccepted: bestAccepted, oldOwner: entry.best == 0 ? 0 : store.owner(entry.best), &shared)
+            redecide(
+                number, oldBest: entry.best, oldAccepted: bestAccepted, oldOwner: entry.best == 0 ? 0 : store.owner(entry.best),
+                &shared)
             letGo(old.received, old.accepted, &shared)
             return
         }

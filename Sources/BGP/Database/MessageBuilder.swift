@@ -76,7 +76,9 @@ struct MessageBuilder {
     }
 
     /// Whether even one prefix fits beside the attributes.
-    func fits(_ frame: borrowing Frame, prefixSize: Int) -> Bool { 19 + frame.lead.count + frame.trail.count + prefixSize <= maximum }
+    func fits(_ frame: borrowing Frame, prefixSize: Int) -> Bool {
+        19 + frame.lead.count + frame.trail.count + prefixSize <= maximum
+    }
 
     mutating func append<Key: NLRIKey>(
         _ numbers: ArraySlice<UInt32>, _ frame: borrowing Frame, _ receivers: SegmentQueue.Receivers,

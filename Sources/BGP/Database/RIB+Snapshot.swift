@@ -207,7 +207,8 @@ extension UpdateGroup: Snapshotting {
         let linkLocal = IPv6Address(high: try reader.read(), low: try reader.read())
         parameters = ExportParameters(
             isExternal: flags[0], localAS: localAS, defaultLocalPreference: localPreference, fourOctetAS: flags[1],
-            extendedMessages: flags[2], nextHopSelf: flags[3], removePrivateAS: flags[4], sendCommunities: flags[5], defaultOriginate: flags[9],
+            extendedMessages: flags[2], nextHopSelf: flags[3], removePrivateAS: flags[4], sendCommunities: flags[5],
+            defaultOriginate: flags[9],
             nextHopIPv4: flags[6] ? IPv4Address(raw: v4) : nil, nextHopIPv6: flags[7] ? v6 : nil,
             linkLocal: flags[8] ? linkLocal : nil, chain: try reader.read())
         out = try reader.readBlock(of: AdvertisedRoute.self)

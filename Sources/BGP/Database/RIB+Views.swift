@@ -188,7 +188,8 @@ extension FamilyRIB {
             let source = shared.sources[Int(store.owner(path))]
             let why = Decision.ineligibility(p.accepted, source, shared.attributes)
             let isBest = path == entry.best
-            let step = isBest ? decisive ?? .eligible : why == nil && entry.best != 0 ? lost(path, entry.best, number, shared) : nil
+            let step =
+                isBest ? decisive ?? .eligible : why == nil && entry.best != 0 ? lost(path, entry.best, number, shared) : nil
             let metric = shared.attributes.nextHops.metric(shared.attributes[p.accepted == 0 ? p.received : p.accepted].nextHop)
             let reason: String
             if let why {

@@ -130,9 +130,11 @@ public struct NotificationMessage: Error, Hashable, Sendable, CustomStringConver
             let length = data.first, length > 0, Int(length) < data.count,
             let text = String(validating: data[1...Int(length)], as: UTF8.self)
         else { return nil }
-        return String(String.UnicodeScalarView(text.unicodeScalars.map { scalar -> Unicode.Scalar in
-            scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) ? " " : scalar
-        }))
+        return String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map { scalar -> Unicode.Scalar in
+                    scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) ? " " : scalar
+                }))
     }
 
     /// Reads the body of a NOTIFICATION. It cannot fail: RFC 4271 §6.4 knows no answer to a bad one, and the header

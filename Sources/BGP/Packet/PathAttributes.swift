@@ -91,7 +91,9 @@ public struct PathAttributes: Hashable, Sendable {
     }
 
     private mutating func set(_ type: AttributeType, _ isPresent: Bool) {
-        if isPresent { present |= Self.bit(type) } else {
+        if isPresent {
+            present |= Self.bit(type)
+        } else {
             present &= ~Self.bit(type)
             partial &= ~Self.bit(type)
         }

@@ -100,8 +100,10 @@ public struct UpdateMessage: ~Escapable {
                     headerSize = 4
                     fits = left >= 4
                     if fits {
-                        length = Int(UInt16(bigEndian: unsafe attributes.unsafeLoadUnaligned(
-                            fromByteOffset: i &+ 2, as: UInt16.self)))
+                        length = Int(
+                            UInt16(
+                                bigEndian: unsafe attributes.unsafeLoadUnaligned(
+                                    fromByteOffset: i &+ 2, as: UInt16.self)))
                     }
                 } else {
                     length = Int(unsafe attributes.unsafeLoadUnaligned(fromByteOffset: i &+ 2, as: UInt8.self))
@@ -277,8 +279,11 @@ public struct UpdateMessage: ~Escapable {
         guard nextHopAt + nextHopCount + 1 <= end else { return try fail("the next hop overruns the attribute") }
         switch (family, nextHopCount) {
         case (.ipv4Unicast, 4):
-            reachNextHop = .v4(IPv4Address(raw: UInt32(bigEndian: unsafe attributes.unsafeLoadUnaligned(
-                fromByteOffset: nextHopAt, as: UInt32.self))))
+            reachNextHop = .v4(
+                IPv4Address(
+                    raw: UInt32(
+                        bigEndian: unsafe attributes.unsafeLoadUnaligned(
+                            fromByteOffset: nextHopAt, as: UInt32.self))))
         case (.ipv6Unicast, 16), (.ipv6Unicast, 32):
             reachNextHop = .v6(ipv6(at: nextHopAt))
             if nextHopCount == 32 {

@@ -15,7 +15,9 @@ extension BGPInstance {
             let peer = PeerIndex(UInt16(i))
             guard let wanted = new.neighbors.first(where: { $0.address == neighbor.configuration.address }) else {
                 stop(peer, .cease(.peerDeconfigured), reason: "no longer configured", at: now, into: &effects)
-                for kind in [SessionTimer.Kind.idleHold, .connectRetry, .quarantine, .challenge] { timers.cancel(timer(kind, peer, .own)) }
+                for kind in [SessionTimer.Kind.idleHold, .connectRetry, .quarantine, .challenge] {
+                    timers.cancel(timer(kind, peer, .own))
+                }
                 fatalInputs.forget(FatalInputs.name(neighbor.configuration.address))
                 neighbors[i] = nil
                 continue

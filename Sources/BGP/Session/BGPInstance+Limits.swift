@@ -104,7 +104,8 @@ extension BGPInstance {
             return
         }
         event(
-            .alarm, most.peer, "memory is at its limit: this neighbor has the most routes, \(most.count), and is let go of; it "
+            .alarm, most.peer,
+            "memory is at its limit: this neighbor has the most routes, \(most.count), and is let go of; it "
                 + "stays down for \(Self.shedMinutes) minutes, or until it is cleared", into: &effects)
         let notification = NotificationMessage.cease(.outOfResources)
         dropChallenger(most.peer, notification, at: now, into: &effects)

@@ -35,7 +35,8 @@ extension BGPInstance {
         // take-over, which says so, may come later than the pause.
         timers.set(timer(.quarantine, peer, .own), at: now + Self.quarantineMaximum)
         event(
-            .alarm, peer, "quarantined: a message of this neighbor could not be processed; it stays down until the pair is "
+            .alarm, peer,
+            "quarantined: a message of this neighbor could not be processed; it stays down until the pair is "
                 + "redundant again, for \(Self.quarantineMaximum.inMilliseconds / 60_000) minutes at most, or until it is cleared",
             into: &effects)
         let farewell = NotificationMessage.cease(

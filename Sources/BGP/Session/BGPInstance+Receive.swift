@@ -276,7 +276,9 @@ extension BGPInstance {
         }
         if screened > 0 {
             neighbors[i]!.counters.quarantined &+= UInt64(screened)
-            event(.warning, peer, "\(screened) announcements were fatal to a controller before and are treated as withdrawn", into: &effects)
+            event(
+                .warning, peer, "\(screened) announcements were fatal to a controller before and are treated as withdrawn",
+                into: &effects)
         }
         resolveNextHops(into: &effects)
         if failure == nil { enforceMaximum(setting.peer, slot, at: now, into: &effects) }

@@ -61,8 +61,9 @@ extension BGPInstance {
             neighbors[i]![slot]!.forgetConnection()
         case .announceEstablished: establish(peer, slot, at: now, into: &effects)
         case .releaseResources:
-            if wasEstablished { disestablish(peer, slot, reason: reason, at: now, into: &effects) }
-            else if neighbors[i]![slot]!.isOpen {
+            if wasEstablished {
+                disestablish(peer, slot, reason: reason, at: now, into: &effects)
+            } else if neighbors[i]![slot]!.isOpen {
                 event(.info, peer, "connection given up: \(reason)", into: &effects)
             }
             for kind in [SessionTimer.Kind.hold, .keepalive, .delayOpen, .sendHold, .refresh] {

@@ -82,7 +82,9 @@ extension BGPInstance {
                 digest.mix(challenger.question ?? .max)
                 digest.mix(challenger.octets.span.bytes)
             }
-            digest.mix(UInt64(bitPattern: neighbor.lastUpdate.nanoseconds) << 2 | (neighbor.hasBeenQuiet ? 2 : 0) | (neighbor.isWarnedOfPaths ? 1 : 0))
+            digest.mix(
+                UInt64(bitPattern: neighbor.lastUpdate.nanoseconds) << 2 | (neighbor.hasBeenQuiet ? 2 : 0)
+                    | (neighbor.isWarnedOfPaths ? 1 : 0))
         }
         digest.mix(fatalInputs.digest)
         digest.mix(UInt64(trackedNextHops.count) << 32 | UInt64(lingering.count))

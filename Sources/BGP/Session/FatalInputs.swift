@@ -301,7 +301,9 @@ struct UpdateOutline {
         return i == range.upperBound
     }
 
-    private static func prefixes(_ body: RawSpan, _ range: Range<Int>, _ family: RouteFamily) -> [(name: UInt64, octets: Range<Int>)] {
+    private static func prefixes(_ body: RawSpan, _ range: Range<Int>, _ family: RouteFamily) -> [(
+        name: UInt64, octets: Range<Int>
+    )] {
         var found: [(name: UInt64, octets: Range<Int>)] = []
         var i = range.lowerBound
         while i < range.upperBound {
@@ -354,7 +356,8 @@ struct UpdateOutline {
                 if !keptReach.isEmpty {
                     let head = reach.nlri.lowerBound - reach.whole.lowerBound
                     let isLong = Self.octet(body, reach.whole.lowerBound) & 0x10 != 0
-                    let fixed = [UInt8](copying: body.extracting((reach.nlri.lowerBound - head + (isLong ? 4 : 3))..<reach.nlri.lowerBound))
+                    let fixed = [UInt8](
+                        copying: body.extracting((reach.nlri.lowerBound - head + (isLong ? 4 : 3))..<reach.nlri.lowerBound))
                     let length = fixed.count + keptReach.count
                     attributes += [Self.octet(body, reach.whole.lowerBound) | 0x10, 14, UInt8(length >> 8), UInt8(length & 255)]
                     attributes += fixed + keptReach

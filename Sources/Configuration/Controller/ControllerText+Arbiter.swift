@@ -32,9 +32,13 @@ extension ControllerTextReader {
     }
 
     private func witness(_ field: Field) -> WitnessVoteConfiguration? {
-        guard let mapping = MappingReader(field, keys: ["address", "port", "key-file", "lease"], foreign: [
-            "key": "key-file: PATH, the key itself does not belong here", "host": "address", "ttl": "lease",
-        ]) else { return nil }
+        guard
+            let mapping = MappingReader(
+                field, keys: ["address", "port", "key-file", "lease"],
+                foreign: [
+                    "key": "key-file: PATH, the key itself does not belong here", "host": "address", "ttl": "lease",
+                ])
+        else { return nil }
         let address = mapping.required("address", "where the witness listens").flatMap { $0.address() }
         let keys = mapping.required("key-file", "the secret that this pair shares with the witness").flatMap { keyFiles($0) }
         let port = mapping["port"]?.number(1...65535 as ClosedRange<UInt16>, "a port")
@@ -48,10 +52,14 @@ extension ControllerTextReader {
 
     private func etcd(_ field: Field) -> EtcdVoteConfiguration? {
         let keys = ["endpoints", "prefix", "ttl", "authority", "certificate", "private-key", "user", "password-file"]
-        guard let mapping = MappingReader(field, keys: keys, foreign: [
-            "endpoint": "endpoints", "cacert": "authority", "cert": "certificate", "key": "private-key", "lease": "ttl",
-            "password": "password-file: PATH, the password itself does not belong here", "username": "user",
-        ]) else { return nil }
+        guard
+            let mapping = MappingReader(
+                field, keys: keys,
+                foreign: [
+                    "endpoint": "endpoints", "cacert": "authority", "cert": "certificate", "key": "private-key", "lease": "ttl",
+                    "password": "password-file: PATH, the password itself does not belong here", "username": "user",
+                ])
+        else { return nil }
         let endpoints = mapping.required("endpoints", "the cluster's members, as https://ADDRESS:2379")
             .flatMap { self.endpoints($0) }
         let prefix = mapping["prefix"].flatMap { self.prefix($0) }

@@ -28,10 +28,14 @@ struct ControllerTextReader {
     func keyFiles(_ field: Field) -> [String]? { field.keyFiles(in: directory) }
 
     func read(_ root: Field) -> ControllerFile? {
-        guard let top = MappingReader(root, keys: ControllerText.keys, foreign: [
-            "id": "controller", "role": "priority: a number, the higher one becomes active first", "log": "log-level",
-            "socket": "management", "preference": "priority", "config": "router",
-        ]) else { return nil }
+        guard
+            let top = MappingReader(
+                root, keys: ControllerText.keys,
+                foreign: [
+                    "id": "controller", "role": "priority: a number, the higher one becomes active first", "log": "log-level",
+                    "socket": "management", "preference": "priority", "config": "router",
+                ])
+        else { return nil }
 
         let controller: ControllerID? = top.required("controller", "write a or b").flatMap { field in
             field.choice(["a", "b"]).map { $0 == "a" ? .a : .b }
@@ -97,10 +101,13 @@ struct ControllerTextReader {
         guard field.isMapping else {
             return device(field).map { ControllerFile.InterfaceBinding(name: name, device: $0) }
         }
-        guard let mapping = MappingReader(
-            field, keys: ["device", "lan", "advertise"], foreign: ["dev": "device", "interface": "device", "kind": "lan"])
+        guard
+            let mapping = MappingReader(
+                field, keys: ["device", "lan", "advertise"], foreign: ["dev": "device", "interface": "device", "kind": "lan"])
         else { return nil }
-        guard let device = mapping.required("device", "the name of a device of this host").flatMap({ device($0) }) else { return nil }
+        guard let device = mapping.required("device", "the name of a device of this host").flatMap({ device($0) }) else {
+            return nil
+        }
         var binding = ControllerFile.InterfaceBinding(name: name, device: device)
         if let word = mapping["lan"]?.choice(ControllerFile.InterfaceBinding.LAN.allCases.map(\.rawValue)) {
             binding.lan = ControllerFile.InterfaceBinding.LAN(rawValue: word) ?? .private
@@ -127,9 +134,10 @@ struct ControllerTextReader {
             result.mode = ForwardingConfiguration.Mode(rawValue: word) ?? .memory
             return result
         }
-        guard let mapping = MappingReader(
-            field, keys: ["mode", "table", "protocol", "metric", "hold", "stale-time", "keep-on-exit"],
-            foreign: ["proto": "protocol", "priority": "metric"])
+        guard
+            let mapping = MappingReader(
+                field, keys: ["mode", "table", "protocol", "metric", "hold", "stale-time", "keep-on-exit"],
+                foreign: ["proto": "protocol", "priority": "metric"])
         else { return nil }
         if let word = mapping.required("mode", "write kernel, memory or none").flatMap({ $0.choice(words) }) {
             result.mode = ForwardingConfiguration.Mode(rawValue: word) ?? .memory
@@ -149,11 +157,16 @@ struct ControllerTextReader {
 
     private func redundancy(_ field: Field) -> RedundancyConfiguration? {
         let keys = [
-            "local", "peer", "port", "gasp-port", "key-file", "certificates", "insecure", "heartbeat", "standby-timeout", "stale-wait",
+            "local", "peer", "port", "gasp-port", "key-file", "certificates", "insecure", "heartbeat", "standby-timeout",
+            "stale-wait",
         ]
-        guard let mapping = MappingReader(field, keys: keys, foreign: [
-            "key": "key-file: PATH, the key itself does not belong here", "listen": "local", "connect": "peer",
-        ]) else { return nil }
+        guard
+            let mapping = MappingReader(
+                field, keys: keys,
+                foreign: [
+                    "key": "key-file: PATH, the key itself does not belong here", "listen": "local", "connect": "peer",
+                ])
+        else { return nil }
         let local = mapping.required("local", "our address on the redundancy link").flatMap { $0.address() }
         let peer = mapping.required("peer", "the twin's address on the redundancy link").flatMap { $0.address() }
         if let local, let peer {

@@ -23,7 +23,9 @@ struct BFDTextReader {
     ]
 
     static func read(_ field: Field, interfaces: [InterfaceConfiguration]) -> BFDConfiguration? {
-        guard let mapping = MappingReader(field, keys: profileKeys + ["defaults", "profiles", "interfaces", "peers"], foreign: foreign)
+        guard
+            let mapping = MappingReader(
+                field, keys: profileKeys + ["defaults", "profiles", "interfaces", "peers"], foreign: foreign)
         else { return nil }
         var reader = BFDTextReader(interfaces: interfaces)
         reader.read(mapping)
@@ -54,7 +56,8 @@ struct BFDTextReader {
         if let field = mapping["interfaces"], let all = MappingReader(anyKeysOf: field) {
             for (name, value) in all.entries {
                 guard interfaces.contains(where: { $0.name == name }) else {
-                    let near = Spelling.nearest(to: name, among: interfaces.map(\.name))
+                    let near =
+                        Spelling.nearest(to: name, among: interfaces.map(\.name))
                         .map { "; did you mean '\($0)'?" } ?? ""
                     value.error("there is no interface '\(name.prefix(40))'\(near)")
                     continue
@@ -91,8 +94,9 @@ struct BFDTextReader {
     }
 
     private func authentication(_ field: Field) -> BFDAuthentication? {
-        guard let mapping = MappingReader(
-            field, keys: ["type", "keys"], foreign: ["key": "keys", "secret": "keys: [{id: 1, secret: …}]"]),
+        guard
+            let mapping = MappingReader(
+                field, keys: ["type", "keys"], foreign: ["key": "keys", "secret": "keys: [{id: 1, secret: …}]"]),
             let word = mapping.required("type").flatMap({ $0.choice(Self.types.map(\.name)) }),
             let type = Self.types.first(where: { $0.name == word })?.type,
             let list = mapping.required("keys")?.list(atMost: BFDAuthentication.keysMaximum)
@@ -142,9 +146,10 @@ struct BFDTextReader {
     }
 
     private func peer(_ field: Field) -> BFDPeerConfiguration? {
-        guard let mapping = MappingReader(
-            field, keys: ["address", "local-address", "interface", "profile", "shutdown"],
-            foreign: ["peer": "address", "neighbor": "address", "source": "local-address", "disabled": "shutdown: true"]),
+        guard
+            let mapping = MappingReader(
+                field, keys: ["address", "local-address", "interface", "profile", "shutdown"],
+                foreign: ["peer": "address", "neighbor": "address", "source": "local-address", "disabled": "shutdown: true"]),
             let address = mapping.required("address").flatMap({ $0.address() })
         else { return nil }
         var value = BFDPeerConfiguration(remote: address)

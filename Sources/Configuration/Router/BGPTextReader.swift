@@ -18,13 +18,19 @@ struct BGPTextReader {
         _ field: Field, networks: ConnectedNetworks, staticRoutes: [StaticRouteConfiguration], policies: PolicySection,
         bfd: BFDConfiguration?
     ) -> BGPConfiguration? {
-        guard let mapping = MappingReader(field, keys: [
-            "as", "router-id", "require-policy", "default-local-preference", "distance", "networks", "peer-groups",
-            "neighbors",
-        ], foreign: [
-            "local-as": "as", "asn": "as", "neighbours": "neighbors", "neighbor": "neighbors", "groups": "peer-groups",
-            "ebgp-requires-policy": "require-policy", "network": "networks", "local-preference": "default-local-preference",
-        ]) else { return nil }
+        guard
+            let mapping = MappingReader(
+                field,
+                keys: [
+                    "as", "router-id", "require-policy", "default-local-preference", "distance", "networks", "peer-groups",
+                    "neighbors",
+                ],
+                foreign: [
+                    "local-as": "as", "asn": "as", "neighbours": "neighbors", "neighbor": "neighbors", "groups": "peer-groups",
+                    "ebgp-requires-policy": "require-policy", "network": "networks",
+                    "local-preference": "default-local-preference",
+                ])
+        else { return nil }
         let number = mapping.required("as").flatMap { $0.asNumber() }
         let identifier = mapping.required("router-id").flatMap { field -> RouterID? in
             guard let text = field.text(1...40, "a router id") else { return nil }
@@ -79,9 +85,10 @@ struct BGPTextReader {
 
     private func network(_ field: Field) -> OriginatedNetwork? {
         guard field.isMapping else { return field.prefix().map { OriginatedNetwork(prefix: $0) } }
-        guard let mapping = MappingReader(
-            field, keys: ["prefix", "next-hop", "med", "communities", "large-communities"],
-            foreign: ["community": "communities", "metric": "med"]),
+        guard
+            let mapping = MappingReader(
+                field, keys: ["prefix", "next-hop", "med", "communities", "large-communities"],
+                foreign: ["community": "communities", "metric": "med"]),
             let prefix = mapping.required("prefix").flatMap({ $0.prefix() })
         else { return nil }
         var network = OriginatedNetwork(prefix: prefix)
@@ -134,7 +141,8 @@ struct BGPTextReader {
                 groups[name] = group
                 groupNames.append(name)
                 // Read for its problems alone: a group that nobody uses must be right, too.
-                _ = neighbor(LayeredReader(own: group, base: nil), NeighborConfiguration(address: .v4(.any), remoteAS: .zero), nil)
+                _ = neighbor(
+                    LayeredReader(own: group, base: nil), NeighborConfiguration(address: .v4(.any), remoteAS: .zero), nil)
             }
         }
         guard let list = mapping["neighbors"]?.list(atMost: RouterText.neighborsMaximum) else { return }
@@ -261,7 +269,9 @@ struct BGPTextReader {
         guard let field = layers["families"] else { return [family(RouteFamily(address.family))] }
         guard field.isMapping else {
             let list = field.list(atMost: 16) ?? []
-            if list.isEmpty { field.error("at least one family is needed: \(Spelling.choice(RouteFamily.allCases.map(\.description)))") }
+            if list.isEmpty {
+                field.error("at least one family is needed: \(Spelling.choice(RouteFamily.allCases.map(\.description)))")
+            }
             var seen: Set<RouteFamily> = []
             return list.compactMap { entry in
                 entry.routeFamily().flatMap {
@@ -270,11 +280,15 @@ struct BGPTextReader {
             }
         }
         guard let mapping = MappingReader(field, keys: RouteFamily.allCases.map(\.description)) else { return [] }
-        if mapping.entries.isEmpty { field.error("at least one family is needed: \(Spelling.choice(RouteFamily.allCases.map(\.description)))") }
+        if mapping.entries.isEmpty {
+            field.error("at least one family is needed: \(Spelling.choice(RouteFamily.allCases.map(\.description)))")
+        }
         return mapping.entries.compactMap { name, value in
             guard let known = RouteFamily.allCases.first(where: { $0.description == name }) else { return nil }
             var result = family(known)
-            guard let details = MappingReader(value, keys: ["max-prefix", "warning", "warning-only", "restart"]) else { return result }
+            guard let details = MappingReader(value, keys: ["max-prefix", "warning", "warning-only", "restart"]) else {
+                return result
+            }
             if let field = details["max-prefix"], let value = Self.limit(field, "a number of prefixes") {
                 result.maximumPrefixes = value
             }
@@ -284,7 +298,9 @@ struct BGPTextReader {
                 if time.components.seconds % 60 != 0 { field.error("whole minutes are expected") }
                 result.restartMinutes = UInt16(time.components.seconds / 60)
             }
-            if result.maximumPrefixes == FamilyConfiguration.unlimited, details.entries.contains(where: { $0.key != "max-prefix" }) {
+            if result.maximumPrefixes == FamilyConfiguration.unlimited,
+                details.entries.contains(where: { $0.key != "max-prefix" })
+            {
                 value.error("with 'max-prefix: none' there is no limit of which these could say something")
             }
             return result

@@ -8,9 +8,11 @@ extension RouterText {
     ) {
         let usual = ISISConfiguration(systemID: isis.systemID, areaAddresses: isis.areaAddresses)
         writer.section("isis") { writer in
-            writer.list("net", isis.areaAddresses.map {
-                YAMLWriter.scalar("\(NetworkEntityTitle(area: $0, system: isis.systemID))")
-            })
+            writer.list(
+                "net",
+                isis.areaAddresses.map {
+                    YAMLWriter.scalar("\(NetworkEntityTitle(area: $0, system: isis.systemID))")
+                })
             if isis.levels != usual.levels { writer.line("levels", name(isis.levels)) }
             if isis.hostname != hostname { writer.line("hostname", YAMLWriter.scalar(isis.hostname)) }
             if isis.metricStyle != usual.metricStyle {

@@ -16,11 +16,16 @@ struct ISISTextReader {
     ]
 
     static func read(_ field: Field, interfaces: [InterfaceConfiguration], hostname: String) -> ISISConfiguration? {
-        guard let mapping = MappingReader(field, keys: keys, foreign: [
-            "system-id": "net", "area": "net", "is-type": "levels", "level": "levels", "interface": "interfaces",
-            "redistribute": "redistribute at the top level", "topology": "multi-topology", "area-password": "authentication",
-            "domain-password": "authentication", "lsp-mtu": "lsp: {mtu: N}", "set-overload-bit": "overload",
-        ]) else { return nil }
+        guard
+            let mapping = MappingReader(
+                field, keys: keys,
+                foreign: [
+                    "system-id": "net", "area": "net", "is-type": "levels", "level": "levels", "interface": "interfaces",
+                    "redistribute": "redistribute at the top level", "topology": "multi-topology",
+                    "area-password": "authentication",
+                    "domain-password": "authentication", "lsp-mtu": "lsp: {mtu: N}", "set-overload-bit": "overload",
+                ])
+        else { return nil }
         var areas: [AreaAddress] = []
         var system: SystemID?
         if let field = mapping.required("net", "write it like 49.0001.0000.0000.0001.00") {
@@ -32,7 +37,11 @@ struct ISISTextReader {
                 }
                 if let system, system != title.system { field.error("all titles must have the system \(system)") }
                 system = title.system
-                if areas.contains(title.area) { field.error("area \(title.area) is written twice") } else { areas.append(title.area) }
+                if areas.contains(title.area) {
+                    field.error("area \(title.area) is written twice")
+                } else {
+                    areas.append(title.area)
+                }
             }
         }
         var reader = ISISTextReader(
@@ -91,10 +100,14 @@ struct ISISTextReader {
     }
 
     private mutating func readLSP(_ mapping: MappingReader) {
-        if let field = mapping["lsp"], let lsp = MappingReader(field, keys: [
-            "mtu", "lifetime", "refresh", "pacing", "retransmit", "psnp-interval", "initial-delay", "second-delay",
-            "maximum-delay",
-        ]) {
+        if let field = mapping["lsp"],
+            let lsp = MappingReader(
+                field,
+                keys: [
+                    "mtu", "lifetime", "refresh", "pacing", "retransmit", "psnp-interval", "initial-delay", "second-delay",
+                    "maximum-delay",
+                ])
+        {
             if let number = lsp["mtu"]?.number(512...9000 as ClosedRange<UInt16>) { configuration.lspMTU = number }
             if let time = lsp["lifetime"]?.seconds(350...65_535) { configuration.lspLifetime = time }
             if let time = lsp["refresh"]?.seconds(1...65_235) { configuration.lspRefresh = time }
@@ -111,8 +124,9 @@ struct ISISTextReader {
             if let time = lsp["second-delay"]?.milliseconds(range) { configuration.generation.secondDelay = time }
             if let time = lsp["maximum-delay"]?.milliseconds(range) { configuration.generation.maximumDelay = time }
         }
-        if let field = mapping["spf-timers"], let timers = MappingReader(
-            field, keys: ["initial-delay", "short-delay", "long-delay", "time-to-learn", "hold-down"])
+        if let field = mapping["spf-timers"],
+            let timers = MappingReader(
+                field, keys: ["initial-delay", "short-delay", "long-delay", "time-to-learn", "hold-down"])
         {
             let range = Duration.zero...Duration.seconds(60)
             if let time = timers["initial-delay"]?.milliseconds(range) { configuration.spf.initialDelay = time }
@@ -161,14 +175,20 @@ struct ISISTextReader {
             configuration.redistributionMetric = metric
         }
         if let flag = mapping["restart-helper"]?.flag() { configuration.isRestartHelper = flag }
-        if let word = mapping["three-way"]?.choice(["optional", "required"]) { configuration.requiresThreeWay = word == "required" }
+        if let word = mapping["three-way"]?.choice(["optional", "required"]) {
+            configuration.requiresThreeWay = word == "required"
+        }
         if let flag = mapping["lifetime-protection"]?.flag() { configuration.lifetimeProtection = flag }
         if let flag = mapping["purge-originator"]?.flag() { configuration.purgeOriginator = flag }
         let bounds = ["lsps", "adjacencies", "routes", "octets", "redistributed"]
         if let field = mapping["limits"], let limits = MappingReader(field, keys: bounds) {
             if let number = limits["lsps"]?.number(16...1_000_000 as ClosedRange<UInt32>) { configuration.limits.lsps = number }
-            if let number = limits["adjacencies"]?.number(1...1024 as ClosedRange<UInt16>) { configuration.limits.adjacencies = number }
-            if let number = limits["routes"]?.number(16...10_000_000 as ClosedRange<UInt32>) { configuration.limits.routes = number }
+            if let number = limits["adjacencies"]?.number(1...1024 as ClosedRange<UInt16>) {
+                configuration.limits.adjacencies = number
+            }
+            if let number = limits["routes"]?.number(16...10_000_000 as ClosedRange<UInt32>) {
+                configuration.limits.routes = number
+            }
             if let number = limits["octets"]?.number(65_536...1_073_741_824 as ClosedRange<UInt32>) {
                 configuration.limits.octets = number
             }
@@ -189,9 +209,10 @@ struct ISISTextReader {
             let most: UInt8 = prefix.family == .ipv4 ? 32 : 128
             let low = mapping["ge"]?.number(prefix.length...most)
             let high = mapping["le"]?.number((low ?? prefix.length)...most)
-            rules.append(ISISLeaking.Rule(
-                prefix, minimumLength: low ?? prefix.length, maximumLength: high ?? (low == nil ? prefix.length : most),
-                isPermitted: mapping["permit"]?.flag() ?? true))
+            rules.append(
+                ISISLeaking.Rule(
+                    prefix, minimumLength: low ?? prefix.length, maximumLength: high ?? (low == nil ? prefix.length : most),
+                    isPermitted: mapping["permit"]?.flag() ?? true))
         }
         return ISISLeaking(isEnabled: true, rules: rules)
     }
@@ -221,10 +242,13 @@ struct ISISTextReader {
 
     private mutating func interface(_ field: Field) -> ISISInterfaceConfiguration? {
         guard field.isMapping else { return place(field).map { usual($0) } }
-        guard let mapping = MappingReader(field, keys: Self.interfaceKeys, foreign: [
-            "hello-interval": "hello", "hello-multiplier": "multiplier", "circuit-type": "levels", "level": "levels",
-            "type": "network", "interface": "name", "hello-padding": "padding", "password": "authentication",
-        ]), let place = mapping.required("name").flatMap({ self.place($0) })
+        guard
+            let mapping = MappingReader(
+                field, keys: Self.interfaceKeys,
+                foreign: [
+                    "hello-interval": "hello", "hello-multiplier": "multiplier", "circuit-type": "levels", "level": "levels",
+                    "type": "network", "interface": "name", "hello-padding": "padding", "password": "authentication",
+                ]), let place = mapping.required("name").flatMap({ self.place($0) })
         else { return nil }
         var value = usual(place)
         if let field = mapping["levels"], let levels = levels(field) {
@@ -241,8 +265,9 @@ struct ISISTextReader {
         readLevel(mapping, &value.level1)
         readLevel(mapping, &value.level2)
         for (key, level) in [("level-1", Level.one), ("level-2", .two)] {
-            guard let field = mapping[key], let own = MappingReader(
-                field, keys: ["metric", "ipv6-metric", "hello", "multiplier", "priority"])
+            guard let field = mapping[key],
+                let own = MappingReader(
+                    field, keys: ["metric", "ipv6-metric", "hello", "multiplier", "priority"])
             else { continue }
             readLevel(own, &value[level])
         }
@@ -284,8 +309,10 @@ struct ISISTextReader {
     ]
 
     private static func keyChain(_ field: Field) -> ISISKeyChain? {
-        guard let mapping = MappingReader(
-            field, keys: ["keys", "send-only"], foreign: ["key": "keys", "password": "keys", "type": "keys with an algorithm"]),
+        guard
+            let mapping = MappingReader(
+                field, keys: ["keys", "send-only"],
+                foreign: ["key": "keys", "password": "keys", "type": "keys with an algorithm"]),
             let list = mapping.required("keys")?.list(atMost: 8)
         else { return nil }
         var keys: [ISISKey] = []

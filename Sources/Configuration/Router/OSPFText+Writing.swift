@@ -130,7 +130,9 @@ extension RouterText {
         if interface.routerDeadInterval != 4 * UInt32(interface.helloInterval) {
             writer.line("dead", "\(interface.routerDeadInterval)s")
         }
-        if interface.retransmitInterval != usual.retransmitInterval { writer.line("retransmit", "\(interface.retransmitInterval)s") }
+        if interface.retransmitInterval != usual.retransmitInterval {
+            writer.line("retransmit", "\(interface.retransmitInterval)s")
+        }
         if interface.transmitDelay != usual.transmitDelay { writer.line("transmit-delay", "\(interface.transmitDelay)s") }
         if interface.priority != usual.priority { writer.line("priority", "\(interface.priority)") }
         if interface.bfd { writer.line("bfd", "true") }

@@ -18,14 +18,19 @@ struct OSPFTextReader {
     static func read(
         _ field: Field, version: OSPFVersion, family: AddressFamily, interfaces: [InterfaceConfiguration]
     ) -> OSPFConfiguration? {
-        guard let mapping = MappingReader(field, keys: [
-            "router-id", "areas", "distance", "default-metric", "spf-timers", "lsa-timers", "stub-router",
-            "default-originate", "maximum-paths", "graceful-restart-helper", "rfc1583-compatibility", "limits",
-        ] + (version == .v3 ? ["instance-id"] : []), foreign: [
-            "area": "areas", "interfaces": "them under their area", "redistribute": "redistribute at the top level",
-            "max-metric": "stub-router", "default-information": "default-originate", "timers": "spf-timers or lsa-timers",
-            "ecmp": "maximum-paths", "rfc1583compat": "rfc1583-compatibility",
-        ]) else { return nil }
+        guard
+            let mapping = MappingReader(
+                field,
+                keys: [
+                    "router-id", "areas", "distance", "default-metric", "spf-timers", "lsa-timers", "stub-router",
+                    "default-originate", "maximum-paths", "graceful-restart-helper", "rfc1583-compatibility", "limits",
+                ] + (version == .v3 ? ["instance-id"] : []),
+                foreign: [
+                    "area": "areas", "interfaces": "them under their area", "redistribute": "redistribute at the top level",
+                    "max-metric": "stub-router", "default-information": "default-originate", "timers": "spf-timers or lsa-timers",
+                    "ecmp": "maximum-paths", "rfc1583compat": "rfc1583-compatibility",
+                ])
+        else { return nil }
         let id = mapping.required("router-id").flatMap { $0.routerID() }
         var reader = OSPFTextReader(
             version: version, family: family, interfaces: interfaces,
@@ -36,7 +41,9 @@ struct OSPFTextReader {
         return reader.configuration
     }
 
-    private init(version: OSPFVersion, family: AddressFamily, interfaces: [InterfaceConfiguration], configuration: OSPFConfiguration) {
+    private init(
+        version: OSPFVersion, family: AddressFamily, interfaces: [InterfaceConfiguration], configuration: OSPFConfiguration
+    ) {
         self.version = version
         self.family = family
         self.interfaces = interfaces
@@ -66,8 +73,12 @@ struct OSPFTextReader {
                 configuration.gracefulRestartHelper.gracePeriodMaximum = time
             }
         }
-        if let field = mapping["limits"], let limits = MappingReader(field, keys: ["lsas", "neighbors-per-interface", "redistributed"]) {
-            if let number = limits["lsas"]?.number(16...10_000_000 as ClosedRange<UInt32>) { configuration.limits.lsasMaximum = number }
+        if let field = mapping["limits"],
+            let limits = MappingReader(field, keys: ["lsas", "neighbors-per-interface", "redistributed"])
+        {
+            if let number = limits["lsas"]?.number(16...10_000_000 as ClosedRange<UInt32>) {
+                configuration.limits.lsasMaximum = number
+            }
             if let number = limits["neighbors-per-interface"]?.number(1...4096 as ClosedRange<UInt16>) {
                 configuration.limits.neighborsPerInterface = number
             }
@@ -98,8 +109,9 @@ struct OSPFTextReader {
     }
 
     private mutating func readTimers(_ mapping: MappingReader) {
-        if let field = mapping["spf-timers"], let timers = MappingReader(
-            field, keys: ["initial-delay", "short-delay", "long-delay", "time-to-learn", "hold-down"])
+        if let field = mapping["spf-timers"],
+            let timers = MappingReader(
+                field, keys: ["initial-delay", "short-delay", "long-delay", "time-to-learn", "hold-down"])
         {
             let range = Duration.zero...Duration.seconds(600)
             if let time = timers["initial-delay"]?.milliseconds(range) { configuration.spfTimers.initialDelay = time }
@@ -108,8 +120,9 @@ struct OSPFTextReader {
             if let time = timers["time-to-learn"]?.milliseconds(range) { configuration.spfTimers.timeToLearn = time }
             if let time = timers["hold-down"]?.milliseconds(range) { configuration.spfTimers.holdDown = time }
         }
-        if let field = mapping["lsa-timers"], let timers = MappingReader(
-            field, keys: ["initial-delay", "minimum-interval", "minimum-arrival", "refresh"])
+        if let field = mapping["lsa-timers"],
+            let timers = MappingReader(
+                field, keys: ["initial-delay", "minimum-interval", "minimum-arrival", "refresh"])
         {
             let range = Duration.zero...Duration.seconds(600)
             if let time = timers["initial-delay"]?.milliseconds(range) { configuration.lsaTimers.initialDelay = time }
@@ -120,8 +133,9 @@ struct OSPFTextReader {
     }
 
     private mutating func readStubRouter(_ mapping: MappingReader) {
-        guard let field = mapping["stub-router"], let stub = MappingReader(
-            field, keys: ["always", "on-startup", "summary-metric", "external-metric", "include-stubs"])
+        guard let field = mapping["stub-router"],
+            let stub = MappingReader(
+                field, keys: ["always", "on-startup", "summary-metric", "external-metric", "include-stubs"])
         else { return }
         let metric: ClosedRange<UInt32> = 1...16_777_214
         var value = OSPFStubRouter(always: stub["always"]?.flag() ?? false)
@@ -149,9 +163,14 @@ struct OSPFTextReader {
     // MARK: areas
 
     private mutating func readArea(_ field: Field) {
-        guard let mapping = MappingReader(field, keys: [
-            "id", "type", "default-cost", "ranges", "nssa-ranges", "nssa-translator", "nssa-default-originate", "interfaces",
-        ], foreign: ["area": "id", "range": "ranges", "stub": "type: stub", "nssa": "type: nssa", "interface": "interfaces"])
+        guard
+            let mapping = MappingReader(
+                field,
+                keys: [
+                    "id", "type", "default-cost", "ranges", "nssa-ranges", "nssa-translator", "nssa-default-originate",
+                    "interfaces",
+                ],
+                foreign: ["area": "id", "range": "ranges", "stub": "type: stub", "nssa": "type: nssa", "interface": "interfaces"])
         else { return }
         guard let idField = mapping.required("id"), let id = idField.areaID() else { return }
         if !areaIDs.insert(id).inserted { idField.error("area \(id) is written twice") }
@@ -218,13 +237,17 @@ struct OSPFTextReader {
         guard field.isMapping else {
             return name(field).map { OSPFInterfaceConfiguration(name: $0, areaID: area, network: defaultNetwork($0)) }
         }
-        guard let mapping = MappingReader(field, keys: [
-            "name", "network", "passive", "cost", "hello", "dead", "retransmit", "transmit-delay", "priority", "bfd",
-            "mtu-ignore", "suppress-prefixes", "ttl-security", "authentication",
-        ], foreign: [
-            "hello-interval": "hello", "dead-interval": "dead", "interface": "name", "type": "network", "metric": "cost",
-            "retransmit-interval": "retransmit", "key": "authentication", "network-type": "network",
-        ]), let name = mapping.required("name").flatMap({ self.name($0) })
+        guard
+            let mapping = MappingReader(
+                field,
+                keys: [
+                    "name", "network", "passive", "cost", "hello", "dead", "retransmit", "transmit-delay", "priority", "bfd",
+                    "mtu-ignore", "suppress-prefixes", "ttl-security", "authentication",
+                ],
+                foreign: [
+                    "hello-interval": "hello", "dead-interval": "dead", "interface": "name", "type": "network", "metric": "cost",
+                    "retransmit-interval": "retransmit", "key": "authentication", "network-type": "network",
+                ]), let name = mapping.required("name").flatMap({ self.name($0) })
         else { return nil }
         var value = OSPFInterfaceConfiguration(name: name, areaID: area, network: defaultNetwork(name))
         if let word = mapping["network"]?.choice(Self.networks.map(\.name)) {
@@ -263,9 +286,13 @@ struct OSPFTextReader {
     }
 
     private func authentication(_ field: Field) -> OSPFAuthentication? {
-        guard let mapping = MappingReader(field, keys: version == .v2 ? ["password", "keys"] : ["keys"], foreign: [
-            "type": version == .v2 ? "password (simple) or keys (cryptographic)" : "keys", "key": "keys",
-        ]) else { return nil }
+        guard
+            let mapping = MappingReader(
+                field, keys: version == .v2 ? ["password", "keys"] : ["keys"],
+                foreign: [
+                    "type": version == .v2 ? "password (simple) or keys (cryptographic)" : "keys", "key": "keys",
+                ])
+        else { return nil }
         switch (mapping["password"], mapping["keys"]) {
         case (let field?, nil): return field.secret(1...8, "a password").map { .simple($0) }
         case (let field?, _?): return field.wrong("'password' and 'keys' exclude each other")
@@ -287,9 +314,10 @@ struct OSPFTextReader {
     ]
 
     private func key(_ field: Field) -> OSPFKey? {
-        guard let mapping = MappingReader(
-            field, keys: ["id", "algorithm", "secret"] + (version == .v2 ? ["extended-sequence"] : []),
-            foreign: ["key": "secret", "password": "secret", "type": "algorithm"])
+        guard
+            let mapping = MappingReader(
+                field, keys: ["id", "algorithm", "secret"] + (version == .v2 ? ["extended-sequence"] : []),
+                foreign: ["key": "secret", "password": "secret", "type": "algorithm"])
         else { return nil }
         let algorithms = version == .v2 ? Self.algorithms : Array(Self.algorithms.dropFirst())
         let range: ClosedRange<UInt16> = version == .v2 ? 0...255 : 1...65_535

@@ -17,7 +17,8 @@ struct PolicySection {
     /// The policies with the built-in ones that are `used`, and the own AS in the place of its mark.
     func finished(routerAS: ASNumber, used: Set<String>) -> [PolicyConfiguration] {
         var result = policies
-        for policy in RouterText.builtIn where used.contains(policy.name) && !policies.contains(where: { $0.name == policy.name }) {
+        for policy in RouterText.builtIn where used.contains(policy.name) && !policies.contains(where: { $0.name == policy.name })
+        {
             result.append(policy)
         }
         for p in result.indices {
@@ -119,9 +120,10 @@ struct PolicyTextReader {
             var otherwise = PolicyResult.reject
             var list = value
             if value.isMapping {
-                guard let mapping = MappingReader(
-                    value, keys: ["statements", "otherwise"],
-                    foreign: ["match": "a list of statements: - match: …", "then": "a list of statements: - then: …"])
+                guard
+                    let mapping = MappingReader(
+                        value, keys: ["statements", "otherwise"],
+                        foreign: ["match": "a list of statements: - match: …", "then": "a list of statements: - then: …"])
                 else { continue }
                 if let result = mapping["otherwise"].flatMap({ result($0) }) { otherwise = result }
                 guard let statements = mapping.required("statements") else { continue }
@@ -147,11 +149,13 @@ struct PolicyTextReader {
     }
 
     private func statement(_ field: Field) -> PolicyStatement? {
-        guard let mapping = MappingReader(
-            field, keys: ["match", "set", "then"],
-            foreign: ["if": "match", "action": "then", "conditions": "match", "actions": "set"])
+        guard
+            let mapping = MappingReader(
+                field, keys: ["match", "set", "then"],
+                foreign: ["if": "match", "action": "then", "conditions": "match", "actions": "set"])
         else { return nil }
-        let conditions = mapping["match"].map { items($0, Self.conditionKeys, Self.foreignConditions).compactMap { condition($0, $1) } } ?? []
+        let conditions =
+            mapping["match"].map { items($0, Self.conditionKeys, Self.foreignConditions).compactMap { condition($0, $1) } } ?? []
         let actions = mapping["set"].map { items($0, Self.actionKeys, Self.foreignActions).compactMap { action($0, $1) } } ?? []
         guard let result = mapping.required("then", "write accept, reject or next").flatMap({ result($0) }) else { return nil }
         if result == .reject, let set = mapping["set"] { set.warn("a route that is rejected is not changed") }

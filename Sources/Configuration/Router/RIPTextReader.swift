@@ -26,15 +26,20 @@ struct RIPTextReader {
     ]
 
     static func read(_ field: Field, version: RIPVersion, interfaces: [InterfaceConfiguration]) -> RIPConfiguration? {
-        guard let mapping = MappingReader(field, keys: [
-            "interfaces", "timers", "distance", "default-metric", "default-originate", "maximum-paths", "limits",
-        ], foreign: [
-            "interface": "interfaces", "network": "interfaces", "networks": "interfaces",
-            "redistribute": "redistribute at the top level", "default-information": "default-originate",
-            "ecmp": "maximum-paths", "version": "send and receive at an interface",
-            "passive-interface": "passive: true at an interface", "neighbor": "neighbors at an interface",
-            "neighbors": "neighbors at an interface", "offset-list": "metric or metric-offset at an interface",
-        ]) else { return nil }
+        guard
+            let mapping = MappingReader(
+                field,
+                keys: [
+                    "interfaces", "timers", "distance", "default-metric", "default-originate", "maximum-paths", "limits",
+                ],
+                foreign: [
+                    "interface": "interfaces", "network": "interfaces", "networks": "interfaces",
+                    "redistribute": "redistribute at the top level", "default-information": "default-originate",
+                    "ecmp": "maximum-paths", "version": "send and receive at an interface",
+                    "passive-interface": "passive: true at an interface", "neighbor": "neighbors at an interface",
+                    "neighbors": "neighbors at an interface", "offset-list": "metric or metric-offset at an interface",
+                ])
+        else { return nil }
         var reader = RIPTextReader(version: version, interfaces: interfaces)
         reader.read(mapping)
         return reader.configuration
@@ -62,9 +67,12 @@ struct RIPTextReader {
     }
 
     private mutating func readTimers(_ mapping: MappingReader) {
-        guard let field = mapping["timers"], let fields = MappingReader(
-            field, keys: ["update", "timeout", "garbage", "triggered-initial", "triggered-minimum", "triggered-maximum"],
-            foreign: ["invalid": "timeout", "flush": "garbage", "holddown": "garbage", "basic": "update, timeout and garbage"])
+        guard let field = mapping["timers"],
+            let fields = MappingReader(
+                field, keys: ["update", "timeout", "garbage", "triggered-initial", "triggered-minimum", "triggered-maximum"],
+                foreign: [
+                    "invalid": "timeout", "flush": "garbage", "holddown": "garbage", "basic": "update, timeout and garbage",
+                ])
         else { return }
         func whole(_ key: String, _ range: ClosedRange<UInt32>) -> UInt32? {
             let limits = Duration.seconds(Int(range.lowerBound)) ... .seconds(Int(range.upperBound))
@@ -83,7 +91,8 @@ struct RIPTextReader {
         milliseconds("triggered-minimum", 60_000, \.triggeredMinimum)
         milliseconds("triggered-maximum", 60_000, \.triggeredMaximum)
         if configuration.timers.timeout <= UInt32(configuration.timers.update) {
-            (fields["timeout"] ?? field).error("routes would time out between two updates; write a timeout of several times update")
+            (fields["timeout"] ?? field).error(
+                "routes would time out between two updates; write a timeout of several times update")
         }
         if configuration.timers.triggeredMaximum < configuration.timers.triggeredMinimum {
             (fields["triggered-maximum"] ?? field).error("this is below triggered-minimum")
@@ -105,8 +114,9 @@ struct RIPTextReader {
     }
 
     private mutating func readLimits(_ mapping: MappingReader) {
-        guard let field = mapping["limits"], let fields = MappingReader(
-            field, keys: ["routes", "routes-per-neighbor", "neighbors-per-interface", "requests-per-second"])
+        guard let field = mapping["limits"],
+            let fields = MappingReader(
+                field, keys: ["routes", "routes-per-neighbor", "neighbors-per-interface", "requests-per-second"])
         else { return }
         let routes: ClosedRange<UInt32> = 1...1_000_000
         if let value = fields["routes"]?.number(routes) { configuration.limits.routesMaximum = value }
@@ -124,14 +134,16 @@ struct RIPTextReader {
     private mutating func interface(_ field: Field) -> RIPInterfaceConfiguration? {
         if !field.isMapping { return name(field).map { RIPInterfaceConfiguration(name: $0) } }
         let own = version == .v2 ? ["send", "receive", "authentication", "ttl-security"] : []
-        guard let mapping = MappingReader(
-            field,
-            keys: ["name", "passive", "split-horizon", "metric", "metric-offset", "neighbors", "bfd", "suppress-prefixes"] + own,
-            foreign: [
-                "cost": "metric", "poison-reverse": "split-horizon: poisoned-reverse", "neighbor": "neighbors",
-                "offset-in": "metric", "offset-out": "metric-offset", "password": "authentication", "keys": "authentication",
-                "version": "send and receive",
-            ]),
+        guard
+            let mapping = MappingReader(
+                field,
+                keys: ["name", "passive", "split-horizon", "metric", "metric-offset", "neighbors", "bfd", "suppress-prefixes"]
+                    + own,
+                foreign: [
+                    "cost": "metric", "poison-reverse": "split-horizon: poisoned-reverse", "neighbor": "neighbors",
+                    "offset-in": "metric", "offset-out": "metric-offset", "password": "authentication", "keys": "authentication",
+                    "version": "send and receive",
+                ]),
             let name = mapping.required("name").flatMap({ name($0) })
         else { return nil }
         var value = RIPInterfaceConfiguration(name: name)
@@ -200,10 +212,14 @@ struct RIPTextReader {
     }
 
     private func authentication(_ field: Field) -> RIPAuthentication? {
-        guard let mapping = MappingReader(field, keys: ["password", "keys"], foreign: [
-            "type": "password (simple) or keys (cryptographic)", "mode": "password (simple) or keys (cryptographic)",
-            "key": "keys", "key-chain": "keys",
-        ]) else { return nil }
+        guard
+            let mapping = MappingReader(
+                field, keys: ["password", "keys"],
+                foreign: [
+                    "type": "password (simple) or keys (cryptographic)", "mode": "password (simple) or keys (cryptographic)",
+                    "key": "keys", "key-chain": "keys",
+                ])
+        else { return nil }
         switch (mapping["password"], mapping["keys"]) {
         case (let field?, nil): return field.secret(1...16, "a password").map { .simple($0) }
         case (let field?, _?): return field.wrong("'password' and 'keys' exclude each other")
@@ -222,8 +238,9 @@ struct RIPTextReader {
     }
 
     private func key(_ field: Field) -> RIPKey? {
-        guard let mapping = MappingReader(
-            field, keys: ["id", "algorithm", "secret"], foreign: ["key": "secret", "password": "secret", "type": "algorithm"])
+        guard
+            let mapping = MappingReader(
+                field, keys: ["id", "algorithm", "secret"], foreign: ["key": "secret", "password": "secret", "type": "algorithm"])
         else { return nil }
         let id = mapping.required("id").flatMap { $0.number(0...255 as ClosedRange<UInt8>) }
         let word = mapping["algorithm"]?.choice(Self.algorithms.map(\.name)) ?? "md5"

@@ -61,13 +61,18 @@ extension RouterText {
     private static func write(
         _ term: RoutePolicyTerm, _ source: RouteProtocol?, _ target: RouteProtocol?, _ writer: inout YAMLWriter
     ) {
-        if term.prefixes != nil || term.tags != nil || term.kinds != nil || term.metricMinimum != nil || term.metricMaximum != nil {
+        if term.prefixes != nil || term.tags != nil || term.kinds != nil || term.metricMinimum != nil || term.metricMaximum != nil
+        {
             writer.section("match") { writer in
                 if let prefixes = term.prefixes {
-                    writer.list("prefix", prefixes.map { range in
-                        YAMLWriter.scalar(text(of: PrefixSetConfiguration.Entry(
-                            range.prefix, minimumLength: range.minimumLength, maximumLength: range.maximumLength)))
-                    })
+                    writer.list(
+                        "prefix",
+                        prefixes.map { range in
+                            YAMLWriter.scalar(
+                                text(
+                                    of: PrefixSetConfiguration.Entry(
+                                        range.prefix, minimumLength: range.minimumLength, maximumLength: range.maximumLength)))
+                        })
                 }
                 if let tags = term.tags { writer.list("tag", tags.map { "\($0)" }) }
                 if let kinds = term.kinds {

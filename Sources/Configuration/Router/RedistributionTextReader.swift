@@ -17,18 +17,24 @@ struct RedistributionTextReader {
     static func kinds(of source: RouteProtocol) -> [(word: String, value: UInt8)] {
         switch source {
         case .bgp:
-            [("local", RouteSource.local.rawValue), ("external", RouteSource.external.rawValue),
-                ("internal", RouteSource.internal.rawValue)]
+            [
+                ("local", RouteSource.local.rawValue), ("external", RouteSource.external.rawValue),
+                ("internal", RouteSource.internal.rawValue),
+            ]
         case .ospf, .ospfv3:
-            [("intra-area", OSPFPathType.intraArea.rawValue), ("inter-area", OSPFPathType.interArea.rawValue),
-                ("external-1", OSPFPathType.externalType1.rawValue), ("external-2", OSPFPathType.externalType2.rawValue)]
+            [
+                ("intra-area", OSPFPathType.intraArea.rawValue), ("inter-area", OSPFPathType.interArea.rawValue),
+                ("external-1", OSPFPathType.externalType1.rawValue), ("external-2", OSPFPathType.externalType2.rawValue),
+            ]
         case .isis:
-            [("level-1", ISISRouteKind.level1.rawValue), ("level-2", ISISRouteKind.level2.rawValue),
+            [
+                ("level-1", ISISRouteKind.level1.rawValue), ("level-2", ISISRouteKind.level2.rawValue),
                 ("level-1-down", ISISRouteKind.level1Down.rawValue), ("level-2-down", ISISRouteKind.level2Down.rawValue),
                 ("level-1-external", ISISRouteKind.level1External.rawValue),
                 ("level-2-external", ISISRouteKind.level2External.rawValue),
                 ("level-1-down-external", ISISRouteKind.level1DownExternal.rawValue),
-                ("attached", ISISRouteKind.attached.rawValue), ("discard", ISISRouteKind.discard.rawValue)]
+                ("attached", ISISRouteKind.attached.rawValue), ("discard", ISISRouteKind.discard.rawValue),
+            ]
         case .connected, .static, .rip, .ripng, .aggregate: []
         }
     }
@@ -51,12 +57,13 @@ struct RedistributionTextReader {
     }
 
     private static func readRule(_ field: Field) -> RedistributionConfiguration? {
-        guard let mapping = MappingReader(
-            field, keys: ["from", "into", "metric", "metric-type", "tag", "level", "rules", "otherwise"],
-            foreign: [
-                "source": "from", "target": "into", "to": "into", "route-map": "rules", "policy": "rules", "filter": "rules",
-                "protocol": "from", "levels": "level",
-            ])
+        guard
+            let mapping = MappingReader(
+                field, keys: ["from", "into", "metric", "metric-type", "tag", "level", "rules", "otherwise"],
+                foreign: [
+                    "source": "from", "target": "into", "to": "into", "route-map": "rules", "policy": "rules", "filter": "rules",
+                    "protocol": "from", "levels": "level",
+                ])
         else { return nil }
         let source = mapping.required("from").flatMap { named($0, sources) }
         let target = mapping.required("into").flatMap { named($0, targets) }
@@ -98,8 +105,9 @@ struct RedistributionTextReader {
         else { return nil }
         guard let word = mapping.required("then")?.choice(["accept", "reject"]) else { return nil }
         var term = RoutePolicyTerm(isAccepted: word == "accept")
-        if let field = mapping["match"], let match = MappingReader(
-            field, keys: ["prefix", "tag", "kind", "metric"], foreign: ["prefix-list": "prefix", "prefix-set": "prefix"])
+        if let field = mapping["match"],
+            let match = MappingReader(
+                field, keys: ["prefix", "tag", "kind", "metric"], foreign: ["prefix-list": "prefix", "prefix-set": "prefix"])
         {
             term.prefixes = match["prefix"]?.list(atMost: RouterText.setEntriesMaximum)?.compactMap { field in
                 PolicyTextReader.prefixEntry(field).map {
@@ -114,7 +122,9 @@ struct RedistributionTextReader {
             if let field = match["kind"] { term.kinds = readKinds(field, source) }
         }
         if let field = mapping["set"] {
-            guard term.isAccepted, target != nil else { return field.wrong("nothing can be set on a route that is not announced") }
+            guard term.isAccepted, target != nil else {
+                return field.wrong("nothing can be set on a route that is not announced")
+            }
             if let set = MappingReader(field, keys: ["metric", "metric-type", "tag", "level"]) {
                 let changes = readChanges(set, target)
                 term.metric = changes.metric
@@ -169,9 +179,10 @@ struct RedistributionTextReader {
     static func readAggregates(_ field: Field) -> [AggregateConfiguration] {
         var aggregates: [AggregateConfiguration] = []
         for field in field.list(atMost: aggregatesMaximum) ?? [] {
-            guard let mapping = MappingReader(
-                field, keys: ["prefix", "distance", "tag", "summary-only", "rules", "otherwise"],
-                foreign: ["suppress": "summary-only", "network": "prefix", "contributors": "rules"])
+            guard
+                let mapping = MappingReader(
+                    field, keys: ["prefix", "distance", "tag", "summary-only", "rules", "otherwise"],
+                    foreign: ["suppress": "summary-only", "network": "prefix", "contributors": "rules"])
             else { continue }
             let distance = mapping["distance"]?.number(1...255 as ClosedRange<UInt8>) ?? 200
             let tag = mapping["tag"]?.number(0...UInt32.max) ?? 0

@@ -43,12 +43,17 @@ struct RouterTextReader {
     var networks = ConnectedNetworks()
 
     init?(_ root: Field) {
-        guard let top = MappingReader(root, keys: RouterText.keys, foreign: [
-            "router-id": "bgp.router-id", "as": "bgp.as", "neighbors": "bgp.neighbors", "static": "static-routes",
-            "routes": "static-routes", "redistribution": "redistribute", "aggregate": "aggregates", "route-maps": "policies", "filters": "policies", "prefix-lists": "prefix-sets",
-            "community-lists": "community-sets", "controller": "it in the controller's own file",
-            "redundancy": "it in the controller's own file",
-        ]) else { return nil }
+        guard
+            let top = MappingReader(
+                root, keys: RouterText.keys,
+                foreign: [
+                    "router-id": "bgp.router-id", "as": "bgp.as", "neighbors": "bgp.neighbors", "static": "static-routes",
+                    "routes": "static-routes", "redistribution": "redistribute", "aggregate": "aggregates",
+                    "route-maps": "policies", "filters": "policies", "prefix-lists": "prefix-sets",
+                    "community-lists": "community-sets", "controller": "it in the controller's own file",
+                    "redundancy": "it in the controller's own file",
+                ])
+        else { return nil }
         self.top = top
     }
 
@@ -99,9 +104,10 @@ struct RouterTextReader {
         guard let list = top["interfaces"]?.list(atMost: RouterText.interfacesMaximum) else { return }
         var names: Set<String> = []
         for field in list {
-            guard let mapping = MappingReader(
-                field, keys: ["name", "loopback", "virtual-router-id", "mac", "vlan", "mtu", "addresses"],
-                foreign: ["address": "addresses", "vrid": "virtual-router-id", "device": "it in the controller's own file"])
+            guard
+                let mapping = MappingReader(
+                    field, keys: ["name", "loopback", "virtual-router-id", "mac", "vlan", "mtu", "addresses"],
+                    foreign: ["address": "addresses", "vrid": "virtual-router-id", "device": "it in the controller's own file"])
             else { continue }
             let name = mapping.required("name").flatMap { field in
                 field.name("an interface name", length: 1...15).flatMap { name in
@@ -121,9 +127,10 @@ struct RouterTextReader {
                     networks.add(address, of: name ?? field.path, field)
                 }
             }
-            configuration.interfaces.append(InterfaceConfiguration(
-                name: name ?? "", virtualMAC: mac ?? MACAddress(raw: 0), vlan: vlan ?? 0, mtu: mtu ?? 1500,
-                addresses: addresses, isLoopback: isLoopback))
+            configuration.interfaces.append(
+                InterfaceConfiguration(
+                    name: name ?? "", virtualMAC: mac ?? MACAddress(raw: 0), vlan: vlan ?? 0, mtu: mtu ?? 1500,
+                    addresses: addresses, isLoopback: isLoopback))
         }
     }
 
@@ -188,9 +195,10 @@ struct RouterTextReader {
         guard let list = top["static-routes"]?.list(atMost: RouterText.staticRoutesMaximum) else { return }
         var seen: Set<StaticRouteConfiguration> = []
         for field in list {
-            guard let mapping = MappingReader(
-                field, keys: ["prefix", "next-hop", "blackhole", "distance", "tag", "bfd"],
-                foreign: ["via": "next-hop", "gateway": "next-hop", "metric": "distance"])
+            guard
+                let mapping = MappingReader(
+                    field, keys: ["prefix", "next-hop", "blackhole", "distance", "tag", "bfd"],
+                    foreign: ["via": "next-hop", "gateway": "next-hop", "metric": "distance"])
             else { continue }
             let prefix = mapping.required("prefix").flatMap { $0.prefix() }
             let distance = mapping["distance"].map { $0.number(1...255 as ClosedRange<UInt8>) } ?? 1
@@ -220,7 +228,8 @@ struct RouterTextReader {
         guard nextHop.family == prefix.family else { return field.wrong("\(nextHop) is not of the family of \(prefix)") }
         if networks.isOwn(nextHop) { return field.wrong("\(nextHop) is the router itself") }
         if networks.interface(reaching: nextHop) == nil {
-            field.warn("\(nextHop) is on no connected network\(networks.hint(nextHop.family)); the route waits for one that leads there")
+            field.warn(
+                "\(nextHop) is on no connected network\(networks.hint(nextHop.family)); the route waits for one that leads there")
         }
         return .nextHop(nextHop)
     }

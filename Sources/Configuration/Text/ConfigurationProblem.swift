@@ -75,8 +75,9 @@ final class Problems {
             ($0.element.line, $0.element.column, $0.offset) < ($1.element.line, $1.element.column, $1.offset)
         }.map(\.element)
         if omitted > 0 {
-            result.append(ConfigurationProblem(
-                hasErrors ? .error : .warning, file: file, message: "and \(omitted) more problems"))
+            result.append(
+                ConfigurationProblem(
+                    hasErrors ? .error : .warning, file: file, message: "and \(omitted) more problems"))
         }
         return result
     }

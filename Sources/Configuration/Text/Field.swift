@@ -74,7 +74,9 @@ struct Field {
         return text
     }
     static func nameProblem(_ text: String, _ length: ClosedRange<Int> = 1...64) -> String? {
-        guard length.contains(text.utf8.count) else { return "it must have \(length.lowerBound) to \(length.upperBound) characters" }
+        guard length.contains(text.utf8.count) else {
+            return "it must have \(length.lowerBound) to \(length.upperBound) characters"
+        }
         let isFine = text.utf8.allSatisfy {
             switch $0 {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -190,7 +192,9 @@ struct Field {
         case .nothing: return []
         case .scalar, .mapping: return [self]
         case .list(let list):
-            guard list.count <= maximum else { return wrong("\(list.count) entries are too many; at most \(maximum) are allowed") }
+            guard list.count <= maximum else {
+                return wrong("\(list.count) entries are too many; at most \(maximum) are allowed")
+            }
             return list.enumerated().map { Field(tree: $1, path: "\(path)[\($0)]", problems: problems) }
         }
     }

@@ -22,10 +22,11 @@ public enum Secrets {
     public static func hide(in text: String, of source: Source) -> String? {
         guard let before = tree(text), let places = places(in: text, of: before) else { return nil }
         var number = 0
-        let hidden = comments(hiddenIn: replace(places, in: text) { _ in
-            number += 1
-            return mark(source, number)
-        })
+        let hidden = comments(
+            hiddenIn: replace(places, in: text) { _ in
+                number += 1
+                return mark(source, number)
+            })
         // Whatever was not understood would show: what is secret is hidden now, and all the rest stands as it did.
         guard let after = tree(hidden), isSame(before, after, isSecret: false) else { return nil }
         return hidden
@@ -179,9 +180,10 @@ public enum Secrets {
         case (.scalar(let x, _), .scalar(let y, _)): isSecret ? isHidden(y) : x == y
         case (.list(let x), .list(let y)): x.count == y.count && zip(x, y).allSatisfy { isSame($0, $1, isSecret: isSecret) }
         case (.mapping(let x), .mapping(let y)):
-            x.count == y.count && zip(x, y).allSatisfy {
-                $0.key == $1.key && isSame($0.value, $1.value, isSecret: isSecret || keys.contains($0.key))
-            }
+            x.count == y.count
+                && zip(x, y).allSatisfy {
+                    $0.key == $1.key && isSame($0.value, $1.value, isSecret: isSecret || keys.contains($0.key))
+                }
         default: false
         }
     }
@@ -191,8 +193,9 @@ extension Field {
     /// A password or key in octets of UTF-8; what stands for a hidden one is none.
     func secret(_ length: ClosedRange<Int>, _ wanted: String = "a secret") -> String? {
         if let scalar, Secrets.isHidden(scalar) {
-            return wrong("'\(scalar)' stands for a hidden secret, which only 'config apply' puts back, at a controller that keeps "
-                + "that revision; write the secret itself, or begin with 'config show --secrets'")
+            return wrong(
+                "'\(scalar)' stands for a hidden secret, which only 'config apply' puts back, at a controller that keeps "
+                    + "that revision; write the secret itself, or begin with 'config show --secrets'")
         }
         return text(length, wanted)
     }

@@ -70,7 +70,9 @@ extension YAMLTree {
             var again = ""
             if case .duplicatedKeysInMapping(let keys, _) = error, let key = keys.min(),
                 let second = repetition(of: key, after: line, column: column, bytes)
-            { again = " (again in line \(second))" }
+            {
+                again = " (again in line \(second))"
+            }
             return fail(message + again + hint(bytes, line: line), line: line, column: column)
         } catch {
             return fail("the file cannot be read as YAML")
@@ -126,8 +128,9 @@ extension YAMLTree {
                     return nil
                 }
                 guard let tree = convert(value, depth: depth + 1, count: &count, problems) else { return nil }
-                pairs.append(Pair(
-                    key: name.string, line: name.mark?.line ?? line, column: name.mark?.column ?? column, value: tree))
+                pairs.append(
+                    Pair(
+                        key: name.string, line: name.mark?.line ?? line, column: name.mark?.column ?? column, value: tree))
             }
             return YAMLTree(line: line, column: column, content: .mapping(pairs))
         case .alias:
@@ -140,17 +143,21 @@ extension YAMLTree {
         case .reader(let problem, let offset, _, let text):
             let before = text.prefix(offset ?? 0)
             let line = before.utf8.reduce(1) { $1 == UInt8(ascii: "\n") ? $0 + 1 : $0 }
-            let column = before.count - (before.lastIndex(where: \.isNewline).map {
-                before.distance(from: before.startIndex, to: $0) + 1
-            } ?? 0) + 1
+            let column =
+                before.count
+                - (before.lastIndex(where: \.isNewline).map {
+                    before.distance(from: before.startIndex, to: $0) + 1
+                } ?? 0) + 1
             return (line, column, "not YAML: \(problem)")
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
             .composer(_, let problem, let mark, _):
             return (mark.line, mark.column, "not YAML: \(problem)")
         case .duplicatedKeysInMapping(let keys, let context):
             let names = keys.sorted().map { "'\($0.prefix(64))'" }.joined(separator: ", ")
-            return (context.mark.line, context.mark.column,
-                "the key \(names) is written more than once in this mapping; keep one")
+            return (
+                context.mark.line, context.mark.column,
+                "the key \(names) is written more than once in this mapping; keep one"
+            )
         default:
             return (1, 1, "the file cannot be read as YAML")
         }

@@ -17,9 +17,13 @@ public enum WitnessText {
     static let pairsMaximum = 1000
 
     private static func read(_ root: Field, _ directory: String) -> WitnessFile? {
-        guard let top = MappingReader(root, keys: keys, foreign: [
-            "address": "listen", "file": "store", "datastore": "store", "pair": "pairs", "lease": "lease-maximum",
-        ]) else { return nil }
+        guard
+            let top = MappingReader(
+                root, keys: keys,
+                foreign: [
+                    "address": "listen", "file": "store", "datastore": "store", "pair": "pairs", "lease": "lease-maximum",
+                ])
+        else { return nil }
         let listen = top.required("listen", "the address on which controllers reach this witness").flatMap { $0.address() }
         let pairs = top.required("pairs", "write PAIR: {key-file: PATH} for each").flatMap { self.pairs($0, directory) }
         var file = WitnessFile(listen: listen ?? .v4(.init(raw: 0)), pairs: pairs ?? [])
@@ -40,11 +44,17 @@ public enum WitnessText {
             if let reason = Field.nameProblem(name) {
                 return value.wrong("'\(name.prefix(40))' is no name of a pair: \(reason)")
             }
-            guard let pair = MappingReader(value, keys: ["key-file"], foreign: [
-                "key": "key-file: PATH, the key itself does not belong here",
-            ]) else { return nil }
-            return pair.required("key-file", "the secret that the witness shares with this pair").flatMap { $0.keyFiles(in: directory) }
-                .map { WitnessFile.Pair(name: name, keyFiles: $0) }
+            guard
+                let pair = MappingReader(
+                    value, keys: ["key-file"],
+                    foreign: [
+                        "key": "key-file: PATH, the key itself does not belong here"
+                    ])
+            else { return nil }
+            return pair.required("key-file", "the secret that the witness shares with this pair").flatMap {
+                $0.keyFiles(in: directory)
+            }
+            .map { WitnessFile.Pair(name: name, keyFiles: $0) }
         }
     }
 }

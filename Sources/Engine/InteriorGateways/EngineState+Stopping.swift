@@ -23,7 +23,8 @@ extension EngineState {
         for peer in bfd.peers(of: .interior(id)) { bfd.unwant(peer, .interior(id)) }
         effects.append(IndexedEffect(index: applied, effect: .subscriptions(interior.subscriptions)))
         note(
-            .alarm, "\(BFDClient.interior(id).name) is stopped: its timers were fatal to the other controller. It begins anew when "
+            .alarm,
+            "\(BFDClient.interior(id).name) is stopped: its timers were fatal to the other controller. It begins anew when "
                 + "the pair is redundant again, after \(FatalMemory.holdMaximum.inMilliseconds / 60_000) minutes, or when all its "
                 + "neighbors are cleared", into: &effects)
     }

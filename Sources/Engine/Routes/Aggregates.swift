@@ -45,9 +45,10 @@ struct Aggregates<Key: PrefixKey>: Sendable {
             let configuration = aggregates[i].configuration
             var counts = false
             if let route {
-                counts = configuration.contributors.map {
-                    $0.decide(prefix.anyFamily, metric: route.metric, tag: route.tag, kind: route.kind) != nil
-                } ?? true
+                counts =
+                    configuration.contributors.map {
+                        $0.decide(prefix.anyFamily, metric: route.metric, tag: route.tag, kind: route.kind) != nil
+                    } ?? true
             }
             let known = aggregates[i].members.find(prefix)
             if counts == (known != nil) { continue }

@@ -121,7 +121,9 @@ extension RouteManager {
                 if own.address == address { return true }
                 guard case .v4(let ours) = own.address, case .v4(let wanted) = address, own.prefixLength < 31 else { continue }
                 let hosts = UInt32.max >> UInt32(own.prefixLength)
-                if wanted.raw & ~hosts == ours.raw & ~hosts, wanted.raw & hosts == 0 || wanted.raw & hosts == hosts { return true }
+                if wanted.raw & ~hosts == ours.raw & ~hosts, wanted.raw & hosts == 0 || wanted.raw & hosts == hosts {
+                    return true
+                }
             }
         }
         return false
@@ -138,10 +140,18 @@ extension RouteManager {
     mutating func takeNextHopChanges() -> [(address: IPAddress, state: NextHopState)] {
         var changes: [(address: IPAddress, state: NextHopState)] = []
         for news in ipv4.takeNextHopNews() {
-            changes.append((.v4(news.address), news.isReachable && !isNobodyElses(.v4(news.address)) ? .reachable(metric: news.metric) : .unreachable))
+            changes.append(
+                (
+                    .v4(news.address),
+                    news.isReachable && !isNobodyElses(.v4(news.address)) ? .reachable(metric: news.metric) : .unreachable
+                ))
         }
         for news in ipv6.takeNextHopNews() {
-            changes.append((.v6(news.address), news.isReachable && !isNobodyElses(.v6(news.address)) ? .reachable(metric: news.metric) : .unreachable))
+            changes.append(
+                (
+                    .v6(news.address),
+                    news.isReachable && !isNobodyElses(.v6(news.address)) ? .reachable(metric: news.metric) : .unreachable
+                ))
         }
         return changes
     }

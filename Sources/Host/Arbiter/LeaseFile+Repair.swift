@@ -108,8 +108,11 @@ extension LeaseFile {
             return complain("lease file \(path) is gone and no other can be put in its place: \(error)", at: now)
         }
         use(successor)
-        events.append(Event(.alarm, "host", "lease file \(path) was \(wasThere ? "replaced" : "removed") under running "
-            + "controllers; controller \(controller) put a successor in its place: \(LeaseWord(bits: bits))"))
+        events.append(
+            Event(
+                .alarm, "host",
+                "lease file \(path) was \(wasThere ? "replaced" : "removed") under running "
+                    + "controllers; controller \(controller) put a successor in its place: \(LeaseWord(bits: bits))"))
     }
 
     private func moveOver(at now: Instant) {
@@ -130,8 +133,10 @@ extension LeaseFile {
         events.append(
             isSuccessor
                 ? Event(.notice, "host", "lease file \(path): controller \(controller) follows its successor: \(mastership)")
-                : Event(.alarm, "host", "lease file \(path) was replaced under running controllers by another one, which "
-                    + "counts from now on for controller \(controller), too: \(mastership)"))
+                : Event(
+                    .alarm, "host",
+                    "lease file \(path) was replaced under running controllers by another one, which "
+                        + "counts from now on for controller \(controller), too: \(mastership)"))
     }
 
     private func use(_ next: LeasePage) {

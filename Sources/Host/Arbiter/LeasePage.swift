@@ -39,11 +39,12 @@ final class LeasePage {
 
     init(path: String, controller: ControllerID, _ opening: Opening, at now: Instant) throws {
         func failure(_ call: String) -> LeaseFile.Failure { LeaseFile.Failure(description: "\(path): \(SystemError(call))") }
-        let flags: Int32 = switch opening {
-        case .orMake: O_RDWR | O_CREAT
-        case .existing, .look: O_RDWR
-        case .new: O_RDWR | O_CREAT | O_EXCL
-        }
+        let flags: Int32 =
+            switch opening {
+            case .orMake: O_RDWR | O_CREAT
+            case .existing, .look: O_RDWR
+            case .new: O_RDWR | O_CREAT | O_EXCL
+            }
         let low = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard low >= 0 else { throw failure("open") }
         let fd = Sockets.raise(low, above: Sockets.leaseFloor)

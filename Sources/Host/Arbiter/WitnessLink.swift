@@ -155,8 +155,10 @@ final class WitnessLink: VoteLink {
         if isWelcome, let connection, let attempt = queue.next(at: now) {
             if askedAt == nil { askedAt = now }
             pingAt = now + Self.pingInterval
-            connection.send(WitnessRequest.ask(
-                number: attempt.number, attempt.request, isTwinEligible: attempt.isTwinEligible).frame())
+            connection.send(
+                WitnessRequest.ask(
+                    number: attempt.number, attempt.request, isTwinEligible: attempt.isTwinEligible
+                ).frame())
         }
         if isWelcome, now >= pingAt, let connection {
             pings += 1

@@ -115,8 +115,9 @@ final class ReplicationChannel {
             Glibc.close(fd)
             throw error
         }
-        try begin(ChannelConnection(
-            fd: fd, isConnecting: true, identity: identity.value, isServer: false, openingDeadline: now + Self.openingLimit))
+        try begin(
+            ChannelConnection(
+                fd: fd, isConnecting: true, identity: identity.value, isServer: false, openingDeadline: now + Self.openingLimit))
     }
 
     private func begin(_ connection: ChannelConnection) throws {
@@ -150,16 +151,20 @@ final class ReplicationChannel {
         guard let (fd, from) = Sockets.accept(listener) else { return }
         guard from == settings.peer else {
             Glibc.close(fd)
-            complain(.warning, "redundancy channel: a connection from \(from.map(\.description) ?? "nowhere") is refused, "
-                + "the twin is \(settings.peer)", now, &happenings)
+            complain(
+                .warning,
+                "redundancy channel: a connection from \(from.map(\.description) ?? "nowhere") is refused, "
+                    + "the twin is \(settings.peer)", now, &happenings)
             return
         }
         tune(fd)
         // The newest attempt is the one that the twin still wants.
         if let opening { drop(opening) }
         do {
-            try begin(ChannelConnection(
-                fd: fd, isConnecting: false, identity: identity.value, isServer: true, openingDeadline: now + Self.openingLimit))
+            try begin(
+                ChannelConnection(
+                    fd: fd, isConnecting: false, identity: identity.value, isServer: true,
+                    openingDeadline: now + Self.openingLimit))
         } catch {
             opening = nil
             complain(.warning, "redundancy channel: \(error)", now, &happenings)

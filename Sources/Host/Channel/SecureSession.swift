@@ -114,7 +114,8 @@ final class SecureSession {
         if observer.isHandshakeDone, !isEstablished {
             if let certificate = try channel.pipeline.syncOperations.nioSSL_peerCertificate() {
                 guard identity.accepts(certificate) else {
-                    throw Failure(description: "the twin's certificate does not carry the name \(identity.expectedPeerName ?? "")")
+                    throw Failure(
+                        description: "the twin's certificate does not carry the name \(identity.expectedPeerName ?? "")")
                 }
             } else {
                 throw Failure(description: "the twin showed no certificate")

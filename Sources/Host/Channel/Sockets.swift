@@ -5,10 +5,11 @@ import Wire
 /// The socket calls with our addresses.
 enum Sockets {
     static func make(_ type: __socket_type, _ address: IPAddress) throws -> Int32 {
-        let family: Int32 = switch address {
-        case .v4: AF_INET
-        case .v6: AF_INET6
-        }
+        let family: Int32 =
+            switch address {
+            case .v4: AF_INET
+            case .v6: AF_INET6
+            }
         let kind = Int32(type.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let fd = socket(family, kind, 0)
         guard fd >= 0 else { throw SystemError("socket") }

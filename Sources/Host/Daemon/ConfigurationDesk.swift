@@ -70,7 +70,8 @@ actor ConfigurationDesk {
     /// Makes the change when its turn comes.
     func make(_ change: Change, problems: [ConfigurationProblemView] = []) async throws -> ConfigurationApplyView {
         guard waiting.count < Self.waitingMaximum else {
-            throw ManagementFailure(.refused, "\(waiting.count) other changes of the configuration wait already; say it again later")
+            throw ManagementFailure(
+                .refused, "\(waiting.count) other changes of the configuration wait already; say it again later")
         }
         if isBusy { await withCheckedContinuation { waiting.append($0) } }
         isBusy = true
@@ -103,9 +104,10 @@ actor ConfigurationDesk {
         let stored = await datastore.history(limit: 1).first?.number ?? 0
         let number = max(revision, stored, try await router.newestRevision(), lastNumber) + 1
         lastNumber = number
-        let storage = try await router.commit(ConfigurationRevision(
-            number: number, time: .now, author: change.author, comment: change.comment, text: change.text,
-            octets: try change.configuration.encoded()))
+        let storage = try await router.commit(
+            ConfigurationRevision(
+                number: number, time: .now, author: change.author, comment: change.comment, text: change.text,
+                octets: try change.configuration.encoded()))
         view.revision = number
         view.storage = describe(storage)
         view.isMirrored = !isAlone && storage.here == nil && storage.twin == nil
@@ -119,7 +121,8 @@ actor ConfigurationDesk {
             case nil: ConfigurationStorageView(controller: id.letter, isStored: true)
             case .noTwin:
                 ConfigurationStorageView(
-                    controller: id.letter, isStored: false, isExpected: false, reason: "it is not connected and gets it when it joins")
+                    controller: id.letter, isStored: false, isExpected: false,
+                    reason: "it is not connected and gets it when it joins")
             case .failed(let reason): ConfigurationStorageView(controller: id.letter, isStored: false, reason: reason)
             }
         }

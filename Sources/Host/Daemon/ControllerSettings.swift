@@ -19,7 +19,8 @@ extension ControllerSettings {
     ) -> ControllerSettings {
         var random = SystemRandomNumberGenerator()
         var settings = ControllerSettings(
-            id: file.controller, routerName: file.pair, pairID: pairID(file.pair), bootNonce: random.next(), randomSeed: random.next())
+            id: file.controller, routerName: file.pair, pairID: pairID(file.pair), bootNonce: random.next(),
+            randomSeed: random.next())
         settings.gaspToken = DyingGasp.Token(high: random.next(), low: random.next())
         settings.pairKey = memory.key
         settings.identity = memory.identity

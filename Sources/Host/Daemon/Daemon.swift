@@ -147,12 +147,13 @@ public final class Daemon: Sendable {
     private static func identity(
         _ file: ControllerFile, _ redundancy: RedundancyConfiguration
     ) throws -> ChannelIdentity {
-        let security: ChannelSecurity = switch redundancy.security {
-        case .sharedKey(let paths): .sharedKeys(try paths.map(ConfigurationFiles.sharedKey))
-        case .certificates(let certificate, let privateKey, let authority, let peerName):
-            .certificates(certificate: certificate, privateKey: privateKey, authority: authority, peerName: peerName)
-        case .insecure: .insecure
-        }
+        let security: ChannelSecurity =
+            switch redundancy.security {
+            case .sharedKey(let paths): .sharedKeys(try paths.map(ConfigurationFiles.sharedKey))
+            case .certificates(let certificate, let privateKey, let authority, let peerName):
+                .certificates(certificate: certificate, privateKey: privateKey, authority: authority, peerName: peerName)
+            case .insecure: .insecure
+            }
         return try ChannelIdentity(security, pair: file.pair, controller: file.controller)
     }
 
@@ -209,9 +210,10 @@ public final class Daemon: Sendable {
         case .stored(let revision, _): say(.info, "router configuration: \(revision.position) of the datastore")
         case .file(let number, _, let path): say(.info, "router configuration: \(path), as revision \(number)")
         case .lost(let reason):
-            early.note(Event(
-                .alarm, "datastore",
-                FirstConfiguration.advice(reason, isAlone: file.isAlone, routerFile: file.routerConfiguration)))
+            early.note(
+                Event(
+                    .alarm, "datastore",
+                    FirstConfiguration.advice(reason, isAlone: file.isAlone, routerFile: file.routerConfiguration)))
         }
 
         try selfTest(file, router, say)
@@ -258,7 +260,9 @@ public final class Daemon: Sendable {
     ) throws {
         let interfaces = router?.interfaces ?? []
         let addresses = interfaces.flatMap { $0.addresses.map(\.address) }
-        if file.guard == .install, file.forwarding.mode != .kernel, !addresses.isEmpty, let reason = GuardRule.install(for: addresses) {
+        if file.guard == .install, file.forwarding.mode != .kernel, !addresses.isEmpty,
+            let reason = GuardRule.install(for: addresses)
+        {
             say(.warning, "guard: \(reason)")
         }
         let findings = SelfTest.findings(SelfTest.survey(file, interfaces: interfaces), guard: file.guard)
@@ -296,15 +300,17 @@ public final class Daemon: Sendable {
         keys = KeyKeeper(renewals) { clerk.note($0) }
         // It is stored when it is in force, not before: one that never was must not look as if.
         if case .file(let number, let loaded, let path) = first {
-            clerk.expect(ConfigurationRevision(
-                number: number, time: .now, author: "lockstepd", comment: "from \(path)", text: loaded.text,
-                octets: loaded.octets))
+            clerk.expect(
+                ConfigurationRevision(
+                    number: number, time: .now, author: "lockstepd", comment: "from \(path)", text: loaded.text,
+                    octets: loaded.octets))
         }
         // First of all: a gate that a life before left open closes.
         try forwarding.start(interfaces: first.router?.interfaces)
         server = try ManagementServer(
             path: file.managementSocket,
-            handler: ManagementAnswers(file: file, edge: edge, engine: engine, clerk: clerk, datastore: datastore,
+            handler: ManagementAnswers(
+                file: file, edge: edge, engine: engine, clerk: clerk, datastore: datastore,
                 forwarding: forwarding))
         try engine.start(seed: settings.randomSeed, urgency: .raised) { clerk.note($0) }
         let made = UncheckedBox(settings)
@@ -316,16 +322,18 @@ public final class Daemon: Sendable {
 
     private func startWatchdog() throws {
         let (edge, engine) = (edge, engine)
-        try watchdog.start(limit: file.watchdog, watches: [
-            .init("the engine", blames: .record, warn: { edge.give(.engineStuck(LogIndex($0))) }, spent: { engine.cpuTime }) {
-                let applying = unsafe chost_load_relaxed(chost_gasp_applying())
-                return applying == 0 || engine.progress.load(ordering: .relaxed) & 1 == 0 ? nil : applying
-            },
-            .init("the edge", blames: .frame) {
-                let turns = edge.progress.load(ordering: .relaxed)
-                return turns & 1 == 1 ? nil : turns
-            },
-        ])
+        try watchdog.start(
+            limit: file.watchdog,
+            watches: [
+                .init("the engine", blames: .record, warn: { edge.give(.engineStuck(LogIndex($0))) }, spent: { engine.cpuTime }) {
+                    let applying = unsafe chost_load_relaxed(chost_gasp_applying())
+                    return applying == 0 || engine.progress.load(ordering: .relaxed) & 1 == 0 ? nil : applying
+                },
+                .init("the edge", blames: .frame) {
+                    let turns = edge.progress.load(ordering: .relaxed)
+                    return turns & 1 == 1 ? nil : turns
+                },
+            ])
     }
 
     private func startMemoryWatch() {
@@ -354,7 +362,8 @@ public final class Daemon: Sendable {
             var number: Int32 = 0
             sigwait(&signals, &number)
             if number == SIGHUP {
-                clerk.note(Event(.info, "host", "SIGHUP: looking at keys and certificates; a configuration is applied by lockstepctl"))
+                clerk.note(
+                    Event(.info, "host", "SIGHUP: looking at keys and certificates; a configuration is applied by lockstepctl"))
                 Self.waitFor { [keys] in await keys.look(at: Date()) }
                 continue
             }

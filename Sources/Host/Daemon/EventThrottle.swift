@@ -69,7 +69,9 @@ struct EventThrottle: Sendable {
     }
 
     private static func remark(_ kind: Kind) -> Event {
-        Event(kind.sample.severity, kind.sample.component, "\(kind.leftOut) more like this were left out; the last: \(kind.sample.message)")
+        Event(
+            kind.sample.severity, kind.sample.component,
+            "\(kind.leftOut) more like this were left out; the last: \(kind.sample.message)")
     }
 
     private static func key(_ event: Event) -> UInt64 {

@@ -68,7 +68,8 @@ enum FirstConfiguration {
     /// What an operator must know and can do, if the configuration is lost.
     static func advice(_ reason: String, isAlone: Bool, routerFile: String?) -> String {
         let file = routerFile ?? "FILE"
-        let waits = isAlone
+        let waits =
+            isAlone
             ? "This router begins without a configuration."
             : "This controller has no configuration of its own: it waits for its twin's, and does not become active before it has one."
         return "the router configuration that was in force last cannot be read: \(reason). \(waits) "

@@ -65,15 +65,19 @@ actor KeyKeeper {
                     // Something else changed there, which counts from the next start.
                     continue
                 }
-                note(Event(
-                    .notice, "keys", "\(renewal.name): \(changed.joined(separator: ", ")) changed and is in use for new connections"))
+                note(
+                    Event(
+                        .notice, "keys",
+                        "\(renewal.name): \(changed.joined(separator: ", ")) changed and is in use for new connections"))
             } catch {
                 note(Event(.alarm, "keys", "\(renewal.name): what was read before stays in use: \(error)"))
             }
         }
         for path in renewals.flatMap(\.files.certificates) {
             guard let (term, text) = CertificateFile.warning(path, at: now) else { continue }
-            if let (before, at) = told[path], term == before, term != .over || now.timeIntervalSince(at) < Self.reminder { continue }
+            if let (before, at) = told[path], term == before, term != .over || now.timeIntervalSince(at) < Self.reminder {
+                continue
+            }
             told[path] = (term, now)
             note(Event(.alarm, "keys", text))
         }

@@ -15,10 +15,11 @@ extension ManagementAnswers {
         let live = Dictionary(status.bfdSessions.map { ($0.session.discriminator, $0) }, uniquingKeysWith: { first, _ in first })
         var view = BFDView(sessions: known.map { Self.session($0, live[$0.session.discriminator], names) })
         if status.isSpeaking {
-            view.counters = [
-                Counter("packets received", status.bfd.packetsIn), Counter("packets sent", status.bfd.packetsOut),
-                Counter("packets dropped", status.bfd.drops),
-            ] + BFDDropReason.allCases.map { Counter("\($0)", status.bfd[$0]) }.filter { $0.count > 0 }
+            view.counters =
+                [
+                    Counter("packets received", status.bfd.packetsIn), Counter("packets sent", status.bfd.packetsOut),
+                    Counter("packets dropped", status.bfd.drops),
+                ] + BFDDropReason.allCases.map { Counter("\($0)", status.bfd[$0]) }.filter { $0.count > 0 }
         }
         return view
     }

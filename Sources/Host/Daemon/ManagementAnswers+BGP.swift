@@ -72,15 +72,16 @@ extension ManagementAnswers {
     func bgpNeighbors(_ address: String?) async throws -> BGPNeighborsView {
         let now = try await routerNow()
         let bgp = try await bgpNow()
-        let view = BGPNeighborsView(neighbors: bgp.neighborSummaries.compactMap { summary -> BGPNeighborView? in
-            guard address == nil || summary.address.description == address,
-                let detail = bgp.neighborDetail(summary.address)
-            else { return nil }
-            let configured = bgp.configuration?.neighbors.first { $0.address == summary.address }
-            var view = Self.neighbor(detail, configured, requirePolicy: bgp.configuration?.ebgpRequiresPolicy ?? true, now)
-            Self.countRoutes(&view.summary, summary.address, bgp)
-            return view
-        })
+        let view = BGPNeighborsView(
+            neighbors: bgp.neighborSummaries.compactMap { summary -> BGPNeighborView? in
+                guard address == nil || summary.address.description == address,
+                    let detail = bgp.neighborDetail(summary.address)
+                else { return nil }
+                let configured = bgp.configuration?.neighbors.first { $0.address == summary.address }
+                var view = Self.neighbor(detail, configured, requirePolicy: bgp.configuration?.ebgpRequiresPolicy ?? true, now)
+                Self.countRoutes(&view.summary, summary.address, bgp)
+                return view
+            })
         if let address, view.neighbors.isEmpty { throw ManagementFailure(.notFound, "there is no neighbour \(address)") }
         return view
     }
@@ -94,8 +95,11 @@ extension ManagementAnswers {
             messages.keepalive = direction.keepalives
             messages.notification = direction.notifications
             messages.routeRefresh = direction.routeRefreshes
-            messages.open = direction.messages
-                - min(direction.messages, direction.updates + direction.keepalives + direction.notifications + direction.routeRefreshes)
+            messages.open =
+                direction.messages
+                - min(
+                    direction.messages,
+                    direction.updates + direction.keepalives + direction.notifications + direction.routeRefreshes)
             return messages
         }
         var view = BGPNeighborView(
@@ -118,7 +122,8 @@ extension ManagementAnswers {
         view.treatedAsWithdraw = detail.counters.malformedUpdates
         if detail.counters.martians > 0 { view.unusable = detail.counters.martians }
         if detail.counters.quarantined > 0 { view.quarantined = detail.counters.quarantined }
-        view.lastError = detail.lastNotificationSent.map { "sent: \($0)" }
+        view.lastError =
+            detail.lastNotificationSent.map { "sent: \($0)" }
             ?? detail.lastNotificationReceived.map { "received: \($0)" }
             ?? (detail.lastDownReason.isEmpty ? nil : detail.lastDownReason)
         view.lastErrorAge = age(detail.lastDownAt, now)

@@ -54,15 +54,17 @@ extension ManagementAnswers {
             return ConfigurationApplyView(revision: nil, isAccepted: false, problems: problems, difference: [])
         }
         for interface in value.interfaces where !interface.isLoopback && file.device(for: interface.name) == nil {
-            problems.append(ConfigurationProblemView(
-                isError: false, file: apply.configuration.file, line: 0, column: 0, path: "interfaces",
-                message: "'\(interface.name)' has no device in the file of controller \(file.controller.letter)"))
+            problems.append(
+                ConfigurationProblemView(
+                    isError: false, file: apply.configuration.file, line: 0, column: 0, path: "interfaces",
+                    message: "'\(interface.name)' has no device in the file of controller \(file.controller.letter)"))
         }
         if value.interfaces.isEmpty, !(apply.force ?? false) {
             let (revision, before) = try await inForce()
             if !before.interfaces.isEmpty {
                 problems.append(Self.withoutInterfaces(apply.configuration, isError: true))
-                return ConfigurationApplyView(revision: nil, isAccepted: false, problems: problems, difference: [], base: revision)
+                return ConfigurationApplyView(
+                    revision: nil, isAccepted: false, problems: problems, difference: [], base: revision)
             }
         }
         return try await desk.make(
@@ -80,8 +82,9 @@ extension ManagementAnswers {
             throw ManagementFailure(.failed, "revision \(rollback.revision) cannot be read by this release")
         }
         let comment = rollback.comment.isEmpty ? "back to revision \(rollback.revision)" : rollback.comment
-        return try await desk.make(ConfigurationDesk.Change(
-            configuration: value, text: stored.text, comment: comment, author: author, base: rollback.base))
+        return try await desk.make(
+            ConfigurationDesk.Change(
+                configuration: value, text: stored.text, comment: comment, author: author, base: rollback.base))
     }
 
     func configuration(_ query: ConfigurationQuery) async throws -> ConfigurationView {
@@ -133,11 +136,12 @@ extension ManagementAnswers {
     func history(_ limit: Int) async -> ConfigurationHistoryView {
         let revision = (try? await inForce())?.revision ?? 0
         let marked = await datastore.configuration()?.position
-        return ConfigurationHistoryView(revisions: await datastore.history(limit: max(1, min(limit, 1000))).map {
-            ConfigurationHistoryView.Revision(
-                revision: $0.number, time: $0.time.date, author: $0.author, comment: $0.comment,
-                isInForce: $0.number == revision && (marked?.revision != revision || marked == $0.position))
-        })
+        return ConfigurationHistoryView(
+            revisions: await datastore.history(limit: max(1, min(limit, 1000))).map {
+                ConfigurationHistoryView.Revision(
+                    revision: $0.number, time: $0.time.date, author: $0.author, comment: $0.comment,
+                    isInForce: $0.number == revision && (marked?.revision != revision || marked == $0.position))
+            })
     }
 
     func difference(_ query: ConfigurationDiffQuery) async throws -> ConfigurationDiffView {

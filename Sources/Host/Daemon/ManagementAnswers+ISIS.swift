@@ -136,7 +136,8 @@ extension ManagementAnswers {
         }
         view.lsps = page.map { lsp in
             // Only what is shown is taken apart.
-            let contents = query.detail
+            let contents =
+                query.detail
                 ? isis.databaseViews(lsp.level, id: lsp.id, detail: true, at: now).first?.contents.map { Self.lines($0) } : nil
             return ISISView.LSP(
                 level: Int(lsp.level.rawValue), id: "\(lsp.id)", hostname: lsp.hostname, sequence: lsp.sequence,
@@ -153,17 +154,20 @@ extension ManagementAnswers {
         }
         list("areas", contents.areas)
         list("protocols", contents.protocols.map { $0 == ProtocolID.ipv4 ? "IPv4" : $0 == ProtocolID.ipv6 ? "IPv6" : "\($0)" })
-        list("topologies", contents.topologies.map {
-            "\($0.id)" + ($0.isOverloaded ? " overloaded" : "") + ($0.isAttached ? " attached" : "")
-        })
+        list(
+            "topologies",
+            contents.topologies.map {
+                "\($0.id)" + ($0.isOverloaded ? " overloaded" : "") + ($0.isAttached ? " attached" : "")
+            })
         if let name = contents.hostname { lines.append("hostname \(name)") }
         list("addresses", contents.ipv4Addresses)
         list("addresses", contents.ipv6Addresses)
         if let id = contents.teRouterID { lines.append("TE router ID \(id)") }
         list("purged by", contents.purgeOriginators)
         for reach in contents.neighbors.sorted() {
-            lines.append("neighbor \(reach.node) metric \(reach.metric)" + (reach.isNarrow ? " narrow" : "")
-                + (reach.topology == 0 ? "" : " topology \(reach.topology)"))
+            lines.append(
+                "neighbor \(reach.node) metric \(reach.metric)" + (reach.isNarrow ? " narrow" : "")
+                    + (reach.topology == 0 ? "" : " topology \(reach.topology)"))
         }
         func prefixes<Key>(_ list: [PrefixReach<Key>]) {
             for reach in list.sorted() {
@@ -200,7 +204,8 @@ extension ManagementAnswers {
         view.routes = page.filter { query.level == nil || Int($0.kind.level.rawValue) == query.level }.map { route in
             .init(
                 prefix: "\(route.prefix)", kind: "\(route.kind)", metric: route.metric, distance: Int(route.distance),
-                tag: route.tag, isExternal: route.isExternal, nextHops: route.nextHops.map { hop in
+                tag: route.tag, isExternal: route.isExternal,
+                nextHops: route.nextHops.map { hop in
                     if case .via(let address, let interface) = hop { return "\(address) \(isis.interfaceName(interface))" }
                     return "dropped"
                 })

@@ -124,8 +124,9 @@ extension ManagementAnswers {
         let (status, router) = try await edge.look { controller, now in
             (controller.status(at: now), controller.routerTime(at: now))
         }
-        guard let last = status.switchovers.last, status.switchovers.count > before.switchovers.count
-            || last != before.switchovers.last
+        guard let last = status.switchovers.last,
+            status.switchovers.count > before.switchovers.count
+                || last != before.switchovers.last
         else {
             return SwitchoverView(
                 started: Date(), kind: order.force ? "non-graceful" : "graceful", reason: reason,
@@ -145,7 +146,8 @@ extension ManagementAnswers {
         guard status.state.isActive else { return try await request(.goOffline(reason: reason)) }
         guard status.isRedundant else {
             throw ManagementFailure(
-                .refused, "this controller is the router and its twin cannot take over: "
+                .refused,
+                "this controller is the router and its twin cannot take over: "
                     + notReady(status, status.twin.isConnected).joined(separator: "; "))
         }
         _ = try await switchover(SwitchoverOrder(reason: "offline\(reason.isEmpty ? "" : ": \(reason)")"), progress)
@@ -190,24 +192,27 @@ extension ManagementAnswers {
         let status = try await edge.look { controller, _ in controller.lineCardStatus }
         let configured = try await engine.inspect { engine in engine.configuration.interfaces }
         let survey = await survey()
-        return InterfacesView(interfaces: configured.enumerated().map { position, interface in
-            let device = file.device(for: interface.name)
-            let id = InterfaceID(UInt16(position))
-            let counters = survey?.devices.first { $0.device == device }?.counters
-            let flags = device.map { chost_interface_flags($0) } ?? -1
-            let up = interface.isLoopback || flags >= 0 && flags & Int32(IFF_RUNNING) != 0
-            var view = InterfacesView.Interface(
-                name: interface.name, device: device, isUp: up, mac: interface.virtualMAC.description, vlan: interface.vlan,
-                mtu: interface.mtu, addresses: interface.addresses.map { "\($0.address)/\($0.prefixLength)" },
-                framesReceived: counters?.framesIn ?? 0, octetsReceived: counters?.octetsIn ?? 0,
-                framesSent: counters?.framesOut ?? 0, octetsSent: counters?.octetsOut ?? 0)
-            view.dropped = [
-                Counter("kernel", counters?.kernelDrops ?? 0), Counter("refused by the device", counters?.framesRefused ?? 0),
-            ] + DropReason.allCases.map { Counter("\($0)", status.counters[$0]) }.filter { $0.count > 0 }
-            view.adjacencies = status.neighbors.filter { $0.interface == id }.map {
-                "\($0.address) \($0.mac?.description ?? "-") \($0.state.rawValue)"
-            }
-            return view
-        })
+        return InterfacesView(
+            interfaces: configured.enumerated().map { position, interface in
+                let device = file.device(for: interface.name)
+                let id = InterfaceID(UInt16(position))
+                let counters = survey?.devices.first { $0.device == device }?.counters
+                let flags = device.map { chost_interface_flags($0) } ?? -1
+                let up = interface.isLoopback || flags >= 0 && flags & Int32(IFF_RUNNING) != 0
+                var view = InterfacesView.Interface(
+                    name: interface.name, device: device, isUp: up, mac: interface.virtualMAC.description, vlan: interface.vlan,
+                    mtu: interface.mtu, addresses: interface.addresses.map { "\($0.address)/\($0.prefixLength)" },
+                    framesReceived: counters?.framesIn ?? 0, octetsReceived: counters?.octetsIn ?? 0,
+                    framesSent: counters?.framesOut ?? 0, octetsSent: counters?.octetsOut ?? 0)
+                view.dropped =
+                    [
+                        Counter("kernel", counters?.kernelDrops ?? 0),
+                        Counter("refused by the device", counters?.framesRefused ?? 0),
+                    ] + DropReason.allCases.map { Counter("\($0)", status.counters[$0]) }.filter { $0.count > 0 }
+                view.adjacencies = status.neighbors.filter { $0.interface == id }.map {
+                    "\($0.address) \($0.mac?.description ?? "-") \($0.state.rawValue)"
+                }
+                return view
+            })
     }
 }

@@ -169,7 +169,9 @@ extension ManagementAnswers {
             if offer.isActive {
                 path.group = offer.group
                 path.ways = offer.resolved.map { text($0, tables) }
-                if offer.resolved.isEmpty, offer.nextHop != .blackhole { path.note = "no way to the next hop, packets are dropped" }
+                if offer.resolved.isEmpty, offer.nextHop != .blackhole {
+                    path.note = "no way to the next hop, packets are dropped"
+                }
             }
             return path
         }
@@ -180,9 +182,10 @@ extension ManagementAnswers {
                 if i == 0, let index, bgp.isBest {
                     paths[index].bgp = view(bgp)
                 } else if selection.isDetailed {
-                    paths.append(RoutesView.Path(
-                        isBest: false, isInstalled: false, protocol: RouteProtocol.bgp.description, distance: 0,
-                        nextHop: (bgp.accepted ?? bgp.received).nextHop?.description, note: bgp.reason, bgp: view(bgp)))
+                    paths.append(
+                        RoutesView.Path(
+                            isBest: false, isInstalled: false, protocol: RouteProtocol.bgp.description, distance: 0,
+                            nextHop: (bgp.accepted ?? bgp.received).nextHop?.description, note: bgp.reason, bgp: view(bgp)))
                 }
             }
         }
@@ -243,7 +246,8 @@ extension ManagementAnswers {
             let after = selection.after?.family == (family == .ipv4Unicast ? .ipv4 : .ipv6) ? selection.after : nil
             // A filter may leave out any number of routes, so then the whole table is gone through.
             let limit = selection.prefix == nil ? selection.limit - view.routes.count + 1 : Int.max
-            let page = isReceived
+            let page =
+                isReceived
                 ? bgp.rib.received(from: peer, family, after: after, limit: limit)
                 : bgp.rib.advertised(to: peer, family, after: after, limit: limit)
             for route in page where matches(route.prefix, selection) {

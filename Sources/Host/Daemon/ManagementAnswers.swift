@@ -39,7 +39,8 @@ final class ManagementAnswers: ManagementHandler {
         progress: @Sendable (ManagementResult) async throws -> Void
     ) async -> ManagementResult {
         if command.isChange {
-            clerk.note(Event(.notice, "management", "\(author.isEmpty ? "somebody" : String(author.prefix(64))): \(command.name)"))
+            clerk.note(
+                Event(.notice, "management", "\(author.isEmpty ? "somebody" : String(author.prefix(64))): \(command.name)"))
         }
         do {
             return try await answer(command, author: author, progress: progress)

@@ -227,9 +227,10 @@ private final class ManagementConnection: ChannelInboundHandler {
         do {
             return try ManagementCodec.line(response)
         } catch {
-            return try? ManagementCodec.line(ManagementResponse(
-                id: response.id, isFinal: response.isFinal,
-                result: .failure(ManagementFailure(.failed, "the answer cannot be written as JSON: \(error)"))))
+            return try? ManagementCodec.line(
+                ManagementResponse(
+                    id: response.id, isFinal: response.isFinal,
+                    result: .failure(ManagementFailure(.failed, "the answer cannot be written as JSON: \(error)"))))
         }
     }
 }

@@ -25,7 +25,9 @@ struct PairMemory: Equatable, Sendable {
         } catch {
             let isMissing = access(path, F_OK) != 0 && errno == ENOENT
             let failure = fresh.store(datastore: datastore)
-            return (fresh, failure ?? (isMissing ? nil : "\(path) cannot be read (\(error.localizedDescription)); a new one is made"))
+            return (
+                fresh, failure ?? (isMissing ? nil : "\(path) cannot be read (\(error.localizedDescription)); a new one is made")
+            )
         }
         if let memory = PairMemory(text: text) { return (memory, nil) }
         let failure = fresh.store(datastore: datastore)

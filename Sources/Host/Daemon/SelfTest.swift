@@ -47,8 +47,9 @@ struct SelfTest {
         func doubtful(_ text: String) { list.append(Finding(isFatal: false, message: text)) }
 
         if !facts.hasRawCapability {
-            fatal("CAP_NET_RAW is missing: frames can be neither captured nor sent; run as root, or: "
-                + "setcap cap_net_raw,cap_net_admin+ep $(command -v lockstepd)")
+            fatal(
+                "CAP_NET_RAW is missing: frames can be neither captured nor sent; run as root, or: "
+                    + "setcap cap_net_raw,cap_net_admin+ep $(command -v lockstepd)")
         }
         if !facts.hasAdminCapability {
             fatal("CAP_NET_ADMIN is missing: a device cannot be put into promiscuous mode, which the virtual MAC needs")
@@ -65,15 +66,18 @@ struct SelfTest {
             }
             if let reason = device.openFailure, facts.hasRawCapability { fatal("device \(device.device): \(reason)") }
             if let wanted = facts.mtuWanted[device.device], device.mtu >= 0, device.mtu < Int32(wanted) {
-                doubtful("device \(device.device) has MTU \(device.mtu), the router's interface on it \(wanted): "
-                    + "large packets will not leave; run: ip link set \(device.device) mtu \(wanted)")
+                doubtful(
+                    "device \(device.device) has MTU \(device.mtu), the router's interface on it \(wanted): "
+                        + "large packets will not leave; run: ip link set \(device.device) mtu \(wanted)")
             }
         }
         // The twin may be dead, and this the controller that must serve: it starts, and tries the link again and again.
         if let reason = facts.redundancyFailure { doubtful(reason) }
         if facts.isForwarding, `guard` != .ignore, let reason = facts.guardFailure {
-            fatal("ip_forward is 1 and \(reason). Without a rule this host forwards packets for the router's own addresses "
-                + "back to the LAN. Say 'guard: install' in the controller file, or 'guard: ignore' if something else drops them")
+            fatal(
+                "ip_forward is 1 and \(reason). Without a rule this host forwards packets for the router's own addresses "
+                    + "back to the LAN. Say 'guard: install' in the controller file, or 'guard: ignore' if something else drops them"
+            )
         }
         for reason in facts.forwardingFailures where facts.hasAdminCapability { fatal(reason) }
         if let reason = facts.datastoreFailure { doubtful(reason) }
@@ -179,7 +183,8 @@ struct SelfTest {
                     result = conflicts.filter { conflict in
                         !interfaces.contains { $0.virtualMAC == conflict.owner }
                     }.map { conflict in
-                        let name = Int(conflict.interface.value) < interfaces.count
+                        let name =
+                            Int(conflict.interface.value) < interfaces.count
                             ? interfaces[Int(conflict.interface.value)].name : "\(conflict.interface)"
                         return "\(conflict.owner) on interface \(name) already answers for \(conflict.address)"
                     }
@@ -217,7 +222,8 @@ enum GuardRule {
         guard listing.contains("drop") else { return "the nftables table 'inet \(table)' drops nothing" }
         let words = Set(listing.split { " ,{}\n\t".contains($0) }.map(String.init))
         let absent = addresses.filter { !words.contains($0.description) }
-        return absent.isEmpty ? nil
+        return absent.isEmpty
+            ? nil
             : "no rule drops what is forwarded to \(absent.map(\.description).joined(separator: ", "))"
     }
 

@@ -23,13 +23,14 @@ struct StandardErrorLog: LogHandler {
     }
 
     static func write(level: Logger.Level, component: String, message: String) {
-        let name = switch level {
-        case .trace, .debug: "debug  "
-        case .info: "info   "
-        case .notice: "notice "
-        case .warning: "warning"
-        case .error, .critical: "ALARM  "
-        }
+        let name =
+            switch level {
+            case .trace, .debug: "debug  "
+            case .info: "info   "
+            case .notice: "notice "
+            case .warning: "warning"
+            case .error, .critical: "ALARM  "
+            }
         // Line ends that a peer sent stay visible.
         let safe = message.replacingOccurrences(of: "\n", with: "\\n")
         lines.put("\(ManagementTime.text(Date())) \(name) \(component): \(safe)\n")

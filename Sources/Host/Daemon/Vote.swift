@@ -23,11 +23,13 @@ enum Vote {
         case .witness(let witness):
             let identity = Renewable(try client(witness, file))
             let settings = WitnessLink.Settings(
-                address: "\(witness.address)", port: Int(witness.port), identity: identity, session: session, lease: witness.lease)
+                address: "\(witness.address)", port: Int(witness.port), identity: identity, session: session, lease: witness.lease
+            )
             return (
                 { sink in try VoteThread { try WitnessLink(settings, sink, $0) } },
                 KeyKeeper.Renewal(name: "witness", place: place, files: .init(paths: witness.keyFiles)) {
-                    let now = if case .witness(let now) = try ConfigurationFiles.controller(place).0.arbiter { now } else { witness }
+                    let now =
+                        if case .witness(let now) = try ConfigurationFiles.controller(place).0.arbiter { now } else { witness }
                     identity.renew(try client(now, file))
                     return .init(paths: now.keyFiles)
                 }

@@ -68,8 +68,9 @@ final class EdgeLoop {
         } else {
             leaseFile = nil
         }
-        vote = try settings.makeVote?(VoteSink(
-            answer: { [edge] in edge.give(.arbiter($0)) }, note: { [edge] in edge.reports.put(.event($0)) }))
+        vote = try settings.makeVote?(
+            VoteSink(
+                answer: { [edge] in edge.give(.arbiter($0)) }, note: { [edge] in edge.reports.put(.event($0)) }))
         linkMonitor = chost_link_monitor()
         guard linkMonitor >= 0 else { throw SystemError("netlink", -linkMonitor) }
         try poller.add(timer.fd, token: Token.timer)
@@ -141,9 +142,13 @@ final class EdgeLoop {
         let now = monotonicNow()
         if now - began >= Self.slowTurn, now - slowTurnSaidAt >= .seconds(1) {
             slowTurnSaidAt = now
-            report(.event(Event(.info, "host", "a turn of the edge took \((now - began).inMilliseconds) ms, "
-                + "\(worked.inMilliseconds) ms of them for input: \(frameCount) frames, \(twinOctets) octets from the twin, "
-                + "\(reportCount) reports of the engine")))
+            report(
+                .event(
+                    Event(
+                        .info, "host",
+                        "a turn of the edge took \((now - began).inMilliseconds) ms, "
+                            + "\(worked.inMilliseconds) ms of them for input: \(frameCount) frames, \(twinOctets) octets from the twin, "
+                            + "\(reportCount) reports of the engine")))
         }
         (frameCount, twinOctets, reportCount) = (0, 0, 0)
     }
@@ -218,10 +223,11 @@ final class EdgeLoop {
                 turn.hear(input, &controller, at: now)
             case .look(let body): body(&controller, now)
             case .survey(let body):
-                body(Edge.Survey(
-                    devices: ports.counters, channelVersion: channel?.version, channelOctetsIn: channel?.octetsIn ?? 0,
-                    channelOctetsOut: channel?.octetsOut ?? 0, framesDiscarded: framesDiscarded,
-                    lastBulkUpdate: lastBulkUpdate))
+                body(
+                    Edge.Survey(
+                        devices: ports.counters, channelVersion: channel?.version, channelOctetsIn: channel?.octetsIn ?? 0,
+                        channelOctetsOut: channel?.octetsOut ?? 0, framesDiscarded: framesDiscarded,
+                        lastBulkUpdate: lastBulkUpdate))
             case .stop: isStopping = true
             }
         }
@@ -346,8 +352,11 @@ final class EdgeLoop {
         case .interfaces(let list):
             var events: [Event] = []
             for interface in ports.setInterfaces(list, &events) {
-                events.append(Event(.alarm, "host", "interface \(interface.name) of the router has no device on this "
-                    + "controller: add it under 'interfaces' of the controller file"))
+                events.append(
+                    Event(
+                        .alarm, "host",
+                        "interface \(interface.name) of the router has no device on this "
+                            + "controller: add it under 'interfaces' of the controller file"))
             }
             tell(events)
             edge.forwarding?.set(interfaces: list)

@@ -101,7 +101,8 @@ final class PacketPort: DevicePort {
                 + "(ether[\(type):2] = 0x86dd and ether[\(type + 8)] = 58 and ether[\(type + 42)] = 136)"
         }
         let answers = "(ether dst \(own) and (\(answer(12)) or (ether[12:2] = 0x8100 and (\(answer(16))))))"
-        return (macs.map { "ether host \($0)" }
+        return
+            (macs.map { "ether host \($0)" }
             + ["ether multicast", "ether proto 0x\(String(advertisementType, radix: 16))", answers])
             .joined(separator: " or ")
     }

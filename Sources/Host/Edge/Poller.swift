@@ -67,11 +67,12 @@ final class Poller {
         guard count > 0 else { return }
         for i in 0..<Int(count) {
             let event = ready[i]
-            body(Readiness(
-                token: event.data.u64,
-                isReadable: event.events & EPOLLIN.rawValue != 0,
-                isWritable: event.events & EPOLLOUT.rawValue != 0,
-                isBroken: event.events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0))
+            body(
+                Readiness(
+                    token: event.data.u64,
+                    isReadable: event.events & EPOLLIN.rawValue != 0,
+                    isWritable: event.events & EPOLLOUT.rawValue != 0,
+                    isBroken: event.events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0))
         }
     }
 }

@@ -70,7 +70,8 @@ final class PortTable {
             guard up != isUp[position] || everything else { continue }
             if up != isUp[position] {
                 isUp[position] = up
-                events.append(Event(up ? .notice : .alarm, "host", "device \(map.bindings[position].device) is \(up ? "up" : "down")"))
+                events.append(
+                    Event(up ? .notice : .alarm, "host", "device \(map.bindings[position].device) is \(up ? "up" : "down")"))
             }
             for interface in map.interfaces(at: position) { changed.append((interface, up)) }
         }

@@ -96,9 +96,10 @@ public final class Forwarding: Sendable {
         if settings.mode == .kernel {
             let gate = try PacketGate(table: settings.gateName, openFor: settings.openFor)
             let box = Handed(gate)
-            started.append(try HostThread("gate", urgency: .realtime(9), report: report) { [self] in
-                runGate(box.value)
-            })
+            started.append(
+                try HostThread("gate", urgency: .realtime(9), report: report) { [self] in
+                    runGate(box.value)
+                })
             let devices = try RouterDevices(settings.devices)
             let fib = try KernelFIB(settings.fib)
             let monitor = try NetlinkSocket(
@@ -107,9 +108,10 @@ public final class Forwarding: Sendable {
                 ignored: fib.socket.port)
             if let interfaces { orders.put(.interfaces(interfaces)) }
             let handed = Handed((fib, devices, monitor))
-            started.append(try HostThread("fib", urgency: .normal, report: report) { [self] in
-                run(handed.value.0, handed.value.1, handed.value.2)
-            })
+            started.append(
+                try HostThread("fib", urgency: .normal, report: report) { [self] in
+                    run(handed.value.0, handed.value.1, handed.value.2)
+                })
         } else {
             started.append(try HostThread("fib", urgency: .normal, report: report) { [self] in runInMemory() })
         }
@@ -181,8 +183,9 @@ public final class Forwarding: Sendable {
                     if looksAround { lookedAround = now }
                     if try !gate.renew(looksAround: looksAround) {
                         gateState.withLock { $0.repairs += 1 }
-                        report(Event(
-                            .warning, "forwarding", "somebody removed the nf_tables tables \(gate.table): made again"))
+                        report(
+                            Event(
+                                .warning, "forwarding", "somebody removed the nf_tables tables \(gate.table): made again"))
                     }
                 }
             }
@@ -232,10 +235,11 @@ public final class Forwarding: Sendable {
     private func installGate(_ contents: PacketGate.Contents) -> String? {
         let done = Handed<String?>(nil)
         let semaphore = DispatchSemaphore(value: 0)
-        gateOrders.put(.install(contents.devices, contents.addresses) { failure in
-            done.value = failure
-            semaphore.signal()
-        })
+        gateOrders.put(
+            .install(contents.devices, contents.addresses) { failure in
+                done.value = failure
+                semaphore.signal()
+            })
         semaphore.wait()
         return done.value
     }
@@ -279,7 +283,8 @@ public final class Forwarding: Sendable {
     private func wait(_ fib: KernelFIB, _ monitor: NetlinkSocket, _ settleAt: Instant?, _ now: Instant) {
         guard !fib.hasWork else { return }
         let deadline = min(fib.deadline ?? .distantFuture, settleAt ?? .distantFuture)
-        let milliseconds = deadline == .distantFuture
+        let milliseconds =
+            deadline == .distantFuture
             ? -1 : Int32(clamping: max(0, (deadline - now).inMilliseconds + 1))
         var polls = [
             pollfd(fd: orders.bell, events: Int16(POLLIN), revents: 0),
@@ -293,8 +298,11 @@ public final class Forwarding: Sendable {
         let isFirst = fib.devices == nil
         devices.apply(list)
         if let failure = installGate(devices.gateContents) {
-            report(Event(.alarm, "forwarding", "nf_tables refuses the gate, so the kernel forwards nothing: \(failure); "
-                + "the kernel needs nf_tables with netdev egress (Linux 5.16)"))
+            report(
+                Event(
+                    .alarm, "forwarding",
+                    "nf_tables refuses the gate, so the kernel forwards nothing: \(failure); "
+                        + "the kernel needs nf_tables with netdev egress (Linux 5.16)"))
             devices.removeAll()
             fib.setDevices([])
             return

@@ -25,15 +25,17 @@ enum ForwardingProbe {
             guards.removeTable(.arp)
             try guards.commit()
         } catch {
-            list.append("'forwarding: kernel' needs nf_tables with the families netdev (ingress and egress, Linux 5.16), "
-                + "inet and arp, and the kernel says: \(error); load nf_tables, or say 'forwarding: memory'")
+            list.append(
+                "'forwarding: kernel' needs nf_tables with the families netdev (ingress and egress, Linux 5.16), "
+                    + "inet and arp, and the kernel says: \(error); load nf_tables, or say 'forwarding: memory'")
         }
         do {
             let socket = try NetlinkSocket()
             try socket.dump(RouteMessage.getNextHop, { $0.nextHopHeader(KernelFamily.unspecified) }) { _ in }
         } catch {
-            list.append("'forwarding: kernel' needs next-hop objects (Linux 5.3), and the kernel says: \(error); "
-                + "say 'forwarding: memory'")
+            list.append(
+                "'forwarding: kernel' needs next-hop objects (Linux 5.3), and the kernel says: \(error); "
+                    + "say 'forwarding: memory'")
         }
         return list
     }

@@ -15,11 +15,12 @@ extension Forwarding.Settings {
         fib.routeProtocol = configuration.routeProtocol
         fib.metric = configuration.metric
         self.init(fib: fib, devices: devices)
-        mode = switch configuration.mode {
-        case .kernel: .kernel
-        case .memory: .memory
-        case .none: .none
-        }
+        mode =
+            switch configuration.mode {
+            case .kernel: .kernel
+            case .memory: .memory
+            case .none: .none
+            }
         openFor = configuration.hold ?? (file.isAlone ? nil : .milliseconds(100))
         staleTime = configuration.staleTime
         staysOnExit = configuration.staysOnExit

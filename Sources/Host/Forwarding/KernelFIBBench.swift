@@ -129,39 +129,54 @@ public enum KernelFIBBench {
         var update = FIBUpdate()
         update.groups = [.init(id: 1, nextHops: hop(1)), .init(id: 2, nextHops: hop(2))]
         update.ipv4 = (0..<routes).map { .init(IPv4Prefix(IPv4Address(raw: prefix($0, of: routes)), 24), group: 1) }
-        report(Line(what: "all routes from the engine's update to the kernel", seconds: seconds {
-            fib.take(update)
-            drain(fib)
-        }, count: routes))
+        report(
+            Line(
+                what: "all routes from the engine's update to the kernel",
+                seconds: seconds {
+                    fib.take(update)
+                    drain(fib)
+                }, count: routes))
         let summary = fib.summary
         guard summary.ipv4.installed == routes, summary.errors == 0 else {
             throw SystemError("\(summary.ipv4.installed) routes, \(summary.errors) errors: \(summary.lastError)", 0)
         }
         var change = FIBUpdate()
         change.groups = [.init(id: 1, nextHops: hop(9))]
-        report(Line(what: "the next hop of all of them", seconds: seconds {
-            fib.take(change)
-            drain(fib)
-        }, count: 0))
+        report(
+            Line(
+                what: "the next hop of all of them",
+                seconds: seconds {
+                    fib.take(change)
+                    drain(fib)
+                }, count: 0))
         let second = try KernelFIB(settings, seed: 2)
         second.setDevices(devices)
-        report(Line(what: "a new daemon reads what is there", seconds: seconds {
-            second.takeStock("the start", at: monotonicKernelNow())
-        }, count: routes))
+        report(
+            Line(
+                what: "a new daemon reads what is there",
+                seconds: seconds {
+                    second.takeStock("the start", at: monotonicKernelNow())
+                }, count: routes))
         update.groups = [.init(id: 5, nextHops: hop(9))]
         for i in update.ipv4.indices { update.ipv4[i].group = 5 }
         update.isComplete = true
         update.hasFirstRoutes = true
-        report(Line(what: "and finds it right", seconds: seconds {
-            second.take(update)
-            drain(second)
-        }, count: routes))
+        report(
+            Line(
+                what: "and finds it right",
+                seconds: seconds {
+                    second.take(update)
+                    drain(second)
+                }, count: routes))
         guard second.status.messages < 10 else { throw SystemError("\(second.status.messages) messages", 0) }
         update = FIBUpdate()
         update.ipv4 = (0..<routes).map { .init(IPv4Prefix(IPv4Address(raw: prefix($0, of: routes)), 24), group: 0) }
-        report(Line(what: "all routes withdrawn", seconds: seconds {
-            second.take(update)
-            drain(second)
-        }, count: routes))
+        report(
+            Line(
+                what: "all routes withdrawn",
+                seconds: seconds {
+                    second.take(update)
+                    drain(second)
+                }, count: routes))
     }
 }

@@ -40,14 +40,16 @@ final class HostThread: Sendable {
         pthread_attr_setstacksize(&attributes, stackSize)
         let box = Unmanaged.passRetained(Box(Start(name: name, urgency: urgency, report: report, body: body)))
         var handle = pthread_t()
-        let status = pthread_create(&handle, &attributes, { argument in
-            let start = unsafe Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue().start
-            chost_name_thread(start.name)
-            _ = chost_gasp_thread_stack()
-            HostThread.apply(start.urgency, name: start.name, report: start.report)
-            start.body()
-            return nil
-        }, box.toOpaque())
+        let status = pthread_create(
+            &handle, &attributes,
+            { argument in
+                let start = unsafe Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue().start
+                chost_name_thread(start.name)
+                _ = chost_gasp_thread_stack()
+                HostThread.apply(start.urgency, name: start.name, report: start.report)
+                start.body()
+                return nil
+            }, box.toOpaque())
         guard status == 0 else {
             box.release()
             throw SystemError("pthread_create", status)
@@ -74,10 +76,12 @@ final class HostThread: Sendable {
         case .realtime(let priority):
             let status = chost_realtime(priority)
             if status != 0 {
-                report(Event(
-                    .warning, "host", "thread \(name) is not real-time (\(SystemError.text(of: status))): on a busy machine "
-                        + "heartbeats come late, and the twin takes over without need. Give the process CAP_SYS_NICE or "
-                        + "LimitRTPRIO=\(priority), and a control group that may use real-time scheduling"))
+                report(
+                    Event(
+                        .warning, "host",
+                        "thread \(name) is not real-time (\(SystemError.text(of: status))): on a busy machine "
+                            + "heartbeats come late, and the twin takes over without need. Give the process CAP_SYS_NICE or "
+                            + "LimitRTPRIO=\(priority), and a control group that may use real-time scheduling"))
                 apply(.raised, name: name, report: report)
             }
         }

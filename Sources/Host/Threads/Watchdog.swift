@@ -37,7 +37,8 @@ final class Watchdog: Sendable {
         var blames: Blame
 
         init(
-            _ name: String, blames: Blame = .nobody, warn: (@Sendable (UInt64) -> Void)? = nil, spent: (@Sendable () -> Int64?)? = nil,
+            _ name: String, blames: Blame = .nobody, warn: (@Sendable (UInt64) -> Void)? = nil,
+            spent: (@Sendable () -> Int64?)? = nil,
             value: @escaping @Sendable () -> UInt64?
         ) {
             self.name = name
@@ -107,7 +108,8 @@ final class Watchdog: Sendable {
                 case .record: chost_gasp_engine_hangs()
                 case .frame: chost_gasp_edge_hangs()
                 }
-                StandardErrorLog.writeWithoutWaiting("lockstepd: watchdog: \(hung) makes no progress for \(limit), the process ends\n")
+                StandardErrorLog.writeWithoutWaiting(
+                    "lockstepd: watchdog: \(hung) makes no progress for \(limit), the process ends\n")
                 abort()
             }
         }

@@ -278,8 +278,9 @@ public struct LSPDatabase: Sendable {
     /// will acknowledge it, CSNPs mend a loss); on a point-to-point circuit it stays until acknowledged.
     mutating func takeUnsent(_ circuit: Int, isKept: Bool) -> Int? {
         guard circuit < circuits.count else { return nil }
-        guard let slot = circuits[circuit].unsent.next(from: Int(circuits[circuit].cursor))
-            ?? circuits[circuit].unsent.next(from: 0)
+        guard
+            let slot = circuits[circuit].unsent.next(from: Int(circuits[circuit].cursor))
+                ?? circuits[circuit].unsent.next(from: 0)
         else { return nil }
         circuits[circuit].cursor = UInt32(slot + 1)
         circuits[circuit].unsent.remove(slot)

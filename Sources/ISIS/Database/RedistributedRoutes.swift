@@ -114,9 +114,12 @@ extension RedistributedRoutes: Snapshotting {
             let metric: UInt32 = try r.read()
             let isExternal = try r.readBool()
             let tag: UInt32 = try r.read()
-            return (prefix, RedistributedRoute(
-                source: source, metric: hasMetric ? metric : nil, isExternalMetric: isExternal, tag: tag,
-                levels: try r.read()))
+            return (
+                prefix,
+                RedistributedRoute(
+                    source: source, metric: hasMetric ? metric : nil, isExternalMetric: isExternal, tag: tag,
+                    levels: try r.read())
+            )
         }
         for (a, b) in zip(entries, entries.dropFirst()) where a.prefix >= b.prefix {
             throw DecodeError("redistributed routes", at: reader.position, .badValue)

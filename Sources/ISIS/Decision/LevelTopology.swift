@@ -136,7 +136,8 @@ struct LevelTopology: Sendable {
         let new = contents.map { Fragment(number: id.fragment, $0, isPseudonode: id.node.isPseudonode) }
         guard let number = numbers[id.node.raw] ?? (new == nil ? nil : add(id.node)) else { return nil }
         let wasUsable = nodes[Int(number)].isUsable
-        let at = nodes[Int(number)].fragments.firstIndex { $0.number >= id.fragment }
+        let at =
+            nodes[Int(number)].fragments.firstIndex { $0.number >= id.fragment }
             ?? nodes[Int(number)].fragments.count
         let isThere = at < nodes[Int(number)].fragments.count && nodes[Int(number)].fragments[at].number == id.fragment
         let old = isThere ? nodes[Int(number)].fragments[at] : nil
@@ -151,7 +152,8 @@ struct LevelTopology: Sendable {
             nodes[Int(number)].fragments.remove(at: at)
         }
         var graphChanged = false
-        let touchesGraph = old?.neighbors != new?.neighbors || wasUsable != nodes[Int(number)].isUsable
+        let touchesGraph =
+            old?.neighbors != new?.neighbors || wasUsable != nodes[Int(number)].isUsable
             || id.fragment == 0 && (old?.flags != new?.flags || old?.topologies != new?.topologies)
         if touchesGraph, id.node != root { graphChanged = refresh(number) }
         return (number, old, new, wasUsable, graphChanged)

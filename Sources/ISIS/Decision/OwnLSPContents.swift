@@ -108,8 +108,9 @@ public struct OwnLSPSources: Sendable {
         for link in links {
             if link.isStandard { result.add(NeighborReach(link.node, metric: link.metric), configuration.metricStyle) }
             if link.isIPv6, hasIPv6Topology {
-                result.neighbors.append(NeighborReach(
-                    link.node, metric: link.ipv6Metric, topology: ISISTopology.ipv6Unicast.rawValue))
+                result.neighbors.append(
+                    NeighborReach(
+                        link.node, metric: link.ipv6Metric, topology: ISISTopology.ipv6Unicast.rawValue))
             }
         }
         var summaries: [IPPrefix] = []
@@ -182,9 +183,11 @@ public struct OwnLSPSources: Sendable {
             }
             guard let best, let key = Key(wanted[best].prefix) else { return false }
             let summary = wanted[best]
-            var sum = sums[best] ?? PrefixReach(
-                key, metric: summary.metric ?? reach.metric, flags: [.external, .externalMetric], tag: summary.tag,
-                topology: topology)
+            var sum =
+                sums[best]
+                ?? PrefixReach(
+                    key, metric: summary.metric ?? reach.metric, flags: [.external, .externalMetric], tag: summary.tag,
+                    topology: topology)
             if summary.metric == nil { sum.metric = min(sum.metric, reach.metric) }
             // It is external when all that it stands for is, and "down" when anything is, for else that could come back.
             if !reach.flags.contains(.external) { sum.flags.remove(.external) }

@@ -157,7 +157,8 @@ public struct OwnLSPFragments: Sendable {
         var changes: [Change] = []
         for fragment in isDirty.indices where isDirty[fragment] {
             // LSP number zero is there as long as the node is (ISO 10589 §7.3.4.6).
-            let body: [UInt8]? = fragment == 0 || !members[fragment].isEmpty
+            let body: [UInt8]? =
+                fragment == 0 || !members[fragment].isEmpty
                 ? encode(members[fragment], isZero: fragment == 0) : nil
             let isNews = body != bodies[fragment] || typeChanged || fragment == 0 && flagsChanged
             bodies[fragment] = body
@@ -252,7 +253,8 @@ extension OwnLSPFragments.Item: Comparable {
     var code: UInt8 {
         switch self {
         case .neighbor(let reach):
-            reach.isNarrow ? TLVCode.isNeighbors
+            reach.isNarrow
+                ? TLVCode.isNeighbors
                 : reach.topology == 0 ? TLVCode.extendedISReachability : TLVCode.mtISReachability
         case .ipv4(let reach):
             reach.flags.contains(.narrow)

@@ -49,10 +49,11 @@ extension RouteCalculation {
                 if views.count >= limit { return }
                 if let only, only != prefix { continue }
                 if let after, prefix <= after { continue }
-                views.append(ISISRouteView(
-                    prefix: prefix, kind: ISISRouteKind(rawValue: route.offer.kind) ?? .discard,
-                    metric: route.offer.metric, distance: route.offer.distance, tag: route.offer.tag,
-                    isExternal: route.flags.contains(.external), nextHops: route.offer.nextHops))
+                views.append(
+                    ISISRouteView(
+                        prefix: prefix, kind: ISISRouteKind(rawValue: route.offer.kind) ?? .discard,
+                        metric: route.offer.metric, distance: route.offer.distance, tag: route.offer.tag,
+                        isExternal: route.flags.contains(.external), nextHops: route.offer.nextHops))
             }
         }
         add(ipv4)
@@ -74,10 +75,11 @@ extension RouteCalculation {
                         interface: InterfaceID(UInt16(truncatingIfNeeded: hop.tag)),
                         neighbor: hop.neighbor.map { NodeID(raw: $0).system })
                 }
-                list.append(ISISPathView(
-                    level: level, topology: kind, node: node.id, hostname: hostname(node.id, topology),
-                    distance: path.distance, firstHops: hops, isOverloaded: !node.isTransit(kind),
-                    isAttached: node.isAttached(kind)))
+                list.append(
+                    ISISPathView(
+                        level: level, topology: kind, node: node.id, hostname: hostname(node.id, topology),
+                        distance: path.distance, firstHops: hops, isOverloaded: !node.isTransit(kind),
+                        isAttached: node.isAttached(kind)))
             }
             views += list.sorted { ($0.distance, $0.node) < ($1.distance, $1.node) }
         }

@@ -447,8 +447,9 @@ public struct RouteCalculation: Sendable {
             } else {
                 nextHops = Self.union(nextHops, hops)
                 // The tag of the lowest system, whatever came first.
-                if let known = winner, (node, entry.tag, entry.flags.rawValue)
-                    < (known.node, known.announcement.tag, known.announcement.flags.rawValue)
+                if let known = winner,
+                    (node, entry.tag, entry.flags.rawValue)
+                        < (known.node, known.announcement.tag, known.announcement.flags.rawValue)
                 {
                     winner = (node, entry)
                 }

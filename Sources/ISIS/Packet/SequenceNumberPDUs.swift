@@ -118,8 +118,9 @@ private enum SequenceNumbers {
                 let lifetime = try value.u16("remaining lifetime")
                 let id = try value.lspID("LSP ID")
                 let number = try value.u32("sequence number")
-                list.append(LSPEntry(
-                    id: id, sequenceNumber: number, remainingLifetime: lifetime, checksum: try value.u16("checksum")))
+                list.append(
+                    LSPEntry(
+                        id: id, sequenceNumber: number, remainingLifetime: lifetime, checksum: try value.u16("checksum")))
             }
         }
         return list

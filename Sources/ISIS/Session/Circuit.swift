@@ -97,9 +97,10 @@ struct Circuit: Sendable {
 
     /// Keeps the order.
     mutating func insert(_ adjacency: Adjacency) -> Int {
-        let at = adjacencies.firstIndex {
-            ($0.usage.rawValue, $0.system, $0.station) > (adjacency.usage.rawValue, adjacency.system, adjacency.station)
-        } ?? adjacencies.count
+        let at =
+            adjacencies.firstIndex {
+                ($0.usage.rawValue, $0.system, $0.station) > (adjacency.usage.rawValue, adjacency.system, adjacency.station)
+            } ?? adjacencies.count
         adjacencies.insert(adjacency, at: at)
         return at
     }

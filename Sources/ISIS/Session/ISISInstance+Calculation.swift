@@ -53,9 +53,11 @@ extension ISISInstance {
             for adjacency in circuit.adjacencies where adjacency.isUp(level) && !adjacency.isSuppressed {
                 members.append(adjacency.system)
             }
-            nodes.append((
-                circuit.lans[level.index].lanID,
-                .pseudonode(level: level, members: members.sorted(), style: configuration.metricStyle)))
+            nodes.append(
+                (
+                    circuit.lans[level.index].lanID,
+                    .pseudonode(level: level, members: members.sorted(), style: configuration.metricStyle)
+                ))
         }
         nodes.sort { $0.node < $1.node }
         var kept: [OwnLSPFragments] = []
@@ -70,8 +72,9 @@ extension ISISInstance {
             }
             for number in UInt8.min...UInt8.max {
                 guard let body = fragments.body(number) else { continue }
-                result.append(OwnFragment(
-                    id: LSPID(node, fragment: number), flags: fragments.flags(number), body: body))
+                result.append(
+                    OwnFragment(
+                        id: LSPID(node, fragment: number), flags: fragments.flags(number), body: body))
             }
             kept.append(fragments)
         }
@@ -102,9 +105,10 @@ extension ISISInstance {
                     sources.ipv6Addresses.append(address)
                 }
                 let isHost = prefix.length == (prefix.family == .ipv4 ? 32 : 128)
-                sources.prefixes.append(LocalPrefix(
-                    prefix, metric: metrics.metric, ipv6Metric: metrics.ipv6Metric, tag: circuit.configuration.tag,
-                    isNode: device.isLoopback && isHost))
+                sources.prefixes.append(
+                    LocalPrefix(
+                        prefix, metric: metrics.metric, ipv6Metric: metrics.ipv6Metric, tag: circuit.configuration.tag,
+                        isNode: device.isLoopback && isHost))
             }
         }
         return sources
@@ -129,9 +133,10 @@ extension ISISInstance {
                 node = NodeID(adjacency.system)
                 bits = adjacency.topologies
             }
-            links.append(LocalLink(
-                interface: circuit.interface, node: node, metric: metrics.metric, ipv6Metric: metrics.ipv6Metric,
-                isStandard: bits & 1 != 0, isIPv6: bits & 2 != 0))
+            links.append(
+                LocalLink(
+                    interface: circuit.interface, node: node, metric: metrics.metric, ipv6Metric: metrics.ipv6Metric,
+                    isStandard: bits & 1 != 0, isIPv6: bits & 2 != 0))
         }
         return links
     }
@@ -149,10 +154,11 @@ extension ISISInstance {
                         return IPv4Prefix(own, min(entry.prefixLength, 32)).contains(candidate)
                     } ?? false
                 }
-                list.append(LocalAdjacency(
-                    interface: circuit.interface, system: adjacency.system,
-                    ipv4: adjacency.protocols & 1 != 0 ? near ?? adjacency.ipv4.first : nil,
-                    ipv6: adjacency.protocols & 2 != 0 ? adjacency.ipv6.first { $0.isLinkLocal } : nil))
+                list.append(
+                    LocalAdjacency(
+                        interface: circuit.interface, system: adjacency.system,
+                        ipv4: adjacency.protocols & 1 != 0 ? near ?? adjacency.ipv4.first : nil,
+                        ipv6: adjacency.protocols & 2 != 0 ? adjacency.ipv6.first { $0.isLinkLocal } : nil))
             }
         }
         return list.sorted()

@@ -21,7 +21,8 @@ extension ISISInstance {
         // Who is alone on the LAN needs no pseudonode.
         if circuit.isActive, circuit.hasUp(level) {
             // The highest priority; then the highest station. Without a number for the LAN we cannot be it.
-            var best = circuit.circuitID == 0
+            var best =
+                circuit.circuitID == 0
                 ? (-1, MACAddress(raw: 0)) : (Int(circuit.configuration[level].priority), circuit.station)
             elected = circuit.circuitID == 0 ? nil : ownID
             lanID = circuit.circuitID == 0 ? .zero : NodeID(ownID, pseudonode: circuit.circuitID)

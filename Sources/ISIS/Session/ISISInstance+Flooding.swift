@@ -62,7 +62,8 @@ extension ISISInstance {
                 timers.set(timer, at: now + .seconds(60))
                 let id = databases[level.index].entries[slot].id
                 event(
-                    .alarm, "\(level) LSP \(id) of \(bytes.count) octets does not fit \(name(circuit)), which carries "
+                    .alarm,
+                    "\(level) LSP \(id) of \(bytes.count) octets does not fit \(name(circuit)), which carries "
                         + "\(circuit.frameOctets); neighbors there do not get it", into: &effects)
             }
             return false

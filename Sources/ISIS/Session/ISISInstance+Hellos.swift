@@ -20,9 +20,11 @@ extension ISISInstance {
     mutating func transmit(_ bytes: [UInt8], _ circuit: Circuit, _ level: Level?, into effects: inout [Effect]) {
         let group = circuit.isBroadcast ? level.map(ISISGroup.address) ?? ISISGroup.all : ISISGroup.all
         counters.sent &+= 1
-        effects.append(.send(OutgoingPacket(
-            interface: circuit.interface, packetProtocol: .isis, source: .station(circuit.station),
-            destination: .station(group), bytes: bytes)))
+        effects.append(
+            .send(
+                OutgoingPacket(
+                    interface: circuit.interface, packetProtocol: .isis, source: .station(circuit.station),
+                    destination: .station(group), bytes: bytes)))
     }
 
     /// Authentication of LSPs of the level.

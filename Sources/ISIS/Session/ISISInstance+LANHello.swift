@@ -69,7 +69,8 @@ extension ISISInstance {
             answerRestart(number, level.rawValue, hello.source, isFirst: isFirst, at: now, into: &effects)
         }
         if before.state != circuits[number]?.adjacencies[safe: index]?.state || before.priority != adjacency.priority
-            || before.lanID != adjacency.lanID {
+            || before.lanID != adjacency.lanID
+        {
             elect(number, level, at: now, into: &effects)
         }
     }
@@ -96,7 +97,8 @@ extension ISISInstance {
         adjacency.areas = Array(contents.areas.prefix(Int(PDUHeader.maximumAreas)))
         adjacency.ipv4 = Array(contents.ipv4Addresses.prefix(Adjacency.addressesMaximum))
         adjacency.ipv6 = Array(contents.ipv6Addresses.prefix(Adjacency.addressesMaximum))
-        adjacency.protocols = (contents.protocols.contains(ProtocolID.ipv4) ? 1 : 0)
+        adjacency.protocols =
+            (contents.protocols.contains(ProtocolID.ipv4) ? 1 : 0)
             | (contents.protocols.contains(ProtocolID.ipv6) ? 2 : 0)
         adjacency.topologies = Self.topologyBits(contents.topologies) & Self.topologyBits(topologies(circuit))
         adjacency.isSuppressed = configuration?.isRestartHelper == true && contents.restart?.suppressesAdjacency == true
@@ -104,8 +106,9 @@ extension ISISInstance {
 
     /// Whether our LSP or our routes would look different.
     func differs(_ a: Adjacency, _ b: Adjacency) -> Bool {
-        a.state == .up && (a.ipv4 != b.ipv4 || a.ipv6 != b.ipv6 || a.protocols != b.protocols
-            || a.topologies != b.topologies || a.isSuppressed != b.isSuppressed)
+        a.state == .up
+            && (a.ipv4 != b.ipv4 || a.ipv6 != b.ipv6 || a.protocols != b.protocols
+                || a.topologies != b.topologies || a.isSuppressed != b.isSuppressed)
     }
 
     /// RFC 5306 §3.2.1: a neighbour that is up and asks to restart keeps its adjacency.

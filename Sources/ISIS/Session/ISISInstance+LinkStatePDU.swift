@@ -113,7 +113,8 @@ extension ISISInstance {
     private func expiry(_ header: LSPHeader, at now: Instant) -> Instant {
         if header.isPurge { return now + Self.zeroAgeLifetime }
         let own = configuration?.lspLifetime ?? 1200
-        let seconds = configuration?.lifetimeProtection == true
+        let seconds =
+            configuration?.lifetimeProtection == true
             ? max(header.remainingLifetime, own) : header.remainingLifetime
         return now + .seconds(Int64(seconds))
     }
@@ -133,7 +134,8 @@ extension ISISInstance {
             guard hasRoom(level) || held != nil else { return true }
             let slot = databases[level.index].install(
                 header.id, sequence: header.sequenceNumber, checksum: header.checksum, isPurged: true,
-                expiry: now + Self.zeroAgeLifetime, bytes: []).slot
+                expiry: now + Self.zeroAgeLifetime, bytes: []
+            ).slot
             purge(slot, level, receivedFrom: neighbor.system, at: now)
             // Whatever we have to say under this name in future must be newer.
             scheduleGeneration(level, at: now)

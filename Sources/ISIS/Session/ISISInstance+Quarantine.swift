@@ -141,7 +141,8 @@ extension ISISInstance {
         }
         fatal.learn([form], from: packet.source, on: packet.interface, at: now)
         event(
-            .alarm, "neighbor \(packet.source) is held down: a packet of it could not be processed. It may come back when the "
+            .alarm,
+            "neighbor \(packet.source) is held down: a packet of it could not be processed. It may come back when the "
                 + "pair is redundant again, after \(FatalMemory.holdMaximum.inMilliseconds / 60_000) minutes, or when it is cleared",
             into: &effects)
         guard case .station(let station) = packet.source else { return }

@@ -94,8 +94,9 @@ struct NeighborCache {
     mutating func enqueue(_ waiting: Waiting, at slot: Int) -> Int {
         var gone = 0
         entries[slot].queuedOctets += waiting.frame.count
-        while gone < entries[slot].queue.count, entries[slot].queuedOctets > Self.queueOctetsMaximum
-            || entries[slot].queue.count - gone >= Self.queueMaximum
+        while gone < entries[slot].queue.count,
+            entries[slot].queuedOctets > Self.queueOctetsMaximum
+                || entries[slot].queue.count - gone >= Self.queueMaximum
         {
             entries[slot].queuedOctets -= entries[slot].queue[gone].frame.count
             gone += 1

@@ -43,8 +43,10 @@ public enum ManagementCodec {
         let data = Data(line)
         let envelope = try? decoder().decode(Envelope.self, from: data)
         func refuse(_ reason: String) -> Result<ManagementRequest, RefusedLine> {
-            .failure(RefusedLine(response: ManagementResponse(
-                id: envelope?.id ?? 0, isFinal: true, result: .failure(ManagementFailure(.badRequest, reason)))))
+            .failure(
+                RefusedLine(
+                    response: ManagementResponse(
+                        id: envelope?.id ?? 0, isFinal: true, result: .failure(ManagementFailure(.badRequest, reason)))))
         }
         guard let envelope else { return refuse("the line is not a JSON object") }
         guard let version = envelope.version else { return refuse("'version' is missing") }

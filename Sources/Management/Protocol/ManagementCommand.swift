@@ -48,7 +48,8 @@ public enum ManagementCommand: Hashable, Sendable {
             false
         case .configurationApply(let apply): !apply.dryRun
         case .configurationRollback, .switchover, .clearBGP, .clearAdjacencies, .offline, .online, .testHangEngine,
-            .testTrapEngine: true
+            .testTrapEngine:
+            true
         }
     }
 }

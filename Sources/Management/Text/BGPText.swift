@@ -43,17 +43,20 @@ extension BGPNeighborView {
                 + (summary.description.isEmpty ? "" : ", \"\(summary.description)\"")
         ]
         func add(_ text: String) { lines.append("  " + text) }
-        let age = summary.stateAge.map { (summary.state == "Established" ? ", up " : ", down ") + Words.upTime($0) } ?? ", never up"
+        let age =
+            summary.stateAge.map { (summary.state == "Established" ? ", up " : ", down ") + Words.upTime($0) } ?? ", never up"
         add("state \(summary.state)\(age)\(summary.reason.map { " (\($0))" } ?? "")")
         if isShutdown { add("administratively shut down") }
         if let routerID { add("router identifier \(routerID)") }
         if let localAddress {
-            add("local \(localAddress)\(localPort.map { " port \($0)" } ?? ""), remote \(summary.address)"
-                + (remotePort.map { " port \($0)" } ?? ""))
+            add(
+                "local \(localAddress)\(localPort.map { " port \($0)" } ?? ""), remote \(summary.address)"
+                    + (remotePort.map { " port \($0)" } ?? ""))
         }
         if let holdTime {
-            add("hold time \(holdTime == 0 ? "off" : "\(holdTime) s"), keepalive \(keepaliveInterval.map { $0 == 0 ? "off" : "\($0) s" } ?? "-")"
-                + " (configured hold time \(configuredHoldTime) s)")
+            add(
+                "hold time \(holdTime == 0 ? "off" : "\(holdTime) s"), keepalive \(keepaliveInterval.map { $0 == 0 ? "off" : "\($0) s" } ?? "-")"
+                    + " (configured hold time \(configuredHoldTime) s)")
         } else {
             add("configured hold time \(configuredHoldTime) s")
         }
@@ -74,11 +77,14 @@ extension BGPNeighborView {
             add("quarantined: \(quarantined) announcements were fatal to a controller before and are treated as withdrawn")
         }
         if treatedAsWithdraw > 0 || attributesDiscarded > 0 {
-            add("malformed: \(treatedAsWithdraw) updates treated as withdrawals, \(attributesDiscarded) attributes discarded (RFC 7606)")
+            add(
+                "malformed: \(treatedAsWithdraw) updates treated as withdrawals, \(attributesDiscarded) attributes discarded (RFC 7606)"
+            )
         }
         func policy(_ name: String, _ list: [String], _ isMissing: Bool) {
-            add("\(name) policy \(list.isEmpty ? "none" : list.joined(separator: ", "))"
-                + (isMissing ? ": no route passes without one (RFC 8212)" : ""))
+            add(
+                "\(name) policy \(list.isEmpty ? "none" : list.joined(separator: ", "))"
+                    + (isMissing ? ": no route passes without one (RFC 8212)" : ""))
         }
         policy("import", importPolicies, importIsMissing)
         policy("export", exportPolicies, exportIsMissing)
@@ -101,7 +107,8 @@ extension BGPNeighborView {
                 table.append([
                     family.family, family.isNegotiated ? "yes" : "no", "\(family.received)",
                     family.accepted.map { "\($0)" } ?? "-",
-                    family.best.map { "\($0)" } ?? "-", "\(family.advertised)", family.maximumPrefixes == 0 ? "-" : "\(family.maximumPrefixes)",
+                    family.best.map { "\($0)" } ?? "-", "\(family.advertised)",
+                    family.maximumPrefixes == 0 ? "-" : "\(family.maximumPrefixes)",
                 ])
             }
             lines += table.lines.map { "    " + $0 }

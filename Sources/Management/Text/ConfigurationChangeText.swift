@@ -33,7 +33,9 @@ extension ConfigurationApplyView {
         } else if difference.isEmpty {
             outcome.lines.append("nothing changes")
         } else if isDryRun {
-            let advice = base.map { "; '\(command.words) --base \($0) \(command.object)' does it only if nobody changes something before" } ?? ""
+            let advice =
+                base.map { "; '\(command.words) --base \($0) \(command.object)' does it only if nobody changes something before" }
+                ?? ""
             outcome.lines.append("nothing was changed: this is what would be\(advice)")
         }
         return outcome
@@ -88,7 +90,8 @@ extension ConfigurationConflictView {
             lines.append("  (revision \(base) is not known here, so there is no difference to show)")
         }
         lines.append(
-            "nothing was changed. When what you want holds with these changes, say '\(command.words) --base \(revision) \(command.object)'")
+            "nothing was changed. When what you want holds with these changes, say '\(command.words) --base \(revision) \(command.object)'"
+        )
         return lines
     }
 }

@@ -2,7 +2,8 @@ extension FIBView {
     /// One line for each way of a group.
     public var lines: [String] {
         var table = TextTable([
-            ("Group", .right), ("Family", .left), ("Offers", .right), ("Packets go", .left), ("Next hop", .left), ("Backup", .left),
+            ("Group", .right), ("Family", .left), ("Offers", .right), ("Packets go", .left), ("Next hop", .left),
+            ("Backup", .left),
         ])
         for group in groups {
             let count = max(1, group.ways.count, group.nextHops.count, group.backup.count)
@@ -14,6 +15,8 @@ extension FIBView {
                 ])
             }
         }
-        return table.lines + ["", "\(ipv4Routes) IPv4 and \(ipv6Routes) IPv6 prefixes in \(Words.count(groups.count, "group", "groups"))"]
+        return table.lines + [
+            "", "\(ipv4Routes) IPv4 and \(ipv6Routes) IPv6 prefixes in \(Words.count(groups.count, "group", "groups"))",
+        ]
     }
 }

@@ -90,10 +90,13 @@ extension ISISView {
         ])
         for route in routes {
             for (i, hop) in route.nextHops.enumerated() {
-                table.append(i > 0 ? ["", "", "", "", hop] : [
-                    route.prefix, route.kind + (route.isExternal ? ", external" : ""), "\(route.metric)",
-                    route.tag == 0 ? "-" : "\(route.tag)", hop,
-                ])
+                table.append(
+                    i > 0
+                        ? ["", "", "", "", hop]
+                        : [
+                            route.prefix, route.kind + (route.isExternal ? ", external" : ""), "\(route.metric)",
+                            route.tag == 0 ? "-" : "\(route.tag)", hop,
+                        ])
             }
         }
         return table.lines
@@ -112,7 +115,8 @@ extension ISISView {
                 var traits: [String] = []
                 if path.isOverloaded { traits.append("overloaded") }
                 if path.isAttached { traits.append("attached") }
-                let by = path.firstHops.isEmpty ? (path.metric == 0 ? "this router" : "-") : path.firstHops.joined(separator: ", ")
+                let by =
+                    path.firstHops.isEmpty ? (path.metric == 0 ? "this router" : "-") : path.firstHops.joined(separator: ", ")
                 table.append([path.node, path.hostname ?? "", "\(path.metric)", traits.joined(separator: ", "), by])
             }
             lines += table.lines
@@ -130,7 +134,9 @@ extension ISISView {
 
 extension ISISView.Neighbor {
     var lines: [String] {
-        var lines = ["\(hostname ?? system) on \(interface), \(levels), \(state)" + (upFor.map { " for \(Words.upTime($0))" } ?? "")]
+        var lines = [
+            "\(hostname ?? system) on \(interface), \(levels), \(state)" + (upFor.map { " for \(Words.upTime($0))" } ?? "")
+        ]
         func add(_ text: String) { lines.append("  " + text) }
         add("system \(system), station \(station), priority \(priority)")
         if !areas.isEmpty { add("areas \(areas.joined(separator: ", "))") }
@@ -157,7 +163,8 @@ extension ISISView.Summary {
         add("routes: \(ipv4Routes) IPv4, \(ipv6Routes) IPv6")
         add("calculation back-off: \(backoff) (RFC 8405)")
         for run in runs.suffix(5) {
-            let what = run.levels.isEmpty ? "prefixes only" : "paths of level " + run.levels.map { "\($0)" }.joined(separator: " and ")
+            let what =
+                run.levels.isEmpty ? "prefixes only" : "paths of level " + run.levels.map { "\($0)" }.joined(separator: " and ")
             add("calculated \(Words.span(run.age)) ago: \(what), \(Words.count(run.updates, "route", "routes")) changed")
         }
         if !counters.isEmpty { add(counters.map { "\($0.name) \($0.count)" }.joined(separator: ", ")) }

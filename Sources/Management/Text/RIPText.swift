@@ -4,7 +4,9 @@ extension RIPView {
     public var lines: [String] {
         guard isConfigured else { return ["\(title) is not configured"] }
         if let neighbors { return lines(of: neighbors) }
-        if let interfaces { return interfaces.isEmpty ? ["no interfaces"] : Array(interfaces.map(\.lines).joined(separator: [""])) }
+        if let interfaces {
+            return interfaces.isEmpty ? ["no interfaces"] : Array(interfaces.map(\.lines).joined(separator: [""]))
+        }
         return routes?.lines ?? []
     }
 
@@ -27,7 +29,9 @@ extension RIPView {
 
 extension RIPInterfaceEntry {
     public var lines: [String] {
-        var lines = ["\(name) is \(isUp ? "up" : "down")\(isPassive ? ", passive" : ""), \(Words.count(Int(clamping: neighbors), "neighbor", "neighbors"))"]
+        var lines = [
+            "\(name) is \(isUp ? "up" : "down")\(isPassive ? ", passive" : ""), \(Words.count(Int(clamping: neighbors), "neighbor", "neighbors"))"
+        ]
         func add(_ text: String) { lines.append("  " + text) }
         add("metric \(metric)\(metricOffset == 0 ? "" : ", announced with \(metricOffset) more"), split horizon \(splitHorizon)")
         if !send.isEmpty { add("sends version \(send), hears version \(receive), authentication \(authentication)") }

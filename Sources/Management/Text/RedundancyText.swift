@@ -38,29 +38,45 @@ extension RedundancyView {
             if let last = channel.lastHeartbeat { beat += "; last \(Words.span(last)) ago" }
             rows.append(("heartbeat", beat))
             if let median = channel.acknowledgementMedian {
-                rows.append(("standby delay", "median \(Words.span(median))"
-                    + (channel.acknowledgement99.map { ", p99 \(Words.span($0))" } ?? "")))
+                rows.append(
+                    (
+                        "standby delay",
+                        "median \(Words.span(median))"
+                            + (channel.acknowledgement99.map { ", p99 \(Words.span($0))" } ?? "")
+                    ))
             }
         }
         rows.append(("log", "appended \(log.appended), committed \(log.committed), applied \(log.applied)"))
         if let stored = log.peerStored {
-            rows.append(("", "twin stored \(stored)" + (log.peerApplied.map { ", applied \($0)" } ?? "")
-                + "; held for it \(Words.count(log.held, "record", "records")), \(Words.octets(UInt64(max(0, log.heldOctets))))"))
+            rows.append(
+                (
+                    "",
+                    "twin stored \(stored)" + (log.peerApplied.map { ", applied \($0)" } ?? "")
+                        + "; held for it \(Words.count(log.held, "record", "records")), \(Words.octets(UInt64(max(0, log.heldOctets))))"
+                ))
         }
         for part in parts {
-            rows.append((part.name == parts.first?.name ? "parts" : "",
-                "\(part.name): \(part.isRedundant ? "redundant" : "NOT redundant")\(part.reason.map { ", \($0)" } ?? "")"))
+            rows.append(
+                (
+                    part.name == parts.first?.name ? "parts" : "",
+                    "\(part.name): \(part.isRedundant ? "redundant" : "NOT redundant")\(part.reason.map { ", \($0)" } ?? "")"
+                ))
         }
         if let bulk = lastBulkUpdate {
-            rows.append(("bulk update", "\(Words.time(ManagementTime.text(bulk.finished))) UTC, \(Words.octets(UInt64(max(0, bulk.octets))))"
-                + " in \(Words.span(bulk.duration)), longest engine pause \(Words.span(bulk.longestEnginePause))"))
+            rows.append(
+                (
+                    "bulk update",
+                    "\(Words.time(ManagementTime.text(bulk.finished))) UTC, \(Words.octets(UInt64(max(0, bulk.octets))))"
+                        + " in \(Words.span(bulk.duration)), longest engine pause \(Words.span(bulk.longestEnginePause))"
+                ))
         }
         if let last = lastSwitchover { rows.append(("switchover", last.headline)) }
         for alarm in alarms { rows.append(("ALARM", alarm)) }
         let width = rows.map(\.0.count).max() ?? 0
-        return ["pair \(pair)"] + rows.map { label, text in
-            "  " + label + String(repeating: " ", count: width - label.count + 2) + text
-        }
+        return ["pair \(pair)"]
+            + rows.map { label, text in
+                "  " + label + String(repeating: " ", count: width - label.count + 2) + text
+            }
     }
 }
 
@@ -85,7 +101,8 @@ extension SwitchoverView {
 extension EventsView.Entry {
     public var line: String {
         func pad(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - text.count)) }
-        return "\(Words.time(ManagementTime.text(time)))  \(controller.uppercased())  \(pad(severity, 7))  \(pad(component, 9))  \(message)"
+        return
+            "\(Words.time(ManagementTime.text(time)))  \(controller.uppercased())  \(pad(severity, 7))  \(pad(component, 9))  \(message)"
     }
 }
 

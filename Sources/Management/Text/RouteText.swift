@@ -2,17 +2,19 @@ import Foundation
 
 extension RoutesView {
     /// What the marks in front of a route mean.
-    public static let legend = "* best, > in the forwarding table; C connected, S static, B BGP, O OSPF, O3 OSPFv3, I IS-IS, R RIP, RN RIPng, A aggregate"
+    public static let legend =
+        "* best, > in the forwarding table; C connected, S static, B BGP, O OSPF, O3 OSPFv3, I IS-IS, R RIP, RN RIPng, A aggregate"
 
     private static func mark(_ path: Path) -> String {
-        let letter = switch path.protocol {
-        case "connected": "C"
-        case "static": "S"
-        case "bgp": "B"
-        case "ospfv3": "O3"
-        case "ripng": "RN"
-        default: String(path.protocol.prefix(1)).uppercased()
-        }
+        let letter =
+            switch path.protocol {
+            case "connected": "C"
+            case "static": "S"
+            case "bgp": "B"
+            case "ospfv3": "O3"
+            case "ripng": "RN"
+            default: String(path.protocol.prefix(1)).uppercased()
+            }
         return letter + (path.isBest ? "*" : " ") + (path.isInstalled ? ">" : " ")
     }
 
@@ -32,17 +34,19 @@ extension RoutesView {
     /// One line for each path, and for each of its next hops.
     public var lines: [String] {
         var table = TextTable([
-            ("", .left), ("Prefix", .left), ("Next hop", .left), ("Dist", .right), ("Metric", .right), ("Tag", .right), ("LocPrf", .right), ("MED", .right),
+            ("", .left), ("Prefix", .left), ("Next hop", .left), ("Dist", .right), ("Metric", .right), ("Tag", .right),
+            ("LocPrf", .right), ("MED", .right),
             ("AS path", .left),
         ])
         for route in routes {
             for path in route.paths {
-                let origin = switch path.bgp?.origin {
-                case "igp": " i"
-                case "egp": " e"
-                case .some: " ?"
-                case nil: ""
-                }
+                let origin =
+                    switch path.bgp?.origin {
+                    case "igp": " i"
+                    case "egp": " e"
+                    case .some: " ?"
+                    case nil: ""
+                    }
                 let ways = Self.ways(path)
                 table.append([
                     Self.mark(path), route.prefix, ways[0], "\(path.distance)",
@@ -66,9 +70,10 @@ extension RoutesView {
                 if path.isBest { state.append("best") }
                 if path.isInstalled { state.append("in the forwarding table") }
                 if let lost = path.bgp?.lostBy { state.append("lost by \(lost)") }
-                lines.append("  \(Self.mark(path)) \(path.protocol)\(path.kind.map { " \($0)" } ?? ""), distance \(path.distance)"
-                    + (path.metric.map { ", metric \($0)" } ?? "") + (path.tag.map { ", tag \($0)" } ?? "")
-                    + (state.isEmpty ? "" : ", " + state.joined(separator: ", ")))
+                lines.append(
+                    "  \(Self.mark(path)) \(path.protocol)\(path.kind.map { " \($0)" } ?? ""), distance \(path.distance)"
+                        + (path.metric.map { ", metric \($0)" } ?? "") + (path.tag.map { ", tag \($0)" } ?? "")
+                        + (state.isEmpty ? "" : ", " + state.joined(separator: ", ")))
                 let age = path.age.map { ", \(Words.upTime($0)) old" } ?? ""
                 lines += Self.ways(path).filter { !$0.isEmpty }.map { "      \($0)\(age)" }
                 if let backup = path.backup, !backup.isEmpty { lines.append("      backup " + backup.joined(separator: ", ")) }
@@ -79,8 +84,9 @@ extension RoutesView {
                 }
                 guard let bgp = path.bgp else { continue }
                 lines.append("      from \(bgp.neighbor ?? "ourselves")\(bgp.neighborID.map { " (\($0))" } ?? "")")
-                lines.append("      AS path \(bgp.asPath.isEmpty ? "empty" : bgp.asPath), origin \(bgp.origin)"
-                    + (bgp.localPreference.map { ", local preference \($0)" } ?? "") + (bgp.med.map { ", MED \($0)" } ?? ""))
+                lines.append(
+                    "      AS path \(bgp.asPath.isEmpty ? "empty" : bgp.asPath), origin \(bgp.origin)"
+                        + (bgp.localPreference.map { ", local preference \($0)" } ?? "") + (bgp.med.map { ", MED \($0)" } ?? ""))
                 if !bgp.communities.isEmpty { lines.append("      communities " + bgp.communities.joined(separator: " ")) }
                 if !bgp.largeCommunities.isEmpty {
                     lines.append("      large communities " + bgp.largeCommunities.joined(separator: " "))
@@ -123,13 +129,15 @@ extension InterfacesView {
         var lines: [String] = []
         for interface in interfaces {
             if !lines.isEmpty { lines.append("") }
-            lines.append("\(interface.name) is \(interface.isUp ? "up" : "DOWN")"
-                + (interface.device.map { ", device \($0)" } ?? ", no device of this host is bound to it")
-                + (interface.vlan == 0 ? "" : ", VLAN \(interface.vlan)"))
+            lines.append(
+                "\(interface.name) is \(interface.isUp ? "up" : "DOWN")"
+                    + (interface.device.map { ", device \($0)" } ?? ", no device of this host is bound to it")
+                    + (interface.vlan == 0 ? "" : ", VLAN \(interface.vlan)"))
             lines.append("  MAC \(interface.mac), MTU \(interface.mtu)")
             lines.append("  addresses \(interface.addresses.joined(separator: ", "))")
-            lines.append("  received \(interface.framesReceived) frames, \(Words.octets(interface.octetsReceived));"
-                + " sent \(interface.framesSent) frames, \(Words.octets(interface.octetsSent))")
+            lines.append(
+                "  received \(interface.framesReceived) frames, \(Words.octets(interface.octetsReceived));"
+                    + " sent \(interface.framesSent) frames, \(Words.octets(interface.octetsSent))")
             let counted = interface.dropped.filter { $0.count > 0 }
             if !counted.isEmpty { lines.append("  dropped " + counted.map { "\($0.name) \($0.count)" }.joined(separator: ", ")) }
             lines += interface.adjacencies.map { "  " + $0 }

@@ -26,7 +26,9 @@ extension OSPFInstance {
         let list = interfaces.compactMap { interface -> LocalInterface? in
             guard let interface else { return nil }
             let neighbors = interface.neighbors.compactMap { index -> LocalNeighbor? in
-                guard let neighbor = neighbor(index), neighbor.state >= .twoWay || neighbor.graceDeadline != nil else { return nil }
+                guard let neighbor = neighbor(index), neighbor.state >= .twoWay || neighbor.graceDeadline != nil else {
+                    return nil
+                }
                 return LocalNeighbor(
                     routerID: neighbor.routerID, address: neighbor.address, interfaceNumber: neighbor.interfaceNumber,
                     isAdjacent: neighbor.isAdjacent, options: neighbor.options)

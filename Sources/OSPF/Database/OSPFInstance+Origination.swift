@@ -120,7 +120,8 @@ extension OSPFInstance {
         guard let entry = database[handle], entry.isOwn, !entry.lsa.header.isMaxAge else { return }
         let highest = max(sequence, entry.lsa.header.sequence)
         guard highest < LSAHeader.maxSequence else { return }
-        let content = entry.pending
+        let content =
+            entry.pending
             ?? LSDB.Pending(options: entry.lsa.header.options, body: Array(entry.lsa.octets[LSAHeader.size...]))
         let wanted = WantedLSA(database: entry.database, key: entry.lsa.key, options: content.options, body: content.body)
         originate(wanted, sequence: highest + 1, at: now, into: &effects)

@@ -209,7 +209,7 @@ public struct ExternalLSABody: Hashable, Sendable {
                 }
             }
             tag = word >> 24 & 1 == 1 ? try reader.u32("external route tag") : 0
-            // A referenced LSA may follow; nothing is known that uses it.
+        // A referenced LSA may follow; nothing is known that uses it.
         }
     }
 

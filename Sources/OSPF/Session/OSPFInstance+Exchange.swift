@@ -126,7 +126,8 @@ extension OSPFInstance {
             if neighbors[i]?.lastReason != Self.mtuReason {
                 neighbors[i]?.lastReason = Self.mtuReason
                 event(
-                    .warning, "neighbor \(IPv4Address(raw: neighbor(index)?.routerID ?? 0)) on \(interface.device.name): "
+                    .warning,
+                    "neighbor \(IPv4Address(raw: neighbor(index)?.routerID ?? 0)) on \(interface.device.name): "
                         + "its MTU is \(packet.mtu), ours \(interface.device.mtu); no exchange", into: &effects)
             }
             return

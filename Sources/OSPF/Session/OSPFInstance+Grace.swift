@@ -44,7 +44,9 @@ extension OSPFInstance {
         guard
             let restarting = interface.neighbors.first(where: {
                 guard let neighbor = neighbor($0) else { return false }
-                if version == .v2, interface.isBroadcast, let address = request.address { return identity(of: neighbor) == address }
+                if version == .v2, interface.isBroadcast, let address = request.address {
+                    return identity(of: neighbor) == address
+                }
                 return neighbor.routerID == lsa.key.advertisingRouter
             }), let neighbor = neighbor(restarting)
         else { return }
@@ -67,7 +69,8 @@ extension OSPFInstance {
         neighbors[Int(restarting.value)]?.deadDeadline = max(neighbor.deadDeadline, deadline)
         timers.set(OSPFTimer(.grace, restarting.value), at: deadline)
         event(
-            .notice, "neighbor \(IPv4Address(raw: neighbor.routerID)) on \(interface.device.name) restarts; "
+            .notice,
+            "neighbor \(IPv4Address(raw: neighbor.routerID)) on \(interface.device.name) restarts; "
                 + "helping for \(request.period - age) s", into: &effects)
     }
 

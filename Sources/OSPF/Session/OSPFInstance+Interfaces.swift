@@ -62,7 +62,8 @@ extension OSPFInstance {
         }
     }
 
-    private mutating func setState(_ state: OSPFInterfaceState, _ id: InterfaceID, at now: Instant, into effects: inout [Effect]) {
+    private mutating func setState(_ state: OSPFInterfaceState, _ id: InterfaceID, at now: Instant, into effects: inout [Effect])
+    {
         guard let old = interface(id)?.state, old != state else { return }
         interfaces[Int(id.value)]?.state = state
         interfaces[Int(id.value)]?.changed = now

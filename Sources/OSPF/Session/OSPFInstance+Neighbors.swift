@@ -93,7 +93,8 @@ extension OSPFInstance {
 
         let severity: Event.Severity = state == .full || before.state == .full ? .notice : .info
         self.event(
-            severity, "neighbor \(IPv4Address(raw: neighbor.routerID)) on \(interface.device.name): "
+            severity,
+            "neighbor \(IPv4Address(raw: neighbor.routerID)) on \(interface.device.name): "
                 + "\(before.state) to \(state) (\(cause))", into: &effects)
 
         if (before.state == .full) != (state == .full), before.isAdjacent != neighbor.isAdjacent {

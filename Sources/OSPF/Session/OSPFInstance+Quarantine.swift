@@ -72,8 +72,11 @@ extension OSPFInstance {
                     let minimum = Duration.milliseconds(Int(configuration?.lsaTimers.minimumArrival ?? 1000))
                     if now < entry.answered + minimum, entry.answered != .zero { continue }
                     database.noteAnswer(handle, at: now)
-                    if order != .older { outbid(handle, header.sequence, at: now, into: &effects) }
-                    else { sendUpdate([handle], to: index, at: now, into: &effects) }
+                    if order != .older {
+                        outbid(handle, header.sequence, at: now, into: &effects)
+                    } else {
+                        sendUpdate([handle], to: index, at: now, into: &effects)
+                    }
                     continue
                 }
                 // The neighbour would answer the older instance with this one, over and over.
@@ -113,7 +116,8 @@ extension OSPFInstance {
         if forms.isEmpty { forms = [outline?.form(from: source) ?? Self.unreadable(packet, source)] }
         fatal.learn(forms, from: packet.source, on: packet.interface, at: now)
         event(
-            .alarm, "neighbor \(packet.source) is held down: a packet of it could not be processed. It may come back when the "
+            .alarm,
+            "neighbor \(packet.source) is held down: a packet of it could not be processed. It may come back when the "
                 + "pair is redundant again, after \(FatalMemory.holdMaximum.inMilliseconds / 60_000) minutes, or when it is cleared",
             into: &effects)
         guard let interface = interface(packet.interface), let address = packet.source.ip else { return }

@@ -59,7 +59,8 @@ struct Route: Equatable {
 
     var hash: UInt64 {
         var digest = StateDigest(UInt64(pathCount) << 8 | UInt64(metric))
-        digest.mix(UInt64(connected?.value ?? 0xffff) << 8 | (isChanged ? 1 : 0) | (isDirty ? 2 : 0) | (isOffered ? 4 : 0)
+        digest.mix(
+            UInt64(connected?.value ?? 0xffff) << 8 | (isChanged ? 1 : 0) | (isDirty ? 2 : 0) | (isOffered ? 4 : 0)
                 | (wasLearned ? 8 : 0))
         if let foreign {
             digest.mix(UInt64(foreign.metric ?? 0) << 16 | UInt64(foreign.tag))

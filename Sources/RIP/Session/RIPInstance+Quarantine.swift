@@ -89,7 +89,8 @@ extension RIPInstance {
         fatal.learn(forms, from: packet.source, on: packet.interface, at: now)
         effects.append(
             event(
-                .alarm, "neighbor \(packet.source) on \(name(packet.interface)) is held down: a packet of it could not be "
+                .alarm,
+                "neighbor \(packet.source) on \(name(packet.interface)) is held down: a packet of it could not be "
                     + "processed. It may come back when the pair is redundant again, after "
                     + "\(FatalMemory.holdMaximum.inMilliseconds / 60_000) minutes, or when it is cleared"))
         guard let address = packet.source.ip, let index = findNeighbor(packet.interface, address) else { return }

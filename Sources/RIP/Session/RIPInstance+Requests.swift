@@ -53,7 +53,8 @@ extension RIPInstance {
             var metric = UInt32(RIPFormat.infinity)
             let length = reply.messageVersion == 1 || entry.mask == 0 ? nil : entry.maskLength
             if entry.family == 2, reply.messageVersion == 1 || entry.mask == 0 || length != nil {
-                let prefix = length.map { IPv4Prefix(entry.address, $0) }
+                let prefix =
+                    length.map { IPv4Prefix(entry.address, $0) }
                     ?? RIPv2Entry.inferred(entry.address, on: network)
                 if let number = table.find(Destination(mapping: prefix)), let known = announcement(number) {
                     metric = UInt32(min(known.metric, RIPFormat.infinity))

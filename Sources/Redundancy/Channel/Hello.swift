@@ -106,7 +106,8 @@ public struct Hello: Hashable, Sendable {
                     + "\(ours.newest) and no older than \(ours.oldest): update the controller with the "
                     + "\(ours.newest < theirs.newest ? "older release, which is this one" : "older release, which is the other one")"
             case .pairID: "it belongs to another pair: 'pair' must be the same in both controller files"
-            case .routerName(let ours, let theirs): "it is router '\(theirs)', this is '\(ours)': 'router' must be the same in both controller files"
+            case .routerName(let ours, let theirs):
+                "it is router '\(theirs)', this is '\(ours)': 'router' must be the same in both controller files"
             case .controllerID(let id):
                 "both controllers are configured as \(id): one controller file must say 'controller: a', the other 'controller: b'"
             case .identity:

@@ -544,7 +544,8 @@ extension Record {
         }
         return switch body {
         case .tcpReceived(let connection, let octets, _): .connection(connection, octets: octets, message: message)
-        case .tcpAccepted(let connection, _), .tcpConnected(let connection, _), .tcpAcknowledged(let connection, _), .tcpPeerFinished(let connection), .tcpClosed(let connection, _):
+        case .tcpAccepted(let connection, _), .tcpConnected(let connection, _), .tcpAcknowledged(let connection, _),
+            .tcpPeerFinished(let connection), .tcpClosed(let connection, _):
             .connection(connection)
         case .packetReceived(let packet): .packet(packet, message: message)
         case .quarantined(let poison): poison

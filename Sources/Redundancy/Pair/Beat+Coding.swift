@@ -126,7 +126,9 @@ extension Beat {
             throw DecodeError("epoch", at: 48, .badValue)
         }
         // 2^62 ns are 146 years: more is not a time, and could overflow sums.
-        guard routerTime >= .zero, routerTime.nanoseconds < 1 << 62, clock >= .zero, clock.nanoseconds < 1 << 62 else { throw DecodeError("time", at: 64, .badValue) }
+        guard routerTime >= .zero, routerTime.nanoseconds < 1 << 62, clock >= .zero, clock.nanoseconds < 1 << 62 else {
+            throw DecodeError("time", at: 64, .badValue)
+        }
         greatest = max(greatest, epoch)
     }
 }

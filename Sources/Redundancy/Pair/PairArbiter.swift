@@ -430,7 +430,8 @@ public struct PairArbiter: Sendable {
         // With a vote it is the vote's answer that ends it.
         guard !hasVote else { return nil }
         // Who has no carrier cannot know that it is not itself who is cut off.
-        let isGone = hasCarrier && watch.isSilent(for: watch.detectionTime, at: now)
+        let isGone =
+            hasCarrier && watch.isSilent(for: watch.detectionTime, at: now)
             && now >= since + watch.interval * 3
         if mistakes.contains(.boundToTheDead), !hasUnderstood(from, watch) { return nil }
         guard hasUnderstood(from, watch) || isTwinDead || isGone || mistakes.contains(.aloneUnheard) else { return nil }
@@ -446,7 +447,8 @@ public struct PairArbiter: Sendable {
     /// Answers that became due, and what time does to a copy.
     public mutating func poll(_ watch: TwinWatch, at now: Instant) -> ArbiterAnswer? {
         if case .current = copy {
-            if !hasCarrier, !mistakes.contains(.votesWithoutCarrier), !isChannelOpen, watch.isSilent(for: watch.detectionTime, at: now),
+            if !hasCarrier, !mistakes.contains(.votesWithoutCarrier), !isChannelOpen,
+                watch.isSilent(for: watch.detectionTime, at: now),
                 let carrierLostAt, now >= carrierLostAt + watch.detectionTime
             {
                 // The other may have gone on alone: nobody could have told us.

@@ -176,7 +176,10 @@ public struct ReplicationReceiver: Sendable {
         guard difference != 0 else { return }
         mismatches += 1
         actions.append(
-            .event(Event(.alarm, "rcm", "our state differs from the active's at index \(index), parts \(difference): a new bulk update")))
+            .event(
+                Event(
+                    .alarm, "rcm", "our state differs from the active's at index \(index), parts \(difference): a new bulk update"
+                )))
         if isInSync {
             isInSync = false
             actions.append(.inSync(false))

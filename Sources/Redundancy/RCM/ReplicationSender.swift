@@ -368,8 +368,9 @@ public struct ReplicationSender: Sendable {
         progressAt = now
         actions.append(.event(Event(.notice, "rcm", "bulk update: \(bytes.count) octets at index \(index)")))
         actions.append(
-            .send(.bulkBegin(
-                number: bulkNumber, index: index, octets: UInt64(bytes.count), snapshotDigest ?? ReplicaDigest([]))))
+            .send(
+                .bulkBegin(
+                    number: bulkNumber, index: index, octets: UInt64(bytes.count), snapshotDigest ?? ReplicaDigest([]))))
         sendChunks(acknowledged: 0, into: &actions)
     }
 
@@ -416,9 +417,11 @@ public struct ReplicationSender: Sendable {
         let wait = min(limits.rejoinWait * (1 << min(joinFailures - 2, 10)), limits.rejoinWaitMaximum)
         rejoinAt = now + wait
         actions.append(
-            .event(Event(
-                .alarm, "rcm", "\(joinFailures) bulk updates in a row came to nothing (\(reason)): the next is tried in "
-                    + "\(wait.inMilliseconds / 1000) s")))
+            .event(
+                Event(
+                    .alarm, "rcm",
+                    "\(joinFailures) bulk updates in a row came to nothing (\(reason)): the next is tried in "
+                        + "\(wait.inMilliseconds / 1000) s")))
     }
 
     /// Another process of the twin, perhaps of another release: it gets its chance at once.

@@ -146,7 +146,8 @@ public enum GracefulSwitchover {
             }
         }
 
-        public mutating func receive(_ message: SwitchoverMessage, _ facts: Facts, at now: Instant, into actions: inout [Action]) {
+        public mutating func receive(_ message: SwitchoverMessage, _ facts: Facts, at now: Instant, into actions: inout [Action])
+        {
             switch (message, step) {
             case (.replicated(number, let verified, let difference), .replicating(let upTo, let isSecondTry)):
                 guard verified >= upTo || difference != 0 else { return }
@@ -171,7 +172,8 @@ public enum GracefulSwitchover {
                 advance(facts, at: now, into: &actions)
             case (.notReady(number, let why), .awaitingReady), (.notReady(number, let why), .replicating):
                 abort("the standby is not ready: \(why)", into: &actions)
-            case (.tookOver(number, let newEpoch, let last), .relinquished), (.tookOver(number, let newEpoch, let last), .reclaiming):
+            case (.tookOver(number, let newEpoch, let last), .relinquished),
+                (.tookOver(number, let newEpoch, let last), .reclaiming):
                 actions.append(.step("1120 line card to standby"))
                 actions.append(.standDown(newEpoch, last: last))
                 actions.append(.step("1124 follow the new active"))
@@ -320,7 +322,8 @@ public enum GracefulSwitchover {
             }
         }
 
-        public mutating func receive(_ message: SwitchoverMessage, _ facts: Facts, at now: Instant, into actions: inout [Action]) {
+        public mutating func receive(_ message: SwitchoverMessage, _ facts: Facts, at now: Instant, into actions: inout [Action])
+        {
             switch (message, step) {
             case (.announce(number, let upTo, _), .awaitingBeReady), (.announce(number, let upTo, _), .replicating):
                 step = .replicating(upTo: upTo)

@@ -289,8 +289,12 @@ public struct Mastership: Sendable {
                 return askToAcquire(into: &actions)
             }
             stage = .following(patience: now + staleWait)
-            actions.append(.event(Event(.alarm, "srm", "the twin is lost (\(reason)), and our copy is stale: "
-                + "the router starts anew in \(staleWait.inMilliseconds) ms unless the twin comes back")))
+            actions.append(
+                .event(
+                    Event(
+                        .alarm, "srm",
+                        "the twin is lost (\(reason)), and our copy is stale: "
+                            + "the router starts anew in \(staleWait.inMilliseconds) ms unless the twin comes back")))
         case .renewed(let renewed, let until):
             guard stage == .holding, renewed == epoch else { return }
             leaseUntil = until

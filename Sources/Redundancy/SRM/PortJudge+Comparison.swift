@@ -169,7 +169,9 @@ extension PortEvidence {
         switch inward(at: now) {
         case .unknown, .good: return []
         case .unanswered:
-            return ["is not answered: neighbours are silent for \(unanswered.silence.inMilliseconds) ms, while they answer the twin"]
+            return [
+                "is not answered: neighbours are silent for \(unanswered.silence.inMilliseconds) ms, while they answer the twin"
+            ]
         case .noCarrier: return [isUp ? "has a carrier that came back only now" : "has no carrier"]
         case .deaf:
             return [

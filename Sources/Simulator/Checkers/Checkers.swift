@@ -41,7 +41,9 @@ struct Checkers {
             for record in records {
                 guard case .quarantined(let poison) = record.body else { continue }
                 quarantines += 1
-                if case .connection(let connection, _, _) = poison, !quarantined.contains(connection) { quarantined.append(connection) }
+                if case .connection(let connection, _, _) = poison, !quarantined.contains(connection) {
+                    quarantined.append(connection)
+                }
             }
         }
         lockstep.engine(work, report, of: node, in: simulation)

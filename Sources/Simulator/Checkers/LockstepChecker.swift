@@ -49,7 +49,8 @@ struct LockstepChecker {
                 comparisons += 1
                 if other.digest != digest {
                     simulation.find(
-                        "engines differ at index \(upTo) of epoch \(history[me]): \(node.id) \(digest), \(other.by) \(other.digest)")
+                        "engines differ at index \(upTo) of epoch \(history[me]): \(node.id) \(digest), \(other.by) \(other.digest)"
+                    )
                 }
             } else {
                 digests[place] = (node.id, digest)
@@ -75,7 +76,8 @@ struct LockstepChecker {
     ) -> Int {
         if let other = table[place], other.by != node.id {
             if other.hash != hash {
-                simulation.find("\(what) of index \(place.index) in epoch \(place.history) differ between \(node.id) and \(other.by)")
+                simulation.find(
+                    "\(what) of index \(place.index) in epoch \(place.history) differ between \(node.id) and \(other.by)")
             }
             return 1
         } else {
@@ -139,7 +141,8 @@ struct LockstepChecker {
                 switch change {
                 case .set(let session):
                     hash = seededHash(
-                        hash, UInt64(session.discriminator) << 32 | UInt64(session.sourcePort) << 8
+                        hash,
+                        UInt64(session.discriminator) << 32 | UInt64(session.sourcePort) << 8
                             | UInt64(session.status.state.rawValue), seed: 13)
                     hash = seededHash(hash, UInt64(session.parameters.desiredMinTx), seed: 13)
                 case .remove(let discriminator): hash = seededHash(hash, UInt64(discriminator), seed: 17)

@@ -35,7 +35,8 @@ struct SpeakerStation {
         self.watch = watch
         let address = Neighborhood.address(ofPeer: number, routerAddress: routerAddress)
         lineCard = LineCard(seed: seed)
-        speaker = BGPSpeaker(asNumber: 65001 + UInt32(number), identifier: address.raw, address: address, holdSeconds: holdSeconds)
+        speaker = BGPSpeaker(
+            asNumber: 65001 + UInt32(number), identifier: address.raw, address: address, holdSeconds: holdSeconds)
         speaker.isIndulgent = watch != nil
         self.routerAddress = routerAddress
         self.isActive = isActive

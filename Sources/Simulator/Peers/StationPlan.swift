@@ -162,7 +162,8 @@ struct StationPlan {
     private func addPoison(form: UInt32, to configuration: inout RouterConfiguration) {
         let mark = Checkers.contentPoisonMark
         let word = mark.prefix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-        let prefix: IPPrefix = hasIPv6
+        let prefix: IPPrefix =
+            hasIPv6
             ? .v6(IPv6Prefix(IPv6Address(high: 0x2001_0db8_0000_0000 | UInt64(word), low: 0), 64))
             : .v4(IPv4Prefix(IPv4Address(raw: word), 32))
         configuration.staticRoutes.append(StaticRouteConfiguration(prefix: prefix, destination: .blackhole))

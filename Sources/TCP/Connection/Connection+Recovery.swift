@@ -92,7 +92,8 @@ extension Connection {
         // RFC 5682 §3.1, step 1: not while another recovery goes on.
         forward = identity.selectiveAcknowledgment && !wasRecovering ? .isRetransmitted : .off
         if !isRepeated {
-            undo = wasRecovering
+            undo =
+                wasRecovering
                 ? nil : RecoveryUndo(congestion: congestion, isTimeout: true, start: sendUnacknowledged, end: sendMaximum)
             congestion.reduce(inFlight: Int(inFlight), segment: segmentSize)
             timeoutsInARow = 0

@@ -256,7 +256,8 @@ struct Connection: Sendable {
             smoothedRoundTripTime: timeout.smoothed.map { .nanoseconds($0) }, retransmissionTimeout: timeout.current,
             backoffs: timeout.backoffs, retransmittedSegments: retransmittedSegments, inRecovery: inRecovery,
             selectiveAcknowledgment: identity.selectiveAcknowledgment, timestamps: identity.timestamps,
-            authenticated: signature != nil, softErrors: softErrors, octetsIn: UInt64(max(0, receiveNext)), octetsOut: UInt64(max(0, sendMaximum)),
+            authenticated: signature != nil, softErrors: softErrors, octetsIn: UInt64(max(0, receiveNext)),
+            octetsOut: UInt64(max(0, sendMaximum)),
             segmentsIn: segmentsIn, segmentsOut: segmentsOut)
     }
 }

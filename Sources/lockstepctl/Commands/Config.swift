@@ -60,7 +60,11 @@ struct ConfigCheck: ParsableCommand {
             try form.show(view, [])
         } else {
             tell(view.problems)
-            if view.isAccepted { print("\(file): a \(kind) that can be used") } else { complain("\(file): \(summary(view.problems))") }
+            if view.isAccepted {
+                print("\(file): a \(kind) that can be used")
+            } else {
+                complain("\(file): \(summary(view.problems))")
+            }
         }
         if !view.isAccepted { throw Silent(status: Status.refused) }
     }
@@ -132,7 +136,8 @@ private func finish(
 }
 
 struct ConfigShow: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "show", abstract: "The configuration in force, or another revision.")
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "The configuration in force, or another revision.")
     @Argument(help: "Number of the revision.") var revision: UInt64?
     @Flag(help: "In the one canonical spelling, with groups expanded, instead of as its author wrote it.") var canonical = false
     @Flag(help: "With passwords and keys, which are hidden otherwise. 'config apply' knows what hidden ones stand for.")
@@ -184,8 +189,9 @@ struct ConfigRollback: ParsableCommand {
         commandName: "rollback", abstract: "Put an older revision into force again, as a new one.")
     @Argument(help: "Number of the revision.") var revision: UInt64
     @Option(name: [.short, .long], help: "A line for the history.") var comment = ""
-    @Option(help: ArgumentHelp(
-        "Only if this revision is in force; else the one that is when the command begins.", valueName: "revision"))
+    @Option(
+        help: ArgumentHelp(
+            "Only if this revision is in force; else the one that is when the command begins.", valueName: "revision"))
     var base: UInt64?
     @OptionGroup var form: JSONFlag
 

@@ -11,7 +11,8 @@ struct Switchover: ParsableCommand {
     @OptionGroup var form: JSONFlag
 
     func run() throws {
-        let result = try Connection.ask(.switchover(SwitchoverOrder(reason: reason, force: force)), timeout: .seconds(60)) { result in
+        let result = try Connection.ask(.switchover(SwitchoverOrder(reason: reason, force: force)), timeout: .seconds(60)) {
+            result in
             if case .step(let step) = result, !form.json { sayNow(step.line) }
         }
         guard case .switchover(let view) = result else { throw unexpected() }
@@ -47,12 +48,15 @@ struct ClearBGPCommand: ParsableCommand {
         }
     }
     func validate() throws {
-        if mode == nil { throw ValidationError("'\(words.joined(separator: " "))' is not expected here; write soft, soft in or soft out") }
+        if mode == nil {
+            throw ValidationError("'\(words.joined(separator: " "))' is not expected here; write soft, soft in or soft out")
+        }
         if message.utf8.count > 255 { throw ValidationError("--message has at most 255 octets (RFC 9003)") }
     }
     func run() throws {
         guard let mode else { return }
-        guard case .done(let text) = try Connection.ask(.clearBGP(ClearBGP(address: neighbor, mode: mode, message: message))) else {
+        guard case .done(let text) = try Connection.ask(.clearBGP(ClearBGP(address: neighbor, mode: mode, message: message)))
+        else {
             throw unexpected()
         }
         print(text)
@@ -62,7 +66,9 @@ struct ClearBGPCommand: ParsableCommand {
 struct Offline: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "offline", abstract: "Take this controller out of the pair, for an upgrade.",
-        discussion: "If it is active it hands over first. It stays out until it is told online or started anew, whatever becomes of its twin.")
+        discussion:
+            "If it is active it hands over first. It stays out until it is told online or started anew, whatever becomes of its twin."
+    )
     @Option(help: "A line for the event log.") var reason = ""
 
     func run() throws {

@@ -103,7 +103,9 @@ struct ShowRoute: ParsableCommand {
     func validate() throws {
         if exact, within { throw ValidationError("--exact and --within exclude each other") }
         if exact || within, selected == nil { throw ValidationError("--exact and --within need a prefix") }
-        if receivedFrom != nil, advertisedTo != nil { throw ValidationError("--received-from and --advertised-to exclude each other") }
+        if receivedFrom != nil, advertisedTo != nil {
+            throw ValidationError("--received-from and --advertised-to exclude each other")
+        }
         if let word, word != "detail" { throw ValidationError("'\(word)' is not expected here; the word can be detail") }
         if limit < 0 { throw ValidationError("--limit is 0 or more") }
     }

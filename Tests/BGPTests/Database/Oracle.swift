@@ -39,7 +39,9 @@ struct Oracle {
             guard let received = peer.routes[prefix] else { continue }
             let names = peer.neighbor.importPolicies
             if names.isEmpty, peer.isExternal, configuration.ebgpRequiresPolicy { continue }
-            guard let route = names.isEmpty ? received : runPolicy(names, received, prefix, peer, .init(peer), false) else { continue }
+            guard let route = names.isEmpty ? received : runPolicy(names, received, prefix, peer, .init(peer), false) else {
+                continue
+            }
             let loops = route.path.flatMap(\.numbers).filter { $0 == configuration.routerAS }.count
             if loops > Int(peer.neighbor.allowASIn) { continue }
             guard let nextHop = route.nextHop, isUnspecified(nextHop) || reachable[nextHop] != nil else { continue }
@@ -148,8 +150,13 @@ struct Oracle {
         if peer.neighbor.defaultOriginate, prefix.length == 0, peer.session.families.contains(RouteFamily(prefix.family)) {
             var route = RouteAttributes()
             route.origin = .igp
-            route.nextHop = prefix.family == .ipv4 ? peer.session.nextHopIPv4.map { .v4($0) } : peer.session.nextHopIPv6.map { .v6($0) }
-            if peer.isExternal { route.prepend(configuration.routerAS) } else { route.localPreference = configuration.defaultLocalPreference }
+            route.nextHop =
+                prefix.family == .ipv4 ? peer.session.nextHopIPv4.map { .v4($0) } : peer.session.nextHopIPv6.map { .v6($0) }
+            if peer.isExternal {
+                route.prepend(configuration.routerAS)
+            } else {
+                route.localPreference = configuration.defaultLocalPreference
+            }
             return route
         }
         guard peer.session.families.contains(RouteFamily(prefix.family)), let best = best(prefix), best.peer != index else {

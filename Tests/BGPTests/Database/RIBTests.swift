@@ -25,7 +25,8 @@ import Wire
             // Policy of a session changes while it is up.
             if world.oracle.peers[i].isUp, world.oracle.peers[i].isExternal {
                 world.oracle.peers[i].neighbor.importPolicies = [world.random.chance(1, in: 2) ? "all" : "prefer"]
-                world.oracle.peers[i].neighbor.exportPolicies = world.random.chance(1, in: 4) ? [] : [world.random.chance(1, in: 2) ? "all" : "shape"]
+                world.oracle.peers[i].neighbor.exportPolicies =
+                    world.random.chance(1, in: 4) ? [] : [world.random.chance(1, in: 2) ? "all" : "shape"]
                 let neighbor = world.oracle.peers[i].neighbor
                 world.both { $0.update(PeerIndex(UInt16(i)), neighbor: neighbor) }
             }
@@ -93,7 +94,9 @@ import Wire
                 configuration.networks.append(network)
             }
             if world.random.chance(1, in: 2) {
-                configuration.policies[1].statements[0].actions = [.setLocalPreference(UInt32(world.random.number(in: 1...3)) * 70)]
+                configuration.policies[1].statements[0].actions = [
+                    .setLocalPreference(UInt32(world.random.number(in: 1...3)) * 70)
+                ]
             }
             if world.random.chance(1, in: 3) { configuration.defaultLocalPreference = 100 + UInt32(round) }
             world.oracle.configuration = configuration
@@ -133,7 +136,8 @@ import Wire
             session.nextHopIPv4 = IPv4Address(10, 0, 0, 254)
             rib.establish(
                 PeerIndex(UInt16(i)),
-                neighbor: NeighborConfiguration(address: .v4(IPv4Address(10, 0, 0, UInt8(i + 1))), remoteAS: ASNumber(UInt32(100 + i))),
+                neighbor: NeighborConfiguration(
+                    address: .v4(IPv4Address(10, 0, 0, UInt8(i + 1))), remoteAS: ASNumber(UInt32(100 + i))),
                 session: session)
         }
         #expect(rib.v4.groups.count == 1)

@@ -57,7 +57,8 @@ struct RIBWorld {
                     PolicyStatement(conditions: [.prefixSet("few")], actions: [.setLocalPreference(200)], result: .next),
                     PolicyStatement(conditions: [.anyCommunity("marked")], actions: [], result: .reject),
                     PolicyStatement(
-                        conditions: [.asPathContains(ASNumber(103))], actions: [.addCommunities([Community(9, 9)])], result: .accept),
+                        conditions: [.asPathContains(ASNumber(103))], actions: [.addCommunities([Community(9, 9)])],
+                        result: .accept),
                 ], otherwise: .accept),
             PolicyConfiguration(
                 name: "shape",

@@ -37,7 +37,8 @@ import Wire
             rib.establish(
                 peer, neighbor: neighbor,
                 session: RIBSession(
-                    identifier: RouterID(raw: offer.identifier), families: .ipv4Unicast, fourOctetAS: true, extendedMessages: false))
+                    identifier: RouterID(raw: offer.identifier), families: .ipv4Unicast, fourOctetAS: true,
+                    extendedMessages: false))
             let octets = offer.route.encoded()
             let handle = rib.insertAttributes(key: octets.span.bytes, context: AttributeContext(0), canonical: octets.span.bytes)
             rib.resolveNewNextHops { _ in offer.metric.map { .reachable(metric: $0) } ?? .unreachable }
@@ -78,11 +79,16 @@ import Wire
         }
     }
     @Test func `step 1: the higher LOCAL_PREF wins, absent means the default`() {
-        expect(Offer(2) { $0.route.localPreference = 101; $0.route.path[0].numbers += [ASNumber(1)] }, over: Offer(1), by: .localPreference)
+        expect(
+            Offer(2) {
+                $0.route.localPreference = 101; $0.route.path[0].numbers += [ASNumber(1)]
+            }, over: Offer(1), by: .localPreference)
         expect(Offer(2), over: Offer(1) { $0.route.localPreference = 99 }, by: .localPreference)
     }
     @Test func `step 2: the shorter AS path wins, an AS_SET counts as one`() {
-        expect(Offer(2) { $0.route.origin = .incomplete }, over: Offer(1) { $0.route.path[0].numbers += [ASNumber(1)] }, by: .pathLength)
+        expect(
+            Offer(2) { $0.route.origin = .incomplete }, over: Offer(1) { $0.route.path[0].numbers += [ASNumber(1)] },
+            by: .pathLength)
         expect(
             Offer(2) { $0.route.path.append(.init(type: 1, numbers: [ASNumber(1), ASNumber(2), ASNumber(3)])) },
             over: Offer(1) { $0.route.path[0].numbers += [ASNumber(1), ASNumber(2)] }, by: .pathLength)
@@ -128,7 +134,10 @@ import Wire
             Offer(2) {
                 $0.remoteAS = 65000
                 $0.route.others = [.init(flags: 0x80, type: 9, value: [0, 0, 0, 1])]
-            }, over: Offer(1) { $0.remoteAS = 65000; $0.identifier = 2 }, by: .identifier)
+            },
+            over: Offer(1) {
+                $0.remoteAS = 65000; $0.identifier = 2
+            }, by: .identifier)
     }
     @Test func `step 8: the shorter CLUSTER_LIST wins (RFC 4456 §9)`() {
         func offer(_ last: UInt8, _ clusters: Int) -> Offer {

@@ -69,9 +69,11 @@ import Wire
         #expect(driver.messages.contains { $0.contains("does not answer here") })
     }
 
-    @Test("who does not send an acceptable OPEN ends nothing", arguments: [
-        [], [0xff, 0xff], [UInt8](repeating: 0, count: 19), Driver.keepalive,
-    ] as [[UInt8]])
+    @Test(
+        "who does not send an acceptable OPEN ends nothing",
+        arguments: [
+            [], [0xff, 0xff], [UInt8](repeating: 0, count: 19), Driver.keepalive,
+        ] as [[UInt8]])
     func stranger(octets: [UInt8]) {
         var driver = Driver()
         driver.establish(2)
@@ -88,10 +90,11 @@ import Wire
         var driver = Driver()
         driver.establish(2)
         driver.accept(4)
-        driver.receive(driver.open {
-            $0.asField = 65099
-            $0.capabilities.fourOctetAS = ASNumber(65099)
-        })
+        driver.receive(
+            driver.open {
+                $0.asField = 65099
+                $0.capabilities.fourOctetAS = ASNumber(65099)
+            })
         #expect(driver.notification == .open(.badPeerAS))
         #expect(driver.sent(2).isEmpty)
         driver.wait(.seconds(20))

@@ -37,7 +37,9 @@ import Wire
         #expect(resets < (end - start) * 8 / 10)
     }
 
-    @Test("every truncation and every flipped bit of every kind of message leaves a session that is up, or ended by the book", arguments: [0, 1, 2, 3, 4])
+    @Test(
+        "every truncation and every flipped bit of every kind of message leaves a session that is up, or ended by the book",
+        arguments: [0, 1, 2, 3, 4])
     func messages(kind: Int) {
         let message = [
             Build.message(2, Self.v4), Build.message(2, Self.v6), Build.message(2, Self.withdraw),

@@ -129,7 +129,9 @@ struct VirtualWire {
         queue.insert((at, parcel), at: position)
     }
 
-    private func identity(_ local: IPAddress, _ localPort: UInt16, _ remote: IPAddress, _ remotePort: UInt16) -> ConnectionIdentity {
+    private func identity(_ local: IPAddress, _ localPort: UInt16, _ remote: IPAddress, _ remotePort: UInt16)
+        -> ConnectionIdentity
+    {
         ConnectionIdentity(
             tuple: ConnectionTuple(
                 interface: InterfaceID(0), local: local, localPort: localPort, remote: remote, remotePort: remotePort),

@@ -44,15 +44,20 @@ import Wire
         Case("§3 c: wrong flags of COMMUNITIES", base + a(0x80, 8, [0, 1, 0, 1]), .withdraw),
         Case("§3 c: the Partial bit alone is no conflict", base + a(0xe0, 8, [0, 1, 0, 1]), .accepted),
         Case("§3 g: a repeated attribute is dropped", base + a(0x40, 1, [2]), .discard),
-        Case("§3 g: MP_REACH_NLRI twice", Build.reach6(Build.nlri6) + Build.reach6(Build.nlri6) + o + p, nlri: [], .reset(3, 1, [])),
-        Case("§3 g: MP_UNREACH_NLRI twice", Build.unreach6(Build.nlri6) + Build.unreach6(Build.nlri6), nlri: [], .reset(3, 1, [])),
+        Case(
+            "§3 g: MP_REACH_NLRI twice", Build.reach6(Build.nlri6) + Build.reach6(Build.nlri6) + o + p, nlri: [], .reset(3, 1, [])
+        ),
+        Case(
+            "§3 g: MP_UNREACH_NLRI twice", Build.unreach6(Build.nlri6) + Build.unreach6(Build.nlri6), nlri: [], .reset(3, 1, [])),
         Case("§3 h: the strongest of several", a(0x40, 6, [1]) + a(0x40, 1, [9]) + p + h, .withdraw),
         Case("§4: an attribute overruns the list", base + [0x40, 6, 9, 0], .withdraw),
         Case("§4: two octets left over", base + [0x40, 6], .withdraw),
         Case("§4: no room for the extended length", base + [0x50, 6, 0], .withdraw),
         Case("§4 with MP_REACH_NLRI cut off", o + p + [0x80, 14, 40, 0, 2, 1], nlri: [], .reset(3, 1, [])),
         Case("§4: an empty ORIGIN", a(0x40, 1, []) + p + h, .withdraw),
-        Case("§5.2: a fault without reachable NLRI", a(0x40, 1, [9]), nlri: [], withdrawn: Build.nlri, .reset(3, 6, a(0x40, 1, [9]))),
+        Case(
+            "§5.2: a fault without reachable NLRI", a(0x40, 1, [9]), nlri: [], withdrawn: Build.nlri,
+            .reset(3, 6, a(0x40, 1, [9]))),
         Case("§5.2: a discard without reachable NLRI", a(0x40, 6, [1]), nlri: [], withdrawn: Build.nlri, .discard),
         Case("§7.1: ORIGIN of two octets", a(0x40, 1, [0, 0]) + p + h, .withdraw),
         Case("§7.1: undefined ORIGIN", a(0x40, 1, [3]) + p + h, .withdraw),
@@ -73,7 +78,9 @@ import Wire
         Case("§7.6: ATOMIC_AGGREGATE with a value", base + a(0x40, 6, [1]), .discard),
         Case("§7.6: ATOMIC_AGGREGATE", base + a(0x40, 6, []), .accepted),
         Case("§7.7: AGGREGATOR of six octets on a four-octet session", base + a(0xc0, 7, [0, 1, 10, 0, 0, 1]), .discard),
-        Case("§7.7: AGGREGATOR of eight octets on a two-octet session", o + Build.path2(65001) + h + a(0xc0, 7, [0, 0, 0, 1, 10, 0, 0, 1]), in: old, .discard),
+        Case(
+            "§7.7: AGGREGATOR of eight octets on a two-octet session",
+            o + Build.path2(65001) + h + a(0xc0, 7, [0, 0, 0, 1, 10, 0, 0, 1]), in: old, .discard),
         Case("§7.7: AGGREGATOR", base + a(0xc0, 7, [0, 0, 0, 1, 10, 0, 0, 1]), .accepted),
         Case("RFC 7607: AS 0 in AGGREGATOR", base + a(0xc0, 7, [0, 0, 0, 0, 10, 0, 0, 1]), .discard),
         Case("§7.8: COMMUNITIES of six octets", base + a(0xc0, 8, [0, 1, 0, 1, 0, 1]), .withdraw),
@@ -83,14 +90,25 @@ import Wire
         Case("§7.10: CLUSTER_LIST from outside", base + a(0x80, 10, [1]), .discard),
         Case("§7.10: CLUSTER_LIST of five octets from inside", base + lp + a(0x80, 10, [1, 2, 3, 4, 5]), in: ibgp, .withdraw),
         Case("§7.10: empty CLUSTER_LIST from inside", base + lp + a(0x80, 10, []), in: ibgp, .withdraw),
-        Case("§7.11: next hop length, another family in use", Build.reach6(Build.nlri6, nextHop: [1, 2, 3]) + o + p, nlri: [], .disable(.ipv6Unicast)),
-        Case("§7.11: next hop length, the only family", Build.reach6(Build.nlri6, nextHop: [1, 2, 3]) + o + p, nlri: [], in: v6Only,
+        Case(
+            "§7.11: next hop length, another family in use", Build.reach6(Build.nlri6, nextHop: [1, 2, 3]) + o + p, nlri: [],
+            .disable(.ipv6Unicast)),
+        Case(
+            "§7.11: next hop length, the only family", Build.reach6(Build.nlri6, nextHop: [1, 2, 3]) + o + p, nlri: [],
+            in: v6Only,
             .reset(3, 9, Build.reach6(Build.nlri6, nextHop: [1, 2, 3]))),
-        Case("§5.3: MP_REACH_NLRI with wrong flags, the only family", Build.reach6(Build.nlri6, flags: 0xc0) + o + p, nlri: [], in: v6Only,
+        Case(
+            "§5.3: MP_REACH_NLRI with wrong flags, the only family", Build.reach6(Build.nlri6, flags: 0xc0) + o + p, nlri: [],
+            in: v6Only,
             .reset(3, 9, Build.reach6(Build.nlri6, flags: 0xc0))),
-        Case("§5.3: MP_REACH_NLRI below five octets", a(0x80, 14, [0, 2, 1, 0]) + o + p, nlri: [], .reset(3, 9, a(0x80, 14, [0, 2, 1, 0]))),
+        Case(
+            "§5.3: MP_REACH_NLRI below five octets", a(0x80, 14, [0, 2, 1, 0]) + o + p, nlri: [],
+            .reset(3, 9, a(0x80, 14, [0, 2, 1, 0]))),
         Case("§5.3: MP_UNREACH_NLRI below three octets", a(0x80, 15, [0, 2]), nlri: [], .reset(3, 9, a(0x80, 15, [0, 2]))),
-        Case("RFC 2545 §3: next hop of 32 octets", Build.reach6(Build.nlri6, nextHop: Build.nextHop6 + [0xfe, 0x80] + Array(repeating: 0, count: 13) + [1]) + o + p, nlri: [], .accepted),
+        Case(
+            "RFC 2545 §3: next hop of 32 octets",
+            Build.reach6(Build.nlri6, nextHop: Build.nextHop6 + [0xfe, 0x80] + Array(repeating: 0, count: 13) + [1]) + o + p,
+            nlri: [], .accepted),
         Case("a family not in use is ignored, sound or not", a(0x80, 14, [0, 25, 70, 0, 0, 9]) + o + p, nlri: [], .accepted),
         Case("§7.14: extended communities of nine octets", base + a(0xc0, 16, Array(repeating: 1, count: 9)), .withdraw),
         Case("§7.14: an unknown extended community", base + a(0xc0, 16, Array(repeating: 0xee, count: 8)), .accepted),
@@ -100,7 +118,9 @@ import Wire
         Case("RFC 6793 §6: AS4_PATH from a four-octet speaker", base + a(0xc0, 17, [2, 1, 0, 0, 0, 1]), .discard),
         Case("RFC 6793 §6: AS4_AGGREGATOR from a four-octet speaker", base + a(0xc0, 18, [1]), .discard),
         Case("RFC 6793 §6: malformed AS4_PATH", o + Build.path2(65001) + h + a(0xc0, 17, [2, 2, 0, 0, 0, 1]), in: old, .discard),
-        Case("RFC 6793 §6: AS4_AGGREGATOR of six octets", o + Build.path2(65001) + h + a(0xc0, 18, [0, 1, 10, 0, 0, 1]), in: old, .discard),
+        Case(
+            "RFC 6793 §6: AS4_AGGREGATOR of six octets", o + Build.path2(65001) + h + a(0xc0, 18, [0, 1, 10, 0, 0, 1]), in: old,
+            .discard),
         Case("RFC 4271 §6.3: unknown well-known attribute", base + a(0x40, 99, [1]), .reset(3, 2, a(0x40, 99, [1]))),
         Case("unknown optional transitive attribute", base + a(0xc0, 99, [1]), .accepted),
         Case("unknown optional non-transitive attribute", base + a(0x80, 99, [1]), .accepted),

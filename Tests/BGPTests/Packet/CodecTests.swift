@@ -84,7 +84,9 @@ import Wire
     }
 
     /// Value octets behind the code and a length that is not the code's own.
-    @Test("a capability whose length is not that of its code refuses no session: what the code alone says counts, the rest does not")
+    @Test(
+        "a capability whose length is not that of its code refuses no session: what the code alone says counts, the rest does not"
+    )
     func capabilityLengths() throws {
         func capabilities(_ tuples: [UInt8]) throws -> Capabilities {
             let body = Self.openBody([2, UInt8(tuples.count)] + tuples)
@@ -201,9 +203,11 @@ import Wire
     }
 
     static let rich: [UInt8] =
-        Build.origin + Build.attribute(0x40, 2, [2, 2] + Build.u32(65001) + Build.u32(4_200_000_000) + [1, 2] + Build.u32(7) + Build.u32(8))
+        Build.origin
+        + Build.attribute(0x40, 2, [2, 2] + Build.u32(65001) + Build.u32(4_200_000_000) + [1, 2] + Build.u32(7) + Build.u32(8))
         + Build.nextHop + Build.attribute(0x80, 4, [0, 0, 0, 50]) + Build.attribute(0x40, 6, [])
-        + Build.attribute(0xe0, 7, Build.u32(65001) + [10, 0, 0, 9]) + Build.attribute(0xc0, 8, [0xfd, 0xe9, 0, 1, 0xff, 0xff, 0xff, 1])
+        + Build.attribute(0xe0, 7, Build.u32(65001) + [10, 0, 0, 9])
+        + Build.attribute(0xc0, 8, [0xfd, 0xe9, 0, 1, 0xff, 0xff, 0xff, 1])
         + Build.attribute(0xc0, 16, [0, 2, 0xfd, 0xe9, 0, 0, 0, 1]) + Build.attribute(0xe0, 25, Array(repeating: 3, count: 20))
         + Build.attribute(0xc0, 32, Build.u32(65001) + Build.u32(1) + Build.u32(2)) + Build.attribute(0xe0, 99, [1, 2, 3])
 
@@ -260,7 +264,8 @@ import Wire
         let (kept, _) = decode(Build.origin + Build.path2(23456) + Build.nextHop + long, context)
         #expect(kept.asPathDescription == "23456")
         // An AGGREGATOR that is not AS_TRANS voids both.
-        let aggregators = Build.attribute(0xc0, 7, [0, 9, 10, 0, 0, 9]) + as4 + Build.attribute(0xc0, 18, Build.u32(8) + [10, 0, 0, 8])
+        let aggregators =
+            Build.attribute(0xc0, 7, [0, 9, 10, 0, 0, 9]) + as4 + Build.attribute(0xc0, 18, Build.u32(8) + [10, 0, 0, 8])
         let (void, _) = decode(Build.origin + Build.path2(1, 23456) + Build.nextHop + aggregators, context)
         #expect(void.asPathDescription == "1 23456")
         #expect(void.aggregatorAS == ASNumber(9))

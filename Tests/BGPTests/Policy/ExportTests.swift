@@ -10,7 +10,8 @@ import Wire
     func parameters(_ body: (inout ExportParameters) -> Void = { _ in }) -> ExportParameters {
         var p = ExportParameters(
             isExternal: true, localAS: 65000, defaultLocalPreference: 100, fourOctetAS: true, extendedMessages: false,
-            nextHopSelf: false, removePrivateAS: false, sendCommunities: true, defaultOriginate: false, nextHopIPv4: IPv4Address(10, 0, 0, 254),
+            nextHopSelf: false, removePrivateAS: false, sendCommunities: true, defaultOriginate: false,
+            nextHopIPv4: IPv4Address(10, 0, 0, 254),
             nextHopIPv6: IPv6Address(high: 1, low: 254), linkLocal: IPv6Address(high: 0xfe80 << 48, low: 1),
             chain: PolicyChain.acceptAll)
         body(&p)
@@ -36,22 +37,36 @@ import Wire
     }
 
     @Test func `towards another AS: our AS in front, our next hop, no MED, no LOCAL_PREF`() {
-        let sent = decoded(route { $0.med = 5; $0.localPreference = 200 }, parameters())
+        let sent = decoded(
+            route {
+                $0.med = 5; $0.localPreference = 200
+            }, parameters())
         #expect(sent.path == [.init(type: 2, numbers: [ASNumber(65000), ASNumber(100), ASNumber(200)])])
         #expect(sent.nextHop == .v4(IPv4Address(10, 0, 0, 254)))
         #expect(sent.med == nil && sent.localPreference == nil)
     }
     @Test func `towards another AS: MED and next hop that export policy set go out`() {
-        let sent = decoded(route { $0.med = 5; $0.marks = [.medIsOurs, .nextHopIsOurs] }, parameters())
+        let sent = decoded(
+            route {
+                $0.med = 5; $0.marks = [.medIsOurs, .nextHopIsOurs]
+            }, parameters())
         #expect(sent.med == 5)
         #expect(sent.nextHop == .v4(IPv4Address(10, 0, 0, 1)))
     }
     @Test func `within the AS: path, next hop and MED stay, LOCAL_PREF is always there`() {
         let sent = decoded(route { $0.med = 5 }, parameters { $0.isExternal = false })
-        #expect(sent == route { $0.med = 5; $0.localPreference = 100 })
+        #expect(
+            sent
+                == route {
+                    $0.med = 5; $0.localPreference = 100
+                })
         let own = decoded(route { $0.nextHop = .v4(.any) }, parameters { $0.isExternal = false })
         #expect(own.nextHop == .v4(IPv4Address(10, 0, 0, 254)))
-        let selfSet = decoded(route(), parameters { $0.isExternal = false; $0.nextHopSelf = true })
+        let selfSet = decoded(
+            route(),
+            parameters {
+                $0.isExternal = false; $0.nextHopSelf = true
+            })
         #expect(selfSet.nextHop == .v4(IPv4Address(10, 0, 0, 254)))
     }
     @Test func `a full first segment gets a new one before it (RFC 4271 §5.1.2)`() {
@@ -70,7 +85,9 @@ import Wire
         #expect(sent.path == [.init(type: 2, numbers: [ASNumber(65000), ASNumber(100)])])
     }
     @Test func `towards a two-octet neighbour: AS_TRANS, and AS4_PATH only when needed (RFC 6793 §4.2.2)`() {
-        let p = parameters { $0.fourOctetAS = false; $0.localAS = 70000 }
+        let p = parameters {
+            $0.fourOctetAS = false; $0.localAS = 70000
+        }
         let octets = encode(route(), p).octets
         var path: [UInt8] = [], as4: [UInt8] = []
         forEachAttribute(octets.span.bytes) { flags, type, value in
@@ -102,7 +119,8 @@ import Wire
     }
     @Test func `unknown transitive attributes go on with the partial bit, others stay`() {
         let sent = decoded(
-            route { $0.others = [.init(flags: 0xc0, type: 77, value: [1]), .init(flags: 0x80, type: 78, value: [2])] }, parameters())
+            route { $0.others = [.init(flags: 0xc0, type: 77, value: [1]), .init(flags: 0x80, type: 78, value: [2])] },
+            parameters())
         #expect(sent.others == [.init(flags: 0xe0, type: 77, value: [1])])
     }
     @Test func `communities of all kinds stay at home where configured, extended ones of non-transitive type always`() {
@@ -212,11 +230,13 @@ import Wire
             var rib = RIB(configuration: configuration, seed: 4)
             for i in 0..<2 {
                 var session = RIBSession(
-                    identifier: RouterID(raw: UInt32(i + 1)), families: .ipv4Unicast, fourOctetAS: true, extendedMessages: isExtended)
+                    identifier: RouterID(raw: UInt32(i + 1)), families: .ipv4Unicast, fourOctetAS: true,
+                    extendedMessages: isExtended)
                 session.nextHopIPv4 = IPv4Address(10, 0, 0, 254)
                 rib.establish(
                     PeerIndex(UInt16(i)),
-                    neighbor: NeighborConfiguration(address: .v4(IPv4Address(10, 0, 0, UInt8(i + 1))), remoteAS: ASNumber(UInt32(100 + i))),
+                    neighbor: NeighborConfiguration(
+                        address: .v4(IPv4Address(10, 0, 0, UInt8(i + 1))), remoteAS: ASNumber(UInt32(100 + i))),
                     session: session)
             }
             let nlri = (0..<20000).flatMap { RIB.nlri(.v4(IPv4Prefix(IPv4Address(raw: UInt32($0) << 8 | 20 << 24), 24))) }

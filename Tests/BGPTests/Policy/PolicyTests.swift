@@ -12,9 +12,11 @@ import Wire
             var set = PrefixSetConfiguration(name: "s", entries: [])
             for _ in 0..<random.number(in: 1...30) {
                 let length = UInt8(random.number(in: 0...28))
-                let prefix = IPv4Prefix(IPv4Address(raw: UInt32(random.number(in: 0...7)) << 29 | UInt32(random.number(in: 0...15)) << 20), length)
+                let prefix = IPv4Prefix(
+                    IPv4Address(raw: UInt32(random.number(in: 0...7)) << 29 | UInt32(random.number(in: 0...15)) << 20), length)
                 let low = random.number(in: Int(length)...32)
-                set.entries.append(.init(.v4(prefix), minimumLength: UInt8(low), maximumLength: UInt8(random.number(in: low...32))))
+                set.entries.append(
+                    .init(.v4(prefix), minimumLength: UInt8(low), maximumLength: UInt8(random.number(in: low...32))))
             }
             let matcher = PrefixMatcher(set)
             for _ in 0..<300 {
@@ -22,7 +24,8 @@ import Wire
                     IPv4Address(raw: UInt32(random.number(in: 0...7)) << 29 | UInt32(random.number(in: 0...255)) << 16),
                     UInt8(random.number(in: 0...32)))
                 let expected = set.entries.contains {
-                    $0.prefix.covers(.v4(candidate)) && candidate.length >= $0.minimumLength && candidate.length <= $0.maximumLength
+                    $0.prefix.covers(.v4(candidate)) && candidate.length >= $0.minimumLength
+                        && candidate.length <= $0.maximumLength
                 }
                 #expect(matcher.contains(candidate) == expected)
             }
@@ -33,7 +36,8 @@ import Wire
         var attributes = AttributeTable(
             parameters: .init(routerAS: 65000, routerID: 1, clusterID: 1, defaultLocalPreference: 100), seed: 3)
         mutating func run(
-            _ policies: [PolicyConfiguration], _ route: RouteAttributes, prefix: String = "20.0.0.0/16", source: RouteSource = .external,
+            _ policies: [PolicyConfiguration], _ route: RouteAttributes, prefix: String = "20.0.0.0/16",
+            source: RouteSource = .external,
             isExport: Bool = false, sets: [PrefixSetConfiguration] = [], communities: [CommunitySetConfiguration] = []
         ) -> RouteAttributes? {
             var configuration = BGPConfiguration(routerAS: ASNumber(65000), routerID: RouterID(raw: 1))
@@ -139,7 +143,10 @@ import Wire
         #expect(after(.setMED(7), isExport: true)?.marks == .medIsOurs)
         #expect(after(.removeMED)?.med == nil)
         #expect(after(.setOrigin(.egp))?.origin == .egp)
-        #expect(after(.addCommunities([Community(2, 2), Community(3, 3)]))?.communities == [Community(1, 1), Community(2, 2), Community(3, 3)])
+        #expect(
+            after(.addCommunities([Community(2, 2), Community(3, 3)]))?.communities == [
+                Community(1, 1), Community(2, 2), Community(3, 3),
+            ])
         #expect(after(.setCommunities([Community(3, 3)]))?.communities == [Community(3, 3)])
         let removed = after(.removeCommunities("ones"))
         #expect(removed?.communities == [Community(2, 2)] && removed?.largeCommunities == [])
@@ -163,7 +170,10 @@ import Wire
         r.communities = (0..<100).map { Community(1, UInt16($0)) }
         r.largeCommunities = [LargeCommunity(1, 2, 3)]
         r.path.append(.init(type: 1, numbers: [ASNumber(70000)]))
-        r.others = [.init(flags: 0x40, type: 6, value: []), .init(flags: 0xc0, type: 16, value: [UInt8](repeating: 1, count: 264)), .init(flags: 0xe0, type: 200, value: [1])]
+        r.others = [
+            .init(flags: 0x40, type: 6, value: []), .init(flags: 0xc0, type: 16, value: [UInt8](repeating: 1, count: 264)),
+            .init(flags: 0xe0, type: 200, value: [1]),
+        ]
         let octets = r.encoded()
         #expect(RouteAttributes(canonical: octets.span.bytes) == r)
         var v6 = r

@@ -133,7 +133,9 @@ import Wire
             #expect(part.routes.count == 1)
         }
         let many = (0..<800).flatMap { [32, 10, 0, UInt8($0 >> 8), UInt8($0 & 255)] as [UInt8] }
-        for last in 0..<7 as Range<UInt8> { inputs.learn(Self.message(Self.body(Self.attributes(last), many)), from: Self.source, at: Self.at) }
+        for last in 0..<7 as Range<UInt8> {
+            inputs.learn(Self.message(Self.body(Self.attributes(last), many)), from: Self.source, at: Self.at)
+        }
         #expect(inputs.routes.count == FatalInputs.routesMaximum)
         for i in 0..<300 { inputs.learn(Self.message([UInt8(i & 255)], type: 3), from: UInt64(i), at: Self.at) }
         #expect(inputs.messages.count == FatalInputs.messagesMaximum)
@@ -160,7 +162,9 @@ import Wire
         var inputs = fatal(Self.message(good), times: 2)
         for _ in 0..<400 {
             var octets = good
-            for _ in 0..<random.number(in: 1...4) { octets[random.number(in: 0...(octets.count - 1))] = UInt8(random.number(in: 0...255)) }
+            for _ in 0..<random.number(in: 1...4) {
+                octets[random.number(in: 0...(octets.count - 1))] = UInt8(random.number(in: 0...255))
+            }
             if random.chance(1, in: 4) { octets.removeLast(random.number(in: 1...(octets.count - 1))) }
             if let rest = screened(inputs, octets), !rest.body.isEmpty, rest.count > 0 {
                 let isUpdate = UpdateOutline(rest.body.span.bytes) != nil

@@ -78,7 +78,9 @@ import Testing
         rows += [
             Row(.connect, .manualStop(cease), .idle, down(damped: false)),
             Row(.connect, .connectRetryTimerExpires, .connect, [.dropConnection, .startConnectRetryTimer, .initiateConnection]),
-            Row(.connect, .tcpConnected, .openSent, [.stopConnectRetryTimer, .stopConnectRetryTimer, .sendOpen, .startHoldTimer(240)]),
+            Row(
+                .connect, .tcpConnected, .openSent,
+                [.stopConnectRetryTimer, .stopConnectRetryTimer, .sendOpen, .startHoldTimer(240)]),
             Row(.connect, .tcpFails, .active, lost),
             Row(.connect, .headerError(headerError), .idle, down()),
             Row(.connect, .openError(openError), .idle, down()),
@@ -87,7 +89,9 @@ import Testing
 
             Row(.active, .manualStop(cease), .idle, down(damped: false)),
             Row(.active, .connectRetryTimerExpires, .connect, [.startConnectRetryTimer, .initiateConnection]),
-            Row(.active, .tcpConnected, .openSent, [.stopConnectRetryTimer, .stopConnectRetryTimer, .sendOpen, .startHoldTimer(240)]),
+            Row(
+                .active, .tcpConnected, .openSent,
+                [.stopConnectRetryTimer, .stopConnectRetryTimer, .sendOpen, .startHoldTimer(240)]),
             Row(.active, .tcpFails, .active, lost),
             Row(.active, .headerError(headerError), .idle, down()),
             Row(.active, .openError(openError), .idle, down()),
@@ -98,7 +102,9 @@ import Testing
             Row(.openSent, .holdTimerExpires, .idle, down(.holdTimerExpired)),
             Row(.openSent, .tcpConnected, .openSent, []),
             Row(.openSent, .tcpFails, .active, lost),
-            Row(.openSent, .open(holdTime: 90), .openConfirm, [.stopConnectRetryTimer, .sendKeepalive, .startKeepaliveTimer, .startHoldTimer(90)]),
+            Row(
+                .openSent, .open(holdTime: 90), .openConfirm,
+                [.stopConnectRetryTimer, .sendKeepalive, .startKeepaliveTimer, .startHoldTimer(90)]),
             Row(.openSent, .open(holdTime: 0), .openConfirm, [.stopConnectRetryTimer, .sendKeepalive, .startHoldTimer(0)]),
             Row(.openSent, .headerError(headerError), .idle, down(headerError)),
             Row(.openSent, .openError(openError), .idle, down(openError)),
@@ -143,7 +149,9 @@ import Testing
             Row(.established, .headerError(headerError), .idle, down(headerError)),
             Row(.established, .open(holdTime: 90), .idle, down(state(.unexpectedInEstablished, 1))),
             Row(.established, .connectRetryTimerExpires, .idle, down(.state(.unspecified))),
-            Row(.established, .sendHoldTimerExpires, .idle, [.stopConnectRetryTimer, .releaseResources, .abortConnection, .dampOscillation]),
+            Row(
+                .established, .sendHoldTimerExpires, .idle,
+                [.stopConnectRetryTimer, .releaseResources, .abortConnection, .dampOscillation]),
         ]
         return rows
     }()

@@ -23,7 +23,8 @@ import Wire
 
     /// Two devices that are up, and the FIB of a controller on them.
     static func devices() throws -> [KernelFIB.Device?] {
-        try NetworkNamespace.shell("""
+        try NetworkNamespace.shell(
+            """
             ip link set lo up; ip link add d0 type veth peer name e0; ip link add d1 type veth peer name e1
             for d in d0 e0 d1 e1; do ip link set $d up; done
             """)
@@ -148,7 +149,8 @@ import Wire
             }
             hear()
             #expect(fib.status.foreignChanges == 0, "our own doings are not heard")
-            try NetworkNamespace.shell("""
+            try NetworkNamespace.shell(
+                """
                 ip route del 20.0.1.0/24; ip route del 20.0.9.0/24
                 ip route replace 20.0.3.0/24 dev d1 metric 20 proto static
                 """)
@@ -217,7 +219,8 @@ import Wire
             var other = Self.gateway(2)
             other.interface = InterfaceID(1)
             update.groups = [.init(id: 1, nextHops: [Self.gateway(1)]), .init(id: 2, nextHops: [Self.gateway(1), other])]
-            update.ipv4 = (0..<100).map { .init(Self.prefix($0), group: 1) }
+            update.ipv4 =
+                (0..<100).map { .init(Self.prefix($0), group: 1) }
                 + (100..<200).map { .init(Self.prefix($0), group: 2) }
             fib.take(update)
             Self.drain(fib)

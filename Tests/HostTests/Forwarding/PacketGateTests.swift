@@ -12,14 +12,16 @@ import Wire
     }
     /// A cable whose ends both lie here, and a device with the virtual MAC on one of them.
     static func make(openFor: Duration? = .seconds(2)) throws -> PacketGate {
-        try NetworkNamespace.shell("""
+        try NetworkNamespace.shell(
+            """
             ip link set lo up; ip link add p0 type veth peer name p1; ip link set p0 up; ip link set p1 up
             ip link add m0 link p0 address 02:4c:53:00:00:01 type macvlan mode private; ip link set m0 up
             """)
         let gate = try PacketGate(table: "lockstep-test-a", openFor: openFor)
-        try gate.install(.init(
-            devices: [(try index("m0"), "m0")],
-            addresses: [IPAddress("10.0.0.1")!, IPAddress("2001:db8::1")!, IPAddress("fe80::1")!]))
+        try gate.install(
+            .init(
+                devices: [(try index("m0"), "m0")],
+                addresses: [IPAddress("10.0.0.1")!, IPAddress("2001:db8::1")!, IPAddress("fe80::1")!]))
         return gate
     }
     static func elements() throws -> Bool {
@@ -75,7 +77,8 @@ import Wire
             try gate.set(open: true)
             let list = "nft list set netdev lockstep-test-a open"
             // As if most of the time were over.
-            try NetworkNamespace.shell("""
+            try NetworkNamespace.shell(
+                """
                 nft flush set netdev lockstep-test-a open
                 nft add element netdev lockstep-test-a open '{ "m0" timeout 30s }'
                 """)
@@ -105,7 +108,8 @@ import Wire
     {
         try NetworkNamespace.run {
             let gate = try Self.make()
-            try NetworkNamespace.shell("""
+            try NetworkNamespace.shell(
+                """
                 for d in p0 p1 m0; do sysctl -qw net.ipv6.conf.$d.disable_ipv6=1; done
                 ip addr add 10.0.0.1/24 dev m0 noprefixroute; ip route add 10.0.0.0/24 dev m0; sleep 0.2
                 """)

@@ -17,12 +17,15 @@ import Wire
             ])
     }
     static func make(_ controller: String = "a", table: UInt32 = 254) throws -> RouterDevices {
-        try RouterDevices(.init(
-            pair: "test", controller: controller, bindings: [.init(name: "east", device: "p0"), .init(name: "west", device: "p1")],
-            table: table))
+        try RouterDevices(
+            .init(
+                pair: "test", controller: controller,
+                bindings: [.init(name: "east", device: "p0"), .init(name: "west", device: "p1")],
+                table: table))
     }
     static func cables() throws {
-        try NetworkNamespace.shell("""
+        try NetworkNamespace.shell(
+            """
             ip link set lo up; ip link add p0 type veth peer name q0; ip link add p1 type veth peer name q1
             for d in p0 q0 p1 q1; do ip link set $d up; done
             """)

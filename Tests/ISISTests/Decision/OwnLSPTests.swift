@@ -19,9 +19,10 @@ import Wire
     static func read(_ fragments: OwnLSPFragments) -> [LSPContents] {
         (0..<256).compactMap { number in
             fragments.body(UInt8(number)).map {
-                Sample.contents(LSPBuilder.encode(
-                    level: .two, id: LSPID(fragments.node, fragment: UInt8(number)), sequenceNumber: 1,
-                    remainingLifetime: 1200, flags: fragments.flags(UInt8(number)), body: $0, authentication: nil))
+                Sample.contents(
+                    LSPBuilder.encode(
+                        level: .two, id: LSPID(fragments.node, fragment: UInt8(number)), sequenceNumber: 1,
+                        remainingLifetime: 1200, flags: fragments.flags(UInt8(number)), body: $0, authentication: nil))
             }
         }
     }
@@ -56,14 +57,16 @@ import Wire
         #expect(read.hostname == "ours")
         #expect(read.protocols == [0xcc, 0x8e])
         #expect(read.topologies == [TopologyMembership(id: 0), TopologyMembership(id: 2, isOverloaded: true)])
-        #expect(read.neighbors == [
-            NeighborReach(NodeID(Sample.other), metric: 100), NeighborReach(NodeID(Sample.other), metric: 100, topology: 2),
-        ])
-        #expect(read.ipv4 == [
-            IPv4Reach(IPv4Prefix("10.0.0.0/24")!, metric: 10, tag: 4),
-            IPv4Reach(IPv4Prefix("10.255.0.1/32")!, metric: 0, flags: .node),
-            IPv4Reach(IPv4Prefix("192.0.2.0/24")!, metric: 5, flags: .external, tag: 9),
-        ])
+        #expect(
+            read.neighbors == [
+                NeighborReach(NodeID(Sample.other), metric: 100), NeighborReach(NodeID(Sample.other), metric: 100, topology: 2),
+            ])
+        #expect(
+            read.ipv4 == [
+                IPv4Reach(IPv4Prefix("10.0.0.0/24")!, metric: 10, tag: 4),
+                IPv4Reach(IPv4Prefix("10.255.0.1/32")!, metric: 0, flags: .node),
+                IPv4Reach(IPv4Prefix("192.0.2.0/24")!, metric: 5, flags: .external, tag: 9),
+            ])
         #expect(read.ipv6 == [IPv6Reach(IPv6Prefix("2001:db8::/64")!, metric: 20, topology: 2)])
         #expect(read.ipv4Addresses == [IPv4Address(10, 0, 0, 1)])
         #expect(fragments.update(contents, bodyMaximum: 1400).isEmpty)
@@ -81,15 +84,17 @@ import Wire
         var fragments = OwnLSPFragments(node: NodeID(Self.system))
         _ = fragments.update(sources.contents(configuration).contents, bodyMaximum: 1400)
         let read = Self.read(fragments)[0]
-        #expect(read.neighbors == [
-            NeighborReach(NodeID(Sample.other), metric: 63, isNarrow: true), NeighborReach(NodeID(Sample.other), metric: 100),
-        ])
-        #expect(Set(read.ipv4) == [
-            IPv4Reach(IPv4Prefix("10.0.0.0/24")!, metric: 63, flags: .narrow),
-            IPv4Reach(IPv4Prefix("10.0.0.0/24")!, metric: 70),
-            IPv4Reach(IPv4Prefix("192.0.2.0/24")!, metric: 5, flags: [.narrow, .external, .externalMetric]),
-            IPv4Reach(IPv4Prefix("192.0.2.0/24")!, metric: 5, flags: .external),
-        ])
+        #expect(
+            read.neighbors == [
+                NeighborReach(NodeID(Sample.other), metric: 63, isNarrow: true), NeighborReach(NodeID(Sample.other), metric: 100),
+            ])
+        #expect(
+            Set(read.ipv4) == [
+                IPv4Reach(IPv4Prefix("10.0.0.0/24")!, metric: 63, flags: .narrow),
+                IPv4Reach(IPv4Prefix("10.0.0.0/24")!, metric: 70),
+                IPv4Reach(IPv4Prefix("192.0.2.0/24")!, metric: 5, flags: [.narrow, .external, .externalMetric]),
+                IPv4Reach(IPv4Prefix("192.0.2.0/24")!, metric: 5, flags: .external),
+            ])
     }
 
     @Test func `one prefix more or less changes one LSP, and everything announced is announced once`() {
@@ -133,7 +138,8 @@ import Wire
         var grown = OwnLSPFragments(node: NodeID(Self.system))
         var contents = OwnLSPContents()
         for round in 0..<300 {
-            contents.ipv4.append(IPv4Reach(Self.prefix(random.number(in: 0...60_000)), metric: UInt32(round), tag: UInt32(round & 3)))
+            contents.ipv4.append(
+                IPv4Reach(Self.prefix(random.number(in: 0...60_000)), metric: UInt32(round), tag: UInt32(round & 3)))
             if round % 3 == 0 { contents.ipv4.remove(at: random.number(in: 0...(contents.ipv4.count - 1))) }
             if round % 5 == 0 {
                 contents.ipv6.append(IPv6Reach(IPv6Prefix(IPv6Address(high: UInt64(round) << 32, low: 0), 48), metric: 1))
@@ -188,10 +194,11 @@ import Wire
         ]
         let (contents, summaries) = sources.contents(configuration)
         #expect(summaries == [IPPrefix("10.0.0.0/8")!, IPPrefix("10.1.0.0/16")!])
-        #expect(Set(contents.ipv4) == [
-            IPv4Reach(IPv4Prefix("192.168.0.0/24")!, metric: 1), IPv4Reach(IPv4Prefix("10.0.0.0/8")!, metric: 20, tag: 3),
-            IPv4Reach(IPv4Prefix("10.1.0.0/16")!, metric: 77),
-        ])
+        #expect(
+            Set(contents.ipv4) == [
+                IPv4Reach(IPv4Prefix("192.168.0.0/24")!, metric: 1), IPv4Reach(IPv4Prefix("10.0.0.0/8")!, metric: 20, tag: 3),
+                IPv4Reach(IPv4Prefix("10.1.0.0/16")!, metric: 77),
+            ])
         var level1 = sources
         level1.level = .one
         #expect(level1.contents(configuration).summaries.isEmpty)

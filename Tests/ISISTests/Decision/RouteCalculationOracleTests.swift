@@ -114,9 +114,10 @@ final class RandomNetwork {
             let id = InterfaceID(UInt16(interface))
             var to = node()
             if to.system == Self.system(1), !to.isPseudonode { to = NodeID(Self.system(2)) }
-            links.append(LocalLink(
-                interface: id, node: to, metric: UInt32(number(1...6)), ipv6Metric: UInt32(number(1...6)),
-                isStandard: random.chance(9, in: 10), isIPv6: random.chance(9, in: 10)))
+            links.append(
+                LocalLink(
+                    interface: id, node: to, metric: UInt32(number(1...6)), ipv6Metric: UInt32(number(1...6)),
+                    isStandard: random.chance(9, in: 10), isIPv6: random.chance(9, in: 10)))
             let systems = to.isPseudonode ? Array(2...routers) : [Int(to.system.raw)]
             for system in systems where random.chance(9, in: 10) {
                 let address = random.chance(9, in: 10) ? IPv4Address(raw: UInt32(system * 256 + number(0...1))) : nil

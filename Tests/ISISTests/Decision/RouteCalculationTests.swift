@@ -35,11 +35,13 @@ struct Drawing {
             links[level]![i].ipv6Metric = metric
             return
         }
-        links[level]!.append(LocalLink(
-            interface: interface, node: Self.node(b), metric: metric, isStandard: topology == 0, isIPv6: topology == 2))
-        adjacencies[level]!.append(LocalAdjacency(
-            interface: interface, system: SystemID(raw: b), ipv4: IPv4Address(10, 0, 0, UInt8(b)),
-            ipv6: IPv6Address(high: 0xfe80 << 48, low: b)))
+        links[level]!.append(
+            LocalLink(
+                interface: interface, node: Self.node(b), metric: metric, isStandard: topology == 0, isIPv6: topology == 2))
+        adjacencies[level]!.append(
+            LocalAdjacency(
+                interface: interface, system: SystemID(raw: b), ipv4: IPv4Address(10, 0, 0, UInt8(b)),
+                ipv6: IPv6Address(high: 0xfe80 << 48, low: b)))
     }
     mutating func announce(
         _ level: Level, _ number: UInt64, _ prefix: String, _ metric: UInt32 = 0, _ flags: ReachFlags = [], tag: UInt32 = 0,
@@ -84,9 +86,12 @@ struct Drawing {
         }
         drawing.announce(.two, 9, "10.9.0.0/16", 5, tag: 7)
         drawing.run()
-        #expect(drawing.route("10.9.0.0/16") == RouteOffer(
-            nextHops: [2, 3, 4, 5].map { Drawing.via($0) }, metric: 25, kind: ISISRouteKind.level2.rawValue, distance: 115,
-            tag: 7))
+        #expect(
+            drawing.route("10.9.0.0/16")
+                == RouteOffer(
+                    nextHops: [2, 3, 4, 5].map { Drawing.via($0) }, metric: 25, kind: ISISRouteKind.level2.rawValue,
+                    distance: 115,
+                    tag: 7))
         drawing.configuration.maximumPaths = 2
         drawing.run()
         #expect(drawing.route("10.9.0.0/16")?.nextHops == [Drawing.via(2), Drawing.via(3)])
@@ -141,18 +146,20 @@ struct Drawing {
             drawing.contents[.one]![network] = contents
             for router in [2, 3] as [UInt64] {
                 drawing.edit(.one, router) { $0.neighbors.append(NeighborReach(network, metric: 10)) }
-                drawing.adjacencies[.one]!.append(LocalAdjacency(
-                    interface: InterfaceID(UInt16(lan)), system: SystemID(raw: router),
-                    ipv4: IPv4Address(10, lan, 0, UInt8(router)), ipv6: nil))
+                drawing.adjacencies[.one]!.append(
+                    LocalAdjacency(
+                        interface: InterfaceID(UInt16(lan)), system: SystemID(raw: router),
+                        ipv4: IPv4Address(10, lan, 0, UInt8(router)), ipv6: nil))
             }
             drawing.links[.one]!.append(LocalLink(interface: InterfaceID(UInt16(lan)), node: network, metric: 10))
         }
         drawing.announce(.one, 3, "10.3.0.0/16", 1)
         drawing.announce(.one, 3, "2001:db8::/32", 1)
         drawing.run()
-        #expect(drawing.route("10.3.0.0/16")?.nextHops == [
-            .via(.v4(IPv4Address(10, 1, 0, 3)), InterfaceID(1)), .via(.v4(IPv4Address(10, 2, 0, 3)), InterfaceID(2)),
-        ])
+        #expect(
+            drawing.route("10.3.0.0/16")?.nextHops == [
+                .via(.v4(IPv4Address(10, 1, 0, 3)), InterfaceID(1)), .via(.v4(IPv4Address(10, 2, 0, 3)), InterfaceID(2)),
+            ])
         #expect(drawing.route("10.3.0.0/16")?.metric == 11)
         // A neighbour that speaks no IPv6 is no way for IPv6.
         #expect(drawing.route("2001:db8::/32") == nil)
@@ -225,8 +232,10 @@ struct Drawing {
         drawing.link(.one, 1, 3, 20)
         for router in [2, 3] as [UInt64] { drawing.edit(.one, router) { $0.flags.insert(.attached) } }
         drawing.run()
-        #expect(drawing.route("0.0.0.0/0") == RouteOffer(
-            nextHops: [Drawing.via(2)], metric: 10, kind: ISISRouteKind.attached.rawValue, distance: 115))
+        #expect(
+            drawing.route("0.0.0.0/0")
+                == RouteOffer(
+                    nextHops: [Drawing.via(2)], metric: 10, kind: ISISRouteKind.attached.rawValue, distance: 115))
         #expect(drawing.route("::/0")?.nextHops == [Drawing.via6(2)])
 
         // RFC 3787 §7: not through an overloaded one.
@@ -283,8 +292,10 @@ struct Drawing {
         drawing.link(.two, 1, 2, 10)
         drawing.announce(.two, 2, "2001:db8::/32", 3, .external, tag: 5)
         drawing.run()
-        #expect(drawing.route("2001:db8::/32") == RouteOffer(
-            nextHops: [Drawing.via6(2)], metric: 13, kind: ISISRouteKind.level2.rawValue, distance: 115, tag: 5))
+        #expect(
+            drawing.route("2001:db8::/32")
+                == RouteOffer(
+                    nextHops: [Drawing.via6(2)], metric: 13, kind: ISISRouteKind.level2.rawValue, distance: 115, tag: 5))
         drawing.configuration.isIPv6Enabled = false
         drawing.run()
         #expect(drawing.route("2001:db8::/32") == nil)
@@ -292,9 +303,11 @@ struct Drawing {
 
     @Test func `RFC 5302 §3.1: level 1 routes go up, level 2 routes go down marked, and what came down stays`() {
         var drawing = Drawing {
-            $0.leakingDown = ISISLeaking(isEnabled: true, rules: [
-                ISISLeaking.Rule(IPPrefix("20.0.0.0/8")!, minimumLength: 8, maximumLength: 16)
-            ])
+            $0.leakingDown = ISISLeaking(
+                isEnabled: true,
+                rules: [
+                    ISISLeaking.Rule(IPPrefix("20.0.0.0/8")!, minimumLength: 8, maximumLength: 16)
+                ])
         }
         drawing.link(.one, 1, 2, 10)
         drawing.link(.two, 1, 3, 20)
@@ -305,12 +318,14 @@ struct Drawing {
         drawing.announce(.two, 3, "10.0.0.0/8", 1)
         let result = drawing.run()
         #expect(result.leaksChanged == [RouteCalculation.Set1And2(.one), RouteCalculation.Set1And2(.two)])
-        #expect(drawing.calculation.leaks(into: .two).ipv4 == [
-            IPv4Reach(IPv4Prefix("10.0.0.0/8")!, metric: 11, flags: .readvertised, tag: 4)
-        ])
-        #expect(drawing.calculation.leaks(into: .one).ipv4 == [
-            IPv4Reach(IPv4Prefix("20.1.0.0/16")!, metric: 22, flags: [.down, .external, .readvertised])
-        ])
+        #expect(
+            drawing.calculation.leaks(into: .two).ipv4 == [
+                IPv4Reach(IPv4Prefix("10.0.0.0/8")!, metric: 11, flags: .readvertised, tag: 4)
+            ])
+        #expect(
+            drawing.calculation.leaks(into: .one).ipv4 == [
+                IPv4Reach(IPv4Prefix("20.1.0.0/16")!, metric: 22, flags: [.down, .external, .readvertised])
+            ])
     }
 
     @Test func `a change of prefixes alone calculates no path`() {

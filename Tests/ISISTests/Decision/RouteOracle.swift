@@ -71,9 +71,10 @@ struct RouteOracle {
             }
         }
         for link in links[level] ?? [] where topology == 0 ? link.isStandard : link.isIPv6 {
-            edges.append(Edge(
-                from: root, to: link.node, metric: UInt64(topology == 0 ? link.metric : link.ipv6Metric),
-                interface: link.interface))
+            edges.append(
+                Edge(
+                    from: root, to: link.node, metric: UInt64(topology == 0 ? link.metric : link.ipv6Metric),
+                    interface: link.interface))
         }
         edges = edges.filter { edge in
             edge.from != edge.to && (edge.to == root || nodes[edge.to] != nil)
@@ -106,12 +107,17 @@ struct RouteOracle {
                 var new: Set<Hop>
                 if edge.from == root {
                     // A LAN is remembered by its interface until a router on it is reached.
-                    new = [Hop(interface: edge.interface!, system: edge.to.isPseudonode ? SystemID(raw: 0xffff_ffff_ffff) : edge.to.system)]
+                    new = [
+                        Hop(
+                            interface: edge.interface!,
+                            system: edge.to.isPseudonode ? SystemID(raw: 0xffff_ffff_ffff) : edge.to.system)
+                    ]
                 } else {
-                    new = Set((paths.hops[edge.from] ?? []).map {
-                        edge.from.isPseudonode && $0.system.raw == 0xffff_ffff_ffff
-                            ? Hop(interface: $0.interface, system: edge.to.system) : $0
-                    })
+                    new = Set(
+                        (paths.hops[edge.from] ?? []).map {
+                            edge.from.isPseudonode && $0.system.raw == 0xffff_ffff_ffff
+                                ? Hop(interface: $0.interface, system: edge.to.system) : $0
+                        })
                 }
                 new.formUnion(paths.hops[edge.to] ?? [])
                 if new != paths.hops[edge.to] ?? [] {
@@ -147,11 +153,12 @@ struct RouteOracle {
                 for (node, fragments) in usable(level) where node != root && !node.isPseudonode {
                     guard let distance = paths.distance[node] else { continue }
                     func hops(_ isIPv4: Bool) -> Set<NextHop> {
-                        Set((paths.hops[node] ?? []).compactMap { hop in
-                            let known = addresses.first { $0.interface == hop.interface && $0.system == hop.system }
-                            let address = isIPv4 ? known?.ipv4.map { IPAddress.v4($0) } : known?.ipv6.map { .v6($0) }
-                            return address.map { .via($0, hop.interface) }
-                        })
+                        Set(
+                            (paths.hops[node] ?? []).compactMap { hop in
+                                let known = addresses.first { $0.interface == hop.interface && $0.system == hop.system }
+                                let address = isIPv4 ? known?.ipv4.map { IPAddress.v4($0) } : known?.ipv6.map { .v6($0) }
+                                return address.map { .via($0, hop.interface) }
+                            })
                     }
                     func add<Key>(_ reach: PrefixReach<Key>, isIPv4: Bool, isDefault: Bool = false) {
                         var kind: ISISRouteKind
@@ -175,13 +182,17 @@ struct RouteOracle {
                         }
                         let hops = hops(isIPv4)
                         if hops.isEmpty { return }
-                        candidates[reach.prefix.anyFamily, default: []].append(Candidate(
-                            kind: kind, cost: cost, node: node, tag: reach.tag, flags: reach.flags.rawValue,
-                            metric: reach.metric, hops: hops))
+                        candidates[reach.prefix.anyFamily, default: []].append(
+                            Candidate(
+                                kind: kind, cost: cost, node: node, tag: reach.tag, flags: reach.flags.rawValue,
+                                metric: reach.metric, hops: hops))
                     }
                     for reach in fragments.flatMap(\.ipv4) where topology == 0 && reach.topology == 0 {
                         if reach.flags.contains(.narrow)
-                            ? configuration.metricStyle == .wide : configuration.metricStyle == .narrow { continue }
+                            ? configuration.metricStyle == .wide : configuration.metricStyle == .narrow
+                        {
+                            continue
+                        }
                         add(reach, isIPv4: true)
                     }
                     for reach in fragments.flatMap(\.ipv6) where topology == ipv6Topology && reach.topology == topology {
@@ -189,7 +200,8 @@ struct RouteOracle {
                     }
                     if level == .one, !attached, configuration.attachedBit.isHonored, !isOverloaded(level, node, topology) {
                         let zero = zero(level, node)
-                        let isSet = topology == 0 || saysAllInHeader(zero)
+                        let isSet =
+                            topology == 0 || saysAllInHeader(zero)
                             ? zero.flags.contains(.attached) : zero.topologies.contains { $0.id == topology && $0.isAttached }
                         if isSet {
                             if topology == 0 { add(IPv4Reach(IPv4Prefix(.any, 0), metric: 0), isIPv4: true, isDefault: true) }

@@ -175,25 +175,28 @@ enum Sample {
         #expect(contents.protocols == [0xcc, 0x8e])
         #expect(contents.hostname == "r1")
         #expect(contents.topologies == [TopologyMembership(id: 0), TopologyMembership(id: 2, isOverloaded: true)])
-        #expect(contents.neighbors == [
-            NeighborReach(NodeID(Sample.other), metric: 10, isNarrow: true),
-            NeighborReach(NodeID(Sample.other), metric: 100),
-            NeighborReach(NodeID(Sample.other, pseudonode: 1), metric: 5, subTLVOctets: 9),
-            NeighborReach(NodeID(Sample.other), metric: 11, topology: 2),
-        ])
-        #expect(contents.ipv4 == [
-            IPv4Reach(IPv4Prefix("10.1.0.0/16")!, metric: 10, flags: [.down, .narrow]),
-            IPv4Reach(IPv4Prefix("10.2.0.0/16")!, metric: 7, flags: [.externalMetric, .external, .narrow]),
-            IPv4Reach(IPv4Prefix("0.0.0.0/0")!, metric: 1),
-            IPv4Reach(IPv4Prefix("192.0.2.1/32")!, metric: 2, flags: [.down, .external, .node], tag: 77),
-            IPv4Reach(IPv4Prefix("10.3.128.0/17")!, metric: 3),
-            IPv4Reach(IPv4Prefix("10.4.0.0/16")!, metric: 3, topology: 3),
-        ])
-        #expect(contents.ipv6 == [
-            IPv6Reach(IPv6Prefix("2001:db8::/33")!, metric: 4, flags: [.external, .readvertised], tag: 5),
-            IPv6Reach(IPv6Prefix("::/0")!, metric: 5),
-            IPv6Reach(IPv6Prefix("2001:db8::1/128")!, metric: 6, flags: .down, topology: 2),
-        ])
+        #expect(
+            contents.neighbors == [
+                NeighborReach(NodeID(Sample.other), metric: 10, isNarrow: true),
+                NeighborReach(NodeID(Sample.other), metric: 100),
+                NeighborReach(NodeID(Sample.other, pseudonode: 1), metric: 5, subTLVOctets: 9),
+                NeighborReach(NodeID(Sample.other), metric: 11, topology: 2),
+            ])
+        #expect(
+            contents.ipv4 == [
+                IPv4Reach(IPv4Prefix("10.1.0.0/16")!, metric: 10, flags: [.down, .narrow]),
+                IPv4Reach(IPv4Prefix("10.2.0.0/16")!, metric: 7, flags: [.externalMetric, .external, .narrow]),
+                IPv4Reach(IPv4Prefix("0.0.0.0/0")!, metric: 1),
+                IPv4Reach(IPv4Prefix("192.0.2.1/32")!, metric: 2, flags: [.down, .external, .node], tag: 77),
+                IPv4Reach(IPv4Prefix("10.3.128.0/17")!, metric: 3),
+                IPv4Reach(IPv4Prefix("10.4.0.0/16")!, metric: 3, topology: 3),
+            ])
+        #expect(
+            contents.ipv6 == [
+                IPv6Reach(IPv6Prefix("2001:db8::/33")!, metric: 4, flags: [.external, .readvertised], tag: 5),
+                IPv6Reach(IPv6Prefix("::/0")!, metric: 5),
+                IPv6Reach(IPv6Prefix("2001:db8::1/128")!, metric: 6, flags: .down, topology: 2),
+            ])
         #expect(contents.ipv4Addresses == [IPv4Address(10, 0, 0, 1)])
         #expect(contents.ipv6Addresses == [IPv6Address("2001:db8::1")!])
         #expect(contents.teRouterID == IPv4Address(10, 9, 9, 9))
@@ -348,13 +351,15 @@ enum Sample {
         let hello = PointToPointHello(
             circuitType: .level2, source: SystemID(raw: 1), holdingTime: 30, localCircuitID: 1)
         let bytes = hello.encoded(authentication: Self.chain(.hmacMD5))
-        #expect(Array(bytes.prefix(23)) == [
-            0x83, 20, 1, 0, 17, 1, 0, 0, 2, 0, 0, 0, 0, 0, 1, 0, 30, 0, 39, 1, 10, 17, 54,
-        ])
+        #expect(
+            Array(bytes.prefix(23)) == [
+                0x83, 20, 1, 0, 17, 1, 0, 0, 2, 0, 0, 0, 0, 0, 1, 0, 30, 0, 39, 1, 10, 17, 54,
+            ])
         #expect(bytes.count == 39)
-        #expect(Array(bytes.suffix(16)) == [
-            0x6c, 0xea, 0x0c, 0x34, 0x9b, 0x6a, 0x9e, 0x16, 0x88, 0x0d, 0x86, 0x1d, 0x87, 0x73, 0xf8, 0xd4,
-        ])
+        #expect(
+            Array(bytes.suffix(16)) == [
+                0x6c, 0xea, 0x0c, 0x34, 0x9b, 0x6a, 0x9e, 0x16, 0x88, 0x0d, 0x86, 0x1d, 0x87, 0x73, 0xf8, 0xd4,
+            ])
     }
 
     @Test func `RFC 5310 §3.4: the digest is over Apad in its own place`() {
@@ -362,10 +367,11 @@ enum Sample {
             circuitType: .level2, source: SystemID(raw: 1), holdingTime: 30, localCircuitID: 1)
         let bytes = hello.encoded(authentication: Self.chain(.hmacSHA1, id: 7))
         #expect(Array(bytes[20..<25]) == [10, 23, 3, 0, 7])
-        #expect(Array(bytes.suffix(20)) == [
-            0xfd, 0x45, 0x11, 0x0b, 0x10, 0xeb, 0xbe, 0x4d, 0xa4, 0xd6,
-            0x85, 0x37, 0x7d, 0xd0, 0x82, 0x1a, 0x25, 0x7e, 0x52, 0x3d,
-        ])
+        #expect(
+            Array(bytes.suffix(20)) == [
+                0xfd, 0x45, 0x11, 0x0b, 0x10, 0xeb, 0xbe, 0x4d, 0xa4, 0xd6,
+                0x85, 0x37, 0x7d, 0xd0, 0x82, 0x1a, 0x25, 0x7e, 0x52, 0x3d,
+            ])
     }
 
     @Test func `no TLV, another type, another key number and two TLVs are told apart`() {

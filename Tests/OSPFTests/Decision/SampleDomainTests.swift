@@ -283,7 +283,8 @@ import Wire
         let prefixes = (0..<40).map { IPPrefix("10.\($0).0.0/16")! }
         let route = RedistributedRoute(source: .bgp, metric: 7, tag: 3, nextHop: IPAddress("192.0.2.1"))
         var one = RedistributionTable(), many = RedistributionTable()
-        let updates = prefixes.shuffled().map { RedistributionUpdate($0, route) }
+        let updates =
+            prefixes.shuffled().map { RedistributionUpdate($0, route) }
             + prefixes.prefix(10).map { RedistributionUpdate($0, nil) }
         for update in updates { one.apply([update]) }
         many.apply(updates)

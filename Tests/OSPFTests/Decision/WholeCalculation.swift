@@ -85,7 +85,8 @@ struct WholeCalculation {
                 if from == root {
                     let own = local.interfaces.first { interface in
                         guard interface.areaID == area, interface.state > .loopback else { return false }
-                        let isIt = version == .v2
+                        let isIt =
+                            version == .v2
                             ? interface.device.addresses.contains { $0.address == .v4(IPv4Address(raw: link.data)) }
                             : interface.interfaceNumber == link.data
                         if link.type == .transit { return isIt && interface.state >= .drOther }
@@ -101,7 +102,8 @@ struct WholeCalculation {
         for lsa in lsas(version == .v2 ? .network : .networkV3, .area(area)) {
             var reader = lsa.body
             guard let body = try? NetworkLSABody(from: &reader, version: version) else { continue }
-            let id = version == .v2
+            let id =
+                version == .v2
                 ? UInt64(lsa.key.linkStateID)
                 : UInt64(lsa.key.advertisingRouter) << 32 | UInt64(lsa.key.linkStateID)
             links[Vertex(id: id, isNetwork: true)] = body.routers.map {
@@ -140,12 +142,14 @@ struct WholeCalculation {
     }
 
     private func nextHops(_ path: Path) -> [NextHop] {
-        Set(path.hops.compactMap { hop -> NextHop? in
-            guard let interface = local.interfaces.first(where: { UInt32($0.id.value) == hop.tag }) else { return nil }
-            guard let router = hop.neighbor else { return .connected(interface.id) }
-            guard let neighbor = interface.neighbors.first(where: { UInt64($0.routerID) == router }) else { return nil }
-            return .via(neighbor.address, interface.id)
-        }).sorted()
+        Set(
+            path.hops.compactMap { hop -> NextHop? in
+                guard let interface = local.interfaces.first(where: { UInt32($0.id.value) == hop.tag }) else { return nil }
+                guard let router = hop.neighbor else { return .connected(interface.id) }
+                guard let neighbor = interface.neighbors.first(where: { UInt64($0.routerID) == router }) else { return nil }
+                return .via(neighbor.address, interface.id)
+            }
+        ).sorted()
     }
 
     private mutating func offer(_ route: CalculatedRoute) {
@@ -171,25 +175,30 @@ struct WholeCalculation {
                 for (router, bodies) in routerBodies(area.id) {
                     for link in bodies.flatMap(\.links) where link.type == .stub {
                         let length = UInt8(link.data.nonzeroBitCount)
-                        found.append((
-                            Vertex(id: UInt64(router), isNetwork: false),
-                            .v4(IPv4Prefix(IPv4Address(raw: link.id), length)), UInt32(link.metric), router))
+                        found.append(
+                            (
+                                Vertex(id: UInt64(router), isNetwork: false),
+                                .v4(IPv4Prefix(IPv4Address(raw: link.id), length)), UInt32(link.metric), router
+                            ))
                     }
                 }
                 for lsa in lsas(.network, .area(area.id)) {
                     var reader = lsa.body
                     guard let body = try? NetworkLSABody(from: &reader, version: .v2) else { continue }
                     let prefix = IPv4Prefix(IPv4Address(raw: lsa.key.linkStateID), UInt8(body.mask.nonzeroBitCount))
-                    found.append((
-                        Vertex(id: UInt64(lsa.key.linkStateID), isNetwork: true), .v4(prefix), 0,
-                        lsa.key.advertisingRouter))
+                    found.append(
+                        (
+                            Vertex(id: UInt64(lsa.key.linkStateID), isNetwork: true), .v4(prefix), 0,
+                            lsa.key.advertisingRouter
+                        ))
                 }
             } else {
                 for lsa in lsas(.intraAreaPrefix, .area(area.id)) {
                     var reader = lsa.body
                     guard let body = try? IntraAreaPrefixLSABody(from: &reader, family: family) else { continue }
                     let router = UInt64(body.reference.advertisingRouter)
-                    let vertex = body.reference.type == .routerV3
+                    let vertex =
+                        body.reference.type == .routerV3
                         ? Vertex(id: router, isNetwork: false)
                         : Vertex(id: router << 32 | UInt64(body.reference.linkStateID), isNetwork: true)
                     for prefix in body.prefixes {
@@ -238,10 +247,12 @@ struct WholeCalculation {
                         from: &reader, version: version, family: family, linkStateID: lsa.key.linkStateID),
                     body.metric < 0xff_ffff, let path = borderPath(area, lsa.key.advertisingRouter)
                 else { continue }
-                let isOurRange = isBorder && local.configuration.areas.contains { configured in
-                    configured.ranges.contains { $0.prefix == body.prefix }
-                        && intra.values.contains { body.prefix.covers($0.prefix) && $0.area == configured.areaID.raw }
-                }
+                let isOurRange =
+                    isBorder
+                    && local.configuration.areas.contains { configured in
+                        configured.ranges.contains { $0.prefix == body.prefix }
+                            && intra.values.contains { body.prefix.covers($0.prefix) && $0.area == configured.areaID.raw }
+                    }
                 let hops = nextHops(path)
                 if isOurRange || hops.isEmpty { continue }
                 offer(
@@ -259,8 +270,10 @@ struct WholeCalculation {
         guard isBorder else { return }
         let within = routes.values.filter { $0.type == .intraArea }
         for area in local.configuration.areas {
-            for range in area.ranges where range.isAdvertised && routes[range.prefix]?.type != .intraArea
-                || range.isAdvertised && routes[range.prefix]?.nextHops == [.blackhole] {
+            for range in area.ranges
+            where range.isAdvertised && routes[range.prefix]?.type != .intraArea
+                || range.isAdvertised && routes[range.prefix]?.nextHops == [.blackhole]
+            {
                 guard within.contains(where: { range.prefix.covers($0.prefix) && $0.area == area.areaID.raw }) else {
                     continue
                 }
@@ -283,11 +296,13 @@ struct WholeCalculation {
             guard let path = area.paths[Vertex(id: UInt64(router), isNetwork: false)], !nextHops(path).isEmpty else {
                 continue
             }
-            found.append((
-                preference(.intraArea, area.id),
-                CalculatedRouter(
-                    routerID: router, type: .intraArea, area: area.id, cost: path.distance, nextHops: nextHops(path),
-                    options: [])))
+            found.append(
+                (
+                    preference(.intraArea, area.id),
+                    CalculatedRouter(
+                        routerID: router, type: .intraArea, area: area.id, cost: path.distance, nextHops: nextHops(path),
+                        options: [])
+                ))
         }
         let best = found.min { a, b in
             (a.0, a.1.cost, UInt32.max - a.1.area) < (b.0, b.1.cost, UInt32.max - b.1.area)
@@ -340,7 +355,8 @@ struct WholeCalculation {
                     from: &reader, version: version, family: family, linkStateID: lsa.key.linkStateID),
                 body.metric < 0xff_ffff
             else { return }
-            let isPropagated = version == .v2
+            let isPropagated =
+                version == .v2
                 ? lsa.header.options & 8 != 0 : body.prefixOptions.contains(.propagate)
             if let nssa, body.prefix.length == 0, isBorder, !isPropagated || nssa.kind == .nssaNoSummary { return }
             var way: (type: OSPFPathType, area: UInt32, cost: UInt32, hops: [NextHop])?
@@ -358,10 +374,13 @@ struct WholeCalculation {
                 if isOurs { return }
                 guard let route = path(to: address) else { return }
                 if let nssa, route.type != .intraArea || route.area != nssa.id { return }
-                way = (route.type, route.area, route.cost, route.nextHops.map {
-                    if case .connected(let interface) = $0 { return .via(address, interface) }
-                    return $0
-                })
+                way = (
+                    route.type, route.area, route.cost,
+                    route.nextHops.map {
+                        if case .connected(let interface) = $0 { return .via(address, interface) }
+                        return $0
+                    }
+                )
             }
             guard let way, !way.hops.isEmpty else { return }
             let type: OSPFPathType = body.isType2 ? .externalType2 : .externalType1

@@ -99,7 +99,10 @@ import Wire
         #expect(base.recency(against: base) == .same)
         // Signed: 0x80000001 is the oldest.
         #expect(with { $0.sequence = LSAHeader.initialSequence }.recency(against: base) == .older)
-        #expect(with { $0.sequence = 6; $0.checksum = 0 }.recency(against: base) == .newer)
+        #expect(
+            with {
+                $0.sequence = 6; $0.checksum = 0
+            }.recency(against: base) == .newer)
         // Unsigned: 0x8000 is more than 0x7fff.
         #expect(with { $0.checksum = 0x7fff }.recency(against: base) == .older)
         #expect(with { $0.age = 3600 }.recency(against: base) == .newer)

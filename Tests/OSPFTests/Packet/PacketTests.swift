@@ -171,7 +171,9 @@ import Wire
         }
     }
 
-    @Test func `RFC 7474 §3: the key's number in the header, the sequence number behind the packet, and outside its length`() throws {
+    @Test func `RFC 7474 §3: the key's number in the header, the sequence number behind the packet, and outside its length`()
+        throws
+    {
         let way = OSPFAuthentication.cryptographic([Self.key(.hmacSHA256, extended: true)])
         let sent = OSPFPacket(
             routerID: 0x0101_0101, areaID: 0, .linkStateAcknowledgment(LinkStateAcknowledgmentPacket(headers: []))

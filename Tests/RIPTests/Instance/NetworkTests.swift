@@ -200,7 +200,8 @@ import Wire
                     sequence: UInt32(random.number(in: 0...100)))
                 for _ in 0..<random.number(in: 1...20) {
                     writer.add(
-                        entry("172.16.\(random.number(in: 0...40)).0/24", UInt32(random.number(in: 1...16)),
+                        entry(
+                            "172.16.\(random.number(in: 0...40)).0/24", UInt32(random.number(in: 1...16)),
                             tag: UInt16(random.number(in: 0...2))))
                 }
                 bytes = writer.finish()[0]
@@ -258,7 +259,8 @@ import Wire
         }.begin()
         for step in 0..<20_000 {
             let interface = UInt16(random.number(in: 0...1))
-            var bytes = version == .v2
+            var bytes =
+                version == .v2
                 ? message(
                     2, (0..<random.number(in: 0...25)).map { _ in entry("172.16.\(random.number(in: 0...255)).0/24", 1) })
                 : message6(
@@ -270,7 +272,8 @@ import Wire
                 bytes[random.number(in: 0...(bytes.count - 1))] = UInt8(truncatingIfNeeded: random.next())
             }
             if random.chance(1, in: 4) { bytes.removeLast(random.number(in: 0...bytes.count)) }
-            let source: IPAddress = version == .v2
+            let source: IPAddress =
+                version == .v2
                 ? .v4(IPv4Address(10, 0, UInt8(interface), UInt8(random.number(in: 0...255))))
                 : .v6(IPv6Address(high: 0xfe80 << 48, low: UInt64(random.number(in: 0...255))))
             d.receive(bytes, from: source, on: interface, port: random.chance(1, in: 5) ? 4444 : nil)

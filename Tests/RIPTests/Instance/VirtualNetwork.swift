@@ -51,7 +51,8 @@ final class VirtualNetwork {
         let settings: [InterfaceConfiguration.Address]
         switch version {
         case .v2:
-            let base: UInt32 = network >= 10_000
+            let base: UInt32 =
+                network >= 10_000
                 ? 0xc0a8_0000 | UInt32(network - 10_000) << 8 : 0x0a00_0000 | UInt32(network) << 8
             settings = [.init(address: .v4(IPv4Address(raw: base | UInt32(address))), prefixLength: 24)]
         case .ng:

@@ -36,10 +36,12 @@ import Wire
         let d = Driver { $0.limits.routesMaximum = 100 }.begin()
         for round in 0..<20 {
             for isThere in [true, false] {
-                d.input(.redistribute((0..<50).map {
-                    RedistributionUpdate(
-                        IPPrefix(prefix(round * 50 + $0))!, isThere ? RedistributedRoute(source: .static) : nil)
-                }))
+                d.input(
+                    .redistribute(
+                        (0..<50).map {
+                            RedistributionUpdate(
+                                IPPrefix(prefix(round * 50 + $0))!, isThere ? RedistributedRoute(source: .static) : nil)
+                        }))
             }
             d.run(.milliseconds(1))
         }

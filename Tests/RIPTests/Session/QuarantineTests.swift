@@ -11,10 +11,13 @@ import Wire
     static let bad = "203.0.113.0/24", good = "172.16.0.0/16", third = "172.17.0.0/16"
     static let other = IPv4Address(10, 0, 0, 3)
 
-    static func packet(_ bytes: [UInt8], _ version: RIPVersion = .v2, from source: IPAddress = .v4(Driver.neighbor)) -> ReceivedPacket {
+    static func packet(_ bytes: [UInt8], _ version: RIPVersion = .v2, from source: IPAddress = .v4(Driver.neighbor))
+        -> ReceivedPacket
+    {
         ReceivedPacket(
             interface: InterfaceID(0), packetProtocol: version.packetProtocol, source: .ip(source),
-            destination: .ip(version == .v2 ? RIPInstance.groupIPv4 : RIPInstance.groupIPv6), sourcePort: version.port, hopLimit: 255,
+            destination: .ip(version == .v2 ? RIPInstance.groupIPv4 : RIPInstance.groupIPv6), sourcePort: version.port,
+            hopLimit: 255,
             bytes: bytes)
     }
     static func poisoned(message number: Int = 0) -> Driver {
@@ -150,7 +153,8 @@ import Wire
         let source: IPAddress = version == .v2 ? .v4(Driver.neighbor) : IPAddress("fe80::2")!
         let d = Driver(version).begin()
         var random = RandomNumbers(seed: 3)
-        let whole = version == .v2
+        let whole =
+            version == .v2
             ? message(2, [entry(Self.bad, 3), entry(Self.good, 3)])
             : message6([nextHop6("fe80::9"), entry6("2001:db8:a::/48", 3), entry6("2001:db8:b::/48", 3)])
         for count in 0...whole.count {

@@ -89,7 +89,8 @@ import Wire
     @Test func `RFC 2453 §5.1: version 1 and its compatibility are broadcast, and say what version 1 understands`() {
         for mode in [RIPSendMode.v1, .v1Compatible] {
             let d = Driver { $0.interfaces[0].send = mode }.begin()
-            d.learn([("172.16.1.0/24", 5), ("172.16.2.0/24", 3), ("10.9.0.0/16", 1), ("10.0.9.0/24", 1)],
+            d.learn(
+                [("172.16.1.0/24", 5), ("172.16.2.0/24", 3), ("10.9.0.0/16", 1), ("10.0.9.0/24", 1)],
                 from: IPv4Address(10, 0, 1, 2), on: 1)
             d.run(.seconds(36))
             let packet = d.packets(on: 0).last!

@@ -24,7 +24,8 @@ struct EtcdAccess: Sendable {
     let password: String?
 
     init(_ cluster: EtcdCluster) throws {
-        tls = cluster.endpoints.contains { $0.hasPrefix("https:") }
+        tls =
+            cluster.endpoints.contains { $0.hasPrefix("https:") }
             ? try NIOSSLContext(configuration: Self.tls(cluster)) : nil
         password = cluster.password
     }
@@ -146,8 +147,10 @@ final class EtcdGateway: @unchecked Sendable {
     private func check(_ header: EtcdMessages.Header?) throws {
         guard let header, let id = header.cluster_id?.value, let seen = header.revision?.value else { return }
         if let known = clusterID, known != id {
-            throw EtcdError(description: "\(endpoint) belongs to another cluster (\(Self.hex(id))) than the one that answered first "
-                + "(\(Self.hex(known))), so it knows nothing of what was granted; restart this controller if that is intended")
+            throw EtcdError(
+                description: "\(endpoint) belongs to another cluster (\(Self.hex(id))) than the one that answered first "
+                    + "(\(Self.hex(known))), so it knows nothing of what was granted; restart this controller if that is intended"
+            )
         }
         clusterID = id
         // Answers of several members may overtake each other by a little.

@@ -95,9 +95,10 @@ extension EtcdLink {
     private static let triesMaximum = 8
 
     private func tooBusy<Value>() -> EventLoopFuture<Value> {
-        loop.makeFailedFuture(EtcdError(
-            description: "the pair's word changes all the time; do more than two controllers use the pair name "
-                + "\(settings.pair)?", isEndpointBad: false))
+        loop.makeFailedFuture(
+            EtcdError(
+                description: "the pair's word changes all the time; do more than two controllers use the pair name "
+                    + "\(settings.pair)?", isEndpointBad: false))
     }
 
     // MARK: requests
@@ -120,9 +121,10 @@ extension EtcdLink {
 
     func carryOut(_ attempt: VoteQueue.Attempt, at now: Instant) -> EventLoopFuture<VoteAnswer> {
         switch attempt.request {
-        case .renew(let epoch): return keepLease().and(look()).flatMap { [self] _, seen in
-            renew(epoch, attempt, seen, tries: Self.triesMaximum)
-        }
+        case .renew(let epoch):
+            return keepLease().and(look()).flatMap { [self] _, seen in
+                renew(epoch, attempt, seen, tries: Self.triesMaximum)
+            }
         case .acquire:
             // The lease is a third old at most, unless etcd was not there for a while.
             let isFresh = lease.map { $0.until - monotonicNow() > ttl / 2 } ?? false
@@ -183,8 +185,11 @@ extension EtcdLink {
                 if isInTheWay, evidence == .over {
                     absent = [before.record?.word.holder == nil ? keys.reserved : keys.holder(id.other)]
                 }
-                operations = [.init(request_put: .init(
-                    key: keys.holder(id), value: Data("\(record.word.epoch)".utf8), lease: .init(lease?.id ?? 0)))]
+                operations = [
+                    .init(
+                        request_put: .init(
+                            key: keys.holder(id), value: Data("\(record.word.epoch)".utf8), lease: .init(lease?.id ?? 0)))
+                ]
                 // Its right has ended with this, however long its process keeps its lease.
                 if !absent.contains(keys.holder(id.other)) {
                     operations.append(.init(request_delete_range: .init(key: keys.holder(id.other))))
@@ -243,15 +248,20 @@ extension EtcdLink {
             }
             adopt(epoch, attempt, &record)
         }
-        let operations = [EtcdMessages.Operation(request_put: .init(
-            key: keys.holder(id), value: Data("\(epoch)".utf8), lease: .init(lease?.id ?? 0)))]
+        let operations = [
+            EtcdMessages.Operation(
+                request_put: .init(
+                    key: keys.holder(id), value: Data("\(epoch)".utf8), lease: .init(lease?.id ?? 0)))
+        ]
         let word = record.word
         return change(seen, to: record, absent: seen.isLost ? [keys.holder(id.other)] : [], and: operations)
             .flatMap { [self] isDone in
                 if isDone {
                     if seen.isLost {
-                        note(.alarm, "the key \(String(decoding: keys.word, as: UTF8.self)) was gone; it is put back: "
-                            + "\(word)")
+                        note(
+                            .alarm,
+                            "the key \(String(decoding: keys.word, as: UTF8.self)) was gone; it is put back: "
+                                + "\(word)")
                     }
                     return loop.makeSucceededFuture(.renewed(epoch, lease: leaseFor(attempt)))
                 }

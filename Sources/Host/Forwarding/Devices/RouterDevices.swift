@@ -101,8 +101,9 @@ final class RouterDevices {
             let interface = list[i]
             guard let binding = settings.bindings.first(where: { $0.name == interface.name }) else { continue }
             guard var parent = links.first(where: { $0.name == binding.device }) else {
-                events.append(Event(
-                    .alarm, "forwarding", "device \(binding.device) of interface \(interface.name) does not exist"))
+                events.append(
+                    Event(
+                        .alarm, "forwarding", "device \(binding.device) of interface \(interface.name) does not exist"))
                 continue
             }
             if interface.vlan != 0 {
@@ -150,9 +151,11 @@ final class RouterDevices {
         let name = deviceName(interface.name)
         return make(name, alias, "of interface \(interface.name)") { batch in
             batch.attribute(LinkAttribute.link, parent.index)
-            batch.attribute(LinkAttribute.address, bytes: (0..<6).map {
-                UInt8(truncatingIfNeeded: interface.virtualMAC.raw >> UInt64(40 - 8 * $0))
-            })
+            batch.attribute(
+                LinkAttribute.address,
+                bytes: (0..<6).map {
+                    UInt8(truncatingIfNeeded: interface.virtualMAC.raw >> UInt64(40 - 8 * $0))
+                })
             if parent.mtu > 0 { batch.attribute(LinkAttribute.mtu, min(UInt32(interface.mtu), parent.mtu)) }
             batch.linkInfo("macvlan") { $0.attribute(LinkAttribute.macvlanMode, LinkAttribute.macvlanPrivate) }
         }
@@ -224,12 +227,18 @@ final class RouterDevices {
         // One device, where the kernel can (6.17); else all of the namespace.
         if !Self.write(six + "force_forwarding", "1") { setSysctl("net/ipv6/conf/all/forwarding", "1") }
         if !refused.isEmpty {
-            events.append(Event(.alarm, "forwarding", "settings of device \(name) cannot be written (/proc/sys read-only?): "
-                + refused.joined(separator: ", ")))
+            events.append(
+                Event(
+                    .alarm, "forwarding",
+                    "settings of device \(name) cannot be written (/proc/sys read-only?): "
+                        + refused.joined(separator: ", ")))
         }
         if let all = Self.read("net/ipv4/conf/all/rp_filter"), all == "1" {
-            events.append(Event(.warning, "forwarding", "net.ipv4.conf.all.rp_filter is 1: packets whose way back leads "
-                + "elsewhere are dropped; run: sysctl -w net.ipv4.conf.all.rp_filter=0"))
+            events.append(
+                Event(
+                    .warning, "forwarding",
+                    "net.ipv4.conf.all.rp_filter is 1: packets whose way back leads "
+                        + "elsewhere are dropped; run: sysctl -w net.ipv4.conf.all.rp_filter=0"))
         }
     }
 

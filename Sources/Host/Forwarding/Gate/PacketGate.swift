@@ -148,16 +148,22 @@ final class PacketGate {
         t.rule("arrive", .inet, Self.isIPv4 + [.payload(.network, offset: 16, count: 4), .isIn("own4"), .drop])
         t.rule("arrive", .inet, Self.isIPv6 + [.payload(.network, offset: 24, count: 16), .isIn("own6"), .drop])
         // Broadcast and multicast are the line card's alone. PACKET_HOST is 0.
-        t.rule("arrive", .inet, [
-            .meta(.inputDevice), .isIn("devices"), .meta(.packetType), .differs([0]), .drop,
-        ])
+        t.rule(
+            "arrive", .inet,
+            [
+                .meta(.inputDevice), .isIn("devices"), .meta(.packetType), .differs([0]), .drop,
+            ])
         t.chain("pass", .inet, .forward, priority: -310)
-        t.rule("pass", .inet, [
-            .meta(.inputDevice), .isIn("devices"), .meta(.outputDevice), .isNotIn("devices"), .drop,
-        ])
-        t.rule("pass", .inet, [
-            .meta(.outputDevice), .isIn("devices"), .meta(.inputDevice), .isNotIn("devices"), .drop,
-        ])
+        t.rule(
+            "pass", .inet,
+            [
+                .meta(.inputDevice), .isIn("devices"), .meta(.outputDevice), .isNotIn("devices"), .drop,
+            ])
+        t.rule(
+            "pass", .inet,
+            [
+                .meta(.outputDevice), .isIn("devices"), .meta(.inputDevice), .isNotIn("devices"), .drop,
+            ])
         t.chain("leave", .inet, .output, priority: -310)
         let leaves: [FilterTransaction.Step] = [.meta(.outputDevice), .isIn("devices")]
         // Destination unreachable, time exceeded, parameter problem.
@@ -177,10 +183,12 @@ final class PacketGate {
         t.add(Self.octets(contents.addresses, .ipv4), to: "own4", .arp)
         t.chain("arrive", .arp, .arpInput, priority: 0)
         // RFC 826: ar$op 1 is a request, the target's protocol address is at 24.
-        t.rule("arrive", .arp, [
-            .payload(.network, offset: 6, count: 2), .equals([0, 1]), .payload(.network, offset: 24, count: 4),
-            .isIn("own4"), .drop,
-        ])
+        t.rule(
+            "arrive", .arp,
+            [
+                .payload(.network, offset: 6, count: 2), .equals([0, 1]), .payload(.network, offset: 24, count: 4),
+                .isIn("own4"), .drop,
+            ])
     }
 
     private static func octets(_ addresses: [IPAddress], _ family: AddressFamily) -> [[UInt8]] {

@@ -17,8 +17,9 @@ extension KernelFIB {
         for hop in nextHops.prefix(256) {
             let i = Int(hop.interface.value)
             guard let devices, i < devices.count, let device = devices[i], device.isUp else { continue }
-            members.append(KernelMember(
-                path: KernelPath(device: device.index, gateway: hop.gateway), weight: max(1, hop.weight)))
+            members.append(
+                KernelMember(
+                    path: KernelPath(device: device.index, gateway: hop.gateway), weight: max(1, hop.weight)))
         }
         guard !members.isEmpty else { return [KernelMember(path: .blackhole, weight: 1)] }
         return Self.ordered(members)

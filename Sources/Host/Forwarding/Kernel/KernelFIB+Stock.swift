@@ -35,8 +35,11 @@ extension KernelFIB {
         status.lastStockReason = reason
         status.lastStockDuration = monotonicKernelNow() - began
         if status.stocktakings > 1 {
-            events.append(Event(.info, "forwarding", "the kernel's table was read (\(reason)): "
-                + "\(status.lastStockDifferences) routes differ, \(status.lastStockDuration.inMilliseconds) ms"))
+            events.append(
+                Event(
+                    .info, "forwarding",
+                    "the kernel's table was read (\(reason)): "
+                        + "\(status.lastStockDifferences) routes differ, \(status.lastStockDuration.inMilliseconds) ms"))
         }
     }
 
@@ -53,8 +56,10 @@ extension KernelFIB {
             } else if object.isBlackhole {
                 found.paths.append((number - Self.groupLimit, .blackhole))
             } else {
-                found.paths.append((
-                    number - Self.groupLimit, KernelPath(device: object.device, gateway: object.gateway)))
+                found.paths.append(
+                    (
+                        number - Self.groupLimit, KernelPath(device: object.device, gateway: object.gateway)
+                    ))
             }
         }
         paths = []
@@ -100,16 +105,19 @@ extension KernelFIB {
         let (table, own, metric) = (settings.table, settings.routeProtocol, settings.metric)
         let first = settings.firstObject
         do {
-            try socket.dump(RouteMessage.getRoute, { batch in
-                batch.u8(family)
-                batch.u8(0)
-                batch.u16(0)
-                batch.u8(0)
-                batch.u8(own)
-                batch.u16(0)
-                batch.u32(0)
-                batch.attribute(RouteAttribute.table, table)
-            }) { message in
+            try socket.dump(
+                RouteMessage.getRoute,
+                { batch in
+                    batch.u8(family)
+                    batch.u8(0)
+                    batch.u16(0)
+                    batch.u8(0)
+                    batch.u8(own)
+                    batch.u16(0)
+                    batch.u32(0)
+                    batch.attribute(RouteAttribute.table, table)
+                }
+            ) { message in
                 guard message.type == RouteMessage.newRoute else { return }
                 let route = RouteObject(message)
                 guard route.family == family, route.routeProtocol == own, route.table == table, route.metric == metric,
