@@ -1,6 +1,7 @@
 import CHost
 import Glibc
 import Records
+import Synchronization
 
 /// How much of the processor a thread may claim.
 public enum ThreadUrgency: Sendable, Hashable {
@@ -28,7 +29,8 @@ final class HostThread: Sendable {
         let start: Start
         init(_ start: Start) { self.start = start }
     }
-    private let handle: pthread_t
+    /// `nil` once the thread was waited for: from then on the number may be another thread's.
+    private let handle: Mutex<pthread_t?>
 
     init(
         _ name: String, urgency: ThreadUrgency = .normal, stackSize: Int = 8 << 20,
@@ -54,7 +56,12 @@ final class HostThread: Sendable {
             box.release()
             throw SystemError("pthread_create", status)
         }
-        self.handle = handle
+        self.handle = Mutex(handle)
+    }
+
+    deinit {
+        // Nobody will wait for it any more; its stack goes when it ends.
+        handle.withLock { if let handle = $0 { pthread_detach(handle) } }
     }
 
     /// The clock of the calling thread's CPU time, readable from every thread of this process. 0: there is none.
@@ -63,7 +70,13 @@ final class HostThread: Sendable {
         return pthread_getcpuclockid(pthread_self(), &clock) == 0 ? clock : 0
     }
 
-    func join() { pthread_join(handle, nil) }
+    /// Returns when the thread has ended; at once if somebody has waited for it before.
+    func join() {
+        handle.withLock { handle in
+            if let thread = handle { pthread_join(thread, nil) }
+            handle = nil
+        }
+    }
 
     private static func apply(_ urgency: ThreadUrgency, name: String, report: (Event) -> Void) {
         switch urgency {
