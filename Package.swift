@@ -3,8 +3,10 @@ import Foundation
 import PackageDescription
 
 // The pure core (everything up to the simulator) has no dependency at all. LOCKSTEP_CORE=1 leaves the rest out,
-// so that a protocol engine can be built and tested in seconds.
-let coreOnly = ProcessInfo.processInfo.environment["LOCKSTEP_CORE"] == "1"
+// so that a protocol engine can be built and tested in seconds. LOCKSTEP_TESTS="BGPTests EngineTests" leaves all other
+// tests out of the one bundle that SwiftPM links.
+let environment = ProcessInfo.processInfo.environment
+let coreOnly = environment["LOCKSTEP_CORE"] == "1"
 
 let settings: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),
@@ -184,6 +186,11 @@ if !coreOnly {
         .executable(name: "lockstep-witness", targets: ["lockstep-witness"]),
         .executable(name: "bench", targets: ["bench"]),
     ]
+}
+
+if let wanted = environment["LOCKSTEP_TESTS"] {
+    let names = wanted.split(separator: " ").map(String.init)
+    targets.removeAll { $0.type == .test && !names.contains($0.name) }
 }
 
 let package = Package(name: "Lockstep", products: products, dependencies: dependencies, targets: targets)
