@@ -17,14 +17,19 @@ import sys
 import time
 
 from . import processes
+from .blaster import Blaster, build
 from .fabric import PEER4, PEER6, PREFIX4, PREFIX6, ROUTER4, ROUTER6, VIRTUAL_MACS, Fabric
 from .lockstep import Pair, build_products
 from .processes import LabError, Process, install_signal_handlers, on_exit, run, wait_until
-from .topology import make_folder, require_root
+from .table import Table
+from .topology import ROUTER_AS, make_folder, require_root
 
 # Behind h2, and nowhere.
 STATIC4, STATIC6, HOLE4 = "198.51.100.0/24", "2001:db8:51::/48", "203.0.113.0/24"
 LOSS = {"graceful": 20, "kill": 100}
+PEER_AS = 65002
+# What the BGP peer behind lan2 announces, and what is left of it after both controllers were killed.
+ANNOUNCED, LEFT = 2102, 102
 
 
 def router_text():
@@ -34,6 +39,9 @@ def router_text():
                  f"      - {ROUTER4[lan]}/{PREFIX4}\n      - {ROUTER6[lan]}/{PREFIX6}\n")
     return text + (f"static-routes:\n  - {{prefix: {STATIC4}, next-hop: {PEER4[2]}}}\n"
                    f"  - {{prefix: {STATIC6}, next-hop: '{PEER6[2]}'}}\n  - {{prefix: {HOLE4}, blackhole: true}}\n"
+                   f"bgp:\n  as: {ROUTER_AS}\n  router-id: {ROUTER4[2]}\n  neighbors:\n"
+                   f"    - {{address: {PEER4[2]}, remote-as: {PEER_AS}, import: accept-all, export: accept-all, "
+                   "timers: {hold: 9, connect-retry: 2}}\n"
                    "testing:\n  enabled: true\n")
 
 
@@ -53,11 +61,27 @@ class ForwardingLab:
             run("ip", "-n", host, "-6", "route", "add", "default", "via", ROUTER6[lan])
         run("ip", "-n", self.hosts[2], "address", "add", "198.51.100.1/32", "dev", "lo")
         run("ip", "-n", self.hosts[2], "address", "add", "2001:db8:51::1/128", "dev", "lo")
+        self.bgpblast = build(self.folder)
         self.pair = Pair(self.controllers, os.path.join(self.folder, "pair"), [], programs, alone=alone,
                          router=router_text(), ports={"lan1": "svc0", "lan2": "svc1"}, forwarding="kernel")
 
     def host(self, lan, *command, check=True, timeout=30):
         return run("ip", "netns", "exec", self.hosts[lan], *command, check=check, timeout=timeout)
+
+    def peer(self, count):
+        """A BGP speaker on lan2 with so many routes."""
+        table = Table(self.folder, count, 0, "made here")
+        with open(table.attributes, "w") as file:
+            file.write(f"{PEER_AS} 65010;0;0;\n")
+        with open(table.v4, "w") as file:
+            file.writelines(f"20.{i >> 8}.{i & 255}.0/24 0\n" for i in range(count))
+        return Blaster(self.bgpblast, self.hosts[2], os.path.join(self.folder, f"peer-{count}"), PEER4[2], ROUTER4[2], PEER_AS,
+                       ROUTER_AS, hold=9, table=table)
+
+    def bgp_routes(self, side):
+        """How many of the peer's routes the kernel of a host has."""
+        listed = run("ip", "netns", "exec", self.controllers[side], "ip", "route", "show", "proto", "76")
+        return sum(line.startswith("20.") for line in listed.splitlines())
 
     def ping(self, target, *options, lan=1):
         """(sent, received, duplicates)"""
@@ -177,11 +201,42 @@ def checks_of_a_pair(lab, checks):
     pair.wait_redundant()
     for side in "ab":
         lab.wait_routes(side)
+    checks_of_two_deaths(lab, checks)
     for controller in pair.controllers.values():
         controller.process.stop()
     left = "".join(run("ip", "netns", "exec", c.namespace, "sh", "-c", "ip -o link | grep macvlan; ip nexthop; nft list ruleset",
                        check=False) for c in pair.controllers.values())
     checks.expect("nothing stays in the kernel after an end in order", "lockstep-lab" not in left and "proto 76" not in left, left)
+
+
+def checks_of_two_deaths(lab, checks):
+    """What a peer stopped to announce while nobody was there to hear it is gone as soon as it has said all, and not after
+    `stale-time` (2 minutes)."""
+    pair = lab.pair
+    peer = lab.peer(ANNOUNCED)
+    for side in "ab":
+        wait_until(lambda: lab.bgp_routes(side) == ANNOUNCED, 40,
+                   f"the kernel of {side} has the peer's routes: {lab.bgp_routes(side)}{pair.trouble()}")
+    for controller in pair.controllers.values():
+        os.kill(controller.process.pid, signal.SIGKILL)
+    time.sleep(0.5)
+    peer.stop()
+    kept = {side: lab.bgp_routes(side) for side in "ab"}
+    checks.expect("two dead controllers leave a kernel that forwards on", kept == {"a": ANNOUNCED, "b": ANNOUNCED}, kept)
+    lab.peer(LEFT)
+    for controller in pair.controllers.values():
+        controller.start()
+    pair.wait_redundant()
+    began = time.monotonic()
+    try:
+        for side in "ab":
+            wait_until(lambda: lab.bgp_routes(side) == LEFT, 60, f"{lab.bgp_routes(side)} routes in the kernel of {side}")
+        checks.line(f"and after a cold start {ANNOUNCED - LEFT} routes that are announced no longer are gone from both kernels "
+                    f"({time.monotonic() - began:.0f} s)")
+    except LabError as error:
+        checks.line("after a cold start routes that are announced no longer go from both kernels", error)
+    sent, received, _ = lab.ping(PEER4[2], "-c", "10", "-i", "0.05")
+    checks.expect("and packets flow", received == sent, f"{received} of {sent}")
 
 
 def main(words):
