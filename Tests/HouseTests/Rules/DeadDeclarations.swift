@@ -19,7 +19,8 @@ enum DeadDeclarations {
                 }
             }
         }
-        let declaration = #/
+        let declaration =
+            #/
             ^\s*(?:(?:@\w+(?:\([^)]*\))?|public|private|fileprivate|internal|package|final|mutating|indirect|static|lazy|weak
             |borrowing|consuming|nonisolated|(?:private|internal|fileprivate)\(set\))\s+)*
             (func|var|let|struct|class|enum|actor|protocol|typealias)\s+([A-Za-z_]\w*)

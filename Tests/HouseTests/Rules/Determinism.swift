@@ -46,7 +46,8 @@ enum Determinism {
     ]
 
     private static func chance(_ house: House) -> [String] {
-        let words = #/
+        let words =
+            #/
             \b(?:(?:Continuous|Suspending|UTC)Clock|Clock<|Date\(\)|DispatchTime|clock_gettime|gettimeofday|SystemRandomNumberGenerator
             |arc4random|Hasher\(\)|ObjectIdentifier|Task\ \{|Task\.sleep|DispatchQueue|Thread\(|ProcessInfo|getenv)
             |\.random\(|\.randomElement\(|\.shuffled\(\)|\.shuffle\(\)|\.hashValue
