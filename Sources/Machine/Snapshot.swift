@@ -61,7 +61,6 @@ public struct SnapshotReader {
         let value: Int64 = try read()
         return value == .min ? nil : Instant(nanoseconds: value)
     }
-    public mutating func readDuration() throws(DecodeError) -> Duration { .nanoseconds(try read(Int64.self)) }
     public mutating func readString() throws(DecodeError) -> String {
         String(decoding: try readBlock(of: UInt8.self), as: UTF8.self)
     }

@@ -4,7 +4,7 @@ import Testing
 /// What comments and documents point to must be there.
 @Suite struct CitationTests {
     private static func documents() throws -> [(name: String, text: String)] {
-        let folder = HouseTests.root.appendingPathComponent("Docs")
+        let folder = House.root.appendingPathComponent("Docs")
         let names = FileManager.default.enumerator(atPath: folder.path)?.allObjects as? [String] ?? []
         return try names.filter { $0.hasSuffix(".md") }.sorted().map { name in
             (name, try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8))
@@ -18,8 +18,8 @@ import Testing
                 line.hasPrefix("## ") ? Int(line.dropFirst(3).prefix { $0.isNumber }) : nil
             })
         var cited = 0
-        for source in HouseTests.sources {
-            let text = try String(contentsOf: HouseTests.root.appendingPathComponent(source.path), encoding: .utf8)
+        for source in House.onDisk.sources {
+            let text = try String(contentsOf: House.root.appendingPathComponent(source.path), encoding: .utf8)
             for part in text.components(separatedBy: "DESIGN §").dropFirst() {
                 let number = Int(part.prefix { $0.isNumber })
                 cited += 1
@@ -32,7 +32,7 @@ import Testing
     @Test func `no document links to a file that is not there`() throws {
         var links = 0
         for (name, text) in try Self.documents() {
-            let folder = HouseTests.root.appendingPathComponent("Docs/\(name)").deletingLastPathComponent()
+            let folder = House.root.appendingPathComponent("Docs/\(name)").deletingLastPathComponent()
             for part in text.components(separatedBy: "](").dropFirst() {
                 let target = part.prefix { $0 != ")" && $0 != "#" }
                 guard !target.isEmpty, !target.contains("://") else { continue }

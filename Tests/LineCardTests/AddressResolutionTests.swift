@@ -239,7 +239,7 @@ import Wire
         let rest = try bench.takeFrames().map { try Dissected($0) }
         #expect(rest.prefix(2).allSatisfy { $0.ethernet.destination == Bench.peer })
         #expect(rest.dropFirst(2).allSatisfy { $0.ethernet.destination == .broadcast })
-        #expect(rest.count == 7)
+        #expect(rest.count == 8)
         #expect(!bench.card.status.neighbors.contains { $0.address == .v4(Bench.peer4) })
     }
 

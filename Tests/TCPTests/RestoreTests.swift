@@ -97,7 +97,7 @@ import Wire
     }
 
     @Test func `a RST after a takeover is exact, or becomes exact by the peer's answer`() {
-        var script = Script.run(
+        Script.run(
             """
             passive mss 1000
             restore una 500 end 40000 received 0
@@ -110,7 +110,7 @@ import Wire
             > R 30001:30001
             """)
         // The same where the answer has come already.
-        script = Script.run(
+        Script.run(
             """
             passive mss 1000
             restore una 500 end 40000 received 0

@@ -69,21 +69,9 @@ public struct PathAttributes: Hashable, Sendable {
         origin = value
         set(.origin, true)
     }
-    public mutating func setOriginatorID(_ value: RouterID?) {
-        originatorID = value ?? RouterID(raw: 0)
-        set(.originatorID, value != nil)
-    }
-    public mutating func setClusterList(_ octets: [UInt8]) {
-        clusterList = octets
-        set(.clusterList, !octets.isEmpty)
-    }
     public mutating func setCommunities(_ octets: [UInt8]) {
         communities = octets
         set(.communities, !octets.isEmpty)
-    }
-    public mutating func setExtendedCommunities(_ octets: [UInt8]) {
-        extendedCommunities = octets
-        set(.extendedCommunities, !octets.isEmpty)
     }
     public mutating func setLargeCommunities(_ octets: [UInt8]) {
         largeCommunities = octets
@@ -97,13 +85,6 @@ public struct PathAttributes: Hashable, Sendable {
             present &= ~Self.bit(type)
             partial &= ~Self.bit(type)
         }
-    }
-
-    /// Replaces the path by canonical segments that were a path's before, as tables keep them.
-    public mutating func setASPath(_ segments: [UInt8], routerAS: ASNumber) {
-        asPath = segments
-        set(.asPath, true)
-        summarizePath(routerAS: routerAS)
     }
 
     /// RFC 4271 §5.1.2 (b): puts `asNumber` `count` times in front, into the first segment while that is a sequence

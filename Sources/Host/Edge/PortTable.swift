@@ -28,8 +28,6 @@ final class PortTable {
         isUp = Array(repeating: false, count: bindings.count)
     }
 
-    var deviceCount: Int { map.bindings.count }
-
     /// The device at a position among the ports; `nil` while it cannot be opened.
     func port(at position: Int) -> (any DevicePort)? { ports[position] }
     func device(of interface: InterfaceID) -> String? { map.position(of: interface).map { map.bindings[$0].device } }

@@ -264,9 +264,6 @@ public struct LSPDatabase: Sendable {
         digest.remove(flagHash(slot, circuit, 3))
     }
 
-    func isSRM(_ slot: Int, _ circuit: Int) -> Bool { circuit < circuits.count && circuits[circuit].srm.contains(slot) }
-    func isSSN(_ slot: Int, _ circuit: Int) -> Bool { circuit < circuits.count && circuits[circuit].ssn.contains(slot) }
-
     /// Whether any circuit still has to hear of the LSP.
     func isSRMAnywhere(_ slot: Int) -> Bool { circuits.contains { $0.srm.contains(slot) } }
 

@@ -62,13 +62,6 @@ public struct Adjacency: Sendable, Hashable {
     func isUp(_ level: Level) -> Bool { state == .up && usage.contains(level) }
 }
 
-/// Names an adjacency of a circuit for timers: the level (0 on a point-to-point circuit) and the neighbour.
-struct AdjacencyKey: Hashable, Sendable {
-    var circuit: UInt16
-    var level: UInt8
-    var system: SystemID
-}
-
 extension Adjacency {
     /// What the twin must have of it.
     func mix(into digest: inout StateDigest) {

@@ -127,8 +127,6 @@ struct OSPFNeighbor: Sendable {
 
     /// What our LSAs and the flooding say of it: RFC 3623 §3.1 has a helper announce a full adjacency all the time.
     var isAdjacent: Bool { state == .full || graceDeadline != nil }
-    /// §13.3 (1): LSAs are flooded to it.
-    var isFlooded: Bool { state >= .exchange }
 }
 
 /// RFC 2328 §10 "Link state request list": LSAs that the neighbour described and we do not have.

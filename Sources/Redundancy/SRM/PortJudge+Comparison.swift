@@ -55,11 +55,6 @@ extension PortJudge {
             outward: ports[i].twinOutward(at: now))
     }
 
-    /// Frames of third parties since the port was first named.
-    public func framesHeard(_ id: InterfaceID) -> FrameCounts {
-        Int(id.value) < ports.count ? ports[Int(id.value)].totals : FrameCounts()
-    }
-
     /// Points of the ports that are not reported one by one.
     var otherPoints: Int {
         var points = 0

@@ -132,12 +132,9 @@ struct SpeakerStation {
 
     // MARK: bad manners
 
-    /// The whole table once more, though nobody asked.
-    mutating func repeatTable(at now: Instant) -> [[UInt8]] { speak(at: now) { $0.repetition() } }
-
     /// The station's host is started again: what it was told, and its connection, are gone, and nobody was told.
     mutating func restart(number: Int, seed: UInt64, at now: Instant) -> [[UInt8]] {
-        speaker.expectLoss()
+        speaker.expectLoss(isMemoryLost: false)
         speaker.closed("its host was started again")
         connection = nil
         isWatched = false

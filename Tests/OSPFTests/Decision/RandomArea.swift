@@ -226,11 +226,6 @@ struct RandomDomain {
 
     // MARK: change
 
-    private func anyRouter() -> UInt32 {
-        var copy = random
-        return routers[copy.number(in: 0...(routers.count - 1))]
-    }
-
     mutating func change() {
         let area = areaIDs[random.number(in: 0...(areaIDs.count - 1))]
         let router = routers[random.number(in: 0...(routers.count - 1))]

@@ -2,21 +2,34 @@ import Foundation
 
 /// Finds loops over dictionaries and sets: their order differs in every process.
 ///
-/// It works on names: a name declared as a dictionary or a set in a file must not be walked in it. A name that two
-/// declarations share can be reported wrongly; another name mends that and reads better, too.
+/// It works on names: a name declared as a dictionary or a set must not be walked in its file, nor in another file of the
+/// same type (`Type.swift`, `Type+Concern.swift`) if it is a member. A name that two declarations share can be reported
+/// wrongly; another name mends that and reads better, too.
 enum HashOrder {
-    static func findings(in files: [(path: String, lines: [String])]) -> [String] {
+    static func findings(in files: [House.Source]) -> [String] {
+        var members: [String: Set<String>] = [:]
+        for file in files {
+            for line in file.lines where line.hasPrefix("    ") && !line.hasPrefix("     ") {
+                members[file.typeName, default: []].formUnion(hashedNames(in: line))
+            }
+        }
         var findings: [String] = []
-        for (path, lines) in files {
-            var names: Set<String> = []
-            for line in lines { names.formUnion(hashedNames(in: line)) }
-            for (number, line) in lines.enumerated() {
-                for name in names where walks(name, in: line) {
-                    findings.append("\(path):\(number + 1): '\(name)' is hashed; its order differs in every process")
+        for file in files {
+            var names = members[file.typeName] ?? []
+            for line in file.lines { names.formUnion(hashedNames(in: line) + hashedParameters(in: line)) }
+            for (number, line) in file.lines.enumerated() {
+                for name in names.sorted() where walks(name, in: line) {
+                    findings.append("\(file.path):\(number + 1): '\(name)' is hashed; its order differs in every process")
                 }
             }
         }
         return findings
+    }
+
+    /// Parameters of a function that are dictionaries or sets.
+    private static func hashedParameters(in line: String) -> [String] {
+        guard line.contains("func ") || line.contains("init(") else { return [] }
+        return line.matches(of: #/(\w+): (?:Set<|\[[\w.]+: )/#).map { String($0.1) }
     }
 
     private static func isNamePart(_ c: Character) -> Bool { c.isLetter || c.isNumber || c == "_" }
