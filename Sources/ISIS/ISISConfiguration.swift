@@ -1,4 +1,5 @@
 import Records
+import SPF
 import Wire
 
 /// What IS-IS does, as plain values, after the text was read and every name was checked. The machine compares it with
@@ -34,7 +35,7 @@ public struct ISISConfiguration: Hashable, Sendable, Codable {
     public var lspRefresh: UInt16 = 900
     /// How own LSPs that change are held back.
     public var generation = ISISThrottle(initialDelay: 50, secondDelay: 200, maximumDelay: 5000)
-    public var spf = ISISBackoff()
+    public var spf = SPFDelays()
     /// Milliseconds between two bursts of at most ten LSPs on one interface, 1…1000 (the standard's
     /// minimumLSPTransmissionInterval, ISO 10589 §7.3.15.6, is 33 ms for each one).
     public var lspPacing: UInt16 = 10
@@ -247,22 +248,6 @@ public struct ISISThrottle: Hashable, Sendable, Codable {
         self.secondDelay = secondDelay
         self.maximumDelay = maximumDelay
     }
-}
-
-/// RFC 8405 §5: the delays of the route calculation, in milliseconds.
-public struct ISISBackoff: Hashable, Sendable, Codable {
-    /// INITIAL_SPF_DELAY, 0…60000
-    public var initialDelay: UInt32 = 50
-    /// SHORT_SPF_DELAY
-    public var shortDelay: UInt32 = 200
-    /// LONG_SPF_DELAY
-    public var longDelay: UInt32 = 5000
-    /// TIME_TO_LEARN_INTERVAL
-    public var timeToLearn: UInt32 = 500
-    /// HOLDDOWN_INTERVAL
-    public var holdDown: UInt32 = 10_000
-
-    public init() {}
 }
 
 /// ISO 10589 §7.2.8.1: the overload bit asks others to route around this router.

@@ -1,6 +1,7 @@
 import Machine
 import Records
 import Routing
+import SPF
 import Wire
 
 /// What a change of configuration or of an interface disturbs, and what it leaves alone.
@@ -224,7 +225,7 @@ extension ISISInstance {
         }
         for level in Level.allCases { end(level, at: now, into: &effects) }
         endCalculation(at: now, into: &effects)
-        backoff = SPFBackoff()
+        backoff = SPFBackOff()
         timers.removeAll()
         overloadReasons = 0
         circuits = []

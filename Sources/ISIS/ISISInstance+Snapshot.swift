@@ -1,6 +1,7 @@
 import Machine
 import Records
 import Routing
+import SPF
 import Wire
 
 /// The bulk update: everything that `digest` stands for, and the timers.
@@ -57,7 +58,7 @@ extension ISISInstance: Snapshotting {
             throw DecodeError("databases", at: reader.position, .badValue)
         }
         originators = [try Originator(from: &reader), try Originator(from: &reader)]
-        backoff = try SPFBackoff(from: &reader)
+        backoff = try SPFBackOff(from: &reader)
         calculation = try Calculation(from: &reader)
         timers = try TimerTable(from: &reader) { r throws(DecodeError) in try ISISTimer(from: &r) }
         random = RandomNumbers(seed: try reader.read())

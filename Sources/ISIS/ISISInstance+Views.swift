@@ -1,6 +1,7 @@
 import Machine
 import Records
 import Routing
+import SPF
 import Wire
 
 // What an operator sees of IS-IS. Plain values, put together when somebody asks.

@@ -1,6 +1,7 @@
 import Machine
 import Records
 import Routing
+import SPF
 import Wire
 
 /// Integrated IS-IS as one deterministic machine.
@@ -57,7 +58,7 @@ public struct ISISInstance: InteriorGateway {
     /// By level: making own LSPs.
     var originators = [Originator(), Originator()]
     /// RFC 8405; one for both levels, whose routes depend on each other.
-    var backoff = SPFBackoff()
+    var backoff = SPFBackOff()
     var calculation: Calculation
     var timers = TimerTable<ISISTimer>()
     var random: RandomNumbers
@@ -176,7 +177,7 @@ public struct ISISInstance: InteriorGateway {
         for circuit in circuits { circuit?.mix(into: &digest) }
         for database in databases { digest.mix(database.digest.value) }
         for originator in originators { digest.mix(originator.digest) }
-        digest.mix(backoff.digest)
+        digest.mix(UInt64(backoff.state.rawValue))
         digest.mix(calculation.digest)
         digest.mix(random.state)
         digest.mix(UInt64(overloadReasons))

@@ -1,4 +1,5 @@
 import Records
+import SPF
 import Wire
 
 /// What an OSPF instance does, as plain values: one section of the router configuration after every name was checked.
@@ -23,7 +24,7 @@ public struct OSPFConfiguration: Hashable, Sendable, Codable {
     /// Metric of redistributed routes to which no policy gave one, 0…16,777,214.
     public var defaultMetric: UInt32
     /// RFC 8405 §5.
-    public var spfTimers: OSPFSPFTimers
+    public var spfTimers: SPFDelays
     public var lsaTimers: OSPFLSATimers
     /// RFC 6987: how this router keeps transit traffic away.
     public var stubRouter: OSPFStubRouter?
@@ -54,7 +55,7 @@ public struct OSPFConfiguration: Hashable, Sendable, Codable {
         distances = OSPFDistances()
         referenceBandwidth = 100_000
         defaultMetric = 20
-        spfTimers = OSPFSPFTimers()
+        spfTimers = SPFDelays()
         lsaTimers = OSPFLSATimers()
         maximumPaths = 64
         gracefulRestartHelper = OSPFGracefulRestartHelper()
@@ -282,16 +283,6 @@ public struct OSPFKey: Hashable, Sendable, Codable {
         self.secret = secret
         self.extendedSequence = extendedSequence
     }
-}
-
-/// RFC 8405 §5.1, in milliseconds.
-public struct OSPFSPFTimers: Hashable, Sendable, Codable {
-    public var initialDelay: UInt32 = 50
-    public var shortDelay: UInt32 = 200
-    public var longDelay: UInt32 = 5_000
-    public var timeToLearn: UInt32 = 500
-    public var holdDown: UInt32 = 10_000
-    public init() {}
 }
 
 /// How often LSAs are made and taken, in milliseconds.

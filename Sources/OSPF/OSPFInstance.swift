@@ -1,6 +1,7 @@
 import Machine
 import Records
 import Routing
+import SPF
 import Wire
 
 /// OSPF as one deterministic machine: version 2 for IPv4, version 3 for IPv6 or IPv4, chosen by its configuration.
@@ -145,8 +146,8 @@ public struct OSPFInstance: InteriorGateway {
             case .retransmission: retransmissionTimer(NeighborIndex(due.number), at: now, into: &effects)
             case .grace: endGrace(NeighborIndex(due.number), reason: "the grace period is over", at: now, into: &effects)
             case .spf: calculate(at: now, into: &effects)
-            case .spfHoldDown: backOff.holdDownExpires()
-            case .spfLearn: backOff.learnExpires()
+            case .spfHoldDown: backOff.becameQuiet()
+            case .spfLearn: backOff.learned()
             case .origination: dirty.endWait()
             case .stubRouter: dirty.everything()
             case .overflow, .duplicate: break

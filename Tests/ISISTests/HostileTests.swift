@@ -1,3 +1,4 @@
+import Digests
 import Machine
 import Records
 import Routing
@@ -40,7 +41,7 @@ import Wire
             {
                 bytes[24] = 0
                 bytes[25] = 0
-                let sum = FletcherChecksum.compute(bytes.span.bytes.extracting(droppingFirst: 12), at: 12)
+                let sum = FletcherChecksum.compute(bytes.span.bytes.extracting(droppingFirst: 12), field: 12)
                 bytes[24] = UInt8(sum >> 8)
                 bytes[25] = UInt8(sum & 255)
                 bytes[8] = UInt8(bytes.count >> 8)

@@ -4,35 +4,6 @@ import Wire
 @testable import ISIS
 
 @Suite struct SPFBackoffTests {
-    @Test func `RFC 8405 5.2: quiet, short wait, long wait, quiet`() {
-        var backoff = SPFBackoff()
-        let configuration = ISISBackoff()
-        // Transition 1: the first event after quiet.
-        let first = backoff.event(configuration)
-        #expect(first.delay == .milliseconds(50))
-        #expect(first.learn == .milliseconds(500))
-        #expect(first.holdDown == .seconds(10))
-        #expect(backoff.state == .shortWait)
-        // Transition 2: more of them, before LEARN_TIMER.
-        let second = backoff.event(configuration)
-        #expect(second.delay == .milliseconds(200))
-        #expect(second.learn == nil)
-        // Transition 4.
-        backoff.learned()
-        #expect(backoff.state == .longWait)
-        // Transition 3.
-        #expect(backoff.event(configuration).delay == .seconds(5))
-        // Transitions 5 and 6.
-        backoff.becameQuiet()
-        #expect(backoff.event(configuration).delay == .milliseconds(50))
-    }
-
-    @Test func `RFC 8405 5.2: LEARN_TIMER in quiet changes nothing`() {
-        var backoff = SPFBackoff()
-        backoff.learned()
-        #expect(backoff.state == .quiet)
-    }
-
     @Test func `RFC 8405 4: a storm of changes costs a calculation every five seconds`() {
         let network = FloodingTests.pair()
         network.run(.seconds(60))

@@ -1,3 +1,4 @@
+import Digests
 import Wire
 
 /// The fixed part of a link state PDU (ISO 10589 §9.8, §9.9), and how such PDUs are made.
@@ -114,7 +115,7 @@ public enum LSPBuilder {
         var bytes = writer.bytes
         if let key { Authentication.seal(&bytes, key: key) }
         let position = LSPHeader.checksumPosition - LSPHeader.idPosition
-        let sum = FletcherChecksum.compute(bytes.span.bytes.extracting(droppingFirst: LSPHeader.idPosition), at: position)
+        let sum = FletcherChecksum.compute(bytes.span.bytes.extracting(droppingFirst: LSPHeader.idPosition), field: position)
         bytes[LSPHeader.checksumPosition] = UInt8(sum >> 8)
         bytes[LSPHeader.checksumPosition + 1] = UInt8(truncatingIfNeeded: sum)
         return bytes

@@ -1,6 +1,7 @@
 import Machine
 import Records
 import Routing
+import SPF
 import Wire
 
 /// The decision process with what it is told besides LSPs.

@@ -1,6 +1,7 @@
 import Machine
 import Records
 import Routing
+import SPF
 import Wire
 
 /// What the decision keeps between two inputs.
@@ -171,10 +172,10 @@ extension OSPFInstance {
         guard !needsCalculation, let settings = configuration?.spfTimers else { return }
         needsCalculation = true
         decision.trigger = now
-        let answer = backOff.igpEvent(settings)
-        timers.set(OSPFTimer(.spfHoldDown), at: now + .milliseconds(Int(settings.holdDown)))
-        if answer.startsLearn { timers.set(OSPFTimer(.spfLearn), at: now + .milliseconds(Int(settings.timeToLearn))) }
-        if !timers.isRunning(OSPFTimer(.spf)) { timers.set(OSPFTimer(.spf), at: now + answer.delay) }
+        let start = backOff.event(settings)
+        timers.set(OSPFTimer(.spfHoldDown), at: now + start.holdDown)
+        if let learn = start.learn { timers.set(OSPFTimer(.spfLearn), at: now + learn) }
+        if !timers.isRunning(OSPFTimer(.spf)) { timers.set(OSPFTimer(.spf), at: now + start.delay) }
     }
 
     /// RFC 8405's SPF_TIMER fired.

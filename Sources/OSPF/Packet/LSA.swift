@@ -1,3 +1,4 @@
+import Digests
 import Wire
 
 /// An LSA as it is stored and flooded: its octets, and its header taken apart once.
@@ -38,7 +39,7 @@ public struct LSA: Hashable, Sendable {
     }
 
     /// RFC 2328 §12.1.7: a checksum of zero is a failure, too.
-    public var isChecksumValid: Bool { header.checksum != 0 && FletcherChecksum.verify(octets.span.bytes, from: 2) }
+    public var isChecksumValid: Bool { header.checksum != 0 && FletcherChecksum.isValid(octets.span.bytes, from: 2) }
 
     /// Changes the age alone, which the checksum does not cover.
     public mutating func setAge(_ age: UInt16) {
