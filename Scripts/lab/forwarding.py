@@ -214,6 +214,7 @@ def checks_of_two_deaths(lab, checks):
     `stale-time` (2 minutes)."""
     pair = lab.pair
     peer = lab.peer(ANNOUNCED)
+    peer.ask("announce")
     for side in "ab":
         wait_until(lambda: lab.bgp_routes(side) == ANNOUNCED, 40,
                    f"the kernel of {side} has the peer's routes: {lab.bgp_routes(side)}{pair.trouble()}")
@@ -223,7 +224,7 @@ def checks_of_two_deaths(lab, checks):
     peer.stop()
     kept = {side: lab.bgp_routes(side) for side in "ab"}
     checks.expect("two dead controllers leave a kernel that forwards on", kept == {"a": ANNOUNCED, "b": ANNOUNCED}, kept)
-    lab.peer(LEFT)
+    lab.peer(LEFT).ask("announce")
     for controller in pair.controllers.values():
         controller.start()
     pair.wait_redundant()

@@ -356,7 +356,9 @@ extension Controller {
         switch role {
         case .active:
             // What the old active had sent may still be on its way, and in a healing cut both speak until one has heard.
-            guard now >= roleSince + .seconds(1), !(watch.newest?.isHolder ?? false) else { return }
+            guard now >= roleSince + .seconds(1), !(watch.newest?.isHolder ?? false),
+                !watch.wasHolder(within: .seconds(1), at: now)
+            else { return }
             strangerFrames += 1
             complain(
                 .stranger(interface), .alarm,
@@ -367,6 +369,8 @@ extension Controller {
         case .standby:
             let isTwin = watch.newest?.isHolder ?? false
             if isTwin, !watch.isSilent(for: Self.strangerMemory, at: now) { return }
+            // It may have let go in the moment before, in a hand-over say, and these are the last frames of its time.
+            if watch.wasHolder(within: .seconds(1), at: now) { return }
             // Said only where it matters: a twin that is only starting to be heard is no stranger for long.
             stranger = (interface, now)
         }

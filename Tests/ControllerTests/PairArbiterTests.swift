@@ -302,6 +302,24 @@ import Wire
         #expect(!world.said("another host", by: world.b))
     }
 
+    @Test("The last frames of who lets the router go are no stranger's")
+    func lastFrames() {
+        let world = pair()
+        var frame: [UInt8] = [255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 1, 8, 6]
+        frame += Array(repeating: 0, count: 46)
+        world.run(.seconds(2))
+        world.ask(world.a, .switchover(reason: "test"))
+        // What a had sent is on its way while it says that it holds no more, and afterwards.
+        let end = world.now + .milliseconds(900)
+        while world.now < end {
+            world.broadcast(frame, from: .a)
+            world.run(.milliseconds(1))
+            #expect(!world.status(world.b).warnings.contains { $0.contains("another host") })
+        }
+        #expect(world.b.state == .active)
+        #expect(!world.said("another host"))
+    }
+
     @Test("A third controller made from the twin's files comes over the redundancy link: the twin is heard, so it is refused")
     func clone() {
         for isActives in [true, false] {

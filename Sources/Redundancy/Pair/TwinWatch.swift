@@ -44,6 +44,9 @@ public struct TwinWatch: Sendable {
     /// Starts that others have replaced: they never count again. The newest sixteen.
     private var retired: [UInt64] = []
     public private(set) var newest: Beat?
+    /// When the twin last said that it is the holder. Kept when another start of it is heard: what the one before had sent may
+    /// still be on its way.
+    private var heldAt: Instant?
     public private(set) var received: UInt64 = 0
     /// On any path, and on the redundancy link.
     public private(set) var heardAt: Instant?
@@ -125,6 +128,11 @@ public struct TwinWatch: Sendable {
         return now - heardAt < interval * 3
     }
 
+    /// Whether the twin was the router a moment ago, so that frames of the router that come in may be its last ones.
+    public func wasHolder(within duration: Duration, at now: Instant) -> Bool {
+        heldAt.map { now <= $0 + duration } ?? false
+    }
+
     /// A new channel's handshake vouches for the twin's start.
     public mutating func vouched(_ twin: UInt64, at now: Instant) {
         if twin != twinNonce { replaceTwin(twin) }
@@ -160,6 +168,7 @@ public struct TwinWatch: Sendable {
             return .old
         }
         newest = beat
+        if beat.isHolder { heldAt = now }
         compareClocks(beat, at: now)
         received += 1
         if !isNewStart, let silentSince {
