@@ -211,6 +211,8 @@ extension Controller {
             follow(into: &outputs, at: now) { $0.restoreFailed("\(error)", into: &$1) }
             resumeDeferredGrant(at: now, into: &outputs)
         case (.image(let image), .image(let isTakeOver)):
+            borneSilence.replace(image.bfdSessions)
+            boundPatience()
             if isTakeOver { speak(image, at: now, into: &outputs) } else { learnInterfaces(image.interfaces, into: &outputs) }
         case (.snapshot, _), (_, _): break
         }
@@ -223,6 +225,7 @@ extension Controller {
         engineApplied = index
         engineDigest = digest
         engineDeadline = deadline
+        learnSessions(from: effects)
         switch role {
         case .active:
             gate.append(contentsOf: effects)
@@ -241,6 +244,19 @@ extension Controller {
             learnInterfaces(from: effects, into: &outputs)
             follow(into: &outputs, at: now) { $0.applied(index, digest, into: &$1) }
         }
+    }
+
+    private mutating func learnSessions(from effects: [IndexedEffect]) {
+        for effect in effects {
+            guard case .bfdSessions(let changes) = effect.effect else { continue }
+            borneSilence.apply(changes)
+            boundPatience()
+        }
+    }
+
+    /// Two thirds of the time go by with waiting at most; the rest is for the take-over itself.
+    private mutating func boundPatience() {
+        watch.patienceMaximum = borneSilence.shortest.map { .nanoseconds($0.inNanoseconds / 3 * 2) }
     }
 
     private mutating func learnInterfaces(from effects: [IndexedEffect], into outputs: inout [ControllerOutput]) {

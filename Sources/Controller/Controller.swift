@@ -56,6 +56,8 @@ public struct Controller {
     var role = Role.standby
     var mastership: Mastership
     var watch: TwinWatch
+    /// What is left of the watch's patience by the neighbours' BFD.
+    var borneSilence = BorneSilence()
     var clock = RouterClock()
     /// The pair's own arbitration; `nil` where somebody else decides alone, or there is no twin.
     var pair: PairArbiter?

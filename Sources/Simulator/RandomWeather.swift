@@ -227,8 +227,6 @@ extension Simulation {
                 .linkWeather(
                     loss: random.number(in: 0...500), duplication: random.number(in: 0...500),
                     reordering: random.number(in: 0...500)))
-            // Where beats are often late the pair waits up to four times as long.
-            expectWatchLosses(shorterThan: .milliseconds(300))
         case .poorVote:
             guard hasVote else { return }
             let id: ControllerID = random.chance(1, in: 2) ? .a : .b

@@ -64,5 +64,11 @@ import Testing
         }
         #expect(watch(pauses: [5, 5, 45, 5, 45, 5, 45, 5]).patience == .milliseconds(90))
         #expect(watch(pauses: [5, 5, 180, 5, 5, 5]).patience == .milliseconds(50))
+        // The neighbours bear less.
+        var bounded = watch(pauses: [5, 5, 45, 5, 45, 5, 45, 5])
+        bounded.patienceMaximum = .milliseconds(66)
+        #expect(bounded.patience == .milliseconds(66))
+        bounded.patienceMaximum = .milliseconds(13)
+        #expect(bounded.patience == .milliseconds(50), "never less than the detection time")
     }
 }

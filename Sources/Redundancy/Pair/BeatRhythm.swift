@@ -4,8 +4,8 @@ import Machine
 ///
 /// A detection time that the hosts cannot keep costs changes of role for nothing. So whoever waits for a silent twin waits
 /// longer (`patience`) once it is a habit: three pauses of more than half the detection time within one to two minutes. Then
-/// it waits twice the longest of them, four times the detection time at most. Waiting longer is always safe; the right to
-/// speak hangs on the configured time alone.
+/// it waits twice the longest of them, four times the detection time at most, and no longer than the neighbours' BFD bears
+/// (`TwinWatch.patienceMaximum`). Waiting longer is always safe; the right to speak hangs on the configured time alone.
 struct BeatRhythm: Sendable, BitwiseCopyable {
     static let window: Duration = .seconds(60)
     static let habit = 3

@@ -36,6 +36,10 @@ public struct TwinWatch: Sendable {
     /// How long a silence of the twin lasts before this controller gives it up: the detection time, or more where beats are
     /// often late (`BeatRhythm`). What lets the *other* speak, our own lease, never hangs on it.
     public private(set) var patience: Duration
+    /// What those whom the router must not be silent to leave for waiting; less than the detection time counts as that.
+    public var patienceMaximum: Duration? {
+        didSet { if patienceMaximum != oldValue { patience = bounded(patience) } }
+    }
     private var rhythm = BeatRhythm()
     private let nonce: UInt64
 
@@ -89,6 +93,10 @@ public struct TwinWatch: Sendable {
         self.interval = interval
         detectionTime = interval * lostMaximum
         patience = detectionTime
+    }
+
+    private func bounded(_ patience: Duration) -> Duration {
+        max(detectionTime, min(patience, patienceMaximum ?? patience))
     }
 
     /// What silence must exceed the detection time by, before anybody else may speak: for clocks that drift by up to a
@@ -173,7 +181,7 @@ public struct TwinWatch: Sendable {
         received += 1
         if !isNewStart, let silentSince {
             rhythm.note(pause: now - silentSince, detectionTime: detectionTime, at: now)
-            patience = rhythm.patience(detectionTime: detectionTime, at: now)
+            patience = bounded(rhythm.patience(detectionTime: detectionTime, at: now))
         }
         heardAt = now
         if path == .link { linkHeardAt = now }
