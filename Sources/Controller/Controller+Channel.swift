@@ -217,10 +217,7 @@ extension Controller {
         case .nudge: break
         case .leaving(let reason): farewell = String(reason.prefix(Self.farewellMaximum))
         case .goodbye(let reason, let fatal):
-            if fatal != .zero {
-                self.fatal = fatal
-                fatalMessage = 0
-            }
+            learnFatal(fatal, message: 0)
             outputs.append(.channelClose(reason: "the twin said goodbye"))
             twinLost(reason, isProcessDead: true, at: now, into: &outputs)
 
@@ -281,6 +278,14 @@ extension Controller {
 
     // MARK: gasps
 
+    /// Which record killed the twin. Of use to the copy that it was shipped to, and to no other: who is the router already has
+    /// applied it, or has it behind, and what it remembered would be taken for news in the copy after the next one.
+    private mutating func learnFatal(_ index: LogIndex, message: UInt16) {
+        guard index != .zero, role == .standby else { return }
+        fatal = index
+        fatalMessage = message
+    }
+
     mutating func receiveGasp(_ octets: [UInt8], at now: Instant, into outputs: inout [ControllerOutput]) {
         guard let gasp = try? DyingGasp(decoding: octets.span.bytes), let twin, gasp.controller == twin.controller,
             gasp.bootNonce == twin.bootNonce, gasp.token == twin.gaspToken
@@ -295,10 +300,7 @@ extension Controller {
         if let session = gasp.session { what = " of a packet of BFD session \(session)" }
         note(.alarm, "srm", "the twin died\(what)", into: &outputs)
         if gasp.session == nil, let frame = gasp.frame { suspect(frame, at: now, into: &outputs) }
-        if gasp.index != .zero {
-            fatal = gasp.index
-            fatalMessage = gasp.message
-        }
+        learnFatal(gasp.index, message: gasp.message)
         fatalSession = gasp.session ?? fatalSession
         if role == .active { quarantineSession(at: now, into: &outputs) }
         if let wait = gaspUntil {

@@ -357,6 +357,26 @@ import Testing
 }
 
 extension FailureTests {
+    @Test("A gasp that comes when its copy is the router already says nothing of the copy after it")
+    func lateGasp() {
+        let world = PairWorld()
+        world.start()
+        #expect(world.run(.seconds(4)) { world.isRedundant })
+        var late = world.a.gasp!
+        late[DyingGasp.indexOffset + 7] = 3
+        world.kill(world.a)
+        #expect(world.run(.seconds(1)) { world.b.state.isActive })
+        world.give(.datagram(late), to: world.b)
+        #expect(world.said("the twin died in record", by: world.b))
+        #expect(world.b.controller.fatal == nil)
+        // b gives the router away and follows; then the new active dies, and its gasp is on the way for a moment.
+        world.restart(world.a)
+        #expect(world.run(.seconds(4)) { world.isRedundant })
+        world.ask(world.b, .switchover(reason: "test"))
+        #expect(world.run(.seconds(4)) { world.isRedundant && world.a.state == .active })
+        #expect(world.b.controller.fatal == nil)
+    }
+
     @Test("A gasp comes more than once, and overtakes the record that it names: the second does not end the wait for it")
     func repeatedGasp() {
         let world = Self.pair()
