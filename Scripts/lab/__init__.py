@@ -4,7 +4,7 @@
     topology.py   the namespaces, the service LAN, the redundancy link
     table.py      the Internet table to announce: the real one, or one made up deterministically
     daemons.py    FRR, BIRD, GoBGP, OpenBGPD: configuration, start, and what each says about its sessions
-    blaster.py    bgpblast.c from Python: the peer that loads the table, and the one that checks it
+    blaster.py    bgpblast/ from Python: the peer that loads the table, and the one that checks it
     lockstep.py   the controllers: their files, their processes, their command line
     witness.py    the capture on the LAN and what it tells
     judge.py      what every peer says before and after, and the verdict

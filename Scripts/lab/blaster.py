@@ -1,5 +1,6 @@
-"""bgpblast.c from Python: builds it, starts it in a namespace, speaks its line protocol."""
+"""bgpblast from Python: builds it, starts it in a namespace, speaks its line protocol."""
 
+import glob
 import json
 import os
 import select
@@ -7,14 +8,15 @@ import time
 
 from .processes import LabError, Process, run
 
-_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bgpblast.c")
+_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bgpblast")
 
 
 def build(folder, source=_SOURCE):
-    """Compiles a C program of the lab into `folder` and returns its path."""
+    """Compiles a C program of the lab, one file or a folder of them, into `folder` and returns its path."""
     program = os.path.join(folder, os.path.splitext(os.path.basename(source))[0])
-    if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
-        run("gcc", "-O2", "-Wall", "-o", program, source)
+    files = sorted(glob.glob(os.path.join(source, "*.[ch]"))) if os.path.isdir(source) else [source]
+    if not os.path.exists(program) or os.path.getmtime(program) < max(os.path.getmtime(file) for file in files):
+        run("gcc", "-O2", "-Wall", "-Wextra", "-o", program, *(file for file in files if file.endswith(".c")))
     return program
 
 
