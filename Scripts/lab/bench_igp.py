@@ -6,12 +6,14 @@ is what the router's own processes used from the first packet until they are idl
 writes routes to a kernel. FRR's figure is that of ospfd or isisd alone, without zebra.
 """
 
+import argparse
 import json
 import os
 import shutil
 import statistics
 import sys
 import time
+from typing import Any
 
 from . import processes
 from .blaster import LineProgram
@@ -26,25 +28,38 @@ INTERVAL = 1200
 LOCAL, REMOTE = PEER4[1], ROUTER4[1]
 
 
+# One run's figures, by their names.
+Result = dict[str, Any]
+
+
 class _Router:
-    def __init__(self, protocol, namespace, folder, programs):
+    process: Process
+
+    def __init__(self, protocol: str, namespace: str, folder: str, programs: str) -> None:
         self.protocol, self.namespace, self.folder = protocol, namespace, folder
         os.makedirs(folder, exist_ok=True)
         os.chmod(folder, 0o755)
 
-    def write(self, name, text):
+    def write(self, name: str, text: str) -> str:
         path = os.path.join(self.folder, name)
         with open(path, "w") as file:
             file.write(text)
         os.chmod(path, 0o644)
         return path
 
-    def own_address(self):
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def routes(self) -> int:
+        """How many it has learnt."""
+        raise NotImplementedError
+
+    def own_address(self) -> None:
         run("ip", "-n", self.namespace, "address", "add", f"{REMOTE}/24", "dev", "svc0")
 
 
 class _BIRD(_Router):
-    def start(self):
+    def start(self) -> None:
         self.own_address()
         self.process = Process(["bird", "-f", "-c", self.write("bird.conf", f"""
 router id {REMOTE};
@@ -54,13 +69,13 @@ protocol ospf v2 {{ ipv4 {{ import all; export none; }}; tick 1;
 """), "-s", os.path.join(self.folder, "ctl"), "-P", os.path.join(self.folder, "pid")], namespace=self.namespace,
             log=os.path.join(self.folder, "log"))
 
-    def routes(self):
+    def routes(self) -> int:
         text = run("birdc", "-s", os.path.join(self.folder, "ctl"), "show", "route", "count", timeout=20)
         return next((int(line.split()[0]) for line in text.splitlines() if " routes for " in line or " of " in line), 0)
 
 
 class _FRR(_Router):
-    def start(self):
+    def start(self) -> None:
         self.own_address()
         daemon = "ospfd" if self.protocol == "ospf" else "isisd"
         if self.protocol == "ospf":
@@ -85,13 +100,13 @@ class _FRR(_Router):
         self.process = Process([f"/usr/lib/frr/{daemon}", "-f", config, "-i", os.path.join(self.folder, "d.pid"), *common],
                                namespace=self.namespace, log=os.path.join(self.folder, "log"))
 
-    def routes(self):
+    def routes(self) -> int:
         text = run("vtysh", "--vty_socket", self.folder, "-d", "zebra", "-c", "show ip route summary json", timeout=20)
-        return sum(r["rib"] for r in json.loads(text)["routes"] if r["type"] in ("ospf", "isis"))
+        return sum(int(r["rib"]) for r in json.loads(text)["routes"] if r["type"] in ("ospf", "isis"))
 
 
 class _Lockstep(_Router):
-    def __init__(self, protocol, namespace, folder, programs):
+    def __init__(self, protocol: str, namespace: str, folder: str, programs: str) -> None:
         super().__init__(protocol, namespace, folder, programs)
         text = (f"hostname: lockstep\ninterfaces:\n  - name: lan1\n    mac: {VIRTUAL_MACS[1]}\n    addresses:\n"
                 f"      - {REMOTE}/24\n")
@@ -104,20 +119,20 @@ class _Lockstep(_Router):
         self.pair = Pair({"a": namespace, "b": namespace}, folder, [], programs, alone=True, router=text,
                          ports={"lan1": "svc0"}, forwarding="memory")
 
-    def start(self):
+    def start(self) -> None:
         self.pair.start()
         self.pair.wait_active()
         self.process = self.pair.controllers["a"].process
 
-    def routes(self):
+    def routes(self) -> int:
         view = self.pair.controllers["a"].show("fib", "groups", timeout=20) or {}
-        return view.get("ipv4Routes", 0)
+        return int(view.get("ipv4Routes", 0))
 
 
-ROUTERS = {"bird": _BIRD, "frr": _FRR, "lockstep": _Lockstep}
+ROUTERS: dict[str, type[_Router]] = {"bird": _BIRD, "frr": _FRR, "lockstep": _Lockstep}
 
 
-def _idle(pid, quiet=0.5, timeout=30):
+def _idle(pid: int, quiet: float = 0.5, timeout: float = 30) -> float:
     deadline = time.monotonic() + timeout
     before = fine_cpu_seconds(pid)
     while True:
@@ -128,7 +143,7 @@ def _idle(pid, quiet=0.5, timeout=30):
         before = after
 
 
-def measure(name, protocol, programs, routers, links, changes):
+def measure(name: str, protocol: str, programs: str, routers: int, links: int, changes: int) -> Result:
     require_root()
     try:
         folder = make_folder()
@@ -150,7 +165,7 @@ def measure(name, protocol, programs, routers, links, changes):
         before, began = fine_cpu_seconds(pid), time.monotonic()
         emulator = LineProgram([sys.executable, "-m", "lab.linkstate", protocol, "eth0", LOCAL, routers, links], peer,
                                os.path.join(folder, "emulator.log"))
-        wait_until(lambda: emulator.ask("status")["state"] == "full", 60, f"{name}: adjacency", interval=0.2)
+        wait_until(lambda: bool(emulator.ask("status")["state"] == "full"), 60, f"{name}: adjacency", interval=0.2)
         wait_until(lambda: router.routes() >= routers - 1, 60, f"{name}: {routers} routes", interval=0.5)
         after = _idle(pid)
         converged = after - before - idle * (time.monotonic() - began)
@@ -159,7 +174,7 @@ def measure(name, protocol, programs, routers, links, changes):
         for _ in range(2):
             before, began = fine_cpu_seconds(pid), time.monotonic()
             emulator.ask(f"change {changes} {INTERVAL}")
-            wait_until(lambda: emulator.ask("status")["pending"] == 0, 60 + 2 * changes, "the changes", interval=0.5)
+            wait_until(lambda: bool(emulator.ask("status")["pending"] == 0), 60 + 2 * changes, "the changes", interval=0.5)
             time.sleep(1)
             took = time.monotonic() - began
             costs.append((fine_cpu_seconds(pid) - before - idle * took) / changes)
@@ -170,7 +185,7 @@ def measure(name, protocol, programs, routers, links, changes):
         processes.clean_up()
 
 
-def main(options, programs):
+def main(options: argparse.Namespace, programs: str) -> int:
     results = []
     for protocol in ("ospf", "isis"):
         for _ in range(options.repeat):

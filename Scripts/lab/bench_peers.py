@@ -15,9 +15,10 @@ import os
 import statistics
 import sys
 import time
+from typing import Any
 
 from . import bench_igp, processes, table
-from .daemons import MAKES
+from .daemons import FRR, MAKES
 from .lab import Lab
 from .lockstep import Pair, StandIn, build_products
 from .processes import LabError, fine_cpu_seconds, install_signal_handlers, peak_memory, say
@@ -27,19 +28,21 @@ LOCKSTEP = ("lockstep", "lockstep-pair")
 # The slowest comes last.
 ROUTERS = ("bird",) + LOCKSTEP + ("frr", "openbgpd", "gobgp")
 YARDSTICK = "bird"
+# One run's figures, by their names.
+Result = dict[str, Any]
 
 
-def _router(name, lab, programs):
+def _router(name: str, lab: Lab, programs: str) -> Pair | StandIn:
     folder = os.path.join(lab.folder, "router")
     if name in LOCKSTEP:
         return Pair(lab.controllers, folder, lab.router_neighbours, programs, alone=name == "lockstep")
     daemon = MAKES[name](lab.controllers["a"], folder, ROUTER_AS, ROUTER4, ROUTER6, lab.router_neighbours)
-    if name == "frr":
+    if isinstance(daemon, FRR):
         daemon.uses_zebra = False
     return StandIn(daemon, lab.controllers["a"])
 
 
-def _idle(pids, quiet=0.7, timeout=60):
+def _idle(pids: list[int], quiet: float = 0.7, timeout: float = 60) -> list[float]:
     """Waits until the processes use next to nothing; returns their processor time then, one by one."""
     deadline = time.monotonic() + timeout
     before = [fine_cpu_seconds(pid) for pid in pids]
@@ -52,7 +55,7 @@ def _idle(pids, quiet=0.7, timeout=60):
         before = after
 
 
-def _until_complete(lab, timeout):
+def _until_complete(lab: Lab, timeout: float) -> float:
     sinks = [lab.blasters["sink4"], lab.blasters["sink6"]]
     deadline = time.monotonic() + timeout
     while True:
@@ -67,14 +70,14 @@ def _until_complete(lab, timeout):
             raise LabError(f"the sink has {seen[0]['routes4']:,} + {seen[1]['routes6']:,} routes after {timeout:g} s")
 
 
-def _percentiles(seconds):
+def _percentiles(seconds: list[float]) -> tuple[float | None, float | None]:
     ordered = sorted(seconds)
     if not ordered:
         return None, None
     return (round(ordered[len(ordered) // 2] * 1000, 4), round(ordered[len(ordered) * 99 // 100] * 1000, 4))
 
 
-def _delays(lab, options):
+def _delays(lab: Lab, options: argparse.Namespace) -> Result:
     """The table is in and the router idle: how long does one change take through it, and how long until its
     segment is acknowledged? Between Lockstep alone and as a pair lies the wait for the standby."""
     lab.blasters["sink4"].ask("mark")
@@ -90,17 +93,18 @@ def _delays(lab, options):
             "acknowledged_median_ms": median, "acknowledged_p99_ms": most}
 
 
-def _rejoin(lab):
+def _rejoin(lab: Lab) -> Result:
     """The standby is killed and started again with the whole table in the active."""
-    active, _ = lab.router.wait_redundant()
-    standby = lab.router.other(active)
+    pair = lab.pair
+    active, _ = pair.wait_redundant()
+    standby = pair.other(active)
     standby.process.kill()
     time.sleep(1.0)
     lab.blasters["sink4"].ask("mark")
     lab.churn(1000, 5000)
     began = time.monotonic()
     standby.start()
-    active, _ = lab.router.wait_redundant()
+    active, _ = pair.wait_redundant()
     took = time.monotonic() - began
     gap = lab.blasters["sink4"].status()["longest_gap"]
     bulk = (active.redundancy() or {}).get("lastBulkUpdate") or {}
@@ -112,7 +116,7 @@ def _rejoin(lab):
             "bulk_update_s": bulk.get("duration"), "engine_pause_ms": None if pause is None else pause * 1000}
 
 
-def measure(name, options, programs):
+def measure(name: str, options: argparse.Namespace, programs: str) -> Result:
     """One run of one router; a fresh lab, taken down afterwards."""
     lab = Lab(makes=(), offload=options.offload == "on", hold=90)
     try:
@@ -138,7 +142,7 @@ def measure(name, options, programs):
         if problems:
             raise LabError("the sink does not have what was announced: " + "; ".join(problems))
         delays = _delays(lab, options) if options.delay else {}
-        rejoin = _rejoin(lab) if lab.router.redundant and not lab.router.alone else {}
+        rejoin = _rejoin(lab) if isinstance(lab.router, Pair) and not lab.router.alone else {}
         routes = prepared.count4 + prepared.count6
         cpu = [a - b for a, b in zip(after, before)]
         return {"router": name, "routes": routes, "wall_s": round(complete - first, 4),
@@ -153,7 +157,7 @@ def measure(name, options, programs):
         processes.clean_up()
 
 
-def _median(runs):
+def _median(runs: list[Result]) -> Result:
     result = dict(runs[0])
     for name, value in runs[0].items():
         values = [run[name] for run in runs if isinstance(run.get(name), (int, float))]
@@ -163,7 +167,7 @@ def _median(runs):
     return result
 
 
-def _print_table(results):
+def _print_table(results: list[Result]) -> None:
     yardstick = next((r for r in results if r["router"] == YARDSTICK), None)
     print()
     print(f"{'router':<14} {'wall s':>8} {'CPU s':>8} {'µs/route':>9} {'memory MB':>10} {'messages':>9}"
@@ -179,7 +183,7 @@ def _print_table(results):
         if r.get("cpu_standby_s") is not None:
             print(f"{'  its standby':<14} {'':>8} {r['cpu_standby_s']:>8.3f} {'':>9} {r['memory_standby_mb']:>10.1f}")
     if any("change_median_ms" in r for r in results):
-        print(f"\none change through an idle router that holds the table, and the TCP acknowledgement of it (ms, median / p99)")
+        print("\none change through an idle router that holds the table, and the TCP acknowledgement of it (ms, median / p99)")
         for r in results:
             print(f"{r['router']:<14} change {r['change_median_ms']:>8.3f} / {r['change_p99_ms']:<8.3f}"
                   + ("" if r["acknowledged_median_ms"] is None else
@@ -191,7 +195,7 @@ def _print_table(results):
                   f" longest pause between updates at the sink {r['update_pause_ms']} ms)")
 
 
-def main():
+def main() -> int:
     install_signal_handlers()
     parser = argparse.ArgumentParser(prog="Scripts/bench", description=__doc__.splitlines()[0])
     parser.add_argument("--routers", default=",".join(ROUTERS), help=f"of {', '.join(ROUTERS)} (default: all)")
@@ -216,9 +220,9 @@ def main():
         parser.error(f"unknown router {', '.join(unknown)}; there are {', '.join(ROUTERS)}")
 
     status = 0
-    programs = None
+    programs = ""       # without Lockstep among the routers nobody asks for them
     try:
-        if any(name in LOCKSTEP for name in routers):
+        if options.igp or any(name in LOCKSTEP for name in routers):
             say("building the release (quick when it is up to date)")
             programs = build_products(options.programs)
     except LabError as error:
@@ -226,7 +230,7 @@ def main():
         return 1
     if options.igp:
         return bench_igp.main(options, programs)
-    runs = {}
+    runs: dict[str, list[Result]] = {}
     # Round by round, not router by router: whatever else the machine does then hits all of them alike.
     for _ in range(options.repeat):
         for name in routers:

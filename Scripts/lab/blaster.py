@@ -1,46 +1,50 @@
-"""bgpblast.c from Python: builds it, starts it in a namespace, speaks its line protocol."""
+"""bgpblast from Python: builds it, starts it in a namespace, speaks its line protocol."""
 
+import glob
 import json
 import os
 import select
-import time
+from collections.abc import Sequence
+from typing import TypedDict, cast
 
-from .processes import LabError, Process, run
+from .processes import Answer, LabError, Process, run
+from .table import Table
 
-_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bgpblast.c")
+_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bgpblast")
 
 
-def build(folder, source=_SOURCE):
-    """Compiles a C program of the lab into `folder` and returns its path."""
+def build(folder: str, source: str = _SOURCE) -> str:
+    """Compiles a C program of the lab, one file or a folder of them, into `folder` and returns its path."""
     program = os.path.join(folder, os.path.splitext(os.path.basename(source))[0])
-    if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
-        run("gcc", "-O2", "-Wall", "-o", program, source)
+    files = sorted(glob.glob(os.path.join(source, "*.[ch]"))) if os.path.isdir(source) else [source]
+    if not os.path.exists(program) or os.path.getmtime(program) < max(os.path.getmtime(file) for file in files):
+        run("gcc", "-O2", "-Wall", "-Wextra", "-o", program, *(file for file in files if file.endswith(".c")))
     return program
 
 
 class LineProgram:
     """A program that answers every line on its standard input with one line of JSON."""
 
-    def __init__(self, command, namespace, log):
+    def __init__(self, command: Sequence[object], namespace: str, log: str) -> None:
         self.process = Process(command, namespace=namespace, log=log, pipes=True)
+        self._questions, self._answers = self.process.pipes()
 
-    def ask(self, line, timeout=20):
-        pipe = self.process.popen
+    def ask(self, line: str, timeout: float = 20) -> Answer:
         try:
-            pipe.stdin.write(line + "\n")
-            pipe.stdin.flush()
+            self._questions.write(line + "\n")
+            self._questions.flush()
         except (BrokenPipeError, ValueError):
             raise LabError(f"{self.process.command[0]} has ended: {self.process.tail()}") from None
-        ready, _, _ = select.select([pipe.stdout], [], [], timeout)
-        answer = pipe.stdout.readline() if ready else ""
+        ready, _, _ = select.select([self._answers], [], [], timeout)
+        answer = self._answers.readline() if ready else ""
         if not answer:
             raise LabError(f"{os.path.basename(str(self.process.command[0]))} does not answer {line!r}: {self.process.tail()}")
-        value = json.loads(answer)
+        value: Answer = json.loads(answer)
         if "error" in value:
             raise LabError(f"{line!r}: {value['error']}")
         return value
 
-    def stop(self):
+    def stop(self) -> None:
         if self.process.alive:
             try:
                 self.ask("quit", timeout=3)
@@ -49,15 +53,47 @@ class LineProgram:
         self.process.stop()
 
 
+class Event(TypedDict):
+    """Something that happened to its session."""
+    at: float
+    wall: float
+    text: str
+
+
+class Status(TypedDict):
+    """What it answers to `status`, as far as the lab looks at it. Times are of the monotonic clock, 0: never."""
+    state: str
+    now: float
+    wall: float
+    established_count: int
+    dropped_count: int
+    established_at: float
+    malformed: int
+    updates_in: int
+    routes4: int
+    routes6: int
+    queued_bytes: int
+    first_table_byte: float
+    last_table_byte: float
+    complete_at: float
+    longest_gap: float
+    stamped: int
+    latency_median: float
+    latency_p99: float
+    latency_max: float
+    events: list[Event]
+
+
 class Blaster(LineProgram):
     """One BGP session that announces a table, receives one, or both."""
 
-    def __init__(self, program, namespace, log, local, remote, asn, peer_as, hold=30, table=None,
-                 passive=False, listen=False, password=None, count_only=False):
+    def __init__(self, program: str, namespace: str, log: str, local: str, remote: str, asn: int, peer_as: int,
+                 hold: int = 30, table: Table | None = None, passive: bool = False, listen: bool = False,
+                 password: str | None = None, count_only: bool = False) -> None:
         self.local, self.asn = local, asn
         self.table = table
         self.family = 6 if ":" in local else 4
-        command = [program, "--local", local, "--remote", remote, "--as", asn, "--peer-as", peer_as, "--hold", hold]
+        command: list[object] = [program, "--local", local, "--remote", remote, "--as", asn, "--peer-as", peer_as, "--hold", hold]
         if table:
             command += ["--attributes", table.attributes]
             command += ["--v4", table.v4] if self.family == 4 else ["--v6", table.v6]
@@ -71,26 +107,13 @@ class Blaster(LineProgram):
             command += ["--md5", password]
         super().__init__(command, namespace, log)
 
-    def status(self):
-        return self.ask("status")
+    def status(self) -> Status:
+        return cast(Status, self.ask("status"))
 
-    def digest(self):
+    def digest(self) -> Answer:
         return self.ask("digest")
 
     @property
-    def routes(self):
+    def routes(self) -> int:
         status = self.status()
-        return status[f"routes{self.family}"]
-
-
-def wait_for_routes(blaster, count, timeout, what):
-    """Waits until a sink holds that many routes. Polls gently: asking costs the sink time."""
-    deadline = time.monotonic() + timeout
-    while True:
-        status = blaster.status()
-        if status[f"routes{blaster.family}"] >= count:
-            return status
-        if time.monotonic() > deadline:
-            raise LabError(f"{what}: {status[f'routes{blaster.family}']} of {count} routes after {timeout:g} s"
-                           f" (session {status['state']}, events {status['events'][-3:]})")
-        time.sleep(0.2)
+        return status["routes6"] if self.family == 6 else status["routes4"]

@@ -3,22 +3,29 @@
 A port of the LAN is taken down on the switch's side, so that the controller sees its carrier go.
 """
 
+from __future__ import annotations
+
 import random
 import threading
 import time
+from typing import TYPE_CHECKING
 
-from .processes import run, say
+from .lockstep import Controller
+from .processes import say
+
+if TYPE_CHECKING:
+    from .lab import Lab
 
 
-def _redundancy(lab, controller, up):
+def _redundancy(lab: Lab, controller: Controller, up: bool) -> None:
     lab.topology.set_link(controller.namespace, "red0", up)
 
 
-def _port(lab, controller, up):
+def _port(lab: Lab, controller: Controller, up: bool) -> None:
     lab.topology.set_link(lab.topology.lan, controller.port, up)
 
 
-def _every_cable(lab, controller, up, but_vote=False):
+def _every_cable(lab: Lab, controller: Controller, up: bool, but_vote: bool = False) -> None:
     if lab.topology.vote and not but_vote:
         lab.topology.set_link(lab.topology.vote, f"m-ctl-{controller.side}", up)
     _port(lab, controller, up)
@@ -28,15 +35,15 @@ def _every_cable(lab, controller, up, but_vote=False):
 class Flapper:
     """Redundancy link and LAN port of one controller go down and up together, each time for 0.1 to 1 s."""
 
-    def __init__(self, lab, controller, seconds, seed):
+    def __init__(self, lab: Lab, controller: Controller, seconds: float, seed: int) -> None:
         self.lab, self.controller, self.seed = lab, controller, seed
         self._until = time.monotonic() + seconds
         self._random = random.Random(seed)
-        self.outages = []      # seconds
+        self.outages: list[float] = []      # seconds
         self._thread = threading.Thread(target=self._flap, daemon=True)
         self._thread.start()
 
-    def _flap(self):
+    def _flap(self) -> None:
         while time.monotonic() < self._until:
             down, up = self._random.uniform(0.1, 1), self._random.uniform(0.1, 1)
             for device in (_port, _redundancy):
@@ -47,11 +54,11 @@ class Flapper:
             self.outages.append(round(down, 3))
             time.sleep(up)
 
-    def join(self):
+    def join(self) -> None:
         self._thread.join()
 
 
-def fail(kind, active, standby, lab, seconds, seed):
+def fail(kind: str, active: Controller, standby: Controller, lab: Lab, seconds: float, seed: int) -> float:
     """Breaks it. Returns the wall time just before."""
     at = time.time()
     victim = standby if kind.endswith("-standby") else active
@@ -74,14 +81,14 @@ def fail(kind, active, standby, lab, seconds, seed):
     return at
 
 
-def mend(kind, lab):
+def mend(kind: str | None, lab: Lab) -> float:
     """Ends what `fail` began. Returns the wall time just after."""
     if lab.flapper:
         lab.flapper.join()
         outages = ", ".join(f"{1000 * seconds:.0f}" for seconds in lab.flapper.outages)
         say(f"{len(lab.flapper.outages)} outages of {outages} ms, seed {lab.flapper.seed}")
         lab.flapper = None
-    controllers = lab.router.controllers.values()
+    controllers = lab.pair.controllers.values()
     for controller in controllers:
         if kind is None or kind.startswith("deaf"):
             lab.topology.set_deaf(controller.port, False)
@@ -90,7 +97,7 @@ def mend(kind, lab):
     if kind in (None, "switch"):
         lab.topology.set_link(lab.topology.lan, "br0", True)
     for controller in controllers:
-        if kind in (None, "stranded") or kind.startswith("cables"):
+        if kind is None or kind == "stranded" or kind.startswith("cables"):
             _every_cable(lab, controller, True)
         if kind is None or kind.startswith("unplug"):
             _port(lab, controller, True)
@@ -99,6 +106,6 @@ def mend(kind, lab):
     return time.time()
 
 
-def mend_all(lab):
+def mend_all(lab: Lab) -> None:
     """After a window that did not run to its end."""
     mend(None, lab)

@@ -6,14 +6,12 @@ for the neighbours. What a daemon says about a session is brought into one form,
 Graceful restart is switched off wherever it can be: it keeps routes over a lost session and would hide it.
 """
 
-import calendar
 import json
 import os
 import re
 import shutil
 import time
 from dataclasses import dataclass
-from typing import Optional
 
 from .processes import LabError, Process, run, wait_until
 
@@ -25,11 +23,11 @@ class Neighbour:
     asn: int
     hold: int = 9
     passive: bool = False
-    password: Optional[str] = None
+    password: str | None = None
     retry_at_once: bool = False      # no growing pause after a failure
 
     @property
-    def family(self):
+    def family(self) -> int:
         return 6 if ":" in self.address else 4
 
 
@@ -38,10 +36,10 @@ class SessionReport:
     """What a peer says about one of its sessions. Counters it does not keep are None."""
     up: bool
     state: str
-    up_since: Optional[float] = None       # wall clock
-    established: Optional[int] = None      # times the session came up
-    dropped: Optional[int] = None          # times it went down
-    prefixes: Optional[int] = None         # accepted from the neighbour
+    up_since: float | None = None       # wall clock
+    established: int | None = None      # times the session came up
+    dropped: int | None = None          # times it went down
+    prefixes: int = 0                      # accepted from the neighbour
 
 
 class Daemon:
@@ -51,42 +49,42 @@ class Daemon:
     # A peer that reports whole seconds of uptime cannot place its start any better than this.
     uptime_resolution = 1.6
 
-    def __init__(self, namespace, folder, asn, address4, address6, neighbours):
+    def __init__(self, namespace: str, folder: str, asn: int, address4: str, address6: str, neighbours: list[Neighbour]) -> None:
         self.namespace, self.folder = namespace, folder
         self.asn, self.address4, self.address6 = asn, address4, address6
         self.neighbours = neighbours
-        self.process = None
+        self.process: Process | None = None
         os.makedirs(folder, exist_ok=True)
         os.chmod(folder, 0o755)
 
-    def path(self, name):
+    def path(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
-    def write(self, name, text, mode=0o644):
+    def write(self, name: str, text: str, mode: int = 0o644) -> str:
         path = self.path(name)
         with open(path, "w") as file:
             file.write(text)
         os.chmod(path, mode)
         return path
 
-    def of_family(self, family):
+    def of_family(self, family: int) -> list[Neighbour]:
         return [n for n in self.neighbours if n.family == family]
 
-    def start(self):
+    def start(self) -> None:
         for name in os.listdir(self.folder):
             if name.endswith((".sock", ".ctl", ".vty", ".pid")):
                 os.unlink(self.path(name))
         self.process = Process(self.prepare(), namespace=self.namespace, log=self.path("log"))
 
-    def stop(self):
+    def stop(self) -> None:
         if self.process:
             self.process.stop()
 
-    def prepare(self):
+    def prepare(self) -> list[str]:
         """Writes the configuration and returns the command line."""
         raise NotImplementedError
 
-    def reports(self):
+    def reports(self) -> dict[str, SessionReport]:
         """{neighbour address: SessionReport}; an empty one when the daemon does not answer."""
         if not self.process or not self.process.alive:
             raise LabError(f"{self.make} has ended: {self.process.tail() if self.process else ''}")
@@ -95,27 +93,27 @@ class Daemon:
         except (LabError, ValueError, KeyError, TypeError):
             return {}
 
-    def query(self):
+    def query(self) -> dict[str, SessionReport]:
         raise NotImplementedError
 
 
 class FRR(Daemon):
     make = "FRR"
-    zebra = None
+    zebra: Process | None = None
     # As the router under test it does without: no next hop there is link-local, and with zebra it refused IPv6 sessions.
     uses_zebra = True
 
-    def start(self):
+    def start(self) -> None:
         if self.zebra:
             self.zebra.stop()
         super().start()
 
-    def stop(self):
+    def stop(self) -> None:
         super().stop()
         if self.zebra:
             self.zebra.stop()
 
-    def prepare(self):
+    def prepare(self) -> list[str]:
         lines = ["frr defaults traditional", "hostname frr", "log file " + self.path("bgpd.log"),
                  f"router bgp {self.asn}", f" bgp router-id {self.address4}",
                  " no bgp ebgp-requires-policy", " no bgp default ipv4-unicast", " no bgp network import-check",
@@ -144,19 +142,19 @@ class FRR(Daemon):
             return ["/usr/lib/frr/bgpd", "-f", config, "-n", "-Z", "-P", "0", "-i", self.path("bgpd.pid"),
                     "--vty_socket", self.folder, "-l", self.address4, "-l", self.address6,
                     "--log", "file:" + self.path("bgpd.log")]
-        self.zebra = Process(["/usr/lib/frr/zebra", "-f", self.write("zebra.conf", "hostname frr\n"), "-P", "0",
+        zebra = self.zebra = Process(["/usr/lib/frr/zebra", "-f", self.write("zebra.conf", "hostname frr\n"), "-P", "0",
                               "-i", self.path("zebra.pid"), "-z", self.path("zserv.sock"), "--vty_socket", self.folder],
                              namespace=self.namespace, log=self.path("zebra.log"))
-        wait_until(lambda: os.path.exists(self.path("zserv.sock")) or not self.zebra.alive, 20, "zebra", interval=0.02)
-        if not self.zebra.alive:
-            raise LabError(f"zebra has ended: {self.zebra.tail()}")
+        wait_until(lambda: os.path.exists(self.path("zserv.sock")) or not zebra.alive, 20, "zebra", interval=0.02)
+        if not zebra.alive:
+            raise LabError(f"zebra has ended: {zebra.tail()}")
         # Without zebra it would know no interfaces and refuse next hops with a link-local address (RFC 2545 §3);
         # but no route goes to the kernel (-n).
         return ["/usr/lib/frr/bgpd", "-f", config, "-n", "-P", "0", "-i", self.path("bgpd.pid"),
                 "-z", self.path("zserv.sock"), "--vty_socket", self.folder, "-l", self.address4, "-l", self.address6,
                 "--log", "file:" + self.path("bgpd.log")]
 
-    def query(self):
+    def query(self) -> dict[str, SessionReport]:
         text = run("vtysh", "--vty_socket", self.folder, "-d", "bgpd", "-c", "show bgp neighbors json", timeout=15)
         found = {}
         for address, n in json.loads(text).items():
@@ -174,10 +172,10 @@ class BIRD(Daemon):
     uptime_resolution = 0.05
 
     @staticmethod
-    def _protocol_name(n):
+    def _protocol_name(n: Neighbour) -> str:
         return "n_" + re.sub(r"[^0-9a-f]", "_", n.address)
 
-    def prepare(self):
+    def prepare(self) -> list[str]:
         text = f"""log "{self.path('bird.log')}" all;
 debug protocols {{ states }};
 timeformat protocol iso long ms;
@@ -205,7 +203,7 @@ protocol device {{ }}
         config = self.write("bird.conf", text)
         return ["bird", "-f", "-c", config, "-s", self.path("bird.ctl"), "-P", self.path("bird.pid")]
 
-    def query(self):
+    def query(self) -> dict[str, SessionReport]:
         text = run("birdc", "-s", self.path("bird.ctl"), "show", "protocols", "all", timeout=15)
         log = ""
         try:
@@ -220,7 +218,8 @@ protocol device {{ }}
                               text, re.M | re.S)
             if not match:
                 continue
-            state = (re.search(r"BGP state:\s+(\S+)", match[4]) or [None, match[1]])[1]
+            told = re.search(r"BGP state:\s+(\S+)", match[4])
+            state = told[1] if told else match[1]
             routes = re.search(r"Routes:\s+(\d+) imported", match[4])
             seconds, fraction = match[2].split(".")
             # BIRD prints local time without its zone.
@@ -237,7 +236,7 @@ protocol device {{ }}
 class GoBGP(Daemon):
     make = "GoBGP"
 
-    def prepare(self):
+    def prepare(self) -> list[str]:
         text = f"""[global.config]
   as = {self.asn}
   router-id = "{self.address4}"
@@ -265,7 +264,7 @@ class GoBGP(Daemon):
         config = self.write("gobgpd.toml", text)
         return ["gobgpd", "-f", config, "-t", "toml", "--api-hosts", "127.0.0.1:50051", "--pprof-disable"]
 
-    def query(self):
+    def query(self) -> dict[str, SessionReport]:
         text = run("ip", "netns", "exec", self.namespace, "gobgp", "-j", "neighbor", timeout=30)
         found = {}
         for n in json.loads(text):
@@ -283,7 +282,7 @@ class GoBGP(Daemon):
 class OpenBGPD(Daemon):
     make = "OpenBGPD"
 
-    def prepare(self):
+    def prepare(self) -> list[str]:
         # Its privilege-separated processes live in this chroot, which only the init script makes.
         os.makedirs("/run/openbgpd", exist_ok=True)
         os.chmod("/run/openbgpd", 0o755)
@@ -313,7 +312,7 @@ allow to any
         config = self.write("bgpd.conf", text, 0o600)
         return ["/usr/sbin/bgpd", "-d", "-f", config]
 
-    def query(self):
+    def query(self) -> dict[str, SessionReport]:
         text = run("bgpctl", "-s", self.path("bgpd.sock"), "-j", "show", "neighbor", timeout=30)
         # It counts nothing itself, but its log on the standard error has every change of state.
         with open(self.path("log"), errors="replace") as file:
@@ -331,4 +330,4 @@ allow to any
         return found
 
 
-MAKES = {make.make.lower(): make for make in (FRR, BIRD, GoBGP, OpenBGPD)}
+MAKES: dict[str, type[Daemon]] = {make.make.lower(): make for make in (FRR, BIRD, GoBGP, OpenBGPD)}

@@ -7,17 +7,19 @@ import signal
 import statistics
 import sys
 import time
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from . import failures, kinds, processes, routing, table
 from .daemons import BIRD
 from .lab import Lab
 from .lockstep import Pair, StandIn, build_products
-from .processes import LabError, Process, install_signal_handlers, say
+from .processes import Answer, LabError, install_signal_handlers, say
 from .topology import ROUTER4, ROUTER6, ROUTER_AS
 from .votes import ALONE, ARBITERS, WITH_VOTE, make_vote
 
 
-def arguments(program, words):
+def arguments(program: str, words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=f"Scripts/{program}",
         description="Two lockstepd, one router, real peers in namespaces; controllers fail while updates flow.")
@@ -53,14 +55,14 @@ def arguments(program, words):
     return options
 
 
-def _kinds(chosen):
+def _kinds(chosen: list[str] | None) -> list[str]:
     found = []
     for kind in chosen or ["kill"]:
         found += [k for k in kinds.OF_CONTROLLERS if k not in found] if kind == "all" else [kind]
     return [k for k in found if k != "control"]
 
 
-def _sizes(options):
+def _sizes(options: argparse.Namespace) -> tuple[int, int]:
     if options.routes:
         count4, count6 = (int(word) for word in options.routes.split(","))
         return count4, count6
@@ -70,23 +72,26 @@ def _sizes(options):
 class Session:
     """One run of the script."""
 
-    def __init__(self, options):
+    def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.kinds = _kinds(options.kind)
-        self.outcomes = []
-        self.control = None
-        self.facts = {}
+        self.lab: Lab
+        self.hold: int
+        self.outcomes: list[failures.Outcome] = []
+        self.control: failures.Outcome | None = None
+        self.facts: Answer = {}
 
-    def prepare(self):
+    def prepare(self) -> None:
         options = self.options
-        programs = None
+        programs = ""       # only the pair has some
         if options.router == "lockstep":
             say("building the release (some minutes the first time, seconds when it is up to date)")
             programs = build_products(options.programs, witness=options.arbiter == "witness")
         count4, count6 = _sizes(options)
         hold = options.hold or (9 if max(count4, count6) <= 50_000 else 30)
         self.hold = hold
-        lab = self.lab = Lab(options.peers.split(","), offload=options.offload == "on", hold=hold, keep_files=options.keep, md5=options.md5)
+        lab = self.lab = Lab(options.peers.split(","), offload=options.offload == "on", hold=hold,
+                             keep_files=options.keep, md5=options.md5)
         say(f"lab in {lab.folder}: two controllers, a LAN, {', '.join(d.make for d in lab.peers.values())}, loader, sink"
             f" (offloads {options.offload}, hold time {hold} s)")
         prepared = table.prepare(os.path.join(lab.folder, "table"), count4, count6)
@@ -125,7 +130,7 @@ class Session:
                       "table_to_sink_s": round(sink_took, 3), "hold": hold, "offload": options.offload,
                       "arbiter": options.arbiter, "rate": options.rate, "peers": list(lab.peers)}
 
-    def run_one(self, kind, number, evidence=None):
+    def run_one(self, kind: str, number: int, evidence: str | None = None) -> tuple[failures.Outcome, LabError | None]:
         """One window, whatever comes. The next one finds a whole router, or LabError says that there is none."""
         lab, options = self.lab, self.options
         broken = None
@@ -141,7 +146,7 @@ class Session:
             failures.keep_evidence(lab, outcome, evidence)
         return outcome, broken
 
-    def run_failures(self, after_each=None):
+    def run_failures(self, after_each: Callable[[failures.Outcome], object] | None = None) -> None:
         options = self.options
         if not self.lab.router.redundant:
             return
@@ -156,52 +161,55 @@ class Session:
                 if broken:
                     failures.recover(self.lab)
 
-    def run_control(self):
+    def run_control(self) -> failures.Outcome:
+        """The control run, and what came of it."""
         say()
         self.control = failures.make_control(self.lab, self.hold)
+        return self.control
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         return all(o.passed for o in self.outcomes) and (self.control is None or self.control.passed)
 
-    def summary(self):
+    def summary(self) -> dict[str, Answer]:
         """{kind: figures over all repetitions}."""
-        kinds = {}
+        rows: dict[str, Answer] = {}
         for kind in dict.fromkeys(o.kind for o in self.outcomes):
             of_kind = [o for o in self.outcomes if o.kind == kind]
-            kinds[kind] = {"runs": len(of_kind), "failed": sum(not o.passed for o in of_kind),
-                           "sessions_lost": sum(o.sessions_lost for o in of_kind)}
+            rows[kind] = {"runs": len(of_kind), "failed": sum(not o.passed for o in of_kind),
+                          "sessions_lost": sum(o.sessions_lost for o in of_kind)}
             for name in ("first_frame_ms", "silence_ms", "rejoin_silence_ms", "update_gap_ms", "redundant_after_s",
                          "bulk_update_s", "engine_pause_ms", "takeover_ms"):
                 values = sorted(v for v in (getattr(o, name) for o in of_kind) if v is not None)
                 if values:
-                    kinds[kind][name] = {"min": values[0], "median": statistics.median(values),
-                                         "p99": values[-(-len(values) * 99 // 100) - 1], "max": values[-1]}
-        return kinds
+                    rows[kind][name] = {"min": values[0], "median": statistics.median(values),
+                                        "p99": values[-(-len(values) * 99 // 100) - 1], "max": values[-1]}
+        return rows
 
-    def write_json(self):
+    def write_json(self) -> None:
         value = {"facts": self.facts, "summary": self.summary(), "passed": self.passed,
                  "outcomes": [o.record() for o in self.outcomes],
                  "control": self.control.record() if self.control else None}
         with open(self.options.json, "w") as file:
             json.dump(value, file, indent=1)
 
-    def print_peers(self):
+    def print_peers(self) -> None:
         """What each peer itself says in the end."""
         print()
         print(f"{'peer':<10} {'session':<16} {'state':<12} {'up since':<13} {'flaps':>5} {'prefixes':>9}")
         for name, view in self.lab.look().items():
             for address, report in view.sessions.items():
                 since = time.strftime("%H:%M:%S", time.localtime(report.up_since)) if report.up_since else "-"
-                print(f"{name:<10} {address:<16} {report.state if view.make != 'GoBGP' else ('Established' if report.up else report.state):<12}"
+                state = "Established" if view.make == "GoBGP" and report.up else report.state
+                print(f"{name:<10} {address:<16} {state:<12}"
                       f" {since:<13} {'-' if report.dropped is None else report.dropped:>5} {report.prefixes:>9,}")
 
-    def print_verdict(self):
+    def print_verdict(self) -> None:
         print()
         print(f"{'failure':<10} {'runs':>5} {'failed':>6} {'sessions lost':>13} {'first frame ms':>24} {'longest silence ms':>24}"
               f" {'redundant again s':>18}")
         print(f"{'':<10} {'':>5} {'':>6} {'':>13} {'median / p99 / max':>24} {'median / p99 / max':>24} {'median':>18}")
-        def triple(figures):
+        def triple(figures: dict[str, float] | None) -> str:
             return " / ".join(f"{figures[n]:.1f}" for n in ("median", "p99", "max")) if figures else "-"
         for kind, row in self.summary().items():
             again = row.get("redundant_after_s")
@@ -213,7 +221,7 @@ class Session:
                   f"   (redundancy off: the peers have to notice, and did{'' if self.control.passed else ' NOT all'})")
         print()
         if self.outcomes:
-            forbidden = {}
+            forbidden: dict[str, int] = {}
             for outcome in self.outcomes:
                 for name, count in outcome.disturbances.items():
                     forbidden[name] = forbidden.get(name, 0) + count
@@ -223,7 +231,7 @@ class Session:
                              "as expected" if self.passed else "FAILED"))
 
 
-def demo(words, program="demo"):
+def demo(words: list[str], program: str = "demo") -> int:
     options = arguments(program, words)
     status = 0
     if options.part in ("table", "all"):
@@ -236,7 +244,7 @@ def demo(words, program="demo"):
     return status
 
 
-def _table_part(options, program):
+def _table_part(options: argparse.Namespace, program: str) -> int:
     session = Session(options)
     try:
         session.prepare()
@@ -258,7 +266,7 @@ def _table_part(options, program):
     return 0 if session.passed else 1
 
 
-def _keep(session):
+def _keep(session: Session) -> NoReturn:
     lab = session.lab
     print(f"\nThe lab stays until Ctrl-C. Files: {lab.folder}")
     for name, namespace in [*lab.controllers.items(), *((n, d.namespace) for n, d in lab.peers.items())]:
@@ -267,12 +275,13 @@ def _keep(session):
         signal.pause()
 
 
-def lab_test(words):
+def lab_test(words: list[str]) -> int:
     """Scripts/lab-test: a small lab, every kind once; one PASS or FAIL line for each sentence checked."""
-    options = arguments("lab-test", ["--routes", "4000,500", "--hold", "9"] + (["--kind", "all"] if not any(w.startswith("--kind") for w in words) else []) + words)
+    kind = [] if any(word.startswith("--kind") for word in words) else ["--kind", "all"]
+    options = arguments("lab-test", ["--routes", "4000,500", "--hold", "9"] + kind + words)
     status = 0
 
-    def line(sentence, problems=()):
+    def line(sentence: str, problems: Sequence[object] = ()) -> None:
         nonlocal status
         if problems:
             status = 1
@@ -291,8 +300,7 @@ def lab_test(words):
         return status
     if not options.no_control:
         try:
-            session.run_control()
-            line("without redundancy every peer notices", session.control.problems)
+            line("without redundancy every peer notices", session.run_control().problems)
         except LabError as error:
             line("without redundancy every peer notices", [error])
     if options.json:
@@ -302,11 +310,11 @@ def lab_test(words):
     return status
 
 
-def main():
+def main() -> NoReturn:
     install_signal_handlers()
     program, words = sys.argv[1], sys.argv[2:]
     try:
-        status = {"demo": demo, "lab-test": lab_test}[program](words)
+        status = demo(words) if program == "demo" else lab_test(words)
     except LabError as error:
         print(f"\n{program}: {error}", file=sys.stderr)
         status = 1

@@ -22,27 +22,27 @@ PREFIX4, PREFIX6 = 24, 64
 BEHIND = {"ospf": 1, "isis": 2, "rip": 3, "bgp": 4}
 
 
-def host4(side, protocol, host=1):
+def host4(side: int, protocol: str, host: int = 1) -> str:
     return f"10.{side}.{BEHIND[protocol]}.{host}"
 
 
-def host6(side, protocol, host=1):
+def host6(side: int, protocol: str, host: int = 1) -> str:
     return f"2001:db8:{side}:{BEHIND[protocol]}::{host}"
 
 
 class Fabric(Topology):
     """Two service LANs (bridges br0 and br1 of one namespace) and what hangs on them."""
 
-    def __init__(self, offload=True):
+    def __init__(self, offload: bool = True) -> None:
         super().__init__(offload=offload)
         self._in(self.lan, "ip", "link", "add", "br1", "type", "bridge", "mcast_snooping", "0", "stp_state", "0")
         self._in(self.lan, "ip", "link", "set", "br1", "up")
 
-    def attach(self, namespace, device, port, lan):
+    def attach(self, namespace: str, device: str, port: str, lan: int) -> None:
         self._attach(namespace, device, port)
         run("ip", "-n", self.lan, "link", "set", port, "master", f"br{lan - 1}", "up")
 
-    def add_pair(self):
+    def add_pair(self) -> dict[str, str]:
         """Both controllers: a port on each LAN without any address, and the link between them."""
         names = {side: self._namespace(f"ctl-{side}") for side in "ab"}
         for side, namespace in names.items():
@@ -58,7 +58,7 @@ class Fabric(Topology):
             run("ip", "-n", namespace, "link", "set", "red0", "up")
         return names
 
-    def add_router(self, short, lan):
+    def add_router(self, short: str, lan: int) -> tuple[str, str]:
         """A real router: eth0 on the LAN, one device for each network behind it, forwarding."""
         namespace = self._namespace(short)
         self._in(namespace, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
@@ -86,7 +86,7 @@ class Fabric(Topology):
         return namespace, host
 
     @staticmethod
-    def _address(namespace, device, address4, address6):
+    def _address(namespace: str, device: str, address4: str, address6: str) -> None:
         run("ip", "-n", namespace, "link", "set", device, "up")
         run("ip", "-n", namespace, "address", "add", address4, "dev", device)
         run("ip", "-n", namespace, "address", "add", address6, "dev", device, "nodad")

@@ -14,10 +14,13 @@ import time
 from dataclasses import dataclass, field
 
 from . import cables, judge
+from .blaster import Blaster
 from .kinds import ALL, CABLES, IMPOSTORS
-from .lockstep import POISON_PREFIX, describe
-from .processes import LabError, Stalls, peak_memory, say, wait_until
-from .votes import OTHER_PAIR, write_key
+from .lab import Lab
+from .lockstep import POISON_PREFIX, Controller, Pair, StandIn, describe
+from .processes import Answer, LabError, Stalls, peak_memory, say, wait_until
+from .votes import OTHER_PAIR, Vote, write_key
+from .witness import Testimony
 
 WHAT = {name: kind.what for name, kind in ALL.items()}
 # Milliseconds that must not be exceeded by the 99th percentile (the project's figures to reach).
@@ -31,55 +34,56 @@ _SHORTEST_REIGN = 0.02   # nobody loses the router and gets it back sooner than 
 class Outcome:
     kind: str
     number: int = 0
-    problems: list = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     sessions: int = 0
     sessions_lost: int = 0
-    first_frame_ms: float = None
-    baseline_silence_ms: float = None    # longest, before anything happened: what this machine does by itself
-    silence_ms: float = None             # longest, around the switchover
-    rejoin_silence_ms: float = None      # longest, while the other controller came back
-    whole_silence_ms: float = None       # longest of both, also across the moment between
-    tcp_silence_ms: dict = field(default_factory=dict)     # first TCP frame to each peer
-    update_gap_ms: float = None          # longest pause between updates at the sink
-    update_latency_max_ms: float = None
-    redundant_after_s: float = None
-    unready_before: float = None         # seconds for which the pair was not redundant before the failure was made
-    bulk_update_s: float = None          # as the controller itself says
-    engine_pause_ms: float = None        # longest, during the bulk update, as the controller itself says
-    takeover_ms: float = None            # the same of the switchover
-    disturbances: dict = field(default_factory=dict)
+    first_frame_ms: float | None = None
+    baseline_silence_ms: float | None = None    # longest, before anything happened: what this machine does by itself
+    silence_ms: float | None = None         # longest, around the switchover
+    rejoin_silence_ms: float | None = None  # longest, while the other controller came back
+    whole_silence_ms: float | None = None   # longest of both, also across the moment between
+    tcp_silence_ms: dict[str, float | None] = field(default_factory=dict)    # first TCP frame to each peer
+    update_gap_ms: float | None = None      # longest pause between updates at the sink
+    update_latency_max_ms: float | None = None
+    redundant_after_s: float | None = None
+    unready_before: float | None = None     # seconds for which the pair was not redundant before the failure was made
+    bulk_update_s: float | None = None      # as the controller itself says
+    engine_pause_ms: float | None = None    # longest, during the bulk update, as the controller itself says
+    takeover_ms: float | None = None        # the same of the switchover
+    disturbances: dict[str, int] = field(default_factory=dict)
     stale_frames: int = 0
-    reigns: list = field(default_factory=list)      # [port, seconds from the failure to its first frame, to its last, frames]
-    sessions_back_s: float = None        # until all sessions were up again, where they could not be kept
-    stall_ms: float = None               # for how long the machine did not let somebody run who was due
-    cpu_waiting: float = None            # share of the time in which somebody waited for a processor
-    seed: int = None                     # of what is random in the failure
-    notes: list = field(default_factory=list)
+    # (port, seconds from the failure to its first frame, to its last, frames)
+    reigns: list[tuple[str, float, float, int]] = field(default_factory=list)
+    sessions_back_s: float | None = None    # until all sessions were up again, where they could not be kept
+    stall_ms: float | None = None           # for how long the machine did not let somebody run who was due
+    cpu_waiting: float | None = None        # share of the time in which somebody waited for a processor
+    seed: int | None = None                 # of what is random in the failure
+    notes: list[str] = field(default_factory=list)
     from_side: str = ""
     to_side: str = ""
-    verdict: judge.Verdict = None
-    incidents: list = field(default_factory=list)
+    verdict: judge.Verdict = field(default_factory=judge.Verdict)
+    incidents: list[tuple[float, str]] = field(default_factory=list)
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         return not self.problems
 
-    def record(self):
+    def record(self) -> Answer:
         """For the JSON file."""
         value = {name: getattr(self, name) for name in (
             "kind", "number", "problems", "sessions", "sessions_lost", "first_frame_ms", "baseline_silence_ms", "silence_ms",
-            "rejoin_silence_ms", "whole_silence_ms", "tcp_silence_ms", "update_gap_ms", "update_latency_max_ms", "redundant_after_s",
-            "unready_before", "bulk_update_s", "engine_pause_ms", "takeover_ms", "disturbances", "stale_frames", "reigns",
-            "sessions_back_s", "stall_ms", "cpu_waiting", "seed", "notes", "from_side", "to_side")}
+            "rejoin_silence_ms", "whole_silence_ms", "tcp_silence_ms", "update_gap_ms", "update_latency_max_ms",
+            "redundant_after_s", "unready_before", "bulk_update_s", "engine_pause_ms", "takeover_ms", "disturbances",
+            "stale_frames", "reigns", "sessions_back_s", "stall_ms", "cpu_waiting", "seed", "notes", "from_side", "to_side")}
         value["passed"] = self.passed
         return value
 
 
-def _milliseconds(seconds):
+def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 3)
 
 
-def prepare(kind, standby, pair):
+def prepare(kind: str, standby: Controller, pair: Pair) -> None:
     """What has to happen before the failure itself."""
     if kind == "datastore":
         standby.process.kill()
@@ -89,14 +93,33 @@ def prepare(kind, standby, pair):
         pair.wait_redundant()
 
 
-def strike(kind, active, standby, lab, seed=0):
+def strike(kind: str, active: Controller, standby: Controller, lab: Lab, seed: int = 0) -> float:
     """Makes the failure. Returns the wall time just before it."""
     if kind in CABLES:
         return cables.fail(kind, active, standby, lab, ALL[kind].lasts, seed)
     if kind in IMPOSTORS:
-        return _begin_impostor(kind, active, standby, lab.router)
+        return _begin_impostor(kind, active, standby, lab.pair)
     if kind == "vote-down":
-        return lab.router.vote.kill()
+        return _vote(lab.pair).kill()
+    if kind == "poison":
+        at = time.time()
+        lab.blasters["loader4"].ask(f"inject {POISON_PREFIX}")
+        return at
+    if kind == "hostile":
+        at = time.time()
+        memory = [peak_memory(p.pid) for p in lab.pair.processes()]
+        sent = lab.attack(seed=1 + int(at))
+        grown = [after - before for after, before in zip([peak_memory(p.pid) for p in lab.pair.processes()], memory)]
+        say("sent: " + ", ".join(f"{n:,} {what}" for what, n in sent.items())
+            + "; memory grew by " + " and ".join(f"{g / 1e6:.1f} MB" for g in grown))
+        if max(grown, default=0) > 100e6:
+            raise LabError("the attack made a controller grow by more than 100 MB")
+        return at
+    return strike_controller(kind, active, standby)
+
+
+def strike_controller(kind: str, active: Controller, standby: Controller) -> float:
+    """The failures for which the controllers alone are needed. Returns the wall time just before."""
     if kind == "power":
         at = time.time()
         for process in (active.process, standby.process):
@@ -119,38 +142,30 @@ def strike(kind, active, standby, lab, seed=0):
         return at
     if kind == "standby":
         return standby.process.signal(signal.SIGKILL)
-    if kind == "poison":
-        at = time.time()
-        lab.blasters["loader4"].ask(f"inject {POISON_PREFIX}")
-        return at
-    if kind == "hostile":
-        at = time.time()
-        memory = [peak_memory(p.pid) for p in lab.router.processes()]
-        sent = lab.attack(seed=1 + int(at))
-        grown = [after - before for after, before in zip([peak_memory(p.pid) for p in lab.router.processes()], memory)]
-        say("sent: " + ", ".join(f"{n:,} {what}" for what, n in sent.items())
-            + "; memory grew by " + " and ".join(f"{g / 1e6:.1f} MB" for g in grown))
-        if max(grown, default=0) > 100e6:
-            raise LabError("the attack made a controller grow by more than 100 MB")
-        return at
     raise LabError(f"unknown kind of failure {kind}")
 
 
-def _begin_impostor(kind, active, standby, pair):
+def _vote(pair: Pair) -> Vote:
+    if pair.vote is None:
+        raise LabError("this pair has no third vote")
+    return pair.vote
+
+
+def _begin_impostor(kind: str, active: Controller, standby: Controller, pair: Pair) -> float:
     """The standby ends, and in its place comes a controller that does not belong to the pair."""
     at = time.time()
     standby.process.stop()
-    different = {
-        "wrong-key": lambda: {"key": write_key(os.path.join(pair.folder, "wrong.key"))},
-        "wrong-pair": lambda: {"pair": OTHER_PAIR},
-        "wrong-letter": lambda: {"side": active.side},
-    }[kind]()
-    wrong = pair.impostor(standby.side, **different)
+    if kind == "wrong-key":
+        wrong = pair.impostor(standby.side, key=write_key(os.path.join(pair.folder, "wrong.key")))
+    elif kind == "wrong-pair":
+        wrong = pair.impostor(standby.side, pair=OTHER_PAIR)
+    else:
+        wrong = pair.impostor(standby.side, side=active.side)
     wrong.start()
     return at
 
 
-def _end_impostor(pair, notes):
+def _end_impostor(pair: Pair, notes: list[str]) -> None:
     wrong = pair.impostor_now
     if not wrong:
         return
@@ -161,21 +176,28 @@ def _end_impostor(pair, notes):
     say(f"the controller that does not belong there {said}; it is ended")
 
 
-def bring_back(kind, pair, active, lab, notes=None):
+def bring_back(kind: str, pair: Pair, active: Controller, lab: Lab, notes: list[str] | None = None) -> float:
     """After the failure: whatever died is started again, whatever was frozen wakes. Returns when it was over."""
     at = time.time()
-    if kind == "freeze":
-        active.process.signal(signal.SIGCONT)
-        say(f"controller {active.side} wakes up (SIGCONT)")
     if kind in CABLES:
         at = cables.mend(kind, lab)
         say("mended")
     if kind in IMPOSTORS:
         _end_impostor(pair, [] if notes is None else notes)
     if kind == "vote-down":
-        pair.vote.start()
-        pair.vote.wait_ready()
+        vote = _vote(pair)
+        vote.start()
+        vote.wait_ready()
         say("the vote is started again")
+    bring_back_controllers(kind, pair, active)
+    return at
+
+
+def bring_back_controllers(kind: str, pair: Pair, active: Controller) -> None:
+    """Whoever was frozen wakes, whoever is dead is started again."""
+    if kind == "freeze":
+        active.process.signal(signal.SIGCONT)
+        say(f"controller {active.side} wakes up (SIGCONT)")
     for side in pair.sides:
         controller = pair.controllers[side]
         if kind == "hang" and controller is active:
@@ -188,10 +210,9 @@ def bring_back(kind, pair, active, lab, notes=None):
             controller.process.popen.wait()
             controller.start()
             say(f"controller {side} is started again")
-    return at
 
 
-def _configurations(pair):
+def _configurations(pair: Pair) -> dict[str, str]:
     """{side: text} of what is in force on each."""
     found = {}
     for side in pair.sides:
@@ -202,7 +223,7 @@ def _configurations(pair):
     return found
 
 
-def _read_controller(outcome, redundancy):
+def _read_controller(outcome: Outcome, redundancy: Answer) -> None:
     bulk = redundancy.get("lastBulkUpdate")
     if bulk and outcome.kind != "graceful":
         outcome.bulk_update_s = bulk["duration"]
@@ -212,14 +233,15 @@ def _read_controller(outcome, redundancy):
         outcome.takeover_ms = _milliseconds(switchover["duration"])
 
 
-def _poisoned(lab, text):
+def _poisoned(lab: Lab, text: str) -> bool:
     """Whether an incident belongs to the one session that a poisonous prefix may cost."""
     return f"({lab.addresses['loader'][0]})" in text
 
 
-def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
+def make_failure(lab: Lab, kind: str, number: int = 0, churn: tuple[int, int] = (1000, 5000),
+                 prefixes_timeout: float = 30) -> Outcome:
     """Runs one window and returns its Outcome."""
-    pair = lab.router
+    pair = lab.pair
     outcome = Outcome(kind, number, seed=number if kind == "flaps" else None)
     active, _ = pair.wait_redundant()
     lab.churn(*churn)
@@ -227,7 +249,7 @@ def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
     configured = _configurations(pair)
     for name in ("sink4", "sink6"):
         lab.blasters[name].ask("mark")
-    capture = lab.start_capture()
+    lab.start_capture()
     time.sleep(_BASELINE)
 
     # On a busy machine the pair may have lost step by itself since it was asked. A failure then would be a
@@ -258,9 +280,8 @@ def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
     outcome.stall_ms, outcome.cpu_waiting = _milliseconds(stalls.end()), stalls.waiting
     sink = lab.blasters["sink4"].status()
     told = lab.read_capture()
-    ended = time.time()
 
-    _read_wire(outcome, told, kind, lab, struck, back, active, capture)
+    _read_wire(outcome, told, kind, lab, struck, back, active)
     outcome.update_gap_ms = _milliseconds(sink["longest_gap"])
     outcome.update_latency_max_ms = _milliseconds(sink["latency_max"])
     if sink["malformed"]:
@@ -292,13 +313,14 @@ def make_failure(lab, kind, number=0, churn=(1000, 5000), prefixes_timeout=30):
     return outcome
 
 
-def recover(lab):
+def recover(lab: Lab) -> None:
     """Both controllers are started anew after a failure that the pair did not survive."""
     say("starting both controllers anew")
     cables.mend_all(lab)
-    lab.router.stop()
-    lab.router.start()
-    lab.router.wait_redundant()
+    pair = lab.pair
+    pair.stop()
+    pair.start()
+    pair.wait_redundant()
     lab.wait_sessions_back(120)
     missing = lab.wait_prefixes(120)
     if missing:
@@ -306,12 +328,13 @@ def recover(lab):
     lab.settle()
 
 
-def keep_evidence(lab, outcome, folder):
+def keep_evidence(lab: Lab, outcome: Outcome, folder: str) -> None:
     """Copies what a failed window left behind."""
     target = os.path.join(folder, f"{outcome.kind}-{outcome.number}")
     os.makedirs(target, exist_ok=True)
     paths = [os.path.join(lab.folder, "window.pcap")]
-    for part in [lab.router.folder] + ([lab.router.vote.folder] if lab.router.vote else []):
+    pair = lab.pair
+    for part in [pair.folder] + ([pair.vote.folder] if pair.vote else []):
         paths += [os.path.join(part, name) for name in os.listdir(part) if name.endswith((".log", ".yaml"))]
     paths += [os.path.join(daemon.folder, name) for daemon in lab.peers.values() for name in os.listdir(daemon.folder)
               if name.endswith(".log")]
@@ -323,9 +346,9 @@ def keep_evidence(lab, outcome, folder):
     say(f"evidence in {target}")
 
 
-def _live_with_poison(lab, outcome):
+def _live_with_poison(lab: Lab, outcome: Outcome) -> None:
     """The loader has the poison in its table and says it again with its session; nobody may die of it a second time."""
-    loader, pair = lab.blasters["loader4"], lab.router
+    loader, pair = lab.blasters["loader4"], lab.pair
     processes = [process.pid for process in pair.processes()]
     try:
         _wait_loader(loader)
@@ -349,15 +372,15 @@ def _live_with_poison(lab, outcome):
 _POISON_STAYS = 2.0
 
 
-def _wait_loader(loader):
+def _wait_loader(loader: Blaster) -> None:
     wait_until(lambda: loader.status()["state"] == "established", 30, "the poisoned session comes up again")
-    wait_until(lambda: not loader.status()["queued_bytes"], 30, "the loader announces its table again")
+    wait_until(lambda: loader.status()["queued_bytes"] == 0, 30, "the loader announces its table again")
 
 
-def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
+def _read_wire(outcome: Outcome, told: Testimony, kind: str, lab: Lab, struck: float, back: float, active: Controller) -> None:
     port = active.port
-    new_port = next(c.port for c in lab.router.controllers.values() if c is not active)
-    then = "same" if lab.router.alone else ALL[kind].then
+    new_port = next(c.port for c in lab.pair.controllers.values() if c is not active)
+    then = "same" if lab.pair.alone else ALL[kind].then
     if told.frames_lost:
         outcome.problems.append(f"the capture lost {told.frames_lost} frames: it proves nothing")
     if not told.from_router:
@@ -366,8 +389,8 @@ def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
     if kind.startswith("mute"):
         told.mute(port if kind == "mute" else new_port, struck, back)
     reigns = told.reigns()
-    outcome.reigns = [[via, round(first - struck, 4), round(last - struck, 4), frames]
-                      for via, first, last, frames in reigns[:50]]
+    outcome.reigns = [(reign.port, round(reign.first - struck, 4), round(reign.last - struck, 4), reign.frames)
+                      for reign in reigns[:50]]
     if then == "same":
         others = told.frames_between(new_port, told.began, told.ended)
         if others:
@@ -387,12 +410,12 @@ def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
                 outcome.problems.append("the twin took over only after what had failed was mended")
     if then == "either":
         short = [reign for before, reign, after in zip(reigns, reigns[1:], reigns[2:]) if max(
-            reign[2] - reign[1], reign[1] - before[2], after[1] - reign[2]) < _SHORTEST_REIGN]
+            reign.last - reign.first, reign.first - before.last, after.first - reign.last) < _SHORTEST_REIGN]
         if short:
-            outcome.stale_frames = sum(frames for *_, frames in short)
+            outcome.stale_frames = sum(reign.frames for reign in short)
             outcome.problems.append(
                 f"two masters: {len(short)} times a controller spoke for less than {1000 * _SHORTEST_REIGN:.0f} ms"
-                f" between frames of the other, first at {short[0][1] - struck:+.4f} s")
+                f" between frames of the other, first at {short[0].first - struck:+.4f} s")
     outcome.baseline_silence_ms = _milliseconds(told.longest_silence(told.from_router[0][0], struck)[0])
     outcome.silence_ms = _milliseconds(told.longest_silence(struck - 0.05, back)[0])
     outcome.rejoin_silence_ms = _milliseconds(told.longest_silence(back, told.ended - 0.15)[0])
@@ -411,19 +434,19 @@ def _read_wire(outcome, told, kind, lab, struck, back, active, capture):
     else:
         outcome.disturbances = told.disturbances()
     outcome.incidents = [(round(at - struck, 4), text) for at, text in incidents]
-    if outcome.disturbances and not (ALL[kind].may_lose or lab.router.alone):
-        first = outcome.incidents[0] if outcome.incidents else ("", "")
+    if outcome.disturbances and not (ALL[kind].may_lose or lab.pair.alone):
+        first = f"; first {outcome.incidents[0][1]} at {outcome.incidents[0][0]:+} s" if outcome.incidents else ""
         outcome.problems.append("on the wire: " + ", ".join(f"{n} × {name}" for name, n in outcome.disturbances.items())
-                                + f"; first {first[1]} at {first[0]:+} s")
+                                + first)
     if told.bad_checksums:
         outcome.problems.append(f"{told.bad_checksums} TCP segments of the router with a wrong checksum")
     if told.stamps_backwards:
         outcome.problems.append(f"{told.stamps_backwards} TCP timestamps went backwards")
 
 
-def _compare_peers(outcome, before, lab, kind):
+def _compare_peers(outcome: Outcome, before: dict[str, judge.PeerView], lab: Lab, kind: str) -> None:
     outcome.verdict = judge.compare(before, lab.look())
-    if ALL[kind].may_lose or lab.router.alone:
+    if ALL[kind].may_lose or lab.pair.alone:
         # A peer that waits notices when its hold time is over.
         deadline = time.monotonic() + lab.hold + 5
         while len(outcome.verdict.lost) < len(outcome.verdict.findings) and time.monotonic() < deadline:
@@ -436,7 +459,7 @@ def _compare_peers(outcome, before, lab, kind):
         if len(lost) < outcome.sessions:
             outcome.problems.append(f"only {len(lost)} of {outcome.sessions} sessions were seen to be lost: THE JUDGE IS BLIND")
         return
-    if lab.router.alone:
+    if lab.pair.alone:
         # What it loses is what is asked here.
         return
     outcome.problems += [f"{f.peer} noticed: its session with {f.session} {f.why}" for f in lost]
@@ -444,7 +467,7 @@ def _compare_peers(outcome, before, lab, kind):
         outcome.problems.append("the session that sent the poison was not reset")
 
 
-def _report(outcome):
+def _report(outcome: Outcome) -> None:
     figures = []
     if outcome.first_frame_ms is not None:
         figures.append(f"first frame after {outcome.first_frame_ms:.1f} ms")
@@ -452,22 +475,25 @@ def _report(outcome):
         figures.append(f"longest silence {outcome.silence_ms:.1f} ms")
     if outcome.update_gap_ms is not None:
         figures.append(f"longest pause between updates {outcome.update_gap_ms:.0f} ms")
-    name, limit = LIMITS.get(outcome.kind, (None, None))
-    value = {"first frame": outcome.first_frame_ms, "longest silence": outcome.silence_ms}.get(name)
-    slow = f"; above the {limit} ms to reach" if limit and value is not None and value > limit else ""
+    slow = ""
+    if outcome.kind in LIMITS:
+        name, limit = LIMITS[outcome.kind]
+        value = {"first frame": outcome.first_frame_ms, "longest silence": outcome.silence_ms}[name]
+        if value is not None and value > limit:
+            slow = f"; above the {limit} ms to reach"
     say(f"{outcome.kind}: {outcome.sessions - outcome.sessions_lost} of {outcome.sessions} sessions survived; "
         + ", ".join(figures) + slow)
     for problem in outcome.problems:
         say(f"  PROBLEM {problem}")
 
 
-def make_control(lab, hold):
+def make_control(lab: Lab, hold: int) -> Outcome:
     """The script proves itself: without redundancy every peer must notice. Returns an Outcome whose problems
     are the peers that did not."""
     router = lab.router
     outcome = Outcome("control")
-    active = router.wait_active()
-    if router.redundant and not router.alone:
+    active: Controller | StandIn = router.wait_active()
+    if isinstance(router, Pair) and isinstance(active, Controller) and not router.alone:
         standby = router.other(active)
         standby.process.kill()
         say(f"control run: controller {standby.side} is ended and stays so")
@@ -482,7 +508,7 @@ def make_control(lab, hold):
     time.sleep(1.0)
     active.start()
 
-    def unaware():
+    def unaware() -> list[str]:
         verdict = judge.compare(before, lab.look())
         outcome.verdict = verdict
         aware = {f.peer for f in verdict.lost}

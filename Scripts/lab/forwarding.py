@@ -15,12 +15,13 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 from . import processes
 from .blaster import Blaster, build
 from .fabric import PEER4, PEER6, PREFIX4, PREFIX6, ROUTER4, ROUTER6, VIRTUAL_MACS, Fabric
-from .lockstep import Pair, build_products
-from .processes import LabError, Process, install_signal_handlers, on_exit, run, wait_until
+from .lockstep import Pair, build_products, is_active
+from .processes import Answer, LabError, Process, install_signal_handlers, on_exit, run, wait_until
 from .table import Table
 from .topology import ROUTER_AS, make_folder, require_root
 
@@ -32,7 +33,7 @@ PEER_AS = 65002
 ANNOUNCED, LEFT = 2102, 102
 
 
-def router_text():
+def router_text() -> str:
     text = "hostname: lockstep\ninterfaces:\n"
     for lan in (1, 2):
         text += (f"  - name: lan{lan}\n    mac: {VIRTUAL_MACS[lan]}\n    addresses:\n"
@@ -46,13 +47,13 @@ def router_text():
 
 
 class ForwardingLab:
-    def __init__(self, programs, alone=False):
+    def __init__(self, programs: str, alone: bool = False) -> None:
         require_root()
         self.fabric = Fabric()
         self.folder = make_folder()
         on_exit(lambda: shutil.rmtree(self.folder, ignore_errors=True))
         self.controllers = self.fabric.add_pair()
-        self.hosts = {}
+        self.hosts: dict[int, str] = {}
         for lan in (1, 2):
             host = self.hosts[lan] = self.fabric._namespace(f"h{lan}")
             self.fabric.attach(host, "eth0", f"p{lan}-h{lan}", lan)
@@ -65,10 +66,10 @@ class ForwardingLab:
         self.pair = Pair(self.controllers, os.path.join(self.folder, "pair"), [], programs, alone=alone,
                          router=router_text(), ports={"lan1": "svc0", "lan2": "svc1"}, forwarding="kernel")
 
-    def host(self, lan, *command, check=True, timeout=30):
+    def host(self, lan: int, *command: object, check: bool = True, timeout: float = 30) -> str:
         return run("ip", "netns", "exec", self.hosts[lan], *command, check=check, timeout=timeout)
 
-    def peer(self, count):
+    def peer(self, count: int) -> Blaster:
         """A BGP speaker on lan2 with so many routes."""
         table = Table(self.folder, count, 0, "made here")
         with open(table.attributes, "w") as file:
@@ -78,12 +79,12 @@ class ForwardingLab:
         return Blaster(self.bgpblast, self.hosts[2], os.path.join(self.folder, f"peer-{count}"), PEER4[2], ROUTER4[2], PEER_AS,
                        ROUTER_AS, hold=9, table=table)
 
-    def bgp_routes(self, side):
+    def bgp_routes(self, side: str) -> int:
         """How many of the peer's routes the kernel of a host has."""
         listed = run("ip", "netns", "exec", self.controllers[side], "ip", "route", "show", "proto", "76")
         return sum(line.startswith("20.") for line in listed.splitlines())
 
-    def ping(self, target, *options, lan=1):
+    def ping(self, target: str, *options: str, lan: int = 1) -> tuple[int, int, int]:
         """(sent, received, duplicates)"""
         text = self.host(lan, "ping", "-n", "-q", *options, target, check=False, timeout=60)
         match = re.search(r"(\d+) packets transmitted, (\d+) received(?:, \+(\d+) duplicates)?", text)
@@ -91,31 +92,32 @@ class ForwardingLab:
             raise LabError(f"ping {target}: {text}")
         return int(match[1]), int(match[2]), int(match[3] or 0)
 
-    def fib(self, side):
+    def fib(self, side: str) -> Answer:
         return self.pair.controllers[side].show("fib", "kernel") or {}
 
-    def wait_routes(self, side, count=1):
-        def ready():
+    def wait_routes(self, side: str, count: int = 1) -> Answer:
+        def ready() -> Answer | None:
             view = self.fib(side)
             families = {f["family"]: f for f in view.get("families", [])}
-            return bool(families) and all(
-                f["wanted"] >= count and f["installed"] == f["wanted"] for f in families.values()) and view
+            whole = bool(families) and all(
+                f["wanted"] >= count and f["installed"] == f["wanted"] for f in families.values())
+            return view if whole else None
         return wait_until(ready, 15, f"the kernel of {side} has the table: {self.fib(side)}{self.pair.trouble()}")
 
 
 class Checks:
-    def __init__(self):
+    def __init__(self) -> None:
         self.failed = 0
 
-    def line(self, sentence, problem=None):
+    def line(self, sentence: str, problem: object | None = None) -> None:
         self.failed += bool(problem)
         print(f"FAIL {sentence}: {str(problem).splitlines()[0]}" if problem else f"PASS {sentence}", flush=True)
 
-    def expect(self, sentence, condition, detail=""):
+    def expect(self, sentence: str, condition: object, detail: object = "") -> None:
         self.line(sentence, None if condition else detail or "it is not so")
 
 
-def stream(lab, checks, kind, act):
+def stream(lab: ForwardingLab, checks: Checks, kind: str, act: Callable[[], object]) -> None:
     """A thousand packets a second while `act` happens."""
     log = os.path.join(lab.folder, f"stream-{kind}")
     process = Process(["ping", "-n", "-q", "-i", "0.001", "-c", "4000", PEER4[2]], namespace=lab.hosts[1], log=log)
@@ -125,12 +127,14 @@ def stream(lab, checks, kind, act):
     with open(log) as file:
         text = file.read()
     match = re.search(r"(\d+) packets transmitted, (\d+) received(?:, \+(\d+) duplicates)?", text)
+    if not match:
+        raise LabError(f"ping while {kind}: {text}")
     lost, duplicates = int(match[1]) - int(match[2]), int(match[3] or 0)
     checks.expect(f"{kind}: {lost} of {match[1]} packets lost, at most {LOSS[kind]}; {duplicates} twice",
                   lost <= LOSS[kind] and duplicates == 0, f"{lost} lost, {duplicates} twice")
 
 
-def checks_of_a_pair(lab, checks):
+def checks_of_a_pair(lab: ForwardingLab, checks: Checks) -> None:
     pair = lab.pair
     pair.start()
     active, _ = pair.wait_redundant()
@@ -156,7 +160,7 @@ def checks_of_a_pair(lab, checks):
     checks.expect("the kernel does not answer for the router's address (one RST, the line card's own)",
                   "Refused" in text or "imeout" in text, text)
 
-    def graceful():
+    def graceful() -> None:
         active.control("switchover", "--reason", "test", timeout=10)
     stream(lab, checks, "graceful", graceful)
     active, standby = standby, active
@@ -185,14 +189,14 @@ def checks_of_a_pair(lab, checks):
     checks.expect("routes that somebody removes come back", lab.ping("198.51.100.1", "-c", "3", "-i", "0.05")[1] == 3
                   and lab.ping("2001:db8:51::1", "-c", "3", "-i", "0.05")[1] == 3)
     run("ip", "netns", "exec", active.namespace, "nft", "flush", "ruleset")
-    wait_until(lambda: lab.fib(active.side)["gateRepairs"] > 0, 5, "the gate's tables come back")
+    wait_until(lambda: int(lab.fib(active.side)["gateRepairs"]) > 0, 5, "the gate's tables come back")
     checks.expect("the gate's tables come back after 'nft flush ruleset'", lab.ping(PEER4[2], "-c", "3", "-i", "0.05")[1] == 3)
 
     before = time.monotonic()
     port = "p1-ctl-" + active.side
     run("ip", "-n", lab.fabric.lan, "link", "set", port, "down")
     twin = standby
-    wait_until(lambda: (twin.redundancy() or {}).get("local", {}).get("state") in ("active", "active-alone"), 10,
+    wait_until(lambda: is_active(twin.redundancy()), 10,
                "the healthier twin takes over", interval=0.01)
     took = time.monotonic() - before
     checks.expect(f"a service link lost on the active: the twin is active after {took * 1e3:.0f} ms", took < 1)
@@ -206,10 +210,11 @@ def checks_of_a_pair(lab, checks):
         controller.process.stop()
     left = "".join(run("ip", "netns", "exec", c.namespace, "sh", "-c", "ip -o link | grep macvlan; ip nexthop; nft list ruleset",
                        check=False) for c in pair.controllers.values())
-    checks.expect("nothing stays in the kernel after an end in order", "lockstep-lab" not in left and "proto 76" not in left, left)
+    checks.expect("nothing stays in the kernel after an end in order",
+                  "lockstep-lab" not in left and "proto 76" not in left, left)
 
 
-def checks_of_two_deaths(lab, checks):
+def checks_of_two_deaths(lab: ForwardingLab, checks: Checks) -> None:
     """What a peer stopped to announce while nobody was there to hear it is gone as soon as it has said all, and not after
     `stale-time` (2 minutes)."""
     pair = lab.pair
@@ -240,7 +245,7 @@ def checks_of_two_deaths(lab, checks):
     checks.expect("and packets flow", received == sent, f"{received} of {sent}")
 
 
-def main(words):
+def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="lab.forwarding")
     parser.add_argument("--programs", metavar="FOLDER", help="lockstepd and lockstepctl are there; build nothing")
     options, _ = parser.parse_known_args(words)

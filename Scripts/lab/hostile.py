@@ -7,45 +7,43 @@ run can be repeated. It prints one line of JSON: how much of each kind it sent.
 
 import argparse
 import json
-import os
 import random
 import select
 import socket
 import struct
-import sys
 import time
 
 MARKER = b"\xff" * 16
 
 
-def message(kind, body=b"", length=None, marker=MARKER):
+def message(kind: int, body: bytes = b"", length: int | None = None, marker: bytes = MARKER) -> bytes:
     return marker + struct.pack("!HB", len(body) + 19 if length is None else length, kind) + body
 
 
-def open_message(asn, identifier, version=4, hold=30, parameters=None):
+def open_message(asn: int, identifier: bytes, version: int = 4, hold: int = 30, parameters: bytes | None = None) -> bytes:
     if parameters is None:
         capabilities = bytes([1, 4, 0, 1, 0, 1, 2, 0, 65, 4]) + struct.pack("!I", asn)
         parameters = bytes([2, len(capabilities)]) + capabilities
     return message(1, struct.pack("!BHH4sB", version, asn & 0xffff, hold, identifier, len(parameters) & 0xff) + parameters)
 
 
-def update(asn, prefix_octet, next_hop):
+def update(asn: int, prefix_octet: int, next_hop: bytes) -> bytes:
     attributes = (b"\x40\x01\x01\x00" + b"\x40\x02\x06\x02\x01" + struct.pack("!I", asn)
                   + b"\x40\x03\x04" + next_hop + b"\xc0\x08\x04\x00\x01\x00\x02")
     return message(2, b"\0\0" + struct.pack("!H", len(attributes)) + attributes + bytes([24, 192, 0, prefix_octet]))
 
 
 class Hostile:
-    def __init__(self, options):
+    def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.random = random.Random(options.seed)
-        self.sent = {}
+        self.sent: dict[str, int] = {}
         self.identifier = socket.inet_aton(options.local)
 
-    def count(self, what, number=1):
+    def count(self, what: str, number: int = 1) -> None:
         self.sent[what] = self.sent.get(what, 0) + number
 
-    def connect(self, timeout=1.0):
+    def connect(self, timeout: float = 1.0) -> socket.socket | None:
         connection = socket.socket(socket.AF_INET)
         connection.settimeout(timeout)
         try:
@@ -57,7 +55,7 @@ class Hostile:
         return connection
 
     @staticmethod
-    def drain(connection, seconds):
+    def drain(connection: socket.socket, seconds: float) -> tuple[bytes, bool]:
         deadline = time.monotonic() + seconds
         data = b""
         while time.monotonic() < deadline:
@@ -72,7 +70,7 @@ class Hostile:
                 data += got
         return data, True
 
-    def established(self):
+    def established(self) -> socket.socket | None:
         """A proper session up to Established, or None."""
         connection = self.connect()
         if not connection:
@@ -90,12 +88,13 @@ class Hostile:
             connection.close()
             return None
 
-    def garbage(self):
+    def garbage(self) -> None:
         """Streams that are no BGP, and OPENs that nobody may accept."""
         asn, identifier = self.options.asn, self.identifier
         streams = [
             self.random.randbytes(4096), message(1, length=19), message(2, b"\0" * 50), message(4), message(9),
-            message(1, b"x", marker=b"\0" * 16), message(3, b"\6\2"), message(1, length=0), message(1, length=65535) + b"y" * 65000,
+            message(1, b"x", marker=b"\0" * 16), message(3, b"\6\2"), message(1, length=0),
+            message(1, length=65535) + b"y" * 65000,
             open_message(asn, identifier, version=5), open_message(asn + 1, identifier), open_message(asn, identifier, hold=1),
             open_message(asn, b"\0\0\0\0"), open_message(asn, identifier, parameters=b"\x02\xff\x01"),
             open_message(asn, identifier, parameters=bytes(255)), open_message(asn, identifier) * 3,
@@ -114,7 +113,7 @@ class Hostile:
             connection.close()
             self.count("garbage streams")
 
-    def mutations(self, until):
+    def mutations(self, until: float) -> None:
         """Sessions in order, on which UPDATEs with flipped bits arrive."""
         connection = None
         good = update(self.options.asn, 2, self.identifier)
@@ -141,7 +140,7 @@ class Hostile:
         if connection:
             connection.close()
 
-    def idle_connections(self, number):
+    def idle_connections(self, number: int) -> list[socket.socket]:
         """Connections that never say a word; kept until the end."""
         kept = []
         for _ in range(number):
@@ -158,7 +157,7 @@ class Hostile:
 
     # -- raw frames
 
-    def _raw(self):
+    def _raw(self) -> tuple[socket.socket, bytes, bytes]:
         raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
         raw.bind(("eth0", 0))
         with open("/sys/class/net/eth0/address") as file:
@@ -166,15 +165,16 @@ class Hostile:
         return raw, bytes.fromhex(self.options.mac.replace(":", "")), own
 
     @staticmethod
-    def _checksum(data):
+    def _checksum(data: bytes) -> int:
         if len(data) % 2:
             data += b"\0"
-        total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+        total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
         while total >> 16:
             total = (total & 0xffff) + (total >> 16)
         return ~total & 0xffff
 
-    def _segment(self, source, source_port, flags, sequence, acknowledgement, payload=b""):
+    def _segment(self, source: bytes, source_port: int, flags: int, sequence: int, acknowledgement: int,
+                 payload: bytes = b"") -> bytes:
         target = socket.inet_aton(self.options.remote)
         tcp = struct.pack("!HHIIBBHHH", source_port, 179, sequence, acknowledgement, 0x50, flags, 65535, 0, 0) + payload
         check = self._checksum(source + target + struct.pack("!HH", 6, len(tcp)) + tcp)
@@ -182,13 +182,13 @@ class Hostile:
         ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0xc0, 20 + len(tcp), 1, 0, 64, 6, 0, source, target)
         return ip[:10] + struct.pack("!H", self._checksum(ip)) + ip[12:] + tcp
 
-    def _send(self, raw, frame):
+    def _send(self, raw: socket.socket, frame: bytes) -> None:
         try:
             raw.send(frame)
         except OSError:
             time.sleep(0.001)
 
-    def syn_flood(self, number):
+    def syn_flood(self, number: int) -> None:
         raw, router, own = self._raw()
         for n in range(number):
             source = socket.inet_aton(f"198.18.0.{100 + self.random.randrange(150)}")
@@ -198,7 +198,7 @@ class Hostile:
                 time.sleep(0.002)
         self.count("SYNs from nowhere", number)
 
-    def blind(self, number):
+    def blind(self, number: int) -> None:
         """RST, SYN and data into other peers' living connections with guessed sequence numbers (RFC 5961)."""
         raw, router, own = self._raw()
         for n in range(number):
@@ -213,7 +213,7 @@ class Hostile:
             if n % 50 == 0:
                 time.sleep(0.002)
 
-    def noise(self, number):
+    def noise(self, number: int) -> None:
         """Frames that are nearly something: ARP, IPv4 with fragments and options, IPv6 with headers, ND, VLAN."""
         raw, router, own = self._raw()
         kinds = [b"\x08\x00", b"\x08\x06", b"\x86\xdd", b"\x81\x00", b"\x88\xa8"]
@@ -243,7 +243,7 @@ class Hostile:
                 time.sleep(0.002)
         self.count("frames of noise", number)
 
-    def run(self):
+    def run(self) -> None:
         kept = self.idle_connections(200)
         self.garbage()
         self.noise(10_000)
@@ -257,7 +257,7 @@ class Hostile:
         print(json.dumps(self.sent), flush=True)
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--local", required=True)
     parser.add_argument("--remote", required=True)

@@ -5,9 +5,9 @@ up, has been up since the same moment and its counters did not move.
 """
 
 from dataclasses import dataclass, field
-from typing import Optional
 
-from .daemons import SessionReport
+from .blaster import Blaster
+from .daemons import Daemon, SessionReport
 from .processes import LabError, wait_until
 
 
@@ -17,7 +17,7 @@ class PeerView:
     peer: str
     make: str
     resolution: float
-    sessions: dict      # router address: SessionReport
+    sessions: dict[str, SessionReport]      # by the router's address
 
 
 @dataclass
@@ -26,24 +26,20 @@ class Finding:
     session: str
     survived: bool
     why: str = ""
-    before: Optional[SessionReport] = None
-    after: Optional[SessionReport] = None
+    before: SessionReport | None = None
+    after: SessionReport | None = None
 
 
 @dataclass
 class Verdict:
-    findings: list = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
     @property
-    def lost(self):
+    def lost(self) -> list[Finding]:
         return [f for f in self.findings if not f.survived]
 
-    @property
-    def unnoticed(self):
-        return bool(self.findings) and not self.lost
 
-
-def look(peers, blasters):
+def look(peers: dict[str, Daemon], blasters: dict[str, Blaster]) -> dict[str, PeerView]:
     """Asks every peer. `peers`: {name: Daemon}; `blasters`: {name: Blaster}."""
     views = {}
     for name, daemon in peers.items():
@@ -60,7 +56,7 @@ def look(peers, blasters):
     return views
 
 
-def compare(before, after):
+def compare(before: dict[str, PeerView], after: dict[str, PeerView]) -> Verdict:
     """One finding for each session that was up before."""
     verdict = Verdict()
     for name, view in before.items():
@@ -71,7 +67,7 @@ def compare(before, after):
     return verdict
 
 
-def _what_changed(was, is_now, resolution):
+def _what_changed(was: SessionReport, is_now: SessionReport | None, resolution: float) -> str:
     if is_now is None:
         return "the peer no longer answers for it"
     if not was.up:
@@ -87,7 +83,7 @@ def _what_changed(was, is_now, resolution):
     return ""
 
 
-def all_up(peers, blasters, sessions_each):
+def all_up(peers: dict[str, Daemon], blasters: dict[str, Blaster], sessions_each: int) -> bool:
     """True when every session of every peer is up."""
     for daemon in peers.values():
         reports = daemon.reports()
@@ -96,7 +92,7 @@ def all_up(peers, blasters, sessions_each):
     return all(b.status()["state"] == "established" for b in blasters.values())
 
 
-def wait_all_up(peers, blasters, sessions_each, timeout):
+def wait_all_up(peers: dict[str, Daemon], blasters: dict[str, Blaster], sessions_each: int, timeout: float) -> None:
     try:
         wait_until(lambda: all_up(peers, blasters, sessions_each), timeout, "all sessions up", interval=0.3)
     except LabError:
@@ -108,7 +104,7 @@ def wait_all_up(peers, blasters, sessions_each, timeout):
         raise LabError(f"not all sessions came up within {timeout:g} s: " + "; ".join(missing)) from None
 
 
-def prefixes_of(peers):
+def prefixes_of(peers: dict[str, Daemon]) -> dict[tuple[str, str], int]:
     """{(peer, router address): accepted prefixes}."""
     return {(name, address): report.prefixes
             for name, daemon in peers.items() for address, report in daemon.reports().items()}

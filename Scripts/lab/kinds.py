@@ -77,7 +77,7 @@ MATRIX = (("graceful", "kill", "freeze", "crash", "trap", "hang", "standby", "da
 OF_ONE = ("kill", "freeze", "crash", "trap", "hang", "unplug", "cables-active", "flaps", "switch", "deaf", "mute")
 
 
-def fits(kind, arbiter, with_vote):
+def fits(kind: str, arbiter: str, with_vote: tuple[str, ...]) -> bool:
     if arbiter == "alone":
         return kind in OF_ONE
     return not ALL[kind].needs_vote or arbiter in with_vote

@@ -14,15 +14,16 @@ import socket
 import struct
 import sys
 import time
+from typing import Any
 
 NETWORK = 0x0a630000        # 10.99.0.0: router n is 10.99.(n>>8).(n&255)
 
 
-def make_links(routers, links, seed=1):
+def make_links(routers: int, links: int, seed: int = 1) -> list[dict[int, int]]:
     """[{neighbour: metric}] for each router: a ring, so that all are reached, and random chords. Router 0 is ours."""
     random.seed(seed)
-    metric = [dict() for _ in range(routers)]
-    def join(a, b):
+    metric: list[dict[int, int]] = [dict() for _ in range(routers)]
+    def join(a: int, b: int) -> None:
         cost = random.randint(1, 100)
         metric[a][b] = metric[b][a] = cost
     for n in range(routers):
@@ -36,7 +37,7 @@ def make_links(routers, links, seed=1):
     return metric
 
 
-def fletcher(octets, position):
+def fletcher(octets: bytes, position: int) -> bytes:
     """Check octets of RFC 905 Annex B at `position` (two octets, zero while this is computed)."""
     c0 = c1 = 0
     for octet in octets:
@@ -48,18 +49,29 @@ def fletcher(octets, position):
 
 
 class Emulator:
-    def __init__(self, device, local, routers, links):
+    def __init__(self, device: str, local: str, routers: int, links: int) -> None:
         self.device, self.local = device, local
+        self.socket: socket.socket
         self.metric = make_links(routers, links)
         self.state = "down"
-        self.full_at = None
         self.changes = self.pending_changes = 0
         self.interval = 0.0
         self.next_change = 0.0
         self.acknowledged_at = 0.0
         self.random = random.Random(7)
 
-    def change(self):
+    def hello(self) -> None:
+        """Sends a hello."""
+        raise NotImplementedError
+
+    def receive(self, packet: bytes) -> None:
+        raise NotImplementedError
+
+    def announce(self, ends: tuple[int, int]) -> None:
+        """Sends what both ends of a changed link now say."""
+        raise NotImplementedError
+
+    def change(self) -> tuple[int, int]:
         """Another metric on a link between two routers that are not ours."""
         while True:
             a = self.random.randrange(1, len(self.metric))
@@ -71,11 +83,11 @@ class Emulator:
         self.changes += 1
         return a, b
 
-    def status(self):
+    def status(self) -> dict[str, Any]:
         return {"state": self.state, "changes": self.changes, "pending": self.pending_changes,
                 "acknowledged_at": self.acknowledged_at, "now": time.monotonic()}
 
-    def run(self):
+    def run(self) -> None:
         next_hello = 0.0
         while True:
             now = time.monotonic()
@@ -108,7 +120,7 @@ class Emulator:
 class OSPF(Emulator):
     """RFC 2328 as the slave of a point-to-point adjacency."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, 89)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.device.encode())
@@ -122,10 +134,13 @@ class OSPF(Emulator):
         self.id = NETWORK
         self.peer = 0
         self.sequence = [0] * len(self.metric)
-        self.lsas = {}
-        self.to_describe = []
+        self.lsas: dict[int, bytes] = {}
+        self.to_describe: list[int] = []
+        # Of the database description that came last: its number, and what was answered.
+        self.described: int | None = None
+        self.reply = b""
 
-    def lsa(self, n):
+    def lsa(self, n: int) -> bytes:
         links = [struct.pack(">IIBBH", NETWORK | m, NETWORK | n, 1, 0, cost) for m, cost in sorted(self.metric[n].items())]
         links.append(struct.pack(">IIBBH", NETWORK | n, 0xffffffff, 3, 0, 0))
         if n == 0:
@@ -136,7 +151,7 @@ class OSPF(Emulator):
         check = fletcher(header + body, 14)
         return struct.pack(">H", 1) + header[:14] + check + header[16:] + body
 
-    def send(self, kind, body, to="224.0.0.5"):
+    def send(self, kind: int, body: bytes, to: str = "224.0.0.5") -> None:
         packet = struct.pack(">BBHIIHHQ", 2, kind, 24 + len(body), self.id, 0, 0, 0, 0) + body
         total = 0
         padded = packet[:16] + packet[24:] + b"\0" * (len(packet) & 1)
@@ -150,11 +165,11 @@ class OSPF(Emulator):
         except BlockingIOError:
             pass
 
-    def hello(self):
+    def hello(self) -> None:
         body = struct.pack(">IHBBIII", 0xffffff00, 1, 2, 1, 4, 0, 0)
         self.send(1, body + (struct.pack(">I", self.peer) if self.peer else b""))
 
-    def receive(self, packet):
+    def receive(self, packet: bytes) -> None:
         packet = packet[(packet[0] & 15) * 4:]
         if len(packet) < 24 or packet[0] != 2:
             return
@@ -208,7 +223,7 @@ class OSPF(Emulator):
         elif kind == 5:
             self.acknowledged_at = time.monotonic()
 
-    def announce(self, ends):
+    def announce(self, ends: tuple[int, int]) -> None:
         update = b""
         for n in ends:
             self.sequence[n] += 1
@@ -222,7 +237,7 @@ class ISIS(Emulator):
 
     GROUP = bytes.fromhex("09002b000005")
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0004))
         self.socket.bind((self.device, 0x0004))
@@ -232,16 +247,16 @@ class ISIS(Emulator):
         for group in (self.GROUP, bytes.fromhex("0180c2000014"), bytes.fromhex("0180c2000015")):
             self.socket.setsockopt(263, 1, struct.pack("iHH8s", index, 0, 6, group + b"\0\0"))
         self.socket.setblocking(False)
-        self.mac = self.socket.getsockname()[4]
-        self.peer = None
+        self.mac: bytes = self.socket.getsockname()[4]
+        self.peer: bytes | None = None
         self.peer_circuit = 0
         self.sequence = [1] * len(self.metric)
 
     @staticmethod
-    def system(n):
+    def system(n: int) -> bytes:
         return b"\0\0" + struct.pack(">I", NETWORK | n)
 
-    def send(self, kind, header, tlvs):
+    def send(self, kind: int, header: bytes, tlvs: bytes) -> None:
         length = {17: 20, 20: 27, 25: 33, 27: 17}[kind]
         pdu = struct.pack(">BBBBBBBB", 0x83, length, 1, 0, kind, 1, 0, 0) + header + tlvs
         llc = b"\xfe\xfe\x03" + pdu
@@ -252,10 +267,10 @@ class ISIS(Emulator):
             pass
 
     @staticmethod
-    def tlv(kind, value):
+    def tlv(kind: int, value: bytes) -> bytes:
         return bytes((kind, len(value))) + value
 
-    def hello(self):
+    def hello(self) -> None:
         three_way = bytes((2,)) + struct.pack(">I", 1)
         if self.peer:
             three_way = bytes((0 if self.state != "down" else 1,)) + struct.pack(">I", 1) + self.peer + struct.pack(
@@ -264,7 +279,7 @@ class ISIS(Emulator):
                 + self.tlv(240, three_way))
         self.send(17, struct.pack(">B6sHHB", 2, self.system(0), 10, 20 + len(tlvs), 1), tlvs)
 
-    def lsp(self, n):
+    def lsp(self, n: int) -> bytes:
         neighbours = [(self.system(m) + b"\0", cost) for m, cost in sorted(self.metric[n].items())]
         if n == 0 and self.peer:
             neighbours.append((self.peer + b"\0", 10))
@@ -277,7 +292,7 @@ class ISIS(Emulator):
         check = fletcher(body[4:], 12)
         return body[:16] + check + body[18:]
 
-    def receive(self, frame):
+    def receive(self, frame: bytes) -> None:
         if frame[14:17] != b"\xfe\xfe\x03" or frame[6:12] == self.mac:
             return
         pdu = frame[17:]
@@ -307,22 +322,23 @@ class ISIS(Emulator):
             tlvs = self.tlv(9, entry)
             self.send(27, struct.pack(">H6sB", 17 + len(tlvs), self.system(0), 0), tlvs)
 
-    def flood(self):
+    def flood(self) -> None:
         self.state = "full"
         for n in range(len(self.metric)):
             self._send_lsp(n)
             if n % 32 == 31:
                 time.sleep(0.005)
 
-    def _send_lsp(self, n):
+    def _send_lsp(self, n: int) -> None:
         body = self.lsp(n)
         self.send(20, body[:19], body[19:])
 
-    def announce(self, ends):
+    def announce(self, ends: tuple[int, int]) -> None:
         for n in ends:
             self.sequence[n] += 1
             self._send_lsp(n)
 
 
 if __name__ == "__main__":
-    {"ospf": OSPF, "isis": ISIS}[sys.argv[1]](sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])).run()
+    speakers: dict[str, type[Emulator]] = {"ospf": OSPF, "isis": ISIS}
+    speakers[sys.argv[1]](sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])).run()

@@ -13,11 +13,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import IO, Any, NoReturn, TypeVar
+
+T = TypeVar("T")
+# What a program answers in JSON, by its keys.
+Answer = dict[str, Any]
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
-_started = []
-_cleanups = []
+_started: list["Process"] = []
+_cleanups: list[Callable[[], object]] = []
 _began = time.monotonic()
 quiet = False
 
@@ -26,13 +33,13 @@ class LabError(Exception):
     """Something about the lab itself went wrong; the message is for the operator."""
 
 
-def say(text=""):
+def say(text: object = "") -> None:
     """One line of the timeline on the screen."""
     if not quiet:
         print(f"[{time.monotonic() - _began:8.3f}] {text}" if text else "", flush=True)
 
 
-def run(*command, check=True, timeout=60, feed=None):
+def run(*command: object, check: bool = True, timeout: float = 60, feed: str | None = None) -> str:
     """Runs a command to its end and returns its standard output."""
     try:
         result = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -46,7 +53,7 @@ def run(*command, check=True, timeout=60, feed=None):
     return result.stdout
 
 
-def _die_with_parent():
+def _die_with_parent() -> None:
     # If this script is killed outright, no daemon may stay behind in a namespace. A new session keeps the
     # terminal's Ctrl-C away from the daemons: they are ended in order by the clean-up instead.
     os.setsid()
@@ -58,35 +65,42 @@ def _die_with_parent():
 class Process:
     """One daemon, in a namespace or not. `ip netns exec` execs, so its pid is the daemon's own."""
 
-    def __init__(self, command, namespace=None, log=None, pipes=False, environment=None, cwd=None):
+    def __init__(self, command: Sequence[object], namespace: str | None = None, log: str | None = None, pipes: bool = False,
+                 environment: dict[str, str] | None = None, cwd: str | None = None) -> None:
         words = [str(word) for word in command]
         if namespace:
             words = ["ip", "netns", "exec", namespace] + words
         self.command = command
         self.log = log
-        output = open(log, "ab") if log else subprocess.DEVNULL
-        self.popen = subprocess.Popen(
+        output: IO[bytes] | int = open(log, "ab") if log else subprocess.DEVNULL
+        self.popen: subprocess.Popen[str] = subprocess.Popen(
             words, preexec_fn=_die_with_parent, cwd=cwd,
             stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
             stdout=subprocess.PIPE if pipes else output,
-            stderr=output, text=pipes or None,
+            stderr=output, text=True,
             env=dict(os.environ, **environment) if environment else None)
-        if log:
+        if not isinstance(output, int):
             output.close()
         self.pid = self.popen.pid
         _started.append(self)
 
+    def pipes(self) -> tuple[IO[str], IO[str]]:
+        """Its standard input and output, if it was started with pipes."""
+        if self.popen.stdin is None or self.popen.stdout is None:
+            raise LabError(f"{self.command[0]} was started without pipes")
+        return self.popen.stdin, self.popen.stdout
+
     @property
-    def alive(self):
+    def alive(self) -> bool:
         return self.popen.poll() is None
 
-    def signal(self, number):
+    def signal(self, number: int) -> float:
         """Sends a signal and returns the wall time just before it."""
         at = time.time()
         os.kill(self.pid, number)
         return at
 
-    def stop(self, patience=2.0):
+    def stop(self, patience: float = 2.0) -> int:
         """Asks politely, then insists. Returns the exit status."""
         if self.alive:
             # A stopped process would never see SIGTERM.
@@ -99,7 +113,7 @@ class Process:
         self._end_group()
         return self.popen.wait()
 
-    def kill(self):
+    def kill(self) -> float:
         """SIGKILL. Returns the wall time just before it."""
         at = time.time()
         if self.alive:
@@ -107,22 +121,24 @@ class Process:
         self.popen.wait()
         return at
 
-    def _end_group(self):
+    def _end_group(self) -> None:
         # Some daemons (OpenBGPD) run as several processes; all are in the session made for this one.
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
 
-    def tail(self, lines=8):
+    def tail(self, lines: int = 8) -> str:
+        if self.log is None:
+            return ""
         try:
             with open(self.log, errors="replace") as file:
                 return "".join(file.readlines()[-lines:]).rstrip()
-        except (OSError, TypeError):
+        except OSError:
             return ""
 
 
-def descendants(pid):
+def descendants(pid: int) -> list[int]:
     """The process and all its children, for daemons that share their work among several."""
     found = [pid]
     for one in found:
@@ -135,21 +151,9 @@ def descendants(pid):
     return found
 
 
-def cpu_seconds(pid):
-    """User plus system time of a process and its children so far."""
-    ticks = 0
-    for one in descendants(pid):
-        try:
-            with open(f"/proc/{one}/stat") as file:
-                fields = file.read().rsplit(")", 1)[1].split()
-            ticks += int(fields[11]) + int(fields[12])
-        except (OSError, IndexError):
-            pass
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def fine_cpu_seconds(pid):
-    """The same by the scheduler's own nanosecond counters, summed over all threads that still live."""
+def fine_cpu_seconds(pid: int) -> float:
+    """Processor time of a process and its children so far, in seconds, by the scheduler's own counters: summed over all
+    threads that still live."""
     total = 0
     for one in descendants(pid):
         try:
@@ -161,7 +165,7 @@ def fine_cpu_seconds(pid):
     return total / 1e9
 
 
-def peak_memory(pid):
+def peak_memory(pid: int) -> int:
     """Largest resident size so far, in octets, summed over a daemon's processes.
 
     A lockstep-keeper lives on the very memory of its lockstepd (clone with CLONE_VM), so it is not counted again.
@@ -186,16 +190,16 @@ class Stalls:
 
     _STEP = 0.005
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.longest = 0.0
-        self.waiting = None
+        self.waiting: float | None = None
         self._began, self._pressure = time.monotonic(), self._waited()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     @staticmethod
-    def _waited():
+    def _waited() -> float | None:
         """Seconds in which at least one task waited for a processor, since the machine was started."""
         try:
             with open("/proc/pressure/cpu") as file:
@@ -203,7 +207,7 @@ class Stalls:
         except (OSError, IndexError, ValueError):
             return None
 
-    def _watch(self):
+    def _watch(self) -> None:
         try:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -15)
         except OSError:
@@ -215,7 +219,7 @@ class Stalls:
             self.longest = max(self.longest, now - before - self._STEP)
             before = now
 
-    def end(self):
+    def end(self) -> float:
         """Seconds of the longest stall."""
         self._done.set()
         self._thread.join()
@@ -225,12 +229,12 @@ class Stalls:
         return self.longest
 
 
-def on_exit(action):
+def on_exit(action: Callable[[], object]) -> None:
     """Registers a clean-up; they run in reverse order after all processes have ended."""
     _cleanups.append(action)
 
 
-def clean_up():
+def clean_up() -> None:
     while _started:
         process = _started.pop()
         try:
@@ -245,11 +249,11 @@ def clean_up():
             print(f"lab: clean-up failed: {error}", file=sys.stderr)
 
 
-def _stop_on_signal(number, _frame):
+def _stop_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def install_signal_handlers():
+def install_signal_handlers() -> None:
     """Ctrl-C and SIGTERM end the script through its ordinary clean-up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop_on_signal)
@@ -258,7 +262,7 @@ def install_signal_handlers():
 atexit.register(clean_up)
 
 
-def wait_until(condition, timeout, what, interval=0.1):
+def wait_until(condition: Callable[[], T | None], timeout: float, what: str, interval: float = 0.1) -> T:
     """Waits for a condition and returns its value; LabError when it does not come true in time."""
     deadline = time.monotonic() + timeout
     while True:

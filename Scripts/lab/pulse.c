@@ -38,7 +38,8 @@ int main(int argc, char **argv) {
     if (argc != 4) { fprintf(stderr, "usage: pulse LOCAL REMOTE INTERVAL_MICROSECONDS\n"); return 2; }
     struct sockaddr_in local = { .sin_family = AF_INET }, remote = { .sin_family = AF_INET };
     double interval = atof(argv[3]) / 1e6;
-    if (inet_pton(AF_INET, argv[1], &local.sin_addr) != 1 || inet_pton(AF_INET, argv[2], &remote.sin_addr) != 1 || interval <= 0) {
+    if (inet_pton(AF_INET, argv[1], &local.sin_addr) != 1 || inet_pton(AF_INET, argv[2], &remote.sin_addr) != 1
+        || interval <= 0) {
         fprintf(stderr, "pulse: bad argument\n");
         return 2;
     }
@@ -84,8 +85,9 @@ int main(int argc, char **argv) {
             if (n <= 0) return 0;
             line[n] = 0;
             if (!strncmp(line, "mark", 4)) sent = received = 0, last_answer = longest = longest_at = 0;
-            printf("{\"sent\":%llu,\"received\":%llu,\"last_answer\":%.6f,\"longest_silence\":%.6f,\"longest_silence_at\":%.6f,\"now\":%.6f}\n",
-                   (unsigned long long)sent, (unsigned long long)received, last_answer, longest, longest_at, now());
+            printf("{\"sent\":%llu,\"received\":%llu,\"last_answer\":%.6f,\"longest_silence\":%.6f,"
+                   "\"longest_silence_at\":%.6f,\"now\":%.6f}\n", (unsigned long long)sent,
+                   (unsigned long long)received, last_answer, longest, longest_at, now());
             fflush(stdout);
             if (!strncmp(line, "quit", 4)) return 0;
         }

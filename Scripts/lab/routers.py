@@ -10,10 +10,10 @@ import re
 import shutil
 import time
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any
 
-from .fabric import BEHIND, PEER4, PEER6, ROUTER4, ROUTER6, host4
-from .processes import LabError, Process, run, wait_until
+from .fabric import BEHIND, PEER4, PEER6, ROUTER4, ROUTER6
+from .processes import Answer, LabError, Process, run, wait_until
 
 ROUTER_AS = 65000
 KEY = "lockstep-lab"
@@ -24,11 +24,11 @@ class Adjacency:
     """What a router says about one neighbour in one protocol."""
     up: bool
     state: str
-    flaps: Optional[int] = None       # times it went down, if the router counts
-    since: Optional[float] = None     # wall clock, if the router says
+    flaps: int | None = None       # times it went down, if the router counts
+    since: float | None = None     # wall clock, if the router says
 
 
-def _compare(before, after):
+def _compare(before: Adjacency, after: Adjacency | None) -> str | None:
     """Why an adjacency is not the one that it was, or None."""
     if not before.up:
         return None
@@ -43,7 +43,7 @@ def _compare(before, after):
     return None
 
 
-def compare(before, after):
+def compare(before: dict[str, Adjacency], after: dict[str, Adjacency]) -> list[tuple[str, str]]:
     """[(name, why)] of adjacencies that were lost between two looks."""
     lost = []
     for name, adjacency in before.items():
@@ -56,31 +56,37 @@ def compare(before, after):
 class Router:
     make = "?"
 
-    def __init__(self, namespace, folder, lan, bfd=300, authenticated=False):
+    def __init__(self, namespace: str, folder: str, lan: int, bfd: int = 300, authenticated: bool = False) -> None:
         self.namespace, self.folder, self.lan = namespace, folder, lan
         self.bfd, self.authenticated = bfd, authenticated
         self.asn = 65000 + lan
         self.address4, self.address6 = PEER4[lan], PEER6[lan]
         self.neighbour4, self.neighbour6 = ROUTER4[lan], ROUTER6[lan]
-        self.processes = []
+        self.processes: list[Process] = []
         os.makedirs(folder, exist_ok=True)
         os.chmod(folder, 0o755)
 
-    def path(self, name):
+    def path(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
-    def write(self, name, text):
+    def write(self, name: str, text: str) -> str:
         with open(self.path(name), "w") as file:
             file.write(text)
         os.chmod(self.path(name), 0o644)
         return self.path(name)
 
-    def stop(self):
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def query(self) -> dict[str, Adjacency]:
+        raise NotImplementedError
+
+    def stop(self) -> None:
         for process in self.processes:
             process.stop()
         self.processes = []
 
-    def look(self):
+    def look(self) -> dict[str, Adjacency]:
         """{name: Adjacency}. A router that does not answer says nothing."""
         for process in self.processes:
             if not process.alive:
@@ -95,13 +101,14 @@ class FullFRR(Router):
     make = "FRR"
     daemons = ("zebra", "bfdd", "ospfd", "ospf6d", "isisd", "ripd", "ripngd", "bgpd")
 
-    def _bfd_lines(self):
+    def _bfd_lines(self) -> list[str]:
         return ["bfd", " profile lab", f"  receive-interval {self.bfd}", f"  transmit-interval {self.bfd}",
                 "  detect-multiplier 3"]
 
-    def configurations(self):
+    def configurations(self) -> dict[str, list[str]]:
         router_id = self.address4
-        key = f" ip ospf authentication message-digest\n ip ospf message-digest-key 1 md5 {KEY[:16]}" if self.authenticated else ""
+        key = (f" ip ospf authentication message-digest\n ip ospf message-digest-key 1 md5 {KEY[:16]}"
+               if self.authenticated else "")
         isis_key = f" isis password md5 {KEY}" if self.authenticated else ""
         ospf = ["interface eth0", " ip ospf area 0", " ip ospf hello-interval 1", " ip ospf dead-interval 4",
                 " ip ospf bfd", " ip ospf bfd profile lab", key]
@@ -141,7 +148,7 @@ class FullFRR(Router):
             "bgpd": bgp,
         }
 
-    def start(self):
+    def start(self) -> None:
         for name, lines in self.configurations().items():
             head = ["frr defaults datacenter" if name == "bgpd" else "frr defaults traditional", "hostname frr",
                     f"log file {self.path(name + '.log')}"]
@@ -152,7 +159,7 @@ class FullFRR(Router):
         for name in self.daemons:
             self._start_daemon(name)
 
-    def _start_daemon(self, name):
+    def _start_daemon(self, name: str) -> None:
         command = [f"/usr/lib/frr/{name}", "-f", self.path(name + ".conf"), "-P", "0", "-i", self.path(name + ".pid"),
                    "-z", self.path("zserv.sock"), "--vty_socket", self.folder]
         if name == "bfdd":
@@ -165,13 +172,13 @@ class FullFRR(Router):
         if not process.alive:
             raise LabError(f"{name} has ended: {process.tail()}")
 
-    def ask(self, daemon, command):
+    def ask(self, daemon: str, command: str) -> Any:
         return json.loads(run("vtysh", "--vty_socket", self.folder, "-d", daemon, "-c", command, timeout=15) or "{}")
 
-    def tell(self, daemon, command):
+    def tell(self, daemon: str, command: str) -> str:
         return run("vtysh", "--vty_socket", self.folder, "-d", daemon, "-c", command, timeout=15)
 
-    def query(self):
+    def query(self) -> dict[str, Adjacency]:
         found = {}
         for area in (self.ask("ospfd", "show ip ospf neighbor detail json").get("neighbors") or {}).values():
             for n in area if isinstance(area, list) else [area]:
@@ -195,21 +202,21 @@ class FullFRR(Router):
                 n.get("bgpTimerUpEstablishedEpoch"))
         return found
 
-    def _bfd_counters(self):
+    def _bfd_counters(self) -> dict[str, Answer]:
         return {n["peer"]: n for n in self.ask("bfdd", "show bfd peers counters json")}
 
 
-def _stable(address):
+def _stable(address: str) -> str:
     return "link-local" if address.startswith("fe80") else address
 
 
 class FullBIRD(Router):
     make = "BIRD"
 
-    def start(self):
+    def start(self) -> None:
         lan, number = self.lan, BEHIND
         authentication = (f' authentication cryptographic; password "{KEY[:16]}" {{ id 1; }};' if self.authenticated else "")
-        def network(protocol):
+        def network(protocol: str) -> tuple[str, str]:
             return f"10.{lan}.{number[protocol]}.0/24", f"2001:db8:{lan}:{number[protocol]}::/64"
         text = f"""log "{self.path('bird.log')}" all;
 debug protocols {{ states }};
@@ -268,17 +275,17 @@ protocol rip ng rip6 {{
                                    "-P", self.path("bird.pid")], namespace=self.namespace, log=self.path("bird.out"))]
         wait_until(lambda: os.path.exists(self.socket), 10, "BIRD's control socket", interval=0.05)
 
-    def ask(self, command):
+    def ask(self, command: str) -> str:
         return run("birdc", "-s", self.socket, *command.split(), timeout=15)
 
-    def _log(self):
+    def _log(self) -> str:
         try:
             with open(self.path("bird.log"), errors="replace") as file:
                 return file.read()
         except OSError:
             return ""
 
-    def query(self):
+    def query(self) -> dict[str, Adjacency]:
         found = {}
         log = self._log()
         for name, protocol in (("ospf4", "ospf"), ("ospf6", "ospfv3")):

@@ -5,21 +5,24 @@ bring the dead controller back, look again. It has passed when no adjacency and 
 packets than the limit.
 """
 
+import argparse
 import json
 import os
 import shutil
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Protocol
 
 from . import failures
 from .blaster import LineProgram, build
 from .fabric import BEHIND, PEER4, PEER6, PREFIX4, PREFIX6, ROUTER4, ROUTER6, VIRTUAL_MACS, Fabric, host4
 from .kinds import ALL
 from .lockstep import Pair
-from .processes import LabError, on_exit, run, say, wait_until
-from .routers import KEY, ROUTER_AS, FullBIRD, FullFRR, compare
+from .processes import Answer, LabError, on_exit, run, say
+from .routers import KEY, ROUTER_AS, Adjacency, FullBIRD, FullFRR, Router, compare
 from .topology import make_folder, require_root
 from .votes import make_vote
 
@@ -30,7 +33,7 @@ PACKET_LIMITS = {"graceful": 20, "kill": 100}
 _SETTLE = 0.5
 
 
-def router_text(bfd=300, authenticated=False):
+def router_text(bfd: int = 300, authenticated: bool = False) -> str:
     """The router with every protocol on both networks."""
     text = "hostname: lockstep\ninterfaces:\n"
     for lan in (1, 2):
@@ -83,24 +86,25 @@ ospf:
 class Outcome:
     kind: str
     number: int = 0
-    problems: list = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     adjacencies: int = 0
-    lost: list = field(default_factory=list)
-    # {stream: [sent, lost, longest silence in ms]}
-    streams: dict = field(default_factory=dict)
+    lost: list[tuple[str, str]] = field(default_factory=list)
+    # {stream: (sent, lost, longest silence in ms)}
+    streams: dict[str, tuple[int, int, float]] = field(default_factory=dict)
     packets_lost: int = 0
     silence_ms: float = 0.0
     flaps: int = 0
-    redundant_after_s: float = None
+    redundant_after_s: float | None = None
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         return not self.problems
 
 
 class RoutingLab:
-    def __init__(self, programs, offload=True, bfd=300, authenticated=False, arbiter="leasefile", keep_files=False,
-                 forwarding="kernel", etcd_members=1):
+    def __init__(self, programs: str, offload: bool = True, bfd: int = 300, authenticated: bool = False,
+                 arbiter: str = "leasefile", keep_files: bool = False, forwarding: str = "kernel",
+                 etcd_members: int = 1) -> None:
         require_root()
         self.folder = make_folder()
         if not keep_files:
@@ -108,20 +112,22 @@ class RoutingLab:
         self.fabric = Fabric(offload=offload)
         self.controllers = self.fabric.add_pair()
         self.pulse = build(self.folder, os.path.join(os.path.dirname(__file__), "pulse.c"))
-        self.routers, self.hosts = {}, {}
-        for name, make, lan in (("frr", FullFRR, 1), ("bird", FullBIRD, 2)):
+        self.routers: dict[str, Router] = {}
+        self.hosts: dict[int, str] = {}
+        makes: tuple[tuple[str, type[Router], int], ...] = (("frr", FullFRR, 1), ("bird", FullBIRD, 2))
+        for name, make, lan in makes:
             namespace, self.hosts[lan] = self.fabric.add_router(name, lan)
             self.routers[name] = make(namespace, os.path.join(self.folder, name), lan, bfd, authenticated)
         vote = make_vote(arbiter, self.fabric, self.controllers, self.folder, programs, etcd_members)
         self.pair = Pair(self.controllers, os.path.join(self.folder, "pair"), [], programs, arbiter=arbiter,
                          router=router_text(bfd, authenticated), ports={"lan1": "svc0", "lan2": "svc1"},
                          forwarding=forwarding, vote=vote)
-        self.streams = {}
+        self.streams: dict[str, LineProgram] = {}
         self._flapping = threading.Event()
-        self._flapper = None
+        self._flapper: threading.Thread | None = None
         self.flaps = 0
 
-    def start(self):
+    def start(self) -> None:
         self.pair.start()
         for router in self.routers.values():
             router.start()
@@ -133,11 +139,11 @@ class RoutingLab:
         "bird": ("ospf", "ospfv3", "bfd " + ROUTER4[2], "bfd " + ROUTER6[2], "bgp " + ROUTER4[2], "bgp " + ROUTER6[2]),
     }
 
-    def look(self):
+    def look(self) -> dict[str, Adjacency]:
         return {f"{router} {name}": adjacency for router in self.routers for name, adjacency
                 in self.routers[router].look().items()}
 
-    def wait_adjacencies(self, timeout=90):
+    def wait_adjacencies(self, timeout: float = 90) -> float:
         began = time.monotonic()
         wanted = [f"{router} {name}" for router, names in self.WANTED.items() for name in names]
         down = wanted
@@ -149,7 +155,7 @@ class RoutingLab:
             time.sleep(0.3)
         raise LabError("not up: " + ", ".join(down) + self.pair.trouble())
 
-    def start_streams(self):
+    def start_streams(self) -> None:
         """A stream of 1,000 packets a second over OSPF's routes, of 100 over those of each other protocol."""
         for protocol in BEHIND:
             # Behind BIRD there is no IS-IS: its answer comes by OSPF, the question went by IS-IS.
@@ -158,7 +164,7 @@ class RoutingLab:
                 [self.pulse, host4(2, protocol), host4(1, protocol), interval], self.hosts[2],
                 os.path.join(self.folder, f"pulse-{protocol}.log"))
 
-    def wait_streams(self, timeout=40):
+    def wait_streams(self, timeout: float = 40) -> None:
         """Until packets of every stream come through."""
         deadline = time.monotonic() + timeout
         while True:
@@ -174,9 +180,9 @@ class RoutingLab:
 
     # A link elsewhere in the network, so that LSAs and LSPs change while things fail.
 
-    def start_flapping(self, period=0.4):
+    def start_flapping(self, period: float = 0.4) -> None:
         self._flapping.clear()
-        def flap():
+        def flap() -> None:
             up = True
             while not self._flapping.wait(period):
                 up = not up
@@ -186,13 +192,14 @@ class RoutingLab:
         self._flapper = threading.Thread(target=flap, daemon=True)
         self._flapper.start()
 
-    def stop_flapping(self):
+    def stop_flapping(self) -> None:
         self._flapping.set()
-        self._flapper.join()
+        if self._flapper:
+            self._flapper.join()
         for router in self.routers.values():
             run("ip", "-n", router.namespace, "link", "set", "flap0", "up", check=False)
 
-    def routes(self):
+    def routes(self) -> dict[str, set[str]]:
         """{router: {prefix}} of what each real router learnt through the pair, from its kernel."""
         found = {}
         for name, router in self.routers.items():
@@ -201,7 +208,7 @@ class RoutingLab:
         return found
 
 
-def make_failure(lab, kind, number=0):
+def make_failure(lab: RoutingLab, kind: str, number: int = 0) -> Outcome:
     outcome = Outcome(kind, number)
     pair = lab.pair
     active, _ = pair.wait_redundant()
@@ -216,11 +223,11 @@ def make_failure(lab, kind, number=0):
     active, _ = pair.wait_redundant()
     standby = pair.other(active)
     say(f"{WHAT[kind]} (active is {active.side})")
-    struck = failures.strike(kind, active, standby, None)
+    struck = failures.strike_controller(kind, active, standby)
     time.sleep(max(0, ALL[kind].lasts - (time.time() - struck)))
     # The window of the packets ends before the controller comes back and again after it is redundant.
     try:
-        failures.bring_back(kind, pair, active, None)
+        failures.bring_back_controllers(kind, pair, active)
         new_active, _ = pair.wait_redundant()
         outcome.redundant_after_s = round(time.time() - struck, 3)
         say(f"redundant again, active is {new_active.side}")
@@ -230,7 +237,7 @@ def make_failure(lab, kind, number=0):
     for name, stream in lab.streams.items():
         answer = stream.ask("status")
         lost = max(0, answer["sent"] - answer["received"] - 2)      # those under way
-        outcome.streams[name] = [answer["sent"], lost, round(answer["longest_silence"] * 1000, 1)]
+        outcome.streams[name] = (answer["sent"], lost, round(answer["longest_silence"] * 1000, 1))
     outcome.packets_lost = outcome.streams["ospf"][1]
     outcome.silence_ms = outcome.streams["ospf"][2]
     lab.stop_flapping()
@@ -249,7 +256,7 @@ def make_failure(lab, kind, number=0):
     return outcome
 
 
-def make_control(lab):
+def make_control(lab: RoutingLab) -> Outcome:
     """The script proves itself: without redundancy the routers must notice. Returns an Outcome whose problems are the
     routers that did not."""
     outcome = Outcome("control")
@@ -261,6 +268,7 @@ def make_control(lab):
     say("control run: redundancy is taken away, the only controller is killed")
     active.process.signal(signal.SIGKILL)
     deadline = time.monotonic() + 10
+    unaware = list(lab.routers)
     while time.monotonic() < deadline:
         outcome.lost = compare(before, lab.look())
         unaware = [name for name in lab.routers if not any(lost.startswith(name + " bfd") for lost, _ in outcome.lost)]
@@ -273,11 +281,11 @@ def make_control(lab):
     return outcome
 
 
-def record(outcome):
+def record(outcome: Outcome) -> Answer:
     return dict(asdict(outcome), passed=outcome.passed)
 
 
-def demo(options, kinds, programs):
+def demo(options: argparse.Namespace, kinds: list[str], programs: str) -> int:
     """The routing part of Scripts/demo. Returns the exit status."""
     kinds = [kind for kind in kinds if kind in KINDS] or ["kill"]
     lab = RoutingLab(programs, offload=options.offload == "on", bfd=options.bfd, authenticated=options.md5,
@@ -292,7 +300,8 @@ def demo(options, kinds, programs):
     lab.start_streams()
     lab.wait_streams()
     say("packets flow between the hosts behind FRR and BIRD by routes of OSPF, IS-IS, RIP and BGP")
-    outcomes, at_first = [], lab.look()
+    outcomes: list[Outcome] = []
+    at_first = lab.look()
     for number in range(options.repeat):
         for kind in kinds:
             say()
@@ -309,7 +318,7 @@ def demo(options, kinds, programs):
     return 0 if all(outcome.passed for outcome in outcomes) and (control is None or control.passed) else 1
 
 
-def _print_peers(lab, at_first):
+def _print_peers(lab: RoutingLab, at_first: dict[str, Adjacency]) -> None:
     """What each router itself says in the end, and how often an adjacency went down since `at_first`, when all were up."""
     print(f"\n{'router':<7} {'adjacency':<28} {'state':<12} {'went down since':>15}")
     for name, router in lab.routers.items():
@@ -319,8 +328,9 @@ def _print_peers(lab, at_first):
             print(f"{name:<7} {adjacency:<28} {view.state:<12} {flaps:>15}")
 
 
-def _print_verdict(outcomes):
-    print(f"\n{'failure':<10} {'runs':>5} {'failed':>6} {'adjacencies lost':>16} {'packets lost of 1,000/s':>24} {'silence ms':>16}")
+def _print_verdict(outcomes: list[Outcome]) -> None:
+    print(f"\n{'failure':<10} {'runs':>5} {'failed':>6} {'adjacencies lost':>16} {'packets lost of 1,000/s':>24}"
+          f" {'silence ms':>16}")
     print(f"{'':<10} {'':>5} {'':>6} {'':>16} {'median / max':>24} {'median / max':>16}")
     for kind in dict.fromkeys(outcome.kind for outcome in outcomes):
         of_kind = [outcome for outcome in outcomes if outcome.kind == kind]
@@ -332,7 +342,13 @@ def _print_verdict(outcomes):
     print("VERDICT: " + ("no neighbour noticed anything" if all(o.passed for o in outcomes) else "FAILED"))
 
 
-def lab_test(line, programs):
+class Line(Protocol):
+    """Prints PASS or, with problems, FAIL for one sentence."""
+
+    def __call__(self, sentence: str, problems: Sequence[object] = ()) -> None: ...
+
+
+def lab_test(line: Line, programs: str) -> None:
     """The routing part of Scripts/lab-test: `line(sentence, problems)` for each thing checked."""
     try:
         lab = RoutingLab(programs, bfd=300)

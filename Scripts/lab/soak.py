@@ -10,9 +10,10 @@ import os
 import statistics
 import sys
 import time
+from typing import NoReturn
 
 from . import demo, failures, kinds, processes
-from .processes import LabError, install_signal_handlers, say
+from .processes import Answer, LabError, install_signal_handlers, say
 from .votes import ALONE, ARBITERS, WITH_VOTE
 
 _BEGIN, _END = "<!-- soak: begin -->", "<!-- soak: end -->"
@@ -20,7 +21,7 @@ _BEGIN, _END = "<!-- soak: begin -->", "<!-- soak: end -->"
 _STARVED_MS = 20
 
 
-def _arguments(words):
+def _arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="Scripts/soak",
         description="Each kind of failure with each arbiter, N times, while updates flow; then the table. Options that are not"
@@ -51,10 +52,10 @@ def _arguments(words):
 class Record:
     """What has been measured so far."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
         self.path = os.path.join(folder, "windows.jsonl")
-        self.lines = []
+        self.lines: list[Answer] = []
         if os.path.exists(self.path):
             with open(self.path) as file:
                 # The last line may be half a one.
@@ -64,21 +65,21 @@ class Record:
                 file.writelines(whole)
             os.replace(self.path + ".new", self.path)
 
-    def has(self, kind, arbiter, number):
+    def has(self, kind: str, arbiter: str, number: int) -> bool:
         return any((line["kind"], line["arbiter"], line["number"]) == (kind, arbiter, number) for line in self.lines)
 
-    def add(self, line):
+    def add(self, line: Answer) -> None:
         self.lines.append(line)
         with open(self.path, "a") as file:
             file.write(json.dumps(line) + "\n")
 
 
-def _to_do(options, record, number, arbiter):
+def _to_do(options: argparse.Namespace, record: Record, number: int, arbiter: str) -> list[str]:
     return [kind for kind in options.rows
             if kinds.fits(kind, arbiter, WITH_VOTE) and not record.has(kind, arbiter, number)]
 
 
-def run(options, record):
+def run(options: argparse.Namespace, record: Record) -> None:
     """Round by round, so that an early end leaves every cell about equally full."""
     until = time.monotonic() + options.minutes * 60 if options.minutes else None
     broken_labs = 0
@@ -101,7 +102,7 @@ def run(options, record):
                     return
 
 
-def _run_lab(options, record, number, arbiter, until):
+def _run_lab(options: argparse.Namespace, record: Record, number: int, arbiter: str, until: float | None) -> None:
     todo = _to_do(options, record, number, arbiter)
     words = [word for kind in todo for word in ("--kind", kind)] + ["--arbiter", arbiter] + options.rest
     if options.programs:
@@ -127,7 +128,7 @@ def _run_lab(options, record, number, arbiter, until):
 # -- the table
 
 
-def _cell(lines):
+def _cell(lines: list[Answer]) -> str:
     if not lines:
         return "–"
     failed = sum(not line["passed"] for line in lines)
@@ -140,7 +141,7 @@ def _cell(lines):
     return f"{windows} / {lost} / {figures} / {f'{max(silence):.0f}' if silence else '–'}"
 
 
-def table(record):
+def table(record: Record) -> str:
     """Markdown."""
     rows = [kind for kind in kinds.ALL if any(line["kind"] == kind for line in record.lines)]
     columns = [arbiter for arbiter in ARBITERS + (ALONE,) if any(line["arbiter"] == arbiter for line in record.lines)]
@@ -151,11 +152,12 @@ def table(record):
     for kind in rows:
         cells = [_cell([line for line in record.lines if (line["kind"], line["arbiter"]) == (kind, arbiter)])
                  for arbiter in columns]
-        text.append(f"| `{kind}` | {kinds.ALL[kind].then} | " + " | ".join([kinds.ALL[kind].alone for _ in expected] + cells) + " |")
+        text.append(f"| `{kind}` | {kinds.ALL[kind].then} | "
+                    + " | ".join([kinds.ALL[kind].alone for _ in expected] + cells) + " |")
     return "\n".join(text)
 
 
-def complaints(record):
+def complaints(record: Record) -> str:
     """What was wrong where, one line for each cell with failed windows."""
     text = []
     for kind in kinds.ALL:
@@ -164,12 +166,12 @@ def complaints(record):
             bad = [line for line in cell if not line["passed"]]
             if bad:
                 # What was on the wire follows from the rest, and is long.
-                said = sorted(bad[-1]["problems"], key=lambda problem: problem.startswith("on the wire"))
+                said = sorted(bad[-1]["problems"], key=lambda problem: bool(problem.startswith("on the wire")))
                 text.append(f"- `{kind}` with `{arbiter}`, {len(bad)} of {len(cell)}: {' '.join(said[0].split())[:160]}")
     return "\n".join(["What failed, and the first thing that was wrong in the last such window:", "", *text]) if text else ""
 
 
-def summary(record, options):
+def summary(record: Record, options: argparse.Namespace) -> str:
     """Where the table comes from, in one line, and how to read it."""
     lines = record.lines
     if not lines:
@@ -180,11 +182,11 @@ def summary(record, options):
     sizes = sorted({line["routes"] for line in lines})
     return (f"`{command}`: {len(lines):,} windows, {sum(not line['passed'] for line in lines)} failed, "
             f"{' and '.join(f'{size:,}' for size in sizes)} routes, {lines[0]['rate']:,} changes a second, hold time"
-            f" {lines[0]['hold']} s. In {starved} of them the machine let a due thread wait for {_STARVED_MS} ms or more; they count"
-            " for the sessions and not for the times.")
+            f" {lines[0]['hold']} s. In {starved} of them the machine let a due thread wait for {_STARVED_MS} ms or more; they"
+            " count for the sessions and not for the times.")
 
 
-def write_into(path, text):
+def write_into(path: str, text: str) -> None:
     with open(path) as file:
         page = file.read()
     if _BEGIN not in page or _END not in page:
@@ -194,7 +196,7 @@ def write_into(path, text):
         file.write(head + _BEGIN + "\n" + text + "\n" + _END + rest.split(_END, 1)[1])
 
 
-def main():
+def main() -> NoReturn:
     install_signal_handlers()
     words = sys.argv[1:]
     options = _arguments(words)

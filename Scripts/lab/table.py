@@ -7,6 +7,8 @@ always the same: prefix lengths, routes per attribute set, path lengths and comm
 
 import gzip
 import os
+from collections.abc import Callable
+from typing import TextIO
 
 from .processes import LabError, say
 
@@ -18,14 +20,14 @@ _REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__
 class Table:
     """Plain text files in `folder`, ready for bgpblast."""
 
-    def __init__(self, folder, count4, count6, source):
+    def __init__(self, folder: str, count4: int, count6: int, source: str) -> None:
         self.v4 = os.path.join(folder, "v4.txt")
         self.v6 = os.path.join(folder, "v6.txt")
         self.attributes = os.path.join(folder, "attrs.txt")
         self.count4, self.count6, self.source = count4, count6, source
 
 
-def _real_folder():
+def _real_folder() -> str | None:
     candidates = [os.environ.get("LOCKSTEP_TABLE"),
                   os.path.join(_REPOSITORY, "..", "shared", "data")]
     for folder in candidates:
@@ -35,7 +37,7 @@ def _real_folder():
     return None
 
 
-def prepare(folder, count4=FULL4, count6=FULL6):
+def prepare(folder: str, count4: int = FULL4, count6: int = FULL6) -> Table:
     """Writes the table into `folder`, thinned evenly to the counts asked for."""
     os.makedirs(folder, exist_ok=True)
     real = _real_folder()
@@ -51,7 +53,7 @@ def prepare(folder, count4=FULL4, count6=FULL6):
     return Table(folder, made4, made6, "generated table")
 
 
-def _copy_thinned(source, target, count):
+def _copy_thinned(source: str, target: str, count: int) -> int:
     with gzip.open(source, "rb") as file:
         lines = file.read().splitlines(keepends=True)
     if count < len(lines):
@@ -70,10 +72,10 @@ def _copy_thinned(source, target, count):
 class _Numbers:
     """A small generator of its own: the table must be the same on every machine and Python release."""
 
-    def __init__(self, seed):
+    def __init__(self, seed: int) -> None:
         self.state = seed
 
-    def below(self, bound):
+    def below(self, bound: int) -> int:
         self.state = (self.state * 6364136223846793005 + 1442695040888963407) & (1 << 64) - 1
         return (self.state >> 33) % bound
 
@@ -83,11 +85,11 @@ _LENGTHS4 = [(24, 56), (23, 10), (22, 11), (21, 7), (20, 6), (19, 4), (18, 2), (
 _LENGTHS6 = [(48, 47), (32, 36), (44, 5), (40, 5), (36, 4), (47, 3)]
 
 
-def _lengths(table):
+def _lengths(table: list[tuple[int, int]]) -> list[int]:
     return [length for length, share in table for _ in range(share)]
 
 
-def _attribute_line(numbers, transit):
+def _attribute_line(numbers: _Numbers, transit: list[int]) -> str:
     origin_as = 1000 + numbers.below(60000)
     hops = [transit[numbers.below(30)]]
     for _ in range((0, 1, 1, 2, 2, 2, 3, 3, 4, 5)[numbers.below(10)]):
@@ -98,12 +100,13 @@ def _attribute_line(numbers, transit):
     return f"{' '.join(map(str, hops))};{0 if numbers.below(10) else 2};{med};{' '.join(communities)}\n"
 
 
-def _generate(folder, count4, count6):
+def _generate(folder: str, count4: int, count6: int) -> tuple[int, int]:
     numbers = _Numbers(2002_47329)
     transit = [200 + numbers.below(18000) for _ in range(700)]
     set_count = 0
 
-    def write(name, wanted, lengths, bits, begin, format_address, attributes):
+    def write(name: str, wanted: int, lengths: list[int], bits: int, begin: int, format_address: Callable[[int], str],
+              attributes: TextIO) -> int:
         nonlocal set_count
         address, made = begin, 0
         with open(os.path.join(folder, name), "w") as file:
@@ -119,14 +122,14 @@ def _generate(folder, count4, count6):
                 made += 1
         return made
 
-    def format4(value):
+    def format4(value: int) -> str:
         # 10/8, 127/8 and the lab's own 198.18/15 are stepped over by leaving those octets out.
         first = (value >> 24) + 1
         for taken in (10, 127, 198):
             first += first >= taken
         return f"{first}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
 
-    def format6(value):
+    def format6(value: int) -> str:
         return f"{value >> 112:x}:{value >> 96 & 0xffff:x}:{value >> 80 & 0xffff:x}::"
 
     with open(os.path.join(folder, "attrs.txt"), "w") as attributes:

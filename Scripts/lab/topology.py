@@ -36,7 +36,7 @@ MANAGEMENT = {"a": "198.18.9.11", "b": "198.18.9.12"}
 _PREFIX = "lockstep"
 
 
-def remove_orphans():
+def remove_orphans() -> None:
     """Removes what labs left behind whose script is dead: namespaces, the processes in them, folders."""
     for line in run("ip", "netns", "list").splitlines():
         name = line.split()[0] if line.split() else ""
@@ -55,7 +55,7 @@ def remove_orphans():
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def make_folder():
+def make_folder() -> str:
     """A folder for the lab's files that tells whose it is."""
     folder = tempfile.mkdtemp(prefix=f"lockstep-lab-{os.getpid()}-")
     # The peers' daemons drop their privileges and must still reach their files.
@@ -66,22 +66,22 @@ def make_folder():
 class Topology:
     """Makes namespaces and links; removes them all at the end."""
 
-    def __init__(self, offload=True, forwarding=True):
+    def __init__(self, offload: bool = True, forwarding: bool = True) -> None:
         self.offload = offload
         self.forwarding = forwarding
-        self.ports = {}
-        self.vote = None
-        self._made = []
+        self.ports: dict[str, int] = {}         # port of the LAN: its index
+        self.vote: str | None = None
+        self._made: list[str] = []
         remove_orphans()
         on_exit(self.remove)
         self.lan = self._namespace("lan")
         self._in(self.lan, "ip", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0", "stp_state", "0")
         self._in(self.lan, "ip", "link", "set", "br0", "up")
 
-    def name(self, short):
+    def name(self, short: str) -> str:
         return f"{_PREFIX}{os.getpid()}-{short}"
 
-    def _namespace(self, short):
+    def _namespace(self, short: str) -> str:
         name = self.name(short)
         run("ip", "netns", "add", name)
         self._made.append(name)
@@ -89,14 +89,14 @@ class Topology:
         return name
 
     @staticmethod
-    def _in(namespace, *command, check=True):
+    def _in(namespace: str, *command: object, check: bool = True) -> str:
         return run("ip", "netns", "exec", namespace, *command, check=check)
 
-    def _set_offload(self, namespace, device):
+    def _set_offload(self, namespace: str, device: str) -> None:
         if not self.offload:
             self._in(namespace, "ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
 
-    def _attach(self, namespace, device, port):
+    def _attach(self, namespace: str, device: str, port: str) -> None:
         """A cable from `device` in the namespace to a port of the service LAN."""
         run("ip", "link", "add", "name", device, "netns", namespace, "type", "veth",
             "peer", "name", port, "netns", self.lan)
@@ -108,7 +108,7 @@ class Topology:
         index = run("ip", "netns", "exec", self.lan, "cat", f"/sys/class/net/{port}/ifindex")
         self.ports[port] = int(index)
 
-    def add_host(self, short, address4, address6, mac=None):
+    def add_host(self, short: str, address4: str | None, address6: str | None, mac: str | None = None) -> str:
         """A namespace with one foot on the LAN and addresses of its own."""
         namespace = self._namespace(short)
         self._attach(namespace, "eth0", f"p-{short}"[:15])
@@ -121,7 +121,7 @@ class Topology:
             run("ip", "-n", namespace, "address", "add", f"{address6}/{LAN6.prefixlen}", "dev", "eth0", "nodad")
         return namespace
 
-    def add_controllers(self):
+    def add_controllers(self) -> dict[str, str]:
         """Both controllers: a port on the LAN without any address, and the link between them."""
         names = {side: self._namespace(f"ctl-{side}") for side in "ab"}
         for side, namespace in names.items():
@@ -139,7 +139,7 @@ class Topology:
             self._guard(namespace)
         return names
 
-    def _guard(self, namespace):
+    def _guard(self, namespace: str) -> None:
         """A forwarding host that does not own the router's addresses would send packets for them back to
         the LAN, with redirects and TTL-exceeded storms: it has to drop them (Docs/operations.md)."""
         rules = f"""
@@ -152,7 +152,7 @@ class Topology:
             }}"""
         run("ip", "netns", "exec", namespace, "nft", "-f", "-", feed=rules)
 
-    def add_vote(self, controllers):
+    def add_vote(self, controllers: dict[str, str]) -> str:
         """A third namespace for a witness or an etcd cluster, and a network of its own to both controllers."""
         self.vote = self._namespace("vote")
         self._in(self.vote, "ip", "link", "add", "mgmt0", "type", "bridge", "mcast_snooping", "0", "stp_state", "0")
@@ -167,15 +167,15 @@ class Topology:
             run("ip", "-n", namespace, "link", "set", "vote0", "up")
         return self.vote
 
-    def set_deaf(self, port, deaf):
+    def set_deaf(self, port: str, deaf: bool) -> None:
         """What the LAN sends to the port is dropped: whoever is plugged in there sends, but hears nothing."""
         self._drop("deaf", "postrouting", "oifname", port, deaf)
 
-    def set_mute(self, port, mute):
+    def set_mute(self, port: str, mute: bool) -> None:
         """What comes in by the port is dropped, and the bridge learns nothing from it: it hears, but nobody hears it."""
         self._drop("mute", "prerouting", "iifname", port, mute)
 
-    def _drop(self, word, hook, match, port, on):
+    def _drop(self, word: str, hook: str, match: str, port: str, on: bool) -> None:
         table = f"{word}-{port}"
         if not on:
             self._in(self.lan, "nft", "delete", "table", "bridge", table, check=False)
@@ -188,15 +188,15 @@ class Topology:
                 }}
             }}""")
 
-    def set_link(self, namespace, device, up):
+    def set_link(self, namespace: str, device: str, up: bool) -> None:
         run("ip", "-n", namespace, "link", "set", device, "up" if up else "down")
 
-    def remove(self):
+    def remove(self) -> None:
         for name in reversed(self._made):
             run("ip", "netns", "delete", name, check=False)
         self._made = []
 
 
-def require_root():
+def require_root() -> None:
     if os.geteuid() != 0:
         raise LabError("the lab makes network namespaces: run it as root")

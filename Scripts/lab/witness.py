@@ -5,6 +5,8 @@ who sent it, even though both controllers speak with the same MAC. The kernel st
 clock that `time.time()` reads; the moment of a SIGKILL and the frames around it are therefore comparable.
 """
 
+from __future__ import annotations
+
 import array
 import collections
 import os
@@ -15,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 
 from .processes import LabError, Process, wait_until
-from .topology import ROUTER4, ROUTER6, VIRTUAL_MAC
+from .topology import ROUTER4, ROUTER6, VIRTUAL_MAC, Topology
 
 _MARKER = b"\xff" * 16
 _BGP_OPEN, _BGP_NOTIFICATION = 1, 3
@@ -25,7 +27,7 @@ _ROUTER = {socket.inet_pton(socket.AF_INET, ROUTER4), socket.inet_pton(socket.AF
 class Capture:
     """One tcpdump on all ports of the LAN."""
 
-    def __init__(self, topology, path):
+    def __init__(self, topology: Topology, path: str) -> None:
         # A larger ring takes the kernel 140 ms to tear down on one processor, which a kernel without preemption does in
         # one go: seen as lost heartbeats of controllers that had nothing to do with it.
         self.topology, self.path = topology, path
@@ -38,7 +40,7 @@ class Capture:
         wait_until(lambda: "listening on" in self.process.tail(), 10, "tcpdump", interval=0.02)
         self.began = time.time()
 
-    def stop(self):
+    def stop(self) -> Capture:
         # tcpdump reads its ring in blocks: give the last frames time to reach it.
         time.sleep(0.1)
         self.process.signal(signal.SIGINT)
@@ -53,10 +55,20 @@ class Capture:
 @dataclass
 class Flow:
     """One direction of a TCP connection of the router."""
-    expected: int = None
+    expected: int | None = None
     tail: bytes = b""
-    newest_stamp: int = None
-    waiting: collections.deque = field(default_factory=collections.deque)    # (end of segment, time) not yet acknowledged
+    newest_stamp: int | None = None
+    # (end of segment, time) not yet acknowledged
+    waiting: collections.deque[tuple[int, float]] = field(default_factory=collections.deque)
+
+
+@dataclass
+class Reign:
+    """A time during which only one port spoke as the router."""
+    port: str
+    first: float         # when its first frame came
+    last: float
+    frames: int
 
 
 @dataclass
@@ -66,57 +78,56 @@ class Testimony:
     ended: float
     frames: int = 0
     frames_lost: int = 0                    # by the capture itself
-    from_router: list = field(default_factory=list)          # (time, port), from the virtual MAC
-    unheard: list = field(default_factory=list)              # the same, of frames that the LAN did not take
-    tcp_from_router: dict = field(default_factory=dict)      # peer address: [time]
-    counts: dict = field(default_factory=dict)               # "SYN from peer" and the like
-    incidents: list = field(default_factory=list)            # (time, text), the first of them
+    from_router: list[tuple[float, str]] = field(default_factory=list)         # (time, port), from the virtual MAC
+    unheard: list[tuple[float, str]] = field(default_factory=list)             # the same, of frames that the LAN did not take
+    tcp_from_router: dict[str, list[float]] = field(default_factory=dict)      # by the peer's address
+    counts: dict[str, int] = field(default_factory=dict)                       # "SYN from peer" and the like
+    incidents: list[tuple[float, str]] = field(default_factory=list)           # the first of them
     stamps_backwards: int = 0               # TCP timestamps of the router that went back (PAWS would drop them)
     bad_checksums: int = 0                  # of TCP segments from the router
-    frames_by_port: dict = field(default_factory=dict)
-    acknowledged_after: list = field(default_factory=list)   # seconds from a peer's segment to the router's ACK of it
+    acknowledged_after: list[float] = field(default_factory=list)    # seconds from a peer's segment to the router's ACK of it
 
-    def mute(self, port, begin, end):
+    def mute(self, port: str, begin: float, end: float) -> None:
         """The LAN took nothing from that port between the two moments: what came in there was said to nobody."""
         self.unheard += [frame for frame in self.from_router if frame[1] == port and begin <= frame[0] < end]
         self.from_router = [frame for frame in self.from_router if not (frame[1] == port and begin <= frame[0] < end)]
 
-    def reigns(self):
-        """[port, first frame, last frame, frames] of each time during which only one port spoke as the router."""
-        found = []
+    def reigns(self) -> list[Reign]:
+        """Each time during which only one port spoke as the router."""
+        found: list[Reign] = []
         for at, port in sorted(self.from_router + self.unheard):
-            if found and found[-1][0] == port:
-                found[-1][2] = at
-                found[-1][3] += 1
+            if found and found[-1].port == port:
+                found[-1].last = at
+                found[-1].frames += 1
             else:
-                found.append([port, at, at, 1])
+                found.append(Reign(port, at, at, 1))
         return found
 
-    def longest_silence(self, begin=None, end=None):
+    def longest_silence(self, begin: float | None = None, end: float | None = None) -> tuple[float, float]:
         """(seconds, when it began) of the longest time without any frame from the virtual MAC."""
         return _longest_gap([at for at, _ in self.from_router], begin or self.began, end or self.ended)
 
-    def first_frame_after(self, moment, port=None):
+    def first_frame_after(self, moment: float, port: str | None = None) -> float | None:
         """Seconds from the moment to the first frame from the virtual MAC (through that port), or None."""
         for at, via in self.from_router:
             if at >= moment and (port is None or via == port):
                 return at - moment
         return None
 
-    def first_tcp_after(self, moment):
+    def first_tcp_after(self, moment: float) -> dict[str, float | None]:
         return {peer: next((at - moment for at in times if at >= moment), None)
                 for peer, times in self.tcp_from_router.items()}
 
-    def frames_between(self, port, begin, end):
+    def frames_between(self, port: str, begin: float, end: float) -> int:
         """Whether anybody heard them or not."""
         return sum(1 for at, via in self.from_router + self.unheard if via == port and begin <= at < end)
 
-    def disturbances(self):
+    def disturbances(self) -> dict[str, int]:
         """Everything that must not be on the wire while nobody is to notice anything."""
         return {name: count for name, count in self.counts.items() if count}
 
 
-def _longest_gap(times, begin, end):
+def _longest_gap(times: list[float], begin: float, end: float) -> tuple[float, float]:
     longest, where, before = 0.0, begin, begin
     for at in times:
         if at < begin:
@@ -131,20 +142,20 @@ def _longest_gap(times, begin, end):
     return longest, where
 
 
-def _checksum_is_good(data, source, target, tcp, stop):
+def _checksum_is_good(data: bytes, source: bytes, target: bytes, tcp: int, stop: int) -> bool:
     segment = data[tcp:stop]
     total = (sum(array.array("H", source + target)) + sum(array.array("H", segment if len(segment) % 2 == 0 else segment + b"\0"))
              + socket.htons(6) + socket.htons(len(segment) & 0xffff))
     return total % 0xffff == 0
 
 
-def read_capture(capture, begin=None, end=None):
+def read_capture(capture: Capture, begin: float | None = None, end: float | None = None) -> Testimony:
     """Reads the pcap of a stopped capture and returns its Testimony."""
     ports = {index: name for name, index in capture.topology.ports.items()}
     virtual = bytes.fromhex(VIRTUAL_MAC.replace(":", ""))
     begin, end = begin or capture.began, end or capture.ended
     told = Testimony(began=begin, ended=end, frames_lost=capture.lost)
-    flows = {}
+    flows: dict[tuple[bytes, bytes, bytes], Flow] = {}
     with open(capture.path, "rb") as file:
         data = file.read()
     if len(data) < 24:
@@ -171,7 +182,6 @@ def read_capture(capture, begin=None, end=None):
         if port is None:
             continue      # the bridge itself, which sees group traffic a second time
         told.frames += 1
-        told.frames_by_port[port] = told.frames_by_port.get(port, 0) + 1
         router_sent = address[:6] == virtual
         if router_sent:
             told.from_router.append((at, port))
@@ -198,7 +208,8 @@ def read_capture(capture, begin=None, end=None):
     return told
 
 
-def _look_at_segment(told, flows, data, tcp, stop, at, source, target, from_router, router_sent):
+def _look_at_segment(told: Testimony, flows: dict[tuple[bytes, bytes, bytes], Flow], data: bytes, tcp: int, stop: int,
+                     at: float, source: bytes, target: bytes, from_router: bool, router_sent: bool) -> None:
     if tcp + 20 > stop:
         return
     peer = target if from_router else source
@@ -207,7 +218,7 @@ def _look_at_segment(told, flows, data, tcp, stop, at, source, target, from_rout
     side = "from router" if from_router else "from peer"
     flags = data[tcp + 13]
 
-    def count(what):
+    def count(what: str) -> None:
         name = f"{what} {side}"
         told.counts[name] = told.counts.get(name, 0) + 1
         if len(told.incidents) < 50:
