@@ -1,6 +1,7 @@
 import Machine
 import Records
 import Testing
+import Wire
 
 @testable import Controller
 
@@ -35,6 +36,7 @@ import Testing
         #expect(world.run(.seconds(4)) { world.isRedundant })
         if isRestored {
             world.kill(world.b)
+            world.run(.milliseconds(100))
             world.restart(world.b)
             #expect(world.run(.seconds(4)) { world.isRedundant })
         }

@@ -1,9 +1,10 @@
-import Controller
 import Engine
 import Machine
 import Records
 import Redundancy
 import Testing
+
+@testable import Controller
 
 /// DESIGN §7 and §8: what fails, and what is never allowed to happen meanwhile.
 @Suite struct FailureTests {
