@@ -160,14 +160,8 @@ public struct FamilyConfiguration: Hashable, Sendable, Codable {
     /// Said by an operator who wants no limit.
     public static let unlimited = UInt32.max
 
-    /// Far above the Internet's table (2026: about 1.1 million prefixes of IPv4 and a quarter of a million of IPv6), and
-    /// far below what a leak of more-specific routes can become.
-    public static func externalDefault(_ family: RouteFamily) -> UInt32 {
-        switch family {
-        case .ipv4Unicast: 2_000_000
-        case .ipv6Unicast: 600_000
-        }
-    }
+    /// Far above the Internet's table, and far below what a leak of more-specific routes can become.
+    public static func externalDefault(_ family: RouteFamily) -> UInt32 { family.type.prefixLimit }
 
     /// The limit that is in force; `nil`: none. What comes from inside the AS was let in somewhere already, so without a
     /// word of the operator only external sessions have one.

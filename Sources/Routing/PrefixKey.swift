@@ -1,24 +1,13 @@
 import Machine
 import Wire
 
-/// What a prefix must offer to be a key of the flat tables: a packed form without padding, a seeded hash, and the
-/// operations that longest-prefix match and NLRI need.
-public protocol PrefixKey: Hashable, Comparable, Sendable, BitwiseCopyable, CustomStringConvertible {
-    /// The prefix in memory without an octet of padding, so that a table of them can be a block of the snapshot.
-    associatedtype Packed: BitwiseCopyable & Equatable & Sendable
+/// A key that is a prefix of addresses: what longest-prefix match and the routing tables of IP need besides.
+public protocol PrefixKey: TableKey {
     associatedtype Address: Hashable & Comparable & Sendable & BitwiseCopyable
 
     static var family: AddressFamily { get }
-    /// 32 or 128.
-    static var lengthMaximum: UInt8 { get }
-    /// Marks an unused place of a table; never equal to the packed form of a prefix.
-    static var vacant: Packed { get }
 
     var address: Address { get }
-    var length: UInt8 { get }
-    var packed: Packed { get }
-    /// `packed` must have come from a prefix.
-    init(packed: Packed)
     /// Clears the host bits.
     init(_ address: Address, _ length: UInt8)
     var anyFamily: IPPrefix { get }
@@ -27,14 +16,18 @@ public protocol PrefixKey: Hashable, Comparable, Sendable, BitwiseCopyable, Cust
     static func address(_ address: Address) -> IPAddress
     /// `nil` when the address is of the other family.
     static func own(_ address: IPAddress) -> Address?
-    static func hash(_ packed: Packed, seed: UInt64) -> UInt64
-    static func length(of packed: Packed) -> UInt8
+}
+
+extension PrefixKey {
+    @inlinable @inline(__always)
+    public func shortened(to length: UInt8) -> Self { Self(address, length) }
 }
 
 extension IPv4Prefix: PrefixKey {
     @inlinable public static var family: AddressFamily { .ipv4 }
     @inlinable public static var lengthMaximum: UInt8 { 32 }
     @inlinable public static var vacant: UInt64 { .max }
+    @inlinable public static var everything: IPv4Prefix { IPv4Prefix(.any, 0) }
     /// Address in the upper part and length in the lowest octet: the order of numbers is the order of prefixes.
     @inlinable @inline(__always)
     public var packed: UInt64 { UInt64(address.raw) << 8 | UInt64(length) }
@@ -76,6 +69,7 @@ public struct PackedIPv6Prefix: Hashable, Sendable, BitwiseCopyable {
 extension IPv6Prefix: PrefixKey {
     @inlinable public static var family: AddressFamily { .ipv6 }
     @inlinable public static var lengthMaximum: UInt8 { 128 }
+    @inlinable public static var everything: IPv6Prefix { IPv6Prefix(.any, 0) }
     @inlinable public static var vacant: PackedIPv6Prefix { PackedIPv6Prefix(high: .max, low: .max, length: .max) }
     @inlinable @inline(__always)
     public var packed: PackedIPv6Prefix {

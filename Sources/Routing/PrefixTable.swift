@@ -1,7 +1,7 @@
 import Machine
 import Wire
 
-/// Prefixes with dense 32-bit numbers, looked up by a seeded open-addressing hash.
+/// Prefixes, or other keys, with dense 32-bit numbers, looked up by a seeded open-addressing hash.
 ///
 /// A prefix keeps its number until it is removed; numbers are given again, the last one freed first, so that parallel
 /// arrays indexed by number stay dense. Nothing iterates by hash order: the order of numbers is the order of arrival,
@@ -14,7 +14,7 @@ import Wire
 ///
 /// The one generic type that is specialised across modules, hence `@inlinable`.
 @frozen
-public struct PrefixTable<Key: PrefixKey>: Sendable {
+public struct PrefixTable<Key: TableKey>: Sendable {
     @usableFromInline var storage: [Key.Packed]
     /// Packed keys by number; `Key.vacant` where the number is free.
     @inlinable public var keys: [Key.Packed] {
@@ -181,14 +181,12 @@ public struct PrefixTable<Key: PrefixKey>: Sendable {
         free.append(number)
     }
 
-    /// The longest prefix that covers `address`, among those for which `isEligible` says so.
+    /// The longest key that contains `key`, itself included, among those for which `isEligible` says so.
     @inlinable
-    public func longestMatch(
-        _ address: Key.Address, where isEligible: (UInt32) -> Bool = { _ in true }
-    ) -> UInt32? {
-        var length = Int(Key.lengthMaximum)
+    public func longestMatch(containing key: Key, where isEligible: (UInt32) -> Bool = { _ in true }) -> UInt32? {
+        var length = Int(key.length)
         while length >= 0 {
-            if lengthCounts[length] != 0, let number = find(Key(address, UInt8(length))), isEligible(number) {
+            if lengthCounts[length] != 0, let number = find(key.shortened(to: UInt8(length))), isEligible(number) {
                 return number
             }
             length -= 1
@@ -215,6 +213,16 @@ public struct PrefixTable<Key: PrefixKey>: Sendable {
         }
         found.sort()
         return found.prefix(limit).compactMap { find($0) }
+    }
+}
+
+extension PrefixTable where Key: PrefixKey {
+    /// The longest prefix that covers `address`, among those for which `isEligible` says so.
+    @inlinable
+    public func longestMatch(
+        _ address: Key.Address, where isEligible: (UInt32) -> Bool = { _ in true }
+    ) -> UInt32? {
+        longestMatch(containing: Key(address, Key.lengthMaximum), where: isEligible)
     }
 }
 

@@ -7,7 +7,9 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measures the engine and its protocols alone.",
         discussion: "Figures are CPU time of one thread. Compare ratios of one run, not absolute times of two machines.",
-        subcommands: [TableBench.self, OSPFBench.self, ISISBench.self, TCPBenchCommand.self, KernelFIBCommand.self],
+        subcommands: [
+            TableBench.self, ViewBench.self, OSPFBench.self, ISISBench.self, TCPBenchCommand.self, KernelFIBCommand.self,
+        ],
         defaultSubcommand: TableBench.self)
 }
 

@@ -83,6 +83,7 @@ enum AttributeCode {
     static let originatorID: UInt8 = 9
     static let clusterList: UInt8 = 10
     static let mpReach: UInt8 = 14
+    static let mpUnreach: UInt8 = 15
     static let extendedCommunities: UInt8 = 16
     static let as4Path: UInt8 = 17
     static let as4Aggregator: UInt8 = 18

@@ -5,14 +5,26 @@ import Wire
 /// Ascending by type, but MP_REACH_NLRI, which `MessageBuilder` puts in front (RFC 7606 §5.1).
 struct ExportEncoder {
     let parameters: ExportParameters
+    /// `RoutedFamily`
+    let hasOwnFields: Bool
+    /// Forms of next hop that these neighbours take with the family.
+    private let nextHops: NextHopForms
+
+    init<Family: RoutedFamily>(_: Family.Type, parameters: ExportParameters) {
+        self.parameters = parameters
+        hasOwnFields = Family.hasOwnFields
+        nextHops = parameters.takesIPv6NextHops ? Family.nextHops.union([.ipv6, .ipv6Pair]) : Family.nextHops
+    }
 
     /// What goes on the wire besides the NLRI.
     struct Result {
-        /// The next hop of MP_REACH_NLRI.
-        var nextHop: IPv6Address?
+        /// The next hop of MP_REACH_NLRI; `nil`: it is among the attributes.
+        var nextHop: IPAddress?
         var linkLocal: IPv6Address?
         /// `false`: these attributes cannot be sent to these neighbours.
         var isSendable = true
+        /// The next hop is the router itself.
+        var isOurs = false
     }
 
     /// Appends the attributes to `out`.
@@ -20,6 +32,7 @@ struct ExportEncoder {
         _ canonical: RawSpan, marks: AttributeSet.Marks, to out: inout [UInt8]
     ) -> Result {
         var result = Result()
+        let start = out.count
         var hasLocalPreference = false
         var wroteLocalPreference = false
         var as4Path: [UInt8] = []
@@ -55,32 +68,28 @@ struct ExportEncoder {
             case AttributeCode.nextHop:
                 // RFC 4271 §5.1.3: ourselves towards external neighbours and wherever the route is our own; the received
                 // next hop towards internal ones.
-                var address = value.byteCount == 4 ? value.u32(0) : 0
-                if replacesNextHop(isUnspecified: address == 0, marks) {
-                    guard let own = p.nextHopIPv4 else {
-                        result.isSendable = false
-                        return
-                    }
-                    address = own.raw
+                let address = value.byteCount == 4 ? value.u32(0) : 0
+                let nextHop = nextHop(
+                    .v4(IPv4Address(raw: address)), replaces: replacesNextHop(isUnspecified: address == 0, marks), &result)
+                if case .v4(let address)? = nextHop, hasOwnFields {
+                    out.append(contentsOf: [0x40, AttributeCode.nextHop, 4])
+                    Self.append(address.raw, to: &out)
+                } else {
+                    result.nextHop = nextHop
                 }
-                out.append(contentsOf: [0x40, AttributeCode.nextHop, 4])
-                Self.append(address, to: &out)
             case AttributeCode.mpReach:
                 guard value.byteCount >= 20 else {
                     result.isSendable = false
                     return
                 }
-                var address = IPv6Address(high: value.u64(4), low: value.u64(12))
-                if replacesNextHop(isUnspecified: address == .any, marks) {
-                    guard let own = p.nextHopIPv6 else {
-                        result.isSendable = false
-                        return
-                    }
-                    address = own
-                    // RFC 2545 §3: beside our own address, on a shared link.
-                    result.linkLocal = p.linkLocal
+                let address = IPv6Address(high: value.u64(4), low: value.u64(12))
+                let nextHop = nextHop(
+                    .v6(address), replaces: replacesNextHop(isUnspecified: address == .any, marks), &result)
+                if case .v4(let address)? = nextHop, hasOwnFields {
+                    insertNextHop(address, into: &out, from: start)
+                } else {
+                    result.nextHop = nextHop
                 }
-                result.nextHop = address
             case AttributeCode.med:
                 // RFC 4271 §5.1.4: what one AS gave us goes to no other.
                 if p.isExternal, !marks.contains(.medIsOurs) { return }
@@ -112,6 +121,37 @@ struct ExportEncoder {
         if isUnspecified { return true }
         if marks.contains(.nextHopIsOurs) { return false }
         return parameters.isExternal || parameters.nextHopSelf
+    }
+
+    /// The next hop that these neighbours get: the one the route has, or ourselves. `nil`: there is none that they take.
+    @inline(__always)
+    private func nextHop(_ received: IPAddress, replaces: Bool, _ result: inout Result) -> IPAddress? {
+        if !replaces {
+            if nextHops.contains(received.family == .ipv4 ? .ipv4 : .ipv6) { return received }
+            result.isSendable = false
+            return nil
+        }
+        result.isOurs = true
+        if nextHops.contains(.ipv4), let own = parameters.nextHopIPv4 { return .v4(own) }
+        if nextHops.contains(.ipv6), let own = parameters.nextHopIPv6 {
+            // RFC 2545 §3: beside our own address, on a shared link.
+            if nextHops.contains(.ipv6Pair) { result.linkLocal = parameters.linkLocal }
+            return .v6(own)
+        }
+        result.isSendable = false
+        return nil
+    }
+
+    /// Puts NEXT_HOP where it belongs among the attributes from `start` on: the route came with another form of it.
+    private func insertNextHop(_ address: IPv4Address, into out: inout [UInt8], from start: Int) {
+        var at = start
+        while at + 3 < out.count, out[at + 1] < AttributeCode.nextHop {
+            let isLong = out[at] & 0x10 != 0
+            at += isLong ? 4 + (Int(out[at + 2]) << 8 | Int(out[at + 3])) : 3 + Int(out[at + 2])
+        }
+        var attribute: [UInt8] = [0x40, AttributeCode.nextHop, 4]
+        Self.append(address.raw, to: &attribute)
+        out.insert(contentsOf: attribute, at: min(at, out.count))
     }
 
     // MARK: AS_PATH

@@ -21,13 +21,19 @@ struct ExportScratch: Sendable {
     var ownWithdrawals: [(number: UInt32, only: UInt16)] = []
     /// Prefixes to announce to a single member.
     var ownAnnouncements: [(handle: UInt32, number: UInt32, only: UInt16)] = []
+    /// Paths of the prefix at work that pass export policy, and those chosen of them.
+    var candidates: [CandidatePath] = []
+    var selected: [SelectedPath] = []
+    /// What is to be said of single paths.
+    var items: [ExportItem] = []
+    var outcomes = OutcomeCache()
 }
 
 extension FamilyRIB {
     /// Works off pending prefixes of a group's first cohort: RFC 4271 §9.1.3 (phase 3) and §9.2.
     mutating func flush(_ index: Int, _ shared: inout RIBShared) {
         // Taken out for the time, so that nothing is held twice and copied.
-        var group = UpdateGroup(id: 0, parameters: groups[index].parameters, first: 0)
+        var group = UpdateGroup(id: 0, parameters: groups[index].parameters, hasLabels: false, first: 0)
         swap(&group, &groups[index])
         var work = ExportScratch()
         swap(&work, &scratch)
@@ -42,21 +48,19 @@ extension FamilyRIB {
             swap(&work, &scratch)
         }
         pick(&group.cohorts[0], &work)
-        if group.out.count < prefixes.capacity {
-            group.out.append(contentsOf: repeatElement(.none, count: prefixes.capacity - group.out.count))
-        }
+        group.out.reserve(prefixes.capacity)
         let isInternal = !group.parameters.isExternal
         let defaultRoute = group.parameters.defaultOriginate ? shared.defaultRoutes[family.index] : 0
         bucket(&work, sets: shared.attributes.sets.count) { number in
             if defaultRoute != 0, isDefault(number) { return defaultRoute }
-            let best = entries[Int(number)].best
+            let best = locRIB.entries[Int(number)].best
             if best == 0 { return 0 }
             // RFC 4271 §9.2: what an internal neighbour told us goes to no other internal one.
-            if isInternal, shared.sources[Int(store.owner(best))].kind == .internal { return 0 }
-            return store.paths[Int(best)].accepted
+            if isInternal, shared.sources[Int(adjRIBIn.owner(best))].kind == .internal { return 0 }
+            return adjRIBIn.paths[Int(best)].accepted
         }
         var builder = MessageBuilder(maximum: group.parameters.messageMaximum)
-        var export = BucketExport(group: group.parameters, family: family)
+        var export = BucketExport(Family.self, group: group.parameters)
         for (position, number) in work.picked.enumerated() where work.handles[position] == 0 {
             retract(number, &group, &work, &shared)
         }
@@ -77,11 +81,11 @@ extension FamilyRIB {
                 var isUnsendable = false
                 for number in rest {
                     let isOurs = handle == defaultRoute && isDefault(number)
-                    let own = isOurs ? 0 : store.owner(entries[Int(number)].best)
+                    let own = isOurs ? 0 : adjRIBIn.owner(locRIB.entries[Int(number)].best)
                     let to =
                         isOurs
                         ? handle
-                        : export.outcome(Key.self, prefixes.keys[Int(number)], shared.sources[Int(own)].kind, &shared)
+                        : export.outcome(Family.self, prefixes.keys[Int(number)], shared.sources[Int(own)].kind, &shared)
                     if isFirst {
                         outcome = to
                         owner = own
@@ -90,14 +94,14 @@ extension FamilyRIB {
                         later.append(number)
                         continue
                     }
-                    let old = group.out[Int(number)]
+                    let old = group.out.routes[Int(number)]
                     if outcome == 0 || isUnsendable {
                         retract(number, &group, &work, &shared)
                         continue
                     }
                     if old.handle == outcome, old.source == owner { continue }
                     if !hasFrame {
-                        hasFrame = export.makeFrame(outcome, shared) && builder.fits(export.frame, prefixSize: Key.sizeMaximum)
+                        hasFrame = export.makeFrame(outcome, shared) && builder.fits(export.frame, prefixSize: Family.sizeMaximum)
                         if !hasFrame {
                             isUnsendable = true
                             retract(number, &group, &work, &shared)
@@ -107,7 +111,9 @@ extension FamilyRIB {
                     advertise(number, AdvertisedRoute(handle: outcome, source: owner), &group, &work, &shared)
                 }
                 if !work.announced.isEmpty {
-                    builder.append(work.announced[...], export.frame, SegmentQueue.Receivers(except: tag(owner, group)), prefixes)
+                    builder.append(
+                        Family.self, work.announced[...], export.frame, SegmentQueue.Receivers(except: tag(owner, group)),
+                        prefixes)
                 }
                 rest = later[...]
             }
@@ -120,10 +126,10 @@ extension FamilyRIB {
     }
 
     @inline(__always)
-    private func isDefault(_ number: UInt32) -> Bool { Key.length(of: prefixes.keys[Int(number)]) == 0 }
+    func isDefault(_ number: UInt32) -> Bool { Key.length(of: prefixes.keys[Int(number)]) == 0 }
 
     /// Picks pending prefixes of a cohort, ascending from where it stopped; around the end only when nothing came before.
-    private func pick(_ cohort: inout Cohort, _ work: inout ExportScratch) {
+    func pick(_ cohort: inout Cohort, _ work: inout ExportScratch) {
         let wasInside = cohort.cursor > 0
         cohort.pending.drain(from: &cohort.cursor, limit: limits.flush, into: &work.picked)
         if cohort.pending.isEmpty { cohort.cursor = 0 }
@@ -161,10 +167,10 @@ extension FamilyRIB {
     }
 
     /// The source as somebody to leave out, if it is in the group's first cohort at all.
-    private func tag(_ source: UInt16, _ group: borrowing UpdateGroup) -> UInt16 {
+    func tag(_ source: UInt16, _ group: borrowing UpdateGroup) -> UInt16 {
         isMember(source, of: group.cohorts[0].id) ? source : SegmentQueue.Receivers.nobody
     }
-    private func isMember(_ source: UInt16, of cohort: UInt32) -> Bool {
+    func isMember(_ source: UInt16, of cohort: UInt32) -> Bool {
         Int(source) < members.count && members[Int(source)].group != 0 && members[Int(source)].cohort == cohort
     }
 
@@ -172,8 +178,8 @@ extension FamilyRIB {
         _ number: UInt32, _ new: AdvertisedRoute, _ group: inout UpdateGroup, _ work: inout ExportScratch,
         _ shared: inout RIBShared
     ) {
-        let old = group.out[Int(number)]
-        group.out[Int(number)] = new
+        let old = group.out.routes[Int(number)]
+        group.out.routes[Int(number)] = new
         if group.cohorts.count > 1 { tellOthers(number, &group) }
         let main = group.cohorts[0].id
         if old.handle == new.handle {
@@ -185,7 +191,7 @@ extension FamilyRIB {
         shared.attributes.retain(new.handle)
         work.announced.append(number)
         if old.handle == 0 {
-            group.outCount += 1
+            group.out.count += 1
             return
         }
         shared.attributes.release(old.handle)
@@ -195,17 +201,17 @@ extension FamilyRIB {
     private mutating func retract(
         _ number: UInt32, _ group: inout UpdateGroup, _ work: inout ExportScratch, _ shared: inout RIBShared
     ) {
-        if entries[Int(number)].head == 0 { releasable.append(number) }
-        let old = group.out[Int(number)]
+        if locRIB.entries[Int(number)].head == 0 { releasable.append(number) }
+        let old = group.out.routes[Int(number)]
         if old.handle == 0 { return }
-        group.out[Int(number)] = .none
-        group.outCount -= 1
+        group.out.routes[Int(number)] = .none
+        group.out.count -= 1
         shared.attributes.release(old.handle)
         if group.cohorts.count > 1 { tellOthers(number, &group) }
         work.withdrawals.append((number, tag(old.source, group)))
     }
 
-    private func tellOthers(_ number: UInt32, _ group: inout UpdateGroup) {
+    func tellOthers(_ number: UInt32, _ group: inout UpdateGroup) {
         for i in 1..<group.cohorts.count { group.cohorts[i].pending.insert(number) }
     }
 
@@ -214,20 +220,20 @@ extension FamilyRIB {
         _ builder: inout MessageBuilder, _ export: inout BucketExport, _ group: borrowing UpdateGroup,
         _ work: inout ExportScratch, _ shared: borrowing RIBShared
     ) {
-        let withdrawal = MessageBuilder.withdrawal(family)
+        let withdrawal = MessageBuilder.withdrawal(Family.self)
         if !work.withdrawals.isEmpty {
             let first = work.withdrawals[0].except
             if work.withdrawals.contains(where: { $0.except != first }) {
                 work.withdrawals.sort { $0.except != $1.except ? $0.except < $1.except : $0.number < $1.number }
             }
             runs(work.withdrawals.map { ($0.number, $0.except) }) { numbers, except in
-                builder.append(numbers, withdrawal, SegmentQueue.Receivers(except: except), prefixes)
+                builder.append(Family.self, numbers, withdrawal, SegmentQueue.Receivers(except: except), prefixes)
             }
         }
         if !work.ownWithdrawals.isEmpty {
             work.ownWithdrawals.sort { $0.only != $1.only ? $0.only < $1.only : $0.number < $1.number }
             runs(work.ownWithdrawals.map { ($0.number, $0.only) }) { numbers, only in
-                builder.append(numbers, withdrawal, SegmentQueue.Receivers(only: only), prefixes)
+                builder.append(Family.self, numbers, withdrawal, SegmentQueue.Receivers(only: only), prefixes)
             }
         }
         if !work.ownAnnouncements.isEmpty {
@@ -242,7 +248,8 @@ extension FamilyRIB {
                 while end < list.count, list[end].only == list[start].only, list[end].handle == list[start].handle { end += 1 }
                 if export.makeFrame(list[start].handle, shared) {
                     builder.append(
-                        list[start..<end].map(\.number)[...], export.frame, SegmentQueue.Receivers(only: list[start].only),
+                        Family.self, list[start..<end].map(\.number)[...], export.frame,
+                        SegmentQueue.Receivers(only: list[start].only),
                         prefixes)
                 }
                 start = end
@@ -264,7 +271,7 @@ extension FamilyRIB {
 
     /// Works off pending prefixes of a cohort that is behind, straight from what the group advertises.
     mutating func catchUp(_ index: Int, _ cohortIndex: Int, _ shared: borrowing RIBShared) {
-        var group = UpdateGroup(id: 0, parameters: groups[index].parameters, first: 0)
+        var group = UpdateGroup(id: 0, parameters: groups[index].parameters, hasLabels: false, first: 0)
         swap(&group, &groups[index])
         var work = ExportScratch()
         swap(&work, &scratch)
@@ -280,11 +287,11 @@ extension FamilyRIB {
         pick(&group.cohorts[cohortIndex], &work)
         let isFirstPass = group.cohorts[cohortIndex].isFirstPass
         let id = group.cohorts[cohortIndex].id
-        bucket(&work, sets: shared.attributes.sets.count) { group.advertised($0).handle }
+        bucket(&work, sets: shared.attributes.sets.count) { group.out.route($0).handle }
         var builder = MessageBuilder(maximum: group.parameters.messageMaximum)
-        var export = BucketExport(group: group.parameters, family: family)
+        var export = BucketExport(Family.self, group: group.parameters)
         for (position, number) in work.picked.enumerated() where work.handles[position] == 0 {
-            if entries[Int(number)].head == 0 { releasable.append(number) }
+            if locRIB.entries[Int(number)].head == 0 { releasable.append(number) }
             if !isFirstPass { work.withdrawals.append((number, SegmentQueue.Receivers.nobody)) }
         }
         var start = 0
@@ -293,16 +300,17 @@ extension FamilyRIB {
             let isSendable = export.makeFrame(handle, shared)
             var rest = work.placed[start..<end]
             while !rest.isEmpty {
-                let source = group.advertised(rest[rest.startIndex]).source
-                let same = rest.filter { group.advertised($0).source == source }
+                let source = group.out.route(rest[rest.startIndex]).source
+                let same = rest.filter { group.out.route($0).source == source }
                 let isOwn = isMember(source, of: id)
                 if isSendable {
                     builder.append(
-                        same[...], export.frame, SegmentQueue.Receivers(except: isOwn ? source : SegmentQueue.Receivers.nobody),
+                        Family.self, same[...], export.frame,
+                        SegmentQueue.Receivers(except: isOwn ? source : SegmentQueue.Receivers.nobody),
                         prefixes)
                 }
                 if isOwn, !isFirstPass { for number in same { work.ownWithdrawals.append((number, source)) } }
-                rest = same.count == rest.count ? [] : rest.filter { group.advertised($0).source != source }[...]
+                rest = same.count == rest.count ? [] : rest.filter { group.out.route($0).source != source }[...]
             }
             work.counts[Int(handle)] = 0
             start = end
@@ -317,42 +325,39 @@ extension FamilyRIB {
 struct BucketExport {
     private let parameters: ExportParameters
     private let family: RouteFamily
+    private let code: FamilyCode
     private let encoder: ExportEncoder
     private var handle: UInt32 = 0
     /// RFC 1997 forbids it.
     private var isForbidden = false
     private var known: [(pattern: UInt64, kind: RouteSource, outcome: UInt32)] = []
 
-    init(group: ExportParameters, family: RouteFamily) {
+    init<Family: RoutedFamily>(_: Family.Type, group: ExportParameters) {
         parameters = group
-        self.family = family
-        encoder = ExportEncoder(parameters: group)
+        family = Family.family
+        code = Family.code
+        encoder = ExportEncoder(Family.self, parameters: group)
     }
 
     mutating func begin(_ handle: UInt32, _ shared: borrowing RIBShared) {
         self.handle = handle
-        let flags = shared.attributes[handle].flags
-        // RFC 1997: NO_ADVERTISE to nobody, NO_EXPORT and NO_EXPORT_SUBCONFED to no other AS.
-        isForbidden =
-            flags.contains(.noAdvertise)
-            || parameters.isExternal && !flags.isDisjoint(with: [.noExport, .noExportSubconfed])
-            || parameters.chain == PolicyChain.rejectAll
+        isForbidden = parameters.forbids(shared.attributes[handle].flags)
         known.removeAll(keepingCapacity: true)
     }
 
     /// The set to advertise, 0 for none.
     @inline(__always)
-    mutating func outcome<Key: PrefixKey>(
-        _: Key.Type, _ packed: Key.Packed, _ kind: RouteSource, _ shared: inout RIBShared
+    mutating func outcome<Family: RoutedFamily>(
+        _: Family.Type, _ key: Family.Key.Packed, _ kind: RouteSource, _ shared: inout RIBShared
     ) -> UInt32 {
         if isForbidden { return 0 }
         if parameters.chain == PolicyChain.acceptAll { return handle }
-        return evaluate(Key(packed: packed).anyFamily, kind, &shared)
+        return evaluate(Family.prefix(key), kind, &shared)
     }
 
-    private mutating func evaluate(_ prefix: IPPrefix, _ kind: RouteSource, _ shared: inout RIBShared) -> UInt32 {
+    private mutating func evaluate(_ prefix: IPPrefix?, _ kind: RouteSource, _ shared: inout RIBShared) -> UInt32 {
         let policy = shared.policies.chains[Int(parameters.chain)]
-        let pattern = policy.usesPrefix ? policy.pattern(prefix) : 0
+        let pattern = policy.pattern(of: prefix)
         if policy.isMemoizable, let same = known.first(where: { $0.pattern == pattern && $0.kind == kind }) {
             return same.outcome
         }
@@ -370,7 +375,18 @@ struct BucketExport {
         let marks = shared.attributes[handle].marks
         let encoder = encoder
         return shared.attributes.withOctets(handle) { canonical in
-            MessageBuilder.setAnnouncement(&frame, family) { encoder.encode(canonical, marks: marks, to: &$0) }
+            MessageBuilder.setAnnouncement(&frame, code, hasOwnFields: encoder.hasOwnFields) {
+                encoder.encode(canonical, marks: marks, to: &$0)
+            }
         }
+    }
+}
+
+extension ExportParameters {
+    /// RFC 1997: NO_ADVERTISE to nobody, NO_EXPORT and NO_EXPORT_SUBCONFED to no other AS. RFC 8212: nothing without policy.
+    @inline(__always)
+    func forbids(_ flags: AttributeSet.Flags) -> Bool {
+        flags.contains(.noAdvertise) || isExternal && !flags.isDisjoint(with: [.noExport, .noExportSubconfed])
+            || chain == PolicyChain.rejectAll
     }
 }

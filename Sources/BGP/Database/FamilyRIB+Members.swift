@@ -18,24 +18,25 @@ extension FamilyRIB {
         if let known = groups.firstIndex(where: { $0.parameters == parameters }) {
             index = known
         } else {
-            var group = UpdateGroup(id: nextGroup, parameters: parameters, first: nextCohort)
+            var group = UpdateGroup(id: nextGroup, parameters: parameters, hasLabels: Family.hasLabels, first: nextCohort)
             nextGroup += 1
             nextCohort += 1
-            for number in entries.indices where entries[number].best != 0 {
+            for number in locRIB.entries.indices where locRIB.entries[number].best != 0 {
                 group.cohorts[0].pending.insert(UInt32(number))
             }
             if parameters.defaultOriginate {
                 // The group's own route needs a number, though nobody announced it.
-                let number = prefixes.insert(Key(Key.zeroAddress, 0))
-                if Int(number) >= entries.count { entries.append(Entry(head: 0, best: 0)) }
+                let number = prefixes.insert(Key.everything)
+                locRIB.admit(number)
                 group.cohorts[0].pending.insert(number)
             }
             groups.append(group)
             index = groups.count - 1
+            watchPaths()
         }
         members[source] = Member(group: groups[index].id, owesEndOfRIB: 1)
         // Nothing advertised yet: the group's own work is all there is to hear.
-        if groups[index].outCount == 0, groups[index].cohorts[0].queue.octetCount == 0 {
+        if groups[index].out.count == 0, groups[index].cohorts[0].queue.octetCount == 0 {
             enter(source, index, 0)
             return
         }
@@ -55,9 +56,13 @@ extension FamilyRIB {
     }
 
     private func markAdvertised(_ index: Int, _ pending: inout DirtySet) {
-        for number in groups[index].out.indices where groups[index].out[number].handle != 0 {
-            pending.insert(UInt32(number))
-        }
+        groups[index].out.forEachAdvertised { pending.insert($0) }
+    }
+
+    /// Some groups must hear of every path.
+    private mutating func watchPaths() {
+        locRIB.keepsAltered = groups.contains { $0.parameters.view != .best }
+        if !locRIB.keepsAltered { locRIB.altered.removeAll() }
     }
 
     private mutating func enter(_ source: Int, _ group: Int, _ cohort: Int) {
@@ -76,8 +81,9 @@ extension FamilyRIB {
         detach(source, index)
         members[source] = Member()
         if groups[index].hasMembers { return }
-        for route in groups[index].out where route.handle != 0 { shared.attributes.release(route.handle) }
+        for route in groups[index].out.routes where route.handle != 0 { shared.attributes.release(route.handle) }
         groups.remove(at: index)
+        watchPaths()
         releaseScanIsDue = true
     }
 
@@ -104,7 +110,9 @@ extension FamilyRIB {
         var position = members[source].position
         while position < queue.end {
             let segment = queue[position]
-            if segment.receivers.includes(UInt16(source)) { recall(segment.octets, source, &cohort.pending) }
+            if segment.receivers.includes(UInt16(source)) {
+                recall(segment.octets, source, hasPathIDs: groups[index].parameters.sendsPathIDs, &cohort.pending)
+            }
             position += 1
         }
         detach(source, index)
@@ -113,22 +121,26 @@ extension FamilyRIB {
     }
 
     /// Marks the prefixes of messages that will not be sent. A prefix whose number was given up meanwhile gets one again.
-    private mutating func recall(_ octets: ArraySlice<UInt8>, _ source: Int, _ pending: inout DirtySet) {
+    private mutating func recall(
+        _ octets: ArraySlice<UInt8>, _ source: Int, hasPathIDs: Bool, _ pending: inout DirtySet
+    ) {
         let bytes = Array(octets)
         var at = 0
         while at + 23 <= bytes.count {
             let length = Int(bytes[at + 16]) << 8 | Int(bytes[at + 17])
             guard length >= 23, at + length <= bytes.count else { return }
             var isEmpty = true
-            for range in OwnUpdate.nlri(bytes, at, length, family) where !range.isEmpty {
+            for range in OwnUpdate.nlri(bytes, at, length, hasOwnFields: Family.hasOwnFields) where !range.isEmpty {
                 isEmpty = false
                 let nlri = bytes.span.bytes.extracting(range)
                 var i = 0
-                while i < nlri.byteCount, let (packed, size) = Key.read(nlri, at: i) {
+                while i < nlri.byteCount {
+                    if hasPathIDs { i += 4 }
+                    guard i < nlri.byteCount, let (packed, _, size) = Family.read(nlri, at: i) else { break }
                     i += size
                     let (number, isNew) = prefixes.insert(packed, hash: prefixes.hash(packed))
-                    if Int(number) >= entries.count { entries.append(Entry(head: 0, best: 0)) }
-                    if isNew { entries[Int(number)] = Entry(head: 0, best: 0) }
+                    locRIB.admit(number)
+                    if isNew { locRIB.entries[Int(number)] = Entry(head: 0, best: 0) }
                     pending.insert(number)
                 }
             }
@@ -164,9 +176,15 @@ extension FamilyRIB {
         if !defersTasks { runTasks(&shared) }
         var deadline: Instant? = hasTasks ? now + Self.slice : nil
         func wake(_ at: Instant) { deadline = deadline.map { min($0, at) } ?? at }
-        if !changed.isEmpty {
-            for index in groups.indices { groups[index].cohorts[0].pending.formUnion(changed) }
-            changed.removeAll()
+        if !locRIB.changed.isEmpty {
+            for index in groups.indices { groups[index].cohorts[0].pending.formUnion(locRIB.changed) }
+            locRIB.changed.removeAll()
+        }
+        if !locRIB.altered.isEmpty {
+            for index in groups.indices where groups[index].parameters.view != .best {
+                groups[index].cohorts[0].pending.formUnion(locRIB.altered)
+            }
+            locRIB.altered.removeAll()
         }
         for index in groups.indices {
             // Catching up first: a member that gets there goes on with the first cohort at once.
@@ -177,7 +195,9 @@ extension FamilyRIB {
                 if isUnready, !groups[index].cohorts[cohort].isFirstPass {
                     if isHungry(index, 0) { wake(now + Self.slice) }
                 } else if isHungry(index, cohort) {
-                    if !groups[index].cohorts[cohort].pending.isEmpty { catchUp(index, cohort, shared) }
+                    if !groups[index].cohorts[cohort].pending.isEmpty {
+                        if groups[index].isPlain { catchUp(index, cohort, shared) } else { catchUpPaths(index, cohort, shared) }
+                    }
                     payEndOfRIB(index, cohort)
                     if groups[index].cohorts[cohort].pending.isEmpty { rejoin(index, cohort) } else { wake(now + Self.slice) }
                 }
@@ -187,7 +207,7 @@ extension FamilyRIB {
                 let due = groups[index].lastFlush.nanoseconds == .min ? now : groups[index].lastFlush + Self.coalescing
                 if !groups[index].cohorts[0].pending.isEmpty {
                     if now >= due {
-                        flush(index, &shared)
+                        if groups[index].isPlain { flush(index, &shared) } else { flushPaths(index, &shared) }
                         groups[index].lastFlush = now
                         if !groups[index].cohorts[0].pending.isEmpty {
                             // The rest of a large change does not wait.
@@ -258,7 +278,7 @@ extension FamilyRIB {
         var builder = MessageBuilder(maximum: 4096)
         for source in groups[index].cohorts[cohort].members where members[Int(source)].owesEndOfRIB != 0 {
             members[Int(source)].owesEndOfRIB = 0
-            builder.appendEndOfRIB(family, SegmentQueue.Receivers(only: source))
+            builder.appendEndOfRIB(Family.self, SegmentQueue.Receivers(only: source))
         }
         builder.finish(into: &groups[index].cohorts[cohort].queue)
     }
@@ -288,15 +308,16 @@ extension FamilyRIB {
 /// Where prefixes stand in an UPDATE that `MessageBuilder` made.
 enum OwnUpdate {
     /// Ranges of withdrawn and announced prefixes.
-    static func nlri(_ bytes: [UInt8], _ start: Int, _ length: Int, _ family: RouteFamily) -> [Range<Int>] {
+    static func nlri(_ bytes: [UInt8], _ start: Int, _ length: Int, hasOwnFields: Bool) -> [Range<Int>] {
         func u16(_ at: Int) -> Int { Int(bytes[at]) << 8 | Int(bytes[at + 1]) }
         let end = start + length
         let withdrawn = u16(start + 19)
         let attributes = start + 23 + withdrawn
         let attributesEnd = attributes + u16(start + 21 + withdrawn)
-        if family == .ipv4Unicast { return [(start + 21)..<(start + 21 + withdrawn), attributesEnd..<end] }
         // The multiprotocol attribute stands first.
-        guard attributes < attributesEnd else { return [] }
+        guard attributes < attributesEnd, bytes[attributes + 1] == 14 || bytes[attributes + 1] == 15 else {
+            return hasOwnFields ? [(start + 21)..<(start + 21 + withdrawn), attributesEnd..<end] : []
+        }
         let isLong = bytes[attributes] & 0x10 != 0
         let value = attributes + (isLong ? 4 : 3)
         let valueEnd = value + (isLong ? u16(attributes + 2) : Int(bytes[attributes + 2]))

@@ -57,22 +57,22 @@ extension FamilyRIB {
     /// `true` when the task is done.
     private mutating func run(_ task: inout RIBTask, _ budget: inout Int, _ shared: inout RIBShared) -> Bool {
         let source = Int(task.source)
-        if task.page == RIBTask.atStart { task.page = store.firstPage(source) }
-        while task.page != 0, store.isPage(task.page, of: source) {
+        if task.page == RIBTask.atStart { task.page = adjRIBIn.firstPage(source) }
+        while task.page != 0, adjRIBIn.isPage(task.page, of: source) {
             // Removing the last path gives the pages back, so the next one is asked for first.
-            let next = store.pageAfter(task.page, source)
-            let first = (task.page - 1) << PathStore.pageBits
-            while task.offset < UInt32(PathStore.pageSize) {
+            let next = adjRIBIn.pageAfter(task.page, source)
+            let first = (task.page - 1) << AdjRIBIn.pageBits
+            while task.offset < UInt32(AdjRIBIn.pageSize) {
                 if budget <= 0 { return false }
                 budget -= 1
                 let path = first + task.offset
                 task.offset += 1
-                if store.paths[Int(path)].received == 0 { continue }
+                if adjRIBIn.paths[Int(path)].received == 0 { continue }
                 switch task.kind {
                 case .sweep, .withdraw: remove(path, &shared)
                 case .reimport: reimport(path, source, &shared)
                 }
-                if !store.isPage(task.page, of: source) { return true }
+                if !adjRIBIn.isPage(task.page, of: source) { return true }
             }
             task.page = next
             task.offset = 0
@@ -81,9 +81,9 @@ extension FamilyRIB {
     }
 
     private mutating func reimport(_ path: UInt32, _ source: Int, _ shared: inout RIBShared) {
-        let p = store.paths[Int(path)]
+        let p = adjRIBIn.paths[Int(path)]
         var policy = ImportPolicy(source: source, received: p.received, family: family, shared)
-        let accepted = policy.accepted(Key.self, prefixes.keys[Int(p.prefix)], &shared)
+        let accepted = policy.accepted(Family.self, prefixes.keys[Int(p.prefix)], &shared)
         setAccepted(path, accepted, &shared)
     }
 
@@ -97,15 +97,15 @@ extension FamilyRIB {
                 swap(&nextHopsScanned, &nextHopsChanged)
                 nextHopCursor = 0
             }
-            while budget > 0, Int(nextHopCursor) < store.paths.count {
+            while budget > 0, Int(nextHopCursor) < adjRIBIn.paths.count {
                 budget -= 1
                 let path = nextHopCursor
                 nextHopCursor += 1
-                let p = store.paths[Int(path)]
+                let p = adjRIBIn.paths[Int(path)]
                 if p.received == 0 || p.accepted == 0 { continue }
                 if nextHopsScanned.contains(shared.attributes[p.accepted].nextHop) { reconsider(p.prefix, &shared) }
             }
-            if Int(nextHopCursor) >= store.paths.count { nextHopsScanned.removeAll() }
+            if Int(nextHopCursor) >= adjRIBIn.paths.count { nextHopsScanned.removeAll() }
         }
     }
 
@@ -144,10 +144,7 @@ extension FamilyRIB {
 
     /// Runs the decision process although no path of the prefix changed.
     mutating func reconsider(_ number: UInt32, _ shared: inout RIBShared) {
-        let best = entries[Int(number)].best
-        redecide(
-            number, oldBest: best, oldAccepted: best == 0 ? 0 : store.paths[Int(best)].accepted,
-            oldOwner: best == 0 ? 0 : store.owner(best), &shared)
+        redecide(number, from: chosen(number), &shared)
     }
 
     /// Frees the numbers of prefixes of which nothing is left and nobody needs to hear.
@@ -155,12 +152,15 @@ extension FamilyRIB {
         if releaseScanIsDue {
             releaseScanIsDue = false
             releasable.removeAll(keepingCapacity: true)
-            for number in entries.indices where entries[number].head == 0 { releasable.append(UInt32(number)) }
+            for number in locRIB.entries.indices where locRIB.entries[number].head == 0 { releasable.append(UInt32(number)) }
         }
         if releasable.isEmpty { return }
-        for number in releasable where prefixes.isPresent(number) && entries[Int(number)].head == 0 {
-            if changed.contains(number) || groups.contains(where: { $0.knows(number) }) { continue }
-            entries[Int(number)] = Entry(head: 0, best: 0)
+        for number in releasable where prefixes.isPresent(number) && locRIB.entries[Int(number)].head == 0 {
+            if locRIB.changed.contains(number) || locRIB.altered.contains(number) || groups.contains(where: { $0.knows(number) })
+            {
+                continue
+            }
+            locRIB.entries[Int(number)] = Entry(head: 0, best: 0)
             prefixes.remove(number)
         }
         releasable.removeAll(keepingCapacity: true)

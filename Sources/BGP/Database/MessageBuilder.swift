@@ -21,58 +21,73 @@ struct MessageBuilder {
         var attributesLength = 0
         var blockLengthAt = -1
         var blockLength = 0
+        /// The next hop is the router itself.
+        var isOurs = false
     }
 
     init(maximum: Int) { self.maximum = maximum }
 
     /// Makes `frame` that of an announcement: RFC 4271 §4.3, RFC 4760 §3. `encode` appends the attributes. The frame's
     /// arrays keep their memory from one set of attributes to the next.
+    /// - Returns: whether such an announcement can be made.
     static func setAnnouncement(
-        _ frame: inout Frame, _ family: RouteFamily, encode: (inout [UInt8]) -> ExportEncoder.Result
+        _ frame: inout Frame, _ code: FamilyCode, hasOwnFields: Bool, encode: (inout [UInt8]) -> ExportEncoder.Result
     ) -> Bool {
         frame.lead.removeAll(keepingCapacity: true)
         frame.trail.removeAll(keepingCapacity: true)
-        switch family {
-        case .ipv4Unicast:
+        frame.attributesLengthAt = -1
+        frame.blockLengthAt = -1
+        let encoded: ExportEncoder.Result
+        if hasOwnFields {
             // Withdrawn and attributes lengths; the second is known once the attributes are there.
             for _ in 0..<4 { frame.lead.append(0) }
-            let encoded = encode(&frame.lead)
-            let count = frame.lead.count - 4
-            frame.lead[2] = UInt8(truncatingIfNeeded: count >> 8)
-            frame.lead[3] = UInt8(truncatingIfNeeded: count)
-            return encoded.isSendable
-        case .ipv6Unicast:
-            let encoded = encode(&frame.trail)
-            guard encoded.isSendable, encoded.nextHop != nil else { return false }
-            // RFC 7606 §5.1: MP_REACH_NLRI comes first.
-            var out = ByteWriter(capacity: 48)
-            out.u16(0)
-            out.u16(0)
-            out.u8(0x90)
-            out.u8(14)
-            out.u16(0)
-            out.u16(family.afi)
-            out.u8(family.safi)
+            encoded = encode(&frame.lead)
+            frame.isOurs = encoded.isOurs
+            if encoded.nextHop == nil {
+                let count = frame.lead.count - 4
+                frame.lead[2] = UInt8(truncatingIfNeeded: count >> 8)
+                frame.lead[3] = UInt8(truncatingIfNeeded: count)
+                return encoded.isSendable
+            }
+            // RFC 8950 §3: a next hop for which NEXT_HOP has no room takes the prefixes into MP_REACH_NLRI.
+            frame.trail.append(contentsOf: frame.lead[4...])
+            frame.lead.removeAll(keepingCapacity: true)
+        } else {
+            encoded = encode(&frame.trail)
+            frame.isOurs = encoded.isOurs
+        }
+        guard encoded.isSendable, let nextHop = encoded.nextHop else { return false }
+        // RFC 7606 §5.1: MP_REACH_NLRI comes first.
+        var out = ByteWriter(capacity: 48)
+        out.u16(0)
+        out.u16(0)
+        out.u8(0x90)
+        out.u8(AttributeCode.mpReach)
+        out.u16(0)
+        out.u16(code.afi)
+        out.u8(code.safi)
+        switch nextHop {
+        case .v4(let address):
+            out.u8(4)
+            out.ipv4(address)
+        case .v6(let address):
             out.u8(encoded.linkLocal == nil ? 16 : 32)
-            out.ipv6(encoded.nextHop ?? .any)
+            out.ipv6(address)
             if let linkLocal = encoded.linkLocal { out.ipv6(linkLocal) }
-            out.u8(0)
-            frame.lead.append(contentsOf: out.bytes)
-            frame.attributesLengthAt = 2
-            frame.attributesLength = out.count - 4 + frame.trail.count
-            frame.blockLengthAt = 6
-            frame.blockLength = out.count - 8
-            return true
         }
+        out.u8(0)
+        frame.lead.append(contentsOf: out.bytes)
+        frame.attributesLengthAt = 2
+        frame.attributesLength = out.count - 4 + frame.trail.count
+        frame.blockLengthAt = 6
+        frame.blockLength = out.count - 8
+        return true
     }
-    static func withdrawal(_ family: RouteFamily) -> Frame {
-        switch family {
-        case .ipv4Unicast: Frame(lead: [0, 0], trail: [0, 0], blockLengthAt: 0)
-        case .ipv6Unicast:
-            Frame(
-                lead: [0, 0, 0, 0, 0x90, 15, 0, 0, 0, 2, 1], attributesLengthAt: 2, attributesLength: 7, blockLengthAt: 6,
-                blockLength: 3)
-        }
+    static func withdrawal<Family: RoutedFamily>(_: Family.Type) -> Frame {
+        if Family.hasOwnFields { return Frame(lead: [0, 0], trail: [0, 0], blockLengthAt: 0) }
+        return Frame(
+            lead: [0, 0, 0, 0, 0x90, AttributeCode.mpUnreach, 0, 0] + Family.code.octets, attributesLengthAt: 2,
+            attributesLength: 7, blockLengthAt: 6, blockLength: 3)
     }
 
     /// Whether even one prefix fits beside the attributes.
@@ -80,16 +95,53 @@ struct MessageBuilder {
         19 + frame.lead.count + frame.trail.count + prefixSize <= maximum
     }
 
-    mutating func append<Key: NLRIKey>(
-        _ numbers: ArraySlice<UInt32>, _ frame: borrowing Frame, _ receivers: SegmentQueue.Receivers,
-        _ prefixes: borrowing PrefixTable<Key>
+    /// Prefixes by their numbers, in a family without labels, to neighbours that take no path identifiers.
+    mutating func append<Family: RoutedFamily>(
+        _: Family.Type, _ numbers: ArraySlice<UInt32>, _ frame: borrowing Frame, _ receivers: SegmentQueue.Receivers,
+        _ prefixes: borrowing PrefixTable<Family.Key>
     ) {
-        var i = numbers.startIndex
+        unsafe prefixes.keys.withUnsafeBufferPointer { keys in
+            pack(
+                numbers.startIndex..<numbers.endIndex, frame, receivers, sizeMaximum: Family.sizeMaximum,
+                size: { unsafe Family.size(keys[Int(numbers[$0])]) },
+                write: { unsafe Family.write(keys[Int(numbers[$0])], label: 0, to: $1) })
+        }
+    }
+
+    /// Paths with their identifiers and labels.
+    mutating func append<Family: RoutedFamily>(
+        _: Family.Type, _ items: ArraySlice<ExportItem>, _ frame: borrowing Frame, _ receivers: SegmentQueue.Receivers,
+        _ prefixes: borrowing PrefixTable<Family.Key>, hasPathIDs: Bool
+    ) {
+        let before = hasPathIDs ? 4 : 0
+        let isOurs = frame.isOurs
+        unsafe prefixes.keys.withUnsafeBufferPointer { keys in
+            pack(
+                items.startIndex..<items.endIndex, frame, receivers, sizeMaximum: Family.sizeMaximum + before,
+                size: { unsafe Family.size(keys[Int(items[$0].number)]) &+ before },
+                write: { i, target in
+                    let item = items[i]
+                    if hasPathIDs { unsafe UnsafeMutableRawPointer(target).storeBytes(of: item.id.bigEndian, as: UInt32.self) }
+                    let label =
+                        item.handle == 0
+                        ? LabelField.withdrawn : LabelField.octets(isOurs ? LabelField.implicitNull : item.label)
+                    return unsafe Family.write(keys[Int(item.number)], label: label, to: target + before) &+ before
+                })
+        }
+    }
+
+    /// As many messages as it takes. `size` says what `write` will have written, which touches no more than `sizeMaximum`.
+    @inline(__always)
+    private mutating func pack(
+        _ range: Range<Int>, _ frame: borrowing Frame, _ receivers: SegmentQueue.Receivers, sizeMaximum: Int,
+        size: (Int) -> Int, write: (Int, UnsafeMutablePointer<UInt8>) -> Int
+    ) {
+        var i = range.lowerBound
         let leadCount = frame.lead.count, trailCount = frame.trail.count
         let room = maximum - 19 - leadCount - trailCount
-        while i < numbers.endIndex {
+        while i < range.upperBound {
             let base = octets.count
-            let reserve = 19 + leadCount + min(room, (numbers.endIndex - i) * Key.sizeMaximum) + trailCount + 32
+            let reserve = 19 + leadCount + min(room, (range.upperBound - i) * sizeMaximum) + trailCount + 32
             octets.append(contentsOf: repeatElement(0xff, count: reserve))
             var length = 0
             unsafe octets.withUnsafeMutableBufferPointer { buffer in
@@ -100,14 +152,10 @@ struct MessageBuilder {
                 unsafe frame.lead.withUnsafeBufferPointer { unsafe body.update(from: $0.baseAddress!, count: leadCount) }
                 let first = unsafe body + leadCount
                 var at = 0
-                unsafe prefixes.keys.withUnsafeBufferPointer { keys in
-                    while i < numbers.endIndex {
-                        let packed = unsafe keys[Int(numbers[i])]
-                        let size = 1 &+ (Int(Key.length(of: packed)) &+ 7) >> 3
-                        if at &+ size > room { break }
-                        at &+= unsafe Key.write(packed, to: first + at)
-                        i &+= 1
-                    }
+                while i < range.upperBound {
+                    if at &+ size(i) > room { break }
+                    at &+= unsafe write(i, first + at)
+                    i &+= 1
                 }
                 if trailCount > 0 {
                     unsafe frame.trail.withUnsafeBufferPointer {
@@ -127,12 +175,13 @@ struct MessageBuilder {
     }
 
     /// RFC 4724 §2: the marker after the initial exchange.
-    mutating func appendEndOfRIB(_ family: RouteFamily, _ receivers: SegmentQueue.Receivers) {
+    mutating func appendEndOfRIB<Family: RoutedFamily>(_: Family.Type, _ receivers: SegmentQueue.Receivers) {
         let base = octets.count
         octets.append(contentsOf: repeatElement(0xff, count: 16))
-        switch family {
-        case .ipv4Unicast: octets.append(contentsOf: [0, 23, 2, 0, 0, 0, 0])
-        case .ipv6Unicast: octets.append(contentsOf: [0, 29, 2, 0, 0, 0, 6, 0x80, 15, 3, 0, 2, 1])
+        if Family.hasOwnFields {
+            octets.append(contentsOf: [0, 23, 2, 0, 0, 0, 0])
+        } else {
+            octets.append(contentsOf: [0, 29, 2, 0, 0, 0, 6, 0x80, AttributeCode.mpUnreach, 3] + Family.code.octets)
         }
         note(base, receivers)
     }
@@ -156,4 +205,9 @@ struct MessageBuilder {
         let all = octets
         for segment in segments { queue.append(all[segment.start..<segment.end], segment.receivers) }
     }
+}
+
+extension FamilyCode {
+    /// As in multiprotocol attributes.
+    var octets: [UInt8] { [UInt8(truncatingIfNeeded: afi >> 8), UInt8(truncatingIfNeeded: afi), safi] }
 }

@@ -1,7 +1,7 @@
 import Machine
 import Wire
 
-/// Next hops that routes use, counted, with what the router knows of the way there (RFC 4271 §9.1.2.1).
+/// Next hops that routes of all families use, counted, with what the router knows of the way there (RFC 4271 §9.1.2.1).
 ///
 /// Number 0 is the router itself: always reachable at no cost.
 struct NextHopTable: Sendable {
@@ -16,6 +16,7 @@ struct NextHopTable: Sendable {
         var flags: UInt32
         /// In a free entry: the next one + 1.
         var nextFree: UInt32
+        @inline(__always) var isIPv6: Bool { flags & NextHopTable.isIPv6 != 0 }
     }
     static let unreachable = UInt32.max
     private static let isIPv6: UInt32 = 1

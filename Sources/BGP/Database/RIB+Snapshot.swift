@@ -15,8 +15,7 @@ extension RIB: Snapshotting {
         writer.writeBlock(shared.sources)
         writer.writeBlock(shared.defaultRoutes)
         shared.attributes.write(to: &writer)
-        v4.write(to: &writer)
-        v6.write(to: &writer)
+        tables.write(to: &writer)
     }
 
     public init(from reader: inout SnapshotReader) throws(DecodeError) {
@@ -28,24 +27,23 @@ extension RIB: Snapshotting {
         let sources = try reader.readBlock(of: Source.self)
         let defaultRoutes = try reader.readBlock(of: UInt32.self)
         let attributes = try AttributeTable(from: &reader)
-        let v4 = try FamilyRIB<IPv4Prefix>(from: &reader, .ipv4Unicast, sets: attributes.sets.count, sources: sources.count)
-        let v6 = try FamilyRIB<IPv6Prefix>(from: &reader, .ipv6Unicast, sets: attributes.sets.count, sources: sources.count)
+        let tables = try FamilyTables(from: &reader, sets: attributes.sets.count, sources: sources.count)
         let refused = DecodeError("RIB", at: reader.position, .badValue)
         guard sources.count >= Source.firstSession, sessions.count == sources.count else { throw refused }
-        guard defaultRoutes.count == RouteFamily.count else { throw refused }
+        guard defaultRoutes.count == Int(RouteFamily.count) else { throw refused }
         for handle in defaultRoutes where Int(handle) >= attributes.sets.count { throw refused }
         for number in current where Int(number) >= sources.count { throw refused }
         for source in sources where Int(source.importChain) >= definitions.count || Int(source.exportChain) >= definitions.count {
             throw refused
         }
-        for group in v4.groups + v6.groups where Int(group.parameters.chain) >= definitions.count { throw refused }
-        self.init(
-            restored: configuration,
-            RIBShared(
-                attributes: attributes, sources: sources, policies: PolicyTable(configuration, definitions: definitions),
-                trapOnPrefix: configuration.testing.trapOnPrefix, notesTrap: configuration.testing.notesTrap,
-                defaultRoutes: defaultRoutes),
-            v4, v6, sessions, current)
+        let shared = RIBShared(
+            attributes: attributes, sources: sources, policies: PolicyTable(configuration, definitions: definitions),
+            trapOnPrefix: configuration.testing.trapOnPrefix, notesTrap: configuration.testing.notesTrap,
+            defaultRoutes: defaultRoutes)
+        for chains in tables.askAll(Chains(), shared) {
+            for chain in chains where Int(chain) >= definitions.count { throw refused }
+        }
+        self.init(restored: configuration, shared, tables, sessions, current)
         nextDeadline = deadline
     }
 }
@@ -72,20 +70,16 @@ extension SnapshotReader {
 extension FamilyRIB {
     func write(to writer: inout SnapshotWriter) {
         prefixes.write(to: &writer)
-        writer.writeBlock(entries)
-        store.write(to: &writer)
+        writer.writeBlock(locRIB.entries)
+        adjRIBIn.write(to: &writer)
         writer.writeList(groups) { $0.write(to: &$1) }
         writer.writeBlock(members)
         writer.write(nextGroup)
         writer.write(nextCohort)
-        changed.write(to: &writer)
-        writer.writeList(changes) { change, w in
-            let packed = Key(change.address, change.length).packed
-            w.writeBlock([packed])
-            w.write(change.source?.rawValue ?? .max)
-            w.writeBlock([Key(change.nextHop, Key.lengthMaximum).packed, Key(change.backup, Key.lengthMaximum).packed])
-        }
-        writer.write(digest.value)
+        locRIB.changed.write(to: &writer)
+        locRIB.altered.write(to: &writer)
+        writer.writeList(locRIB.changes) { Family.write($0, to: &$1) }
+        writer.write(locRIB.digest.value)
         writer.writeBlock(releasable)
         writer.write(releaseScanIsDue)
         writer.writeBlock(tasks)
@@ -94,33 +88,23 @@ extension FamilyRIB {
         writer.write(nextHopCursor)
         writer.writeBlock(awaiting)
         writer.write(isAwaitingSorted)
-        writer.write(UInt64(bestCount))
+        writer.write(UInt64(locRIB.count))
     }
 
-    init(from reader: inout SnapshotReader, _ family: RouteFamily, sets: Int, sources: Int) throws(DecodeError) {
-        self.init(seed: 0, family: family)
+    init(from reader: inout SnapshotReader, sets: Int, sources: Int) throws(DecodeError) {
+        self.init(seed: 0)
         prefixes = try PrefixTable(from: &reader)
-        entries = try reader.readBlock(of: Entry.self)
-        store = try PathStore(from: &reader)
+        locRIB.entries = try reader.readBlock(of: Entry.self)
+        adjRIBIn = try AdjRIBIn(from: &reader)
         groups = try reader.readList { (r) throws(DecodeError) in try UpdateGroup(from: &r) }
         members = try reader.readBlock(of: Member.self)
         nextGroup = try reader.read()
         nextCohort = try reader.read()
-        changed = try DirtySet(from: &reader)
-        changes = try reader.readList { (r) throws(DecodeError) in
-            let at = r.position
-            let key = try r.readBlock(of: Key.Packed.self)
-            let kind: UInt8 = try r.read()
-            let nextHop = try r.readBlock(of: Key.Packed.self)
-            guard key.count == 1, nextHop.count == 2, Key.length(of: key[0]) <= Key.lengthMaximum,
-                Key.length(of: nextHop[0]) == Key.lengthMaximum, Key.length(of: nextHop[1]) == Key.lengthMaximum
-            else { throw DecodeError("route change", at: at, .badValue) }
-            let prefix = Key(packed: key[0])
-            return BestRouteChange(
-                address: prefix.address, length: prefix.length, source: RouteSource(rawValue: kind),
-                nextHop: Key(packed: nextHop[0]).address, backup: Key(packed: nextHop[1]).address)
-        }
-        digest = StateDigest(try reader.read())
+        locRIB.changed = try DirtySet(from: &reader)
+        locRIB.altered = try DirtySet(from: &reader)
+        locRIB.keepsAltered = groups.contains { $0.parameters.view != .best }
+        locRIB.changes = try reader.readList { (r) throws(DecodeError) in try Family.readChange(&r) }
+        locRIB.digest = StateDigest(try reader.read())
         releasable = try reader.readBlock(of: UInt32.self)
         releaseScanIsDue = try reader.readBool()
         tasks = try reader.readBlock(of: RIBTask.self)
@@ -129,32 +113,35 @@ extension FamilyRIB {
         nextHopCursor = try reader.read()
         awaiting = try reader.readBlock(of: AwaitingPrefix.self)
         isAwaitingSorted = try reader.readBool()
-        bestCount = try reader.readCount()
+        locRIB.count = try reader.readCount()
         try check(reader.position, sets: sets, sources: sources)
     }
 
     /// Every number that will be used as an index lies within its table.
     private func check(_ position: Int, sets: Int, sources: Int) throws(DecodeError) {
         let refused = DecodeError("routes", at: position, .badValue)
-        let paths = store.paths.count
-        guard entries.count >= prefixes.capacity, members.count <= sources, store.holdings.count <= sources else { throw refused }
-        for entry in entries where Int(entry.head) >= paths || Int(entry.best) >= paths { throw refused }
-        for path in store.paths {
+        let paths = adjRIBIn.paths.count
+        guard locRIB.entries.count >= prefixes.capacity, members.count <= sources, adjRIBIn.holdings.count <= sources
+        else { throw refused }
+        for entry in locRIB.entries where Int(entry.head) >= paths || Int(entry.best) >= paths { throw refused }
+        for path in adjRIBIn.paths {
             guard Int(path.received) < sets, Int(path.accepted) < sets else { throw refused }
             guard path.received == 0 || Int(path.prefix) < prefixes.capacity else { throw refused }
         }
         let limit = prefixes.capacity
         func within(_ set: DirtySet) -> Bool { set.highest.map { Int($0) < limit } ?? true }
-        guard within(changed) else { throw refused }
+        guard within(locRIB.changed), within(locRIB.altered) else { throw refused }
         for number in releasable where Int(number) >= limit { throw refused }
         for task in tasks {
-            guard Int(task.source) < sources, task.offset <= UInt32(PathStore.pageSize),
-                task.page == RIBTask.atStart || Int(task.page) <= store.owners.count
+            guard Int(task.source) < sources, task.offset <= UInt32(AdjRIBIn.pageSize),
+                task.page == RIBTask.atStart || Int(task.page) <= adjRIBIn.owners.count
             else { throw refused }
         }
         for group in groups {
-            for route in group.out where Int(route.handle) >= sets || Int(route.source) >= sources { throw refused }
-            guard group.out.count <= limit, !group.cohorts.isEmpty else { throw refused }
+            for route in group.out.routes where Int(route.handle) >= sets || Int(route.source) >= sources { throw refused }
+            guard group.out.routes.count <= limit * group.out.width, !group.cohorts.isEmpty,
+                group.out.hasLabels == Family.hasLabels
+            else { throw refused }
             for cohort in group.cohorts {
                 guard within(cohort.pending) else { throw refused }
                 for member in cohort.members {
@@ -173,7 +160,8 @@ extension UpdateGroup: Snapshotting {
         let p = parameters
         for flag in [
             p.isExternal, p.fourOctetAS, p.extendedMessages, p.nextHopSelf, p.removePrivateAS, p.sendCommunities,
-            p.nextHopIPv4 != nil, p.nextHopIPv6 != nil, p.linkLocal != nil, p.defaultOriginate,
+            p.nextHopIPv4 != nil, p.nextHopIPv6 != nil, p.linkLocal != nil, p.defaultOriginate, p.sendsPathIDs,
+            p.takesIPv6NextHops,
         ] { writer.write(flag) }
         writer.write(p.localAS)
         writer.write(p.defaultLocalPreference)
@@ -182,9 +170,9 @@ extension UpdateGroup: Snapshotting {
             writer.write(address?.high ?? 0)
             writer.write(address?.low ?? 0)
         }
+        writer.write(p.view.rawValue)
         writer.write(p.chain)
-        writer.writeBlock(out)
-        writer.write(UInt64(outCount))
+        out.write(to: &writer)
         writer.writeList(cohorts) { cohort, w in
             w.write(cohort.id)
             w.writeBlock(cohort.members)
@@ -199,20 +187,23 @@ extension UpdateGroup: Snapshotting {
     init(from reader: inout SnapshotReader) throws(DecodeError) {
         id = try reader.read()
         var flags: [Bool] = []
-        for _ in 0..<10 { flags.append(try reader.readBool()) }
+        for _ in 0..<12 { flags.append(try reader.readBool()) }
         let localAS: UInt32 = try reader.read()
         let localPreference: UInt32 = try reader.read()
         let v4: UInt32 = try reader.read()
         let v6 = IPv6Address(high: try reader.read(), low: try reader.read())
         let linkLocal = IPv6Address(high: try reader.read(), low: try reader.read())
+        let at = reader.position
+        guard let view = ExportView(rawValue: try reader.read()) else { throw DecodeError("view", at: at, .badValue) }
         parameters = ExportParameters(
             isExternal: flags[0], localAS: localAS, defaultLocalPreference: localPreference, fourOctetAS: flags[1],
             extendedMessages: flags[2], nextHopSelf: flags[3], removePrivateAS: flags[4], sendCommunities: flags[5],
             defaultOriginate: flags[9],
             nextHopIPv4: flags[6] ? IPv4Address(raw: v4) : nil, nextHopIPv6: flags[7] ? v6 : nil,
-            linkLocal: flags[8] ? linkLocal : nil, chain: try reader.read())
-        out = try reader.readBlock(of: AdvertisedRoute.self)
-        outCount = try reader.readCount()
+            linkLocal: flags[8] ? linkLocal : nil, view: view, sendsPathIDs: flags[10], takesIPv6NextHops: flags[11],
+            chain: try reader.read())
+        out = try AdjRIBOut(from: &reader)
+        guard out.width == view.width else { throw DecodeError("Adj-RIB-Out", at: at, .badValue) }
         cohorts = try reader.readList { (r) throws(DecodeError) in
             var cohort = Cohort(id: try r.read(), isFirstPass: false)
             cohort.members = try r.readBlock(of: UInt16.self)
@@ -223,5 +214,25 @@ extension UpdateGroup: Snapshotting {
             return cohort
         }
         lastFlush = try reader.readInstant()
+    }
+}
+
+extension ExportView {
+    /// In a snapshot: how many paths, 0 for the best one, 255 for `bestAccepted`.
+    fileprivate var rawValue: UInt8 {
+        switch self {
+        case .best: 0
+        case .bestAccepted: 255
+        case .several: UInt8(width)
+        }
+    }
+    fileprivate init?(rawValue: UInt8) {
+        switch rawValue {
+        case 0: self = .best
+        case 255: self = .bestAccepted
+        default:
+            guard rawValue <= AdjRIBOut.widthMaximum else { return nil }
+            self = .several(rawValue)
+        }
     }
 }

@@ -38,6 +38,10 @@ public struct PathView: Hashable, Sendable, Codable {
     public var source: RouteSource
     /// `nil` for the router itself.
     public var neighbor: IPAddress?
+    /// RFC 7911: as the neighbour calls it; 0 when it gives no identifiers.
+    public var pathID: UInt32
+    /// With labels only: of 20 bits.
+    public var label: UInt32?
     public var isBest: Bool
     /// Why it cannot be chosen; `nil` when it can.
     public var ineligibility: Ineligibility?
@@ -53,15 +57,19 @@ public struct PathView: Hashable, Sendable, Codable {
     public var accepted: AttributesView?
 }
 
-/// A prefix with all its paths, the best one first, the others in the order of their neighbours.
+/// A destination with all its paths, the best one first, the others in the order of their neighbours.
 public struct RouteView: Hashable, Sendable, Codable {
-    public var prefix: IPPrefix
+    public var destination: RouteDestination
     public var paths: [PathView]
 }
 
 /// A route of Adj-RIB-In or Adj-RIB-Out.
 public struct NeighborRouteView: Hashable, Sendable, Codable {
-    public var prefix: IPPrefix
+    public var destination: RouteDestination
+    /// With labels only: of 20 bits.
+    public var label: UInt32?
+    /// RFC 7911, where the neighbour gives or takes path identifiers.
+    public var pathID: UInt32?
     /// Adj-RIB-In: as received. Adj-RIB-Out: as the neighbour gets it, with four-octet AS numbers.
     public var attributes: AttributesView
     /// Adj-RIB-In: whether policy took it. Adj-RIB-Out: always.
@@ -96,68 +104,135 @@ public struct RIBSummary: Hashable, Sendable, Codable {
 }
 
 extension RIB {
-    /// The prefix with all its paths.
-    public func route(_ prefix: IPPrefix) -> RouteView? {
-        switch prefix {
-        case .v4(let p): v4.prefixes.find(p).flatMap { v4.view($0, shared) }
-        case .v6(let p): v6.prefixes.find(p).flatMap { v6.view($0, shared) }
-        }
+    /// The destination with all its paths.
+    public func route(_ destination: RouteDestination) -> RouteView? {
+        tables.ask(Find(destination: destination), of: destination.family, shared)
     }
-    /// The longest prefix with a best route that covers the address.
+    /// Of the family of unicast.
+    public func route(_ prefix: IPPrefix) -> RouteView? { route(RouteDestination(prefix)) }
+    /// The longest destination with a best route that contains this one.
+    public func route(covering destination: RouteDestination) -> RouteView? {
+        tables.ask(Cover(destination: destination), of: destination.family, shared)
+    }
+    /// The longest prefix of unicast with a best route that covers the address.
     public func route(covering address: IPAddress) -> RouteView? {
         switch address {
-        case .v4(let a):
-            v4.prefixes.longestMatch(a) { v4.entries[Int($0)].best != 0 }.flatMap { v4.view($0, shared) }
-        case .v6(let a):
-            v6.prefixes.longestMatch(a) { v6.entries[Int($0)].best != 0 }.flatMap { v6.view($0, shared) }
+        case .v4(let a): route(covering: RouteDestination(.v4(IPv4Prefix(a, 32))))
+        case .v6(let a): route(covering: RouteDestination(.v6(IPv6Prefix(a, 128))))
         }
     }
-    /// Prefixes in ascending order, those after `last`, at most `limit`.
-    public func routes(_ family: RouteFamily, after last: IPPrefix?, limit: Int) -> [RouteView] {
-        switch family {
-        case .ipv4Unicast:
-            v4.prefixes.ordered(after: last.flatMap { IPv4Prefix($0) }, limit: limit).compactMap { v4.view($0, shared) }
-        case .ipv6Unicast:
-            v6.prefixes.ordered(after: last.flatMap { IPv6Prefix($0) }, limit: limit).compactMap { v6.view($0, shared) }
-        }
+    /// Destinations in ascending order, those after `last`, at most `limit`.
+    public func routes(_ family: RouteFamily, after last: RouteDestination?, limit: Int) -> [RouteView] {
+        tables.ask(List(last: last, limit: limit), of: family, shared)
     }
     /// What the peer announced, in ascending order, those after `last`, at most `limit`.
     public func received(
-        from peer: PeerIndex, _ family: RouteFamily, after last: IPPrefix?, limit: Int
+        from peer: PeerIndex, _ family: RouteFamily, after last: RouteDestination?, limit: Int
     ) -> [NeighborRouteView] {
         guard let source = source(peer) else { return [] }
-        return switch family {
-        case .ipv4Unicast: v4.received(source, after: last.flatMap { IPv4Prefix($0) }, limit, shared)
-        case .ipv6Unicast: v6.received(source, after: last.flatMap { IPv6Prefix($0) }, limit, shared)
-        }
+        return tables.ask(Received(source: source, last: last, limit: limit), of: family, shared)
     }
-    /// What the peer's group advertises to it, in ascending order, those after `last`, at most `limit`.
+    /// What the peer's group advertises to it, in ascending order, those after `last`, at most `limit` destinations.
     public func advertised(
-        to peer: PeerIndex, _ family: RouteFamily, after last: IPPrefix?, limit: Int
+        to peer: PeerIndex, _ family: RouteFamily, after last: RouteDestination?, limit: Int
     ) -> [NeighborRouteView] {
         guard let source = source(peer) else { return [] }
-        return switch family {
-        case .ipv4Unicast: v4.advertised(source, after: last.flatMap { IPv4Prefix($0) }, limit, shared)
-        case .ipv6Unicast: v6.advertised(source, after: last.flatMap { IPv6Prefix($0) }, limit, shared)
-        }
+        return tables.ask(Advertised(source: source, last: last, limit: limit), of: family, shared)
     }
-    /// How many prefixes are advertised to the peer. Linear in the table: its own routes do not count.
+    /// How many routes are advertised to the peer. Linear in the table: its own routes do not count.
     public func advertisedCount(_ peer: PeerIndex, _ family: RouteFamily) -> Int {
         guard let source = source(peer) else { return 0 }
-        return family == .ipv4Unicast ? v4.advertisedCount(source) : v6.advertisedCount(source)
+        return tables.ask(AdvertisedCount(source: source), of: family, shared)
     }
 
     /// How many of the peer's routes policy took, and how many of these are the best of their prefix. Linear in its routes.
     public func acceptedCounts(_ peer: PeerIndex, _ family: RouteFamily) -> (accepted: Int, best: Int) {
         guard let source = source(peer) else { return (0, 0) }
-        return family == .ipv4Unicast ? v4.acceptedCounts(source) : v6.acceptedCounts(source)
+        return tables.ask(AcceptedCounts(source: source), of: family, shared)
     }
 
+    /// Families of which nothing is known and that no session carries are left out, but for those of every router.
     public var summary: RIBSummary {
-        RIBSummary(
-            families: [v4.summary(shared), v6.summary(shared)], attributeSets: shared.attributes.count,
-            nextHops: nextHops.count, octets: shared.attributes.octetsInUse + v4.octetsInUse + v6.octetsInUse)
+        let families = tables.askAll(Summary(), shared).filter { own in
+            RouteFamily.configurable.contains(own.family) || own.prefixes > 0 || !own.groups.isEmpty
+        }
+        return RIBSummary(
+            families: families, attributeSets: shared.attributes.count, nextHops: nextHops.count,
+            octets: tables.askAll(OctetsInUse(), shared).reduce(shared.attributes.octetsInUse, +))
     }
+}
+
+// MARK: questions
+
+private struct Find: TableQuery {
+    var destination: RouteDestination
+    func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> RouteView? {
+        guard let key = destination.key(of: Family.self), let number = table.prefixes.find(key) else { return nil }
+        return table.view(number, shared)
+    }
+}
+
+private struct Cover: TableQuery {
+    var destination: RouteDestination
+    func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> RouteView? {
+        guard let key = destination.key(of: Family.self) else { return nil }
+        let number = table.prefixes.longestMatch(containing: key) { table.locRIB.entries[Int($0)].best != 0 }
+        return number.flatMap { table.view($0, shared) }
+    }
+}
+
+private struct List: TableQuery {
+    var last: RouteDestination?
+    var limit: Int
+    func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> [RouteView] {
+        var views: [RouteView] = []
+        for number in table.prefixes.ordered(after: last?.key(of: Family.self), limit: limit) {
+            if let view = table.view(number, shared) { views.append(view) }
+        }
+        return views
+    }
+}
+
+private struct Received: TableQuery {
+    var source: Int
+    var last: RouteDestination?
+    var limit: Int
+    func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> [NeighborRouteView] {
+        table.received(source, after: last?.key(of: Family.self), limit, shared)
+    }
+}
+
+private struct Advertised: TableQuery {
+    var source: Int
+    var last: RouteDestination?
+    var limit: Int
+    func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> [NeighborRouteView] {
+        table.advertised(source, after: last?.key(of: Family.self), limit, shared)
+    }
+}
+
+private struct AdvertisedCount: TableQuery {
+    var source: Int
+    func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> Int {
+        table.advertisedCount(source)
+    }
+}
+
+private struct AcceptedCounts: TableQuery {
+    var source: Int
+    func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> (accepted: Int, best: Int) {
+        table.acceptedCounts(source)
+    }
+}
+
+private struct Summary: TableQuery {
+    func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> RIBSummary.Family {
+        table.summary(shared)
+    }
+}
+
+private struct OctetsInUse: TableQuery {
+    func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> Int { table.octetsInUse }
 }
 
 extension AttributeTable {
@@ -169,23 +244,24 @@ extension AttributeTable {
 
 extension FamilyRIB {
     func view(_ number: UInt32, _ shared: borrowing RIBShared) -> RouteView? {
-        let entry = entries[Int(number)]
+        let entry = locRIB.entries[Int(number)]
         guard entry.head != 0 else { return nil }
         var paths: [UInt32] = []
         var path = entry.head
         while path != 0 {
             paths.append(path)
-            path = store.paths[Int(path)].next
+            path = adjRIBIn.paths[Int(path)].next
         }
         paths.sort { a, b in
             if (a == entry.best) != (b == entry.best) { return a == entry.best }
-            return store.owner(a) < store.owner(b)
+            let oa = adjRIBIn.owner(a), ob = adjRIBIn.owner(b)
+            return oa != ob ? oa < ob : adjRIBIn.identity(a).id < adjRIBIn.identity(b).id
         }
         // What the best path beat last is what an operator wants to know of it.
         let decisive = paths.dropFirst().compactMap { lost($0, entry.best, number, shared) }.max { $0.rawValue < $1.rawValue }
         let views = paths.map { path in
-            let p = store.paths[Int(path)]
-            let source = shared.sources[Int(store.owner(path))]
+            let p = adjRIBIn.paths[Int(path)]
+            let source = shared.sources[Int(adjRIBIn.owner(path))]
             let why = Decision.ineligibility(p.accepted, source, shared.attributes)
             let isBest = path == entry.best
             let step =
@@ -200,43 +276,48 @@ extension FamilyRIB {
                 reason = step.map { "best has \($0.explanation)" } ?? "not decided yet"
             }
             return PathView(
-                source: source.kind, neighbor: source.kind == .local ? nil : source.address, isBest: isBest, ineligibility: why,
+                source: source.kind, neighbor: source.kind == .local ? nil : source.address,
+                pathID: adjRIBIn.identity(path).id, label: Family.hasLabels ? adjRIBIn.identity(path).label : nil, isBest: isBest,
+                ineligibility: why,
                 decidedBy: step, reason: reason, metric: metric == NextHopTable.unreachable ? nil : metric,
                 received: shared.attributes.view(p.received),
                 accepted: p.accepted == 0 ? nil : shared.attributes.view(p.accepted))
         }
-        return RouteView(prefix: prefixes[number].anyFamily, paths: views)
+        return RouteView(destination: RouteDestination(Family.self, prefixes[number]), paths: views)
     }
 
     /// By which step `path` loses to the best one; `nil` when it is not eligible or nothing was chosen.
     private func lost(_ path: UInt32, _ best: UInt32, _ number: UInt32, _ shared: borrowing RIBShared) -> DecisionStep? {
         guard best != 0, path != best else { return nil }
-        let p = store.paths[Int(path)], b = store.paths[Int(best)]
-        let sp = shared.sources[Int(store.owner(path))], sb = shared.sources[Int(store.owner(best))]
+        let p = adjRIBIn.paths[Int(path)], b = adjRIBIn.paths[Int(best)]
+        let sp = shared.sources[Int(adjRIBIn.owner(path))]
         guard Decision.ineligibility(p.accepted, sp, shared.attributes) == nil, b.accepted != 0 else { return nil }
         let own = shared.attributes[p.accepted], chosen = shared.attributes[b.accepted]
         if own.rank != chosen.rank { return Decision.stepOfRank(own.rank, chosen.rank) }
         if losesByMED(path, number, own.rank, shared) { return .med }
-        return Decision.compareLate(own, sp, store.owner(path), chosen, sb, store.owner(best), shared.attributes).step
+        return compareLate(path, best, shared).step
     }
 
     func received(_ source: Int, after last: Key?, _ limit: Int, _ shared: borrowing RIBShared) -> [NeighborRouteView] {
         var found: [(key: Key, path: UInt32)] = []
-        var page = store.firstPage(source)
+        var page = adjRIBIn.firstPage(source)
         while page != 0 {
-            let first = (page - 1) << PathStore.pageBits
-            for path in first..<(first + UInt32(PathStore.pageSize)) where store.paths[Int(path)].received != 0 {
-                let key = prefixes[store.paths[Int(path)].prefix]
+            let first = (page - 1) << AdjRIBIn.pageBits
+            for path in first..<(first + UInt32(AdjRIBIn.pageSize)) where adjRIBIn.paths[Int(path)].received != 0 {
+                let key = prefixes[adjRIBIn.paths[Int(path)].prefix]
                 if let last, key <= last { continue }
                 found.append((key, path))
             }
-            page = store.pageAfter(page, source)
+            page = adjRIBIn.pageAfter(page, source)
         }
-        found.sort { $0.key < $1.key }
+        found.sort { a, b in a.key != b.key ? a.key < b.key : adjRIBIn.identity(a.path).id < adjRIBIn.identity(b.path).id }
+        let hasPathIDs = shared.sources[source].receivesPathIDs.contains(family)
         return found.prefix(limit).map { key, path in
-            let p = store.paths[Int(path)]
+            let p = adjRIBIn.paths[Int(path)], identity = adjRIBIn.identity(path)
             return NeighborRouteView(
-                prefix: key.anyFamily, attributes: shared.attributes.view(p.received), isAccepted: p.accepted != 0)
+                destination: RouteDestination(Family.self, key), label: Family.hasLabels ? identity.label : nil,
+                pathID: hasPathIDs ? identity.id : nil, attributes: shared.attributes.view(p.received),
+                isAccepted: p.accepted != 0)
         }
     }
 
@@ -245,69 +326,94 @@ extension FamilyRIB {
         return groups.first { $0.id == members[source].group }
     }
 
+    /// Places of a prefix that the source, a member of the group, gets.
+    private func visible(_ number: UInt32, to source: Int, _ group: borrowing UpdateGroup) -> [Int] {
+        let places = (0..<group.out.width).filter { k in
+            let route = group.out.route(number, k)
+            return route.handle != 0 && Int(route.source) != source
+        }
+        if case .several = group.parameters.view { return places }
+        return Array(places.prefix(1))
+    }
+
     func advertised(_ source: Int, after last: Key?, _ limit: Int, _ shared: borrowing RIBShared) -> [NeighborRouteView] {
         guard let group = group(of: source) else { return [] }
         var keys: [Key] = []
-        for number in group.out.indices where group.out[number].handle != 0 && Int(group.out[number].source) != source {
-            let key = prefixes[UInt32(number)]
-            if let last, key <= last { continue }
-            keys.append(key)
+        group.out.forEachAdvertised { number in
+            let key = prefixes[number]
+            if let last, key <= last { return }
+            if !visible(number, to: source, group).isEmpty { keys.append(key) }
         }
         keys.sort()
         // For display the numbers are not squeezed into two octets.
         var parameters = group.parameters
         parameters.fourOctetAS = true
-        let encoder = ExportEncoder(parameters: parameters)
-        return keys.prefix(limit).compactMap { key in
-            guard let number = prefixes.find(key) else { return nil }
-            let handle = group.out[Int(number)].handle
-            var octets: [UInt8] = []
-            let marks = shared.attributes[handle].marks
-            let encoded = shared.attributes.withOctets(handle) { encoder.encode($0, marks: marks, to: &octets) }
-            var route = RouteAttributes(canonical: octets.span.bytes)
-            if let nextHop = encoded.nextHop { route.nextHop = .v6(nextHop) }
-            route.linkLocal = encoded.linkLocal
-            return NeighborRouteView(prefix: key.anyFamily, attributes: AttributesView(route), isAccepted: true)
+        let encoder = ExportEncoder(Family.self, parameters: parameters)
+        var views: [NeighborRouteView] = []
+        for key in keys.prefix(limit) {
+            guard let number = prefixes.find(key) else { continue }
+            for k in visible(number, to: source, group) {
+                let handle = group.out.route(number, k).handle
+                var octets: [UInt8] = []
+                let marks = shared.attributes[handle].marks
+                let encoded = shared.attributes.withOctets(handle) { encoder.encode($0, marks: marks, to: &octets) }
+                var route = RouteAttributes(canonical: octets.span.bytes)
+                if let nextHop = encoded.nextHop { route.nextHop = nextHop }
+                route.linkLocal = encoded.linkLocal
+                let label = encoded.isOurs ? LabelField.implicitNull : group.out.label(number, k)
+                views.append(
+                    NeighborRouteView(
+                        destination: RouteDestination(Family.self, key), label: Family.hasLabels ? label : nil,
+                        pathID: parameters.sendsPathIDs ? parameters.pathID(k) : nil, attributes: AttributesView(route),
+                        isAccepted: true))
+            }
         }
+        return views
     }
 
     func acceptedCounts(_ source: Int) -> (accepted: Int, best: Int) {
         var accepted = 0, best = 0
-        var page = store.firstPage(source)
+        var page = adjRIBIn.firstPage(source)
         while page != 0 {
-            let first = (page - 1) << PathStore.pageBits
-            for path in first..<(first + UInt32(PathStore.pageSize)) {
-                let p = store.paths[Int(path)]
+            let first = (page - 1) << AdjRIBIn.pageBits
+            for path in first..<(first + UInt32(AdjRIBIn.pageSize)) {
+                let p = adjRIBIn.paths[Int(path)]
                 guard p.received != 0, p.accepted != 0 else { continue }
                 accepted += 1
-                if entries[Int(p.prefix)].best == path { best += 1 }
+                if locRIB.entries[Int(p.prefix)].best == path { best += 1 }
             }
-            page = store.pageAfter(page, source)
+            page = adjRIBIn.pageAfter(page, source)
         }
         return (accepted, best)
     }
 
     func advertisedCount(_ source: Int) -> Int {
         guard let group = group(of: source) else { return 0 }
-        return group.out.reduce(0) { $0 + ($1.handle != 0 && Int($1.source) != source ? 1 : 0) }
+        if group.out.width == 1 {
+            return group.out.routes.reduce(0) { $0 + ($1.handle != 0 && Int($1.source) != source ? 1 : 0) }
+        }
+        var count = 0
+        group.out.forEachAdvertised { count += visible($0, to: source, group).count }
+        return count
     }
 
     func summary(_ shared: borrowing RIBShared) -> RIBSummary.Family {
         let addresses = shared.sources.map(\.address)
         let groups = groups.map { group in
             RIBSummary.Group(
-                neighbors: group.cohorts.flatMap(\.members).sorted().map { addresses[Int($0)] }, advertised: group.outCount,
+                neighbors: group.cohorts.flatMap(\.members).sorted().map { addresses[Int($0)] }, advertised: group.out.count,
                 pending: group.cohorts[0].pending.count, queued: group.cohorts.reduce(0) { $0 + $1.queue.octetCount },
                 catchingUp: group.cohorts.dropFirst().flatMap(\.members).sorted().map { addresses[Int($0)] })
         }
         return RIBSummary.Family(
-            family: family, prefixes: prefixes.count, bestRoutes: bestCount,
-            paths: store.holdings.reduce(0) { $0 + Int($1.count) }, groups: groups)
+            family: family, prefixes: prefixes.count, bestRoutes: locRIB.count,
+            paths: adjRIBIn.holdings.reduce(0) { $0 + Int($1.count) }, groups: groups)
     }
     var octetsInUse: Int {
-        prefixes.capacity * (MemoryLayout<Key.Packed>.stride + 8) + entries.count * MemoryLayout<Entry>.stride
-            + store.paths.count * MemoryLayout<Path>.stride
-            + groups.reduce(0) { $0 + $1.out.count * MemoryLayout<AdvertisedRoute>.stride }
+        prefixes.capacity * (MemoryLayout<Key.Packed>.stride + 8) + locRIB.entries.count * MemoryLayout<Entry>.stride
+            + adjRIBIn.paths.count * MemoryLayout<Path>.stride
+            + adjRIBIn.identities.count * MemoryLayout<PathIdentity>.stride
+            + groups.reduce(0) { $0 + $1.out.routes.count * MemoryLayout<AdvertisedRoute>.stride + 4 * $1.out.labels.count }
     }
 }
 

@@ -13,9 +13,9 @@ import Wire
 ///    `insertAttributes(key:context:canonical:)`. The *key* is the attribute block as received, less the NLRI of
 ///    MP_REACH_NLRI and the whole MP_UNREACH_NLRI. *Canonical* octets are attributes as on the wire, sorted by type,
 ///    with four-octet AS numbers (AS4_PATH merged), without what RFC 7606 discarded, attribute flags normalised except
-///    the partial bit of unknown ones, extended length only where the value needs it. The next hop is attribute 3 for
-///    IPv4 NLRI, and for IPv6 attribute 14 with AFI, SAFI, length, next hop (16 or 32 octets), the reserved octet and no
-///    NLRI. LOCAL_PREF is absent on external sessions.
+///    the partial bit of unknown ones, extended length only where the value needs it. An IPv4 next hop is attribute 3, an
+///    IPv6 one attribute 14 with AFI 2, SAFI 1, length, next hop (16 or 32 octets), the reserved octet and no NLRI,
+///    whatever the family of the routes. LOCAL_PREF is absent on external sessions.
 /// 3. `resolveNewNextHops`, then `withdraw` and `announce` with the NLRI octets, which must have been checked.
 /// 4. After each record `advertise(at:)`, then `takeOutput` for every peer whose stream has room. Room that appears
 ///    later (an acknowledgement) calls for the same two again. `nextDeadline` says when `advertise` has work by itself.
@@ -24,8 +24,7 @@ import Wire
 /// attributes by paths, queues of messages by `RIBLimits.lag` and one batch per cohort.
 public struct RIB: Sendable {
     var shared: RIBShared
-    var v4: FamilyRIB<IPv4Prefix>
-    var v6: FamilyRIB<IPv6Prefix>
+    var tables: FamilyTables
     private(set) var configuration: BGPConfiguration
     /// Established sessions, by source; `nil` where there is none, as for the router's own sources.
     var sessions: [Session?]
@@ -36,8 +35,7 @@ public struct RIB: Sendable {
     var martians: Int { shared.martians }
     /// The router's own addresses: host routes to them are ignored.
     public mutating func setOwnAddresses(_ addresses: [IPAddress]) {
-        v4.setOwnAddresses(addresses)
-        v6.setOwnAddresses(addresses)
+        tables.runAll(SetOwnAddresses(addresses: addresses), &shared)
     }
     /// See `TestingConfiguration.notesTrap`. No part of the state.
     public var hasMetTrap: Bool { shared.hasMetTrap }
@@ -59,21 +57,19 @@ public struct RIB: Sendable {
             shared.sources[own].identifier = configuration.routerID.raw
             shared.sources[own].importChain = PolicyChain.acceptAll
         }
-        v4 = FamilyRIB(seed: mix64(seed &+ 2), family: .ipv4Unicast)
-        v6 = FamilyRIB(seed: mix64(seed &+ 3), family: .ipv6Unicast)
+        tables = FamilyTables(seed: seed &+ 2)
         sessions = [nil, nil]
         originate(from: [], to: configuration.networks)
     }
 
     /// From a snapshot.
     init(
-        restored configuration: BGPConfiguration, _ shared: RIBShared, _ v4: FamilyRIB<IPv4Prefix>,
-        _ v6: FamilyRIB<IPv6Prefix>, _ sessions: [Session?], _ current: [UInt16]
+        restored configuration: BGPConfiguration, _ shared: RIBShared, _ tables: FamilyTables, _ sessions: [Session?],
+        _ current: [UInt16]
     ) {
         self.configuration = configuration
         self.shared = shared
-        self.v4 = v4
-        self.v6 = v6
+        self.tables = tables
         self.sessions = sessions
         self.current = current
     }
@@ -99,11 +95,7 @@ public struct RIB: Sendable {
             shared.sources[Source.networks].identifier = new.routerID.raw
             shared.sources[Source.redistribution].identifier = new.routerID.raw
             // Ranks and loops may have changed anywhere: as after a change of every next hop.
-            let all = shared.attributes.nextHops.entries.indices
-            for number in all {
-                v4.nextHopsChanged.insert(UInt32(number))
-                v6.nextHopsChanged.insert(UInt32(number))
-            }
+            touchAllNextHops()
         }
         if old.networks != new.networks { originate(from: old.networks, to: new.networks) }
         let isPolicyChanged =
@@ -121,53 +113,47 @@ public struct RIB: Sendable {
     /// RFC 4271 §9.4: networks of our own compete like any other route.
     private mutating func originate(from old: [OriginatedNetwork], to new: [OriginatedNetwork]) {
         for network in old where !new.contains(where: { $0.prefix == network.prefix }) {
-            let nlri = Self.nlri(network.prefix)
-            switch network.prefix {
-            case .v4: v4.withdraw(nlri.span.bytes, source: Source.networks, &shared)
-            case .v6: v6.withdraw(nlri.span.bytes, source: Source.networks, &shared)
-            }
+            withdraw(network.prefix, from: Source.networks)
         }
         for network in new where !old.contains(network) {
             var route = RouteAttributes()
             route.origin = .igp
-            let isIPv4 = network.prefix.family == .ipv4
-            let nextHop = network.nextHop.flatMap { ($0.family == .ipv4) == isIPv4 ? $0 : nil }
-            route.nextHop = nextHop ?? (isIPv4 ? .v4(.any) : .v6(.any))
+            let family = RouteFamily(network.prefix.family)
+            let nextHop = network.nextHop.flatMap { family.type.takes($0) ? $0 : nil }
+            route.nextHop = nextHop ?? family.type.ownNextHop
             route.med = network.med
             route.communities = network.communities
             route.largeCommunities = network.largeCommunities
-            let octets = route.encoded()
-            let handle = shared.attributes.intern(octets.span.bytes, marks: .medIsOurs)
-            let nlri = Self.nlri(network.prefix)
-            switch network.prefix {
-            case .v4: v4.announce(nlri.span.bytes, source: Source.networks, received: handle, &shared)
-            case .v6: v6.announce(nlri.span.bytes, source: Source.networks, received: handle, &shared)
-            }
+            announce(network.prefix, route, from: Source.networks)
         }
     }
 
     /// Routes of other protocols compete as networks of our own do, with ORIGIN incomplete and the metric as MED.
     mutating func redistribute(_ updates: [RedistributionUpdate]) {
         for update in updates {
-            let nlri = Self.nlri(update.prefix)
             guard let redistributed = update.route else {
-                switch update.prefix {
-                case .v4: v4.withdraw(nlri.span.bytes, source: Source.redistribution, &shared)
-                case .v6: v6.withdraw(nlri.span.bytes, source: Source.redistribution, &shared)
-                }
+                withdraw(update.prefix, from: Source.redistribution)
                 continue
             }
             var route = RouteAttributes()
             route.origin = .incomplete
-            route.nextHop = update.prefix.family == .ipv4 ? .v4(.any) : .v6(.any)
+            route.nextHop = RouteFamily(update.prefix.family).type.ownNextHop
             route.med = redistributed.metric
-            let octets = route.encoded()
-            let handle = shared.attributes.intern(octets.span.bytes, marks: .medIsOurs)
-            switch update.prefix {
-            case .v4: v4.announce(nlri.span.bytes, source: Source.redistribution, received: handle, &shared)
-            case .v6: v6.announce(nlri.span.bytes, source: Source.redistribution, received: handle, &shared)
-            }
+            announce(update.prefix, route, from: Source.redistribution)
         }
+    }
+
+    /// A route of the router's own.
+    private mutating func announce(_ prefix: IPPrefix, _ route: RouteAttributes, from source: Int) {
+        let octets = route.encoded()
+        let handle = shared.attributes.intern(octets.span.bytes, marks: .medIsOurs)
+        let nlri = Self.nlri(prefix)
+        tables.run(
+            Announce(source: source, received: handle), nlri.span.bytes, on: RouteFamily(prefix.family), &shared)
+    }
+    private mutating func withdraw(_ prefix: IPPrefix, from source: Int) {
+        let nlri = Self.nlri(prefix)
+        tables.run(Withdraw(source: source), nlri.span.bytes, on: RouteFamily(prefix.family), &shared)
     }
 
     static func nlri(_ prefix: IPPrefix) -> [UInt8] {
@@ -175,8 +161,8 @@ public struct RIB: Sendable {
         let size = unsafe octets.withUnsafeMutableBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return 0 }
             return switch prefix {
-            case .v4(let p): unsafe IPv4Prefix.write(p.packed, to: base)
-            case .v6(let p): unsafe IPv6Prefix.write(p.packed, to: base)
+            case .v4(let p): unsafe IPv4Unicast.write(p.packed, label: 0, to: base)
+            case .v6(let p): unsafe IPv6Unicast.write(p.packed, label: 0, to: base)
             }
         }
         return Array(octets[..<size])
@@ -203,6 +189,7 @@ public struct RIB: Sendable {
         entry.peer = peer.value
         entry.state = .up
         entry.kind = neighbor.remoteAS == configuration.routerAS ? .internal : .external
+        entry.receivesPathIDs = session.receivesPathIDs
         shared.sources[source] = entry
         apply(Session(neighbor: neighbor, session: session), source, isNew: true)
     }
@@ -234,27 +221,29 @@ public struct RIB: Sendable {
         shared.sources[source].allowASIn = neighbor.allowASIn
         if neighbor.defaultOriginate { shared.makeDefaultRoutes() }
         let own = session.session
-        let parameters = ExportParameters(
+        shared.sources[source].families = own.families
+        var parameters = ExportParameters(
             isExternal: isExternal, localAS: configuration.routerAS.raw,
             defaultLocalPreference: configuration.defaultLocalPreference, fourOctetAS: own.fourOctetAS,
             extendedMessages: own.extendedMessages, nextHopSelf: neighbor.nextHopSelf,
             removePrivateAS: neighbor.removePrivateAS, sendCommunities: neighbor.sendCommunities,
             defaultOriginate: neighbor.defaultOriginate,
-            nextHopIPv4: own.nextHopIPv4, nextHopIPv6: own.nextHopIPv6, linkLocal: own.linkLocal, chain: exportChain)
+            nextHopIPv4: own.nextHopIPv4, nextHopIPv6: own.nextHopIPv6, linkLocal: own.linkLocal,
+            view: own.view, chain: exportChain)
         for family in RouteFamily.allCases {
-            let carries = own.families.contains(family)
-            switch family {
-            case .ipv4Unicast: v4.place(source, carries ? parameters : nil, &shared)
-            case .ipv6Unicast: v6.place(source, carries ? parameters : nil, &shared)
+            parameters.sendsPathIDs = own.sendsPathIDs.contains(family)
+            parameters.takesIPv6NextHops = own.takesIPv6NextHops.contains(family)
+            // Without identifiers a neighbour can tell no two paths apart.
+            if case .several = own.view {
+                parameters.view = parameters.sendsPathIDs ? .several(UInt8(own.view.width)) : .bestAccepted
             }
+            let carries = own.families.contains(family)
+            tables.run(Place(source: source, parameters: carries ? parameters : nil), on: family, &shared)
         }
         if mustReimport || loopsChanged { reimport(source) }
         if loopsChanged {
             // Eligibility is no matter of policy: decide again everything that the neighbour announced.
-            for number in shared.attributes.nextHops.entries.indices {
-                v4.nextHopsChanged.insert(UInt32(number))
-                v6.nextHopsChanged.insert(UInt32(number))
-            }
+            touchAllNextHops()
         }
     }
 
@@ -264,10 +253,7 @@ public struct RIB: Sendable {
         current[Int(peer.value)] = 0
         sessions[source] = nil
         shared.sources[source].state = .sweeping
-        v4.leave(source, &shared)
-        v6.leave(source, &shared)
-        v4.add(RIBTask(.sweep, source))
-        v6.add(RIBTask(.sweep, source))
+        tables.runAll(Leave(source: source), &shared)
     }
 
     /// Whether all routes of the peer's former sessions are gone, so that its index may be given to another neighbour.
@@ -297,12 +283,10 @@ public struct RIB: Sendable {
     public mutating func resolveNewNextHops(_ state: (IPAddress) -> NextHopState) {
         guard hasNewNextHops else { return }
         for number in shared.attributes.resolveNewNextHops(state) { decideAwaiting(number) }
-        v4.forgetAwaiting(shared)
-        v6.forgetAwaiting(shared)
+        tables.runAll(ForgetAwaiting(), &shared)
     }
     private mutating func decideAwaiting(_ number: UInt32) {
-        v4.decideAwaiting(number, &shared)
-        v6.decideAwaiting(number, &shared)
+        tables.runAll(DecideAwaiting(nextHop: number), &shared)
     }
     /// Whether `resolveNewNextHops` has anything to ask; policy that runs in `advertise` can bring new ones, too.
     public var hasNewNextHops: Bool { shared.attributes.nextHops.hasNew }
@@ -319,8 +303,10 @@ public struct RIB: Sendable {
         }
     }
     private mutating func touch(_ number: UInt32) {
-        v4.nextHopsChanged.insert(number)
-        v6.nextHopsChanged.insert(number)
+        tables.runAll(TouchNextHops(numbers: number..<(number + 1)), &shared)
+    }
+    private mutating func touchAllNextHops() {
+        tables.runAll(TouchNextHops(numbers: 0..<UInt32(shared.attributes.nextHops.entries.count)), &shared)
     }
 
     /// RFC 4271 §9.1: the peer announces these prefixes. Returns how many prefixes of the family it has now.
@@ -329,43 +315,30 @@ public struct RIB: Sendable {
         _ nlri: RawSpan, _ family: RouteFamily, from peer: PeerIndex, attributes: AttributeHandle
     ) -> Int {
         guard let source = source(peer), attributes != .none else { return 0 }
-        switch family {
-        case .ipv4Unicast:
-            v4.announce(nlri, source: source, received: attributes.value, &shared)
-            return v4.store.count(source)
-        case .ipv6Unicast:
-            v6.announce(nlri, source: source, received: attributes.value, &shared)
-            return v6.store.count(source)
-        }
+        tables.run(Announce(source: source, received: attributes.value), nlri, on: family, &shared)
+        return tables.ask(Count(source: source), of: family, shared)
     }
     /// The peer withdraws these prefixes; those it never announced are ignored.
     public mutating func withdraw(_ nlri: RawSpan, _ family: RouteFamily, from peer: PeerIndex) {
         guard let source = source(peer) else { return }
-        switch family {
-        case .ipv4Unicast: v4.withdraw(nlri, source: source, &shared)
-        case .ipv6Unicast: v6.withdraw(nlri, source: source, &shared)
-        }
+        tables.run(Withdraw(source: source), nlri, on: family, &shared)
     }
     /// Removes all routes of a family, as RFC 7606 §2 "AFI/SAFI disable" asks; in slices. The peer announces none meanwhile.
     public mutating func withdrawAll(_ family: RouteFamily, from peer: PeerIndex) {
         guard let source = source(peer) else { return }
-        switch family {
-        case .ipv4Unicast: v4.add(RIBTask(.withdraw, source))
-        case .ipv6Unicast: v6.add(RIBTask(.withdraw, source))
-        }
+        tables.run(AddTask(.withdraw, source), on: family, &shared)
     }
     /// Runs the peer's routes through import policy again, in slices: nothing was thrown away (soft reconfiguration).
     public mutating func reapplyImportPolicy(_ peer: PeerIndex) {
         if let source = source(peer) { reimport(source) }
     }
     private mutating func reimport(_ source: Int) {
-        v4.add(RIBTask(.reimport, source))
-        v6.add(RIBTask(.reimport, source))
+        tables.runAll(AddTask(.reimport, source), &shared)
     }
-    /// Prefixes that the peer has announced, before policy.
+    /// Prefixes that the peer has announced, before policy; with path identifiers each of its paths counts.
     public func prefixCount(_ peer: PeerIndex, _ family: RouteFamily) -> Int {
         guard let source = source(peer) else { return 0 }
-        return family == .ipv4Unicast ? v4.store.count(source) : v6.store.count(source)
+        return tables.ask(Count(source: source), of: family, shared)
     }
 
     // MARK: Adj-RIB-Out
@@ -373,21 +346,16 @@ public struct RIB: Sendable {
     /// RFC 2918 §4: send everything of this family again.
     public mutating func refresh(_ peer: PeerIndex, _ family: RouteFamily) {
         guard let source = source(peer) else { return }
-        switch family {
-        case .ipv4Unicast: v4.separate(source, everything: true)
-        case .ipv6Unicast: v6.separate(source, everything: true)
-        }
+        tables.run(Refresh(source: source), on: family, &shared)
     }
     /// Does the work that is due: removal of closed sessions' routes, re-evaluation, export and encoding. Bounded per call.
     /// - Parameter defersTasks: removal and re-evaluation wait for the next call.
     public mutating func advertise(at now: Instant, defersTasks: Bool = false) {
-        let a = v4.advertise(at: now, defersTasks: defersTasks, &shared)
-        let b = v6.advertise(at: now, defersTasks: defersTasks, &shared)
-        nextDeadline = [a, b].compactMap { $0 }.min()
+        var advertise = Advertise(now: now, defersTasks: defersTasks)
+        tables.runAll(&advertise, &shared)
+        nextDeadline = advertise.deadline
         for source in shared.sources.indices where shared.sources[source].state == .sweeping {
-            if v4.store.count(source) == 0, v6.store.count(source) == 0, !v4.isBusy(source), !v6.isBusy(source) {
-                shared.sources[source] = Source()
-            }
+            if tables.askAll(IsDone(source: source), shared).allSatisfy({ $0 }) { shared.sources[source] = Source() }
         }
         shared.attributes.collect()
     }
@@ -398,29 +366,36 @@ public struct RIB: Sendable {
         for peer: PeerIndex, limit: Int, _ body: (ArraySlice<UInt8>) -> Void
     ) -> Int {
         guard let source = source(peer) else { return 0 }
-        let given = v4.take(source, limit: limit, body)
-        return given + (given < limit ? v6.take(source, limit: limit - given, body) : 0)
+        var given = 0
+        var families = shared.sources[source].families.rawValue
+        while families != 0, given < limit {
+            let family = RouteFamily(known: UInt8(truncatingIfNeeded: families.trailingZeroBitCount))
+            families &= families &- 1
+            given += tables.take(source, of: family, limit: limit - given, body)
+        }
+        return given
     }
 
     // MARK: Loc-RIB
 
-    public var hasRouteChanges: Bool { !v4.changes.isEmpty || !v6.changes.isEmpty }
+    public var hasRouteChanges: Bool {
+        !tables.ipv4Unicast.locRIB.changes.isEmpty || !tables.ipv6Unicast.locRIB.changes.isEmpty
+    }
     /// Changes of best routes since the last call, in the order in which they happened. A prefix can occur more than once.
     public mutating func takeIPv4Changes() -> [BestRouteChange<IPv4Address>] {
         var taken: [BestRouteChange<IPv4Address>] = []
-        swap(&taken, &v4.changes)
+        swap(&taken, &tables.ipv4Unicast.locRIB.changes)
         return taken
     }
     public mutating func takeIPv6Changes() -> [BestRouteChange<IPv6Address>] {
         var taken: [BestRouteChange<IPv6Address>] = []
-        swap(&taken, &v6.changes)
+        swap(&taken, &tables.ipv6Unicast.locRIB.changes)
         return taken
     }
     /// Equal on two controllers at equal log indices.
     public var digest: StateDigest {
         var digest = StateDigest()
-        digest.mix(v4.digest.value)
-        digest.mix(v6.digest.value)
+        for family in tables.askAll(LocRIBDigest(), shared) { digest.mix(family) }
         return digest
     }
 }

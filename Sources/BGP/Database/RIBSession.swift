@@ -16,6 +16,13 @@ public struct RIBSession: Hashable, Sendable, Codable {
     public var nextHopIPv6: IPv6Address?
     /// RFC 2545 §3: sent beside the global address when the neighbour shares the link.
     public var linkLocal: IPv6Address?
+    /// RFC 7911: families in which the neighbour's prefixes come with path identifiers, and those in which it takes them.
+    public var receivesPathIDs: RouteFamilySet = []
+    public var sendsPathIDs: RouteFamilySet = []
+    /// RFC 8950 §4: families of which the neighbour takes routes with an IPv6 next hop, though their own are IPv4.
+    public var takesIPv6NextHops: RouteFamilySet = []
+    /// Which of a prefix's paths the neighbour gets.
+    public var view = ExportView.best
 
     public init(
         identifier: RouterID, families: RouteFamilySet, fourOctetAS: Bool, extendedMessages: Bool,
@@ -28,6 +35,27 @@ public struct RIBSession: Hashable, Sendable, Codable {
         self.nextHopIPv4 = nextHopIPv4
         self.nextHopIPv6 = nextHopIPv6
         self.linkLocal = linkLocal
+    }
+}
+
+/// Which of the paths to a destination a neighbour gets; those that it sent itself are never among them.
+public enum ExportView: Hashable, Sendable, Codable {
+    /// The best one, if export policy lets it pass.
+    case best
+    /// The best of those that pass export policy, so that policy hides no path behind a better one (RFC 7947 §2.3): as if
+    /// the neighbour had a Loc-RIB of its own. The source of that one gets the best of the others.
+    case bestAccepted
+    /// The best ones of those that pass export policy, at most so many, 1…16, to a neighbour that takes path identifiers
+    /// (RFC 7911); to another one this is `bestAccepted`.
+    case several(UInt8)
+
+    /// Places in the Adj-RIB-Out.
+    var width: Int {
+        switch self {
+        case .best: 1
+        case .bestAccepted: 2
+        case .several(let count): min(max(Int(count), 1), AdjRIBOut.widthMaximum)
+        }
     }
 }
 

@@ -26,7 +26,11 @@ struct Source: BitwiseCopyable, Sendable {
     /// Index of the compiled import policy, or one of `PolicyChain`'s special values.
     var importChain: Int32 = PolicyChain.rejectAll
     var exportChain: Int32 = PolicyChain.rejectAll
-    var reserved2: (UInt64, UInt64, UInt64) = (0, 0, 0)
+    /// Families in which its prefixes come with path identifiers.
+    var receivesPathIDs: RouteFamilySet = []
+    /// Families that its session carries.
+    var families: RouteFamilySet = []
+    var reserved2: UInt64 = 0
 
     // Kept as plain octets: a block of a snapshot could hold any value.
     var state: State {
@@ -64,7 +68,7 @@ struct Source: BitwiseCopyable, Sendable {
     }
 }
 
-/// What both families work with.
+/// What all families work with.
 struct RIBShared: Sendable {
     var attributes: AttributeTable
     /// By source number; the first two are the router itself.
@@ -78,14 +82,15 @@ struct RIBShared: Sendable {
     /// Announcements that were ignored because no neighbour can have a way there. No part of the state.
     var martians = 0
     /// By family: attributes of the default route that is made for neighbours; 0 while none asked for one.
-    var defaultRoutes: [UInt32] = [0, 0]
+    var defaultRoutes = [UInt32](repeating: 0, count: Int(RouteFamily.count))
 
-    /// Once made they stay: there is nothing to be gained from letting go of two sets.
+    /// Once made they stay: there is nothing to be gained from letting go of two sets
+    /// (families with the same next hop share one).
     mutating func makeDefaultRoutes() {
         for family in RouteFamily.allCases where defaultRoutes[family.index] == 0 {
             var route = RouteAttributes()
             route.origin = .igp
-            route.nextHop = family == .ipv4Unicast ? .v4(.any) : .v6(.any)
+            route.nextHop = family.type.ownNextHop
             let octets = route.encoded()
             let handle = attributes.intern(octets.span.bytes, marks: .medIsOurs)
             attributes.retain(handle)

@@ -4,8 +4,7 @@ import Wire
 // Adj-RIB-Out with update groups.
 //
 // Neighbours for which export would give the same octets share an *update group*: what is advertised is worked out,
-// stored and encoded once. `out[prefix]` is what the group advertises, and from which source that came; it means "every
-// member except that source has this route".
+// stored and encoded once (`AdjRIBOut`). Which of a prefix's paths these are is the group's *view* (`ExportView`).
 //
 // Members of a group need not be equally far. Those that are together form a *cohort* with one queue of messages and one
 // set of pending prefixes:
@@ -32,16 +31,6 @@ struct Member: BitwiseCopyable, Sendable {
     var reserved: UInt32 = 0
 }
 
-/// What a group advertises for a prefix. 8 octets.
-struct AdvertisedRoute: BitwiseCopyable, Sendable, Equatable {
-    /// 0: nothing.
-    var handle: UInt32
-    /// Where the route came from.
-    var source: UInt16
-    var reserved: UInt16 = 0
-    static let none = AdvertisedRoute(handle: 0, source: 0)
-}
-
 /// Everything on which the octets depend that a neighbour gets.
 struct ExportParameters: Hashable, Sendable {
     var isExternal: Bool
@@ -57,11 +46,23 @@ struct ExportParameters: Hashable, Sendable {
     var nextHopIPv4: IPv4Address?
     var nextHopIPv6: IPv6Address?
     var linkLocal: IPv6Address?
+    /// Which paths.
+    var view = ExportView.best
+    /// RFC 7911: a path identifier stands before each prefix.
+    var sendsPathIDs = false
+    /// RFC 8950: an IPv6 next hop may stand where the family alone allows none.
+    var takesIPv6NextHops = false
     /// Compiled policy, or one of `PolicyChain`'s special values.
     var chain: Int32
 
     /// RFC 4271 §4.1, RFC 8654 §3.
     var messageMaximum: Int { extendedMessages ? 65535 : 4096 }
+
+    /// The identifier of the path in place `k` of the Adj-RIB-Out. But for `several` a neighbour has one path at most.
+    func pathID(_ k: Int) -> UInt32 {
+        if case .several = view { return UInt32(k) + 1 }
+        return 1
+    }
 }
 
 struct Cohort: Sendable {
@@ -84,27 +85,25 @@ struct Cohort: Sendable {
 struct UpdateGroup: Sendable {
     let id: UInt32
     let parameters: ExportParameters
-    /// By prefix number; shorter than the prefix table where nothing was ever advertised.
-    var out: [AdvertisedRoute] = []
-    /// Prefixes advertised.
-    var outCount = 0
+    var out: AdjRIBOut
     /// The first one drives the group.
     var cohorts: [Cohort]
     /// When the first cohort was last worked off.
     var lastFlush = Instant(nanoseconds: .min)
 
-    init(id: UInt32, parameters: ExportParameters, first: UInt32) {
+    init(id: UInt32, parameters: ExportParameters, hasLabels: Bool, first: UInt32) {
         self.id = id
         self.parameters = parameters
+        out = AdjRIBOut(width: parameters.view.width, hasLabels: hasLabels)
         cohorts = [Cohort(id: first, isFirstPass: true)]
     }
 
-    @inline(__always)
-    func advertised(_ number: UInt32) -> AdvertisedRoute { Int(number) < out.count ? out[Int(number)] : .none }
+    /// One path for each prefix, the best one, as nearly every neighbour has it: there is a shorter way for these.
+    var isPlain: Bool { parameters.view == .best && !parameters.sendsPathIDs && !out.hasLabels }
     func cohortIndex(_ id: UInt32) -> Int? { cohorts.firstIndex { $0.id == id } }
     var hasMembers: Bool { cohorts.contains { !$0.members.isEmpty } }
     /// Whether anybody here may still have to hear of the prefix.
     func knows(_ number: UInt32) -> Bool {
-        advertised(number).handle != 0 || cohorts.contains { $0.pending.contains(number) }
+        out.advertises(number) || cohorts.contains { $0.pending.contains(number) }
     }
 }

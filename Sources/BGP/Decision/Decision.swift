@@ -19,10 +19,11 @@ import Wire
 //   8  shortest CLUSTER_LIST                                                                     RFC 4456 §9
 //   9  lowest neighbour address                                                                  §9.1.2.2 (g)
 //  10  the lower number of the source; never needed as long as neighbours' addresses differ
+//  11  the lower path identifier, among paths of one source                                     (RFC 7911 says nothing)
 //
 // Steps 1 to 3 are one comparison of `AttributeSet.rank`. Step 4 is no order (a path can lose to one that in turn loses
 // to a third), so it filters the whole group, and every change runs the prefix again: the result never depends on
-// the order of arrival. Steps 5 to 10 are a total order on what is left.
+// the order of arrival. Steps 5 to 11 are a total order on what is left.
 
 /// Which step of the decision process told the best path from another one.
 public enum DecisionStep: UInt8, Hashable, Sendable, Codable, CaseIterable, BitwiseCopyable {
@@ -37,6 +38,7 @@ public enum DecisionStep: UInt8, Hashable, Sendable, Codable, CaseIterable, Bitw
     case clusterLength = 8
     case neighborAddress = 9
     case number = 10
+    case pathIdentifier = 11
 
     /// What an operator reads.
     public var explanation: String {
@@ -52,6 +54,7 @@ public enum DecisionStep: UInt8, Hashable, Sendable, Codable, CaseIterable, Bitw
         case .clusterLength: "shorter cluster list"
         case .neighborAddress: "lower neighbour address"
         case .number: "lower session number"
+        case .pathIdentifier: "lower path identifier"
         }
     }
 }
@@ -85,10 +88,10 @@ enum Decision {
         return nil
     }
 
-    /// Steps 5 to 10: `nil` when even the sources are the same.
+    /// Steps 5 to 11.
     static func compareLate(
-        _ a: AttributeSet, _ sa: Source, _ na: UInt16, _ b: AttributeSet, _ sb: Source, _ nb: UInt16,
-        _ attributes: borrowing AttributeTable
+        _ a: AttributeSet, _ sa: Source, _ na: UInt16, _ ia: UInt32, _ b: AttributeSet, _ sb: Source, _ nb: UInt16,
+        _ ib: UInt32, _ attributes: borrowing AttributeTable
     ) -> (aIsBetter: Bool, step: DecisionStep) {
         // Step 5, RFC 4271 §9.1.2.2 (d)
         if sa.kind != sb.kind { return (sa.kind.rawValue < sb.kind.rawValue, .source) }
@@ -96,9 +99,9 @@ enum Decision {
         let ma = attributes.nextHops.metric(a.nextHop), mb = attributes.nextHops.metric(b.nextHop)
         if ma != mb { return (ma < mb, .interiorCost) }
         // Step 7, (f)
-        let ia = a.originatorID != 0 ? a.originatorID : sa.identifier
-        let ib = b.originatorID != 0 ? b.originatorID : sb.identifier
-        if ia != ib { return (ia < ib, .identifier) }
+        let ra = a.originatorID != 0 ? a.originatorID : sa.identifier
+        let rb = b.originatorID != 0 ? b.originatorID : sb.identifier
+        if ra != rb { return (ra < rb, .identifier) }
         // Step 8, RFC 4456 §9
         if a.clusterCount != b.clusterCount { return (a.clusterCount < b.clusterCount, .clusterLength) }
         // Step 9, (g). IPv4 before IPv6 where a prefix comes over both.
@@ -106,7 +109,9 @@ enum Decision {
         if sa.addressHigh != sb.addressHigh { return (sa.addressHigh < sb.addressHigh, .neighborAddress) }
         if sa.addressLow != sb.addressLow { return (sa.addressLow < sb.addressLow, .neighborAddress) }
         // Step 10
-        return (na < nb, .number)
+        if na != nb { return (na < nb, .number) }
+        // Step 11
+        return (ia < ib, .pathIdentifier)
     }
 
     /// Which of steps 1 to 3 tells two different ranks apart.

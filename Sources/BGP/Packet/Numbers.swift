@@ -77,51 +77,6 @@ public struct PeerIndex: Hashable, Comparable, Sendable, BitwiseCopyable, Custom
     public var description: String { "peer \(value)" }
 }
 
-/// The address families that BGP carries here, as a dense index for tables. Each has an AFI and SAFI on the wire
-/// (RFC 4760 §3).
-@frozen
-public enum RouteFamily: UInt8, Hashable, Comparable, Sendable, Codable, CaseIterable, BitwiseCopyable,
-    CustomStringConvertible
-{
-    case ipv4Unicast = 0
-    case ipv6Unicast = 1
-
-    /// How many there are: the size of tables indexed by `rawValue`.
-    public static let count = 2
-
-    @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
-    @inlinable public var index: Int { Int(rawValue) }
-    @inlinable public var afi: UInt16 { self == .ipv4Unicast ? 1 : 2 }
-    @inlinable public var safi: UInt8 { 1 }
-    @inlinable public var addressFamily: AddressFamily { self == .ipv4Unicast ? .ipv4 : .ipv6 }
-    /// Most bits of a prefix.
-    @inlinable public var addressBits: UInt8 { self == .ipv4Unicast ? 32 : 128 }
-
-    /// `nil` for a pair that this release does not carry.
-    @inlinable public init?(afi: UInt16, safi: UInt8) {
-        guard safi == 1 else { return nil }
-        switch afi {
-        case 1: self = .ipv4Unicast
-        case 2: self = .ipv6Unicast
-        default: return nil
-        }
-    }
-    public init(_ family: AddressFamily) { self = family == .ipv4 ? .ipv4Unicast : .ipv6Unicast }
-
-    public var description: String { self == .ipv4Unicast ? "ipv4-unicast" : "ipv6-unicast" }
-}
-
-/// A set of families, as negotiated on a session.
-@frozen
-public struct RouteFamilySet: OptionSet, Hashable, Sendable, Codable, BitwiseCopyable {
-    public var rawValue: UInt8
-    @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
-    public static let ipv4Unicast = RouteFamilySet(.ipv4Unicast)
-    public static let ipv6Unicast = RouteFamilySet(.ipv6Unicast)
-    @inlinable public init(_ family: RouteFamily) { rawValue = 1 << family.rawValue }
-    @inlinable public func contains(_ family: RouteFamily) -> Bool { rawValue >> family.rawValue & 1 == 1 }
-}
-
 /// RFC 4271 §4.3 (a). A lower value is preferred.
 @frozen
 public enum Origin: UInt8, Hashable, Comparable, Sendable, Codable, CaseIterable, BitwiseCopyable {

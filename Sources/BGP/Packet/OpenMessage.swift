@@ -4,6 +4,8 @@ import Wire
 public struct Capabilities: Hashable, Sendable, Codable {
     /// RFC 4760 §8, those that this release carries.
     public var families: RouteFamilySet = []
+    /// Those that it does not, ascending, without repetition, at most `otherFamiliesMaximum`: for display.
+    public var otherFamilies: [FamilyCode] = []
     /// Whether there was any multiprotocol capability; without one the session is for IPv4 unicast.
     public var hasMultiprotocol = false
     /// RFC 2918
@@ -34,6 +36,18 @@ public struct Capabilities: Hashable, Sendable, Codable {
 
     public init() {}
 
+    /// Far more than there are families in use anywhere.
+    public static let otherFamiliesMaximum = 64
+
+    /// RFC 4760 §8: one more family.
+    mutating func add(_ code: FamilyCode) {
+        if let family = RouteFamily(code) {
+            families.insert(RouteFamilySet(family))
+        } else if !otherFamilies.contains(code), otherFamilies.count < Self.otherFamiliesMaximum {
+            otherFamilies = (otherFamilies + [code]).sorted()
+        }
+    }
+
     enum Code {
         static let multiprotocol: UInt8 = 1
         static let routeRefresh: UInt8 = 2
@@ -63,7 +77,7 @@ public struct Capabilities: Hashable, Sendable, Codable {
                 _ = try value.u8("reserved")
                 let safi = try value.u8("SAFI")
                 hasMultiprotocol = true
-                if let family = RouteFamily(afi: afi, safi: safi) { families.insert(RouteFamilySet(family)) }
+                add(FamilyCode(afi: afi, safi: safi))
             case Code.routeRefresh: routeRefresh = true
             case Code.extendedMessage: extendedMessages = true
             case Code.enhancedRouteRefresh: enhancedRouteRefresh = true
@@ -91,12 +105,12 @@ public struct Capabilities: Hashable, Sendable, Codable {
     public var encoded: [UInt8] {
         var writer = ByteWriter(capacity: 32)
         if hasMultiprotocol {
-            for family in RouteFamily.allCases where families.contains(family) {
+            for code in RouteFamily.allCases.filter({ families.contains($0) }).map(\.code) + otherFamilies {
                 writer.u8(Code.multiprotocol)
                 writer.u8(4)
-                writer.u16(family.afi)
+                writer.u16(code.afi)
                 writer.u8(0)
-                writer.u8(family.safi)
+                writer.u8(code.safi)
             }
         }
         func flag(_ code: UInt8, _ isOffered: Bool, _ writer: inout ByteWriter) {

@@ -1,5 +1,23 @@
 import Wire
 
+/// An IPv6 next hop as MP_REACH_NLRI carries it; an IPv4 one is kept as NEXT_HOP (RFC 4271 §5.1.3).
+@frozen
+public struct MultiprotocolNextHop: Hashable, Sendable, BitwiseCopyable {
+    public var global: IPv6Address
+    /// RFC 2545 §3: only towards a peer on the same link; `.any` for none.
+    public var linkLocal: IPv6Address
+    public init(global: IPv6Address, linkLocal: IPv6Address = .any) {
+        self.global = global
+        self.linkLocal = linkLocal
+    }
+}
+
+extension FamilyCode {
+    /// What stands before an IPv6 next hop in canonical attributes. It says nothing of the routes that have it: attributes
+    /// are shared by routes of all families.
+    static var canonicalReach: FamilyCode { FamilyCode(afi: 2, safi: 1) }
+}
+
 extension ByteWriter {
     /// The header of an attribute, with the extended length only where it is needed.
     mutating func attribute(_ type: AttributeType, _ flags: UInt8, count: Int) {
@@ -23,7 +41,7 @@ extension PathAttributes {
     /// - Parameter fourOctetAS: RFC 6793 was negotiated. Otherwise AS numbers that do not fit become AS_TRANS and
     ///   AS4_PATH and AS4_AGGREGATOR carry the true ones.
     /// - Parameter reach: writes MP_REACH_NLRI with this next hop and no NLRI among the others: the form in which tables
-    ///   keep the attributes of an IPv6 route.
+    ///   keep the attributes of a route with an IPv6 next hop, of whatever family.
     public func encode(into writer: inout ByteWriter, fourOctetAS: Bool, reach: MultiprotocolNextHop? = nil) {
         var other = 0
         /// Attributes that are only passed on, up to the type that is written next.
@@ -88,8 +106,8 @@ extension PathAttributes {
         if let reach {
             let count = reach.linkLocal == .any ? 16 : 32
             header(.mpReachNLRI, count: 5 + count, &writer)
-            writer.u16(RouteFamily.ipv6Unicast.afi)
-            writer.u8(RouteFamily.ipv6Unicast.safi)
+            writer.u16(FamilyCode.canonicalReach.afi)
+            writer.u8(FamilyCode.canonicalReach.safi)
             writer.u8(UInt8(count))
             writer.ipv6(reach.global)
             if reach.linkLocal != .any { writer.ipv6(reach.linkLocal) }

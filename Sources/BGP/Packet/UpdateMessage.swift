@@ -11,15 +11,19 @@ public struct UpdateContext: Hashable, Sendable, BitwiseCopyable {
     public var isInternal: Bool
     /// Negotiated and not disabled since; what comes of other families is ignored.
     public var families: RouteFamilySet
+    /// Those in whose NLRI a path identifier stands before each prefix (RFC 7911 §3).
+    public var pathIDs: RouteFamilySet
 
     public init(
-        routerAS: ASNumber, routerID: RouterID, fourOctetAS: Bool, isInternal: Bool, families: RouteFamilySet
+        routerAS: ASNumber, routerID: RouterID, fourOctetAS: Bool, isInternal: Bool, families: RouteFamilySet,
+        pathIDs: RouteFamilySet = []
     ) {
         self.routerAS = routerAS
         self.routerID = routerID
         self.fourOctetAS = fourOctetAS
         self.isInternal = isInternal
         self.families = families
+        self.pathIDs = pathIDs
     }
 
     /// Two attribute blocks of equal octets mean the same when this is equal (within one router): the key under which
@@ -38,7 +42,8 @@ public struct UpdateMessage: ~Escapable {
 
     /// The family of MP_REACH_NLRI, when there is one for a family in use.
     public private(set) var reachFamily: RouteFamily?
-    /// RFC 4760 §3; IPv6: the global address, or the link-local one when it is the only one.
+    /// RFC 4760 §3, whatever the family of the NLRI; IPv6: the global address, or the link-local one when it is the only
+    /// one.
     public private(set) var reachNextHop: IPAddress = .v4(.any)
     /// RFC 2545 §3: the second address of a 32-octet next hop.
     public private(set) var reachLinkLocal: IPv6Address?
@@ -211,7 +216,7 @@ public struct UpdateMessage: ~Escapable {
         return PathAttributes.missing(.nextHop)
     }
 
-    /// How to go on after `NLRIReader` threw on one of this message's fields.
+    /// How to go on when one of this message's fields of NLRI cannot be read.
     public func nlriFault(inMultiprotocol family: RouteFamily?, context: UpdateContext) -> AttributeFault {
         guard let family else {
             return AttributeFault(
@@ -277,14 +282,14 @@ public struct UpdateMessage: ~Escapable {
         let nextHopCount = Int(unsafe attributes.unsafeLoadUnaligned(fromByteOffset: value + 3, as: UInt8.self))
         let nextHopAt = value + 4
         guard nextHopAt + nextHopCount + 1 <= end else { return try fail("the next hop overruns the attribute") }
-        switch (family, nextHopCount) {
-        case (.ipv4Unicast, 4):
+        switch family.type.nextHops.intersection(NextHopForms(octets: nextHopCount)) {
+        case .ipv4:
             reachNextHop = .v4(
                 IPv4Address(
                     raw: UInt32(
                         bigEndian: unsafe attributes.unsafeLoadUnaligned(
                             fromByteOffset: nextHopAt, as: UInt32.self))))
-        case (.ipv6Unicast, 16), (.ipv6Unicast, 32):
+        case .ipv6, .ipv6Pair:
             reachNextHop = .v6(ipv6(at: nextHopAt))
             if nextHopCount == 32 {
                 let second = ipv6(at: nextHopAt + 16)

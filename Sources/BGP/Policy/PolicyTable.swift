@@ -107,6 +107,13 @@ struct PolicyChain: Sendable {
         matcherNames = definition.prefixSets.map(\.name)
     }
 
+    /// 0 when no prefix set is named, or when there is no prefix: none holds then.
+    @inline(__always)
+    func pattern(of prefix: IPPrefix?) -> UInt64 {
+        guard usesPrefix, let prefix else { return 0 }
+        return pattern(prefix)
+    }
+
     func pattern(_ prefix: IPPrefix) -> UInt64 {
         var pattern: UInt64 = 0
         for (i, matcher) in matchers.prefix(64).enumerated() where matcher.contains(prefix) { pattern |= 1 << UInt64(i) }
@@ -263,13 +270,13 @@ struct PolicyChain: Sendable {
         case .setLargeCommunities(let list): route.largeCommunities = Self.union([], list)
         case .prepend(let number, let count): route.prepend(number, count: Int(count))
         case .setNextHop(let address):
-            // A next hop of the other family means nothing here.
-            guard (context.family == .ipv4Unicast) == (address.family == .ipv4) else { return }
+            // A next hop that the family cannot have means nothing here.
+            guard context.family.type.takes(address) else { return }
             route.nextHop = address
             route.linkLocal = nil
             if context.isExport { route.marks.insert(.nextHopIsOurs) }
         case .setNextHopSelf:
-            route.nextHop = context.family == .ipv4Unicast ? .v4(.any) : .v6(.any)
+            route.nextHop = context.family.type.ownNextHop
             route.linkLocal = nil
             route.marks.remove(.nextHopIsOurs)
         }

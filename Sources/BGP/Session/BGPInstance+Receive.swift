@@ -209,7 +209,8 @@ extension BGPInstance {
         var key: UInt32
     }
 
-    /// Which field a set of attributes stands for: the key of the attribute table begins with it.
+    /// Where the next hop of a set of attributes came from: the key of the attribute table begins with it. Of which family
+    /// the routes are does not matter.
     private enum ReachKind: UInt32 {
         case plain = 0
         case multiprotocolIPv4 = 1
@@ -332,7 +333,10 @@ extension BGPInstance {
         let update = try UpdateMessage(body: body, context: setting.context)
         let peer = setting.peer
         // RFC 7606 §5.3, before anything is done: the fields of NLRI must be read as a whole.
-        guard Self.isSound(update.withdrawn, bits: 32), Self.isSound(update.nlri, bits: 32) else {
+        let hasPathIDs = setting.context.pathIDs.contains(.ipv4Unicast)
+        guard IPv4Unicast.isSound(update.withdrawn, hasPathIDs: hasPathIDs),
+            IPv4Unicast.isSound(update.nlri, hasPathIDs: hasPathIDs)
+        else {
             throw .update(.invalidNetworkField)
         }
         var fault = update.disabling
@@ -340,7 +344,7 @@ extension BGPInstance {
         for (family, nlri) in [(update.reachFamily, 0), (update.unreachFamily, 1)] {
             guard let family else { continue }
             let span = nlri == 0 ? update.reachNLRI : update.unreachNLRI
-            guard !Self.isSound(span, bits: family.addressBits) else { continue }
+            guard !family.type.isSound(span, hasPathIDs: setting.context.pathIDs.contains(family)) else { continue }
             let found = update.nlriFault(inMultiprotocol: family, context: setting.context)
             if case .sessionReset(let notification) = found.handling { throw notification }
             fault = found
@@ -362,7 +366,7 @@ extension BGPInstance {
             }
         }
         if usesReach, let family = update.reachFamily, !update.reachNLRI.isEmpty {
-            let kind = family == .ipv4Unicast ? ReachKind.multiprotocolIPv4 : .multiprotocolIPv6
+            let kind = update.reachNextHop.family == .ipv4 ? ReachKind.multiprotocolIPv4 : .multiprotocolIPv6
             if let attributes = try attributes(of: update, kind, setting, &found) {
                 rib.announce(update.reachNLRI, family, from: peer, attributes: attributes)
             } else {
@@ -484,18 +488,5 @@ extension BGPInstance {
         if let at = checkedAS.firstIndex(of: asNumber) { return UInt32(at) + 1 }
         checkedAS.append(asNumber)
         return UInt32(checkedAS.count)
-    }
-
-    /// RFC 7606 §5.3: every length is in range and the last prefix ends with the field.
-    @inline(__always)
-    static func isSound(_ nlri: RawSpan, bits: UInt8) -> Bool {
-        let count = nlri.byteCount
-        var i = 0
-        while i < count {
-            let length = unsafe nlri.unsafeLoadUnaligned(fromByteOffset: i, as: UInt8.self)
-            if length > bits { return false }
-            i &+= 1 &+ Int((UInt16(length) &+ 7) >> 3)
-        }
-        return i == count
     }
 }

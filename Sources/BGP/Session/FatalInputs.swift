@@ -271,11 +271,9 @@ struct UpdateOutline {
                 let nlriStart = value.lowerBound + 5 + Int(Self.octet(body, value.lowerBound + 3))
                 guard nlriStart <= value.upperBound else { return nil }
                 counted = value.lowerBound..<nlriStart
-                guard reach == nil, Self.octet(body, value.lowerBound + 2) == 1,
-                    let address = AddressFamily(rawValue: UInt16(Self.u16(body, value.lowerBound)))
-                else { return nil }
-                let family: RouteFamily = address == .ipv4 ? .ipv4Unicast : .ipv6Unicast
-                guard Self.isList(body, nlriStart..<value.upperBound, bits: Int(family.addressBits)) else { return nil }
+                let afi = UInt16(Self.u16(body, value.lowerBound)), safi = Self.octet(body, value.lowerBound + 2)
+                guard reach == nil, let family = RouteFamily(afi: afi, safi: safi) else { return nil }
+                guard Self.isList(body, nlriStart..<value.upperBound, bits: Int(family.type.bitsMaximum)) else { return nil }
                 reach = (i..<value.upperBound, nlriStart..<value.upperBound, family)
             case 15:
                 unreach = i..<value.upperBound

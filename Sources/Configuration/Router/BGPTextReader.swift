@@ -270,7 +270,7 @@ struct BGPTextReader {
         guard field.isMapping else {
             let list = field.list(atMost: 16) ?? []
             if list.isEmpty {
-                field.error("at least one family is needed: \(Spelling.choice(RouteFamily.allCases.map(\.description)))")
+                field.error("at least one family is needed: \(Spelling.choice(RouteFamily.configurable.map(\.description)))")
             }
             var seen: Set<RouteFamily> = []
             return list.compactMap { entry in
@@ -279,12 +279,12 @@ struct BGPTextReader {
                 }
             }
         }
-        guard let mapping = MappingReader(field, keys: RouteFamily.allCases.map(\.description)) else { return [] }
+        guard let mapping = MappingReader(field, keys: RouteFamily.configurable.map(\.description)) else { return [] }
         if mapping.entries.isEmpty {
-            field.error("at least one family is needed: \(Spelling.choice(RouteFamily.allCases.map(\.description)))")
+            field.error("at least one family is needed: \(Spelling.choice(RouteFamily.configurable.map(\.description)))")
         }
         return mapping.entries.compactMap { name, value in
-            guard let known = RouteFamily.allCases.first(where: { $0.description == name }) else { return nil }
+            guard let known = RouteFamily.configurable.first(where: { $0.description == name }) else { return nil }
             var result = family(known)
             guard let details = MappingReader(value, keys: ["max-prefix", "warning", "warning-only", "restart"]) else {
                 return result
@@ -354,7 +354,7 @@ struct BGPTextReader {
                 field.error("\(local) is no address of the router\(own.isEmpty ? "" : "; it has \(own.joined(separator: ", "))")")
             }
         }
-        for family in neighbor.families where !networks.hasAddress(of: family.family.addressFamily) {
+        for family in neighbor.families where family.family.addressFamily.map({ !networks.hasAddress(of: $0) }) ?? false {
             (layers["families"] ?? place).warn(
                 "no interface has an address of \(family.family), so there is no next hop to announce")
         }

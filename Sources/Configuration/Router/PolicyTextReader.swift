@@ -270,8 +270,8 @@ extension Field {
         return number
     }
     func routeFamily() -> RouteFamily? {
-        guard let word = choice(RouteFamily.allCases.map(\.description)) else { return nil }
-        return RouteFamily.allCases.first { $0.description == word }
+        guard let word = choice(RouteFamily.configurable.map(\.description)) else { return nil }
+        return RouteFamily.configurable.first { $0.description == word }
     }
     func communities() -> [Community]? {
         elements("a community; write A:B or a name like no-export") { Community($0) }

@@ -29,7 +29,7 @@ extension ManagementAnswers {
     }
 
     private static func selection(_ query: RouteQuery) throws -> Selection {
-        var families = RouteFamily.allCases
+        var families = RouteFamily.configurable
         var prefix: IPPrefix?
         if let text = query.prefix {
             guard let parsed = IPPrefix(text) ?? IPAddress(text).map(host) else {
@@ -39,7 +39,7 @@ extension ManagementAnswers {
             families = [parsed.family == .ipv4 ? .ipv4Unicast : .ipv6Unicast]
         }
         if let text = query.family {
-            guard let family = RouteFamily.allCases.first(where: { $0.description == text }) else {
+            guard let family = RouteFamily.configurable.first(where: { $0.description == text }) else {
                 throw ManagementFailure(
                     .badRequest, "'\(text.prefix(32))' is no family; write ipv4-unicast or ipv6-unicast")
             }
@@ -243,14 +243,14 @@ extension ManagementAnswers {
             view.total += UInt64(
                 isReceived ? bgp.rib.prefixCount(peer, family) : bgp.rib.advertisedCount(peer, family))
             guard view.next == nil, view.routes.count < selection.limit else { continue }
-            let after = selection.after?.family == (family == .ipv4Unicast ? .ipv4 : .ipv6) ? selection.after : nil
+            let after = selection.after.map { RouteDestination($0) }.flatMap { $0.family == family ? $0 : nil }
             // A filter may leave out any number of routes, so then the whole table is gone through.
             let limit = selection.prefix == nil ? selection.limit - view.routes.count + 1 : Int.max
             let page =
                 isReceived
                 ? bgp.rib.received(from: peer, family, after: after, limit: limit)
                 : bgp.rib.advertised(to: peer, family, after: after, limit: limit)
-            for route in page where matches(route.prefix, selection) {
+            for route in page where route.destination.prefix.map({ matches($0, selection) }) ?? true {
                 guard view.routes.count < selection.limit else {
                     view.next = view.routes.last?.prefix
                     break
@@ -260,7 +260,7 @@ extension ManagementAnswers {
                     nextHop: route.attributes.nextHop?.description, note: route.isAccepted ? nil : "rejected by policy")
                 path.bgp = Self.view(route.attributes)
                 if isReceived { path.bgp?.neighbor = address.description }
-                view.routes.append(RoutesView.Route(prefix: "\(route.prefix)", paths: [path]))
+                view.routes.append(RoutesView.Route(prefix: "\(route.destination)", paths: [path]))
             }
         }
         return view

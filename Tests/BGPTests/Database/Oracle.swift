@@ -10,12 +10,14 @@ struct Oracle {
         var neighbor: NeighborConfiguration
         var session: RIBSession
         var isUp = false
-        var routes: [IPPrefix: RouteAttributes] = [:]
+        /// By prefix and path identifier; 0 where the neighbour gives none.
+        var routes: [IPPrefix: [UInt32: RouteAttributes]] = [:]
         var isExternal: Bool
     }
     struct Candidate: Equatable {
         /// -1: the router itself.
         var peer: Int
+        var id: UInt32 = 0
         var route: RouteAttributes
     }
     var configuration: BGPConfiguration
@@ -36,16 +38,16 @@ struct Oracle {
             list.append(Candidate(peer: -1, route: route))
         }
         for (i, peer) in peers.enumerated() where peer.isUp {
-            guard let received = peer.routes[prefix] else { continue }
             let names = peer.neighbor.importPolicies
             if names.isEmpty, peer.isExternal, configuration.ebgpRequiresPolicy { continue }
-            guard let route = names.isEmpty ? received : runPolicy(names, received, prefix, peer, .init(peer), false) else {
-                continue
+            for (id, received) in peer.routes[prefix] ?? [:] {
+                guard let route = names.isEmpty ? received : runPolicy(names, received, prefix, peer, .init(peer), false)
+                else { continue }
+                let loops = route.path.flatMap(\.numbers).filter { $0 == configuration.routerAS }.count
+                if loops > Int(peer.neighbor.allowASIn) { continue }
+                guard let nextHop = route.nextHop, isUnspecified(nextHop) || reachable[nextHop] != nil else { continue }
+                list.append(Candidate(peer: i, id: id, route: route))
             }
-            let loops = route.path.flatMap(\.numbers).filter { $0 == configuration.routerAS }.count
-            if loops > Int(peer.neighbor.allowASIn) { continue }
-            guard let nextHop = route.nextHop, isUnspecified(nextHop) || reachable[nextHop] != nil else { continue }
-            list.append(Candidate(peer: i, route: route))
         }
         return list
     }
@@ -60,8 +62,10 @@ struct Oracle {
     private func clusters(_ c: Candidate) -> Int { (c.route.others.first { $0.type == 10 }?.value.count ?? 0) / 4 }
     private func kind(_ c: Candidate) -> Int { c.peer < 0 ? 0 : peers[c.peer].isExternal ? 1 : 2 }
 
-    func best(_ prefix: IPPrefix) -> Candidate? {
-        var left = candidates(prefix)
+    func best(_ prefix: IPPrefix) -> Candidate? { best(of: candidates(prefix)) }
+
+    func best(of candidates: [Candidate]) -> Candidate? {
+        var left = candidates
         func keepLowest<T: Comparable>(_ value: (Candidate) -> T) {
             guard let lowest = left.map(value).min() else { return }
             left = left.filter { value($0) == lowest }
@@ -80,6 +84,7 @@ struct Oracle {
         keepLowest { identifier($0) }
         keepLowest { clusters($0) }
         keepLowest { c in c.peer < 0 ? IPAddress.v4(.any) : peers[c.peer].neighbor.address }
+        keepLowest { $0.id }
         return left.first
     }
 
@@ -145,7 +150,35 @@ struct Oracle {
 
     // MARK: Adj-RIB-Out, RFC 4271 §9.1.3 and §5.1
 
-    func advertised(_ prefix: IPPrefix, to index: Int) -> RouteAttributes? {
+    /// What the neighbour holds of a prefix, in no order.
+    func advertised(_ prefix: IPPrefix, to index: Int) -> [RouteAttributes] {
+        let peer = peers[index]
+        guard peer.session.families.contains(RouteFamily(prefix.family)) else { return [] }
+        if let route = defaultRoute(prefix, to: index) { return [route] }
+        let view: ExportView =
+            if case .several = peer.session.view, !peer.session.sendsPathIDs.contains(RouteFamily(prefix.family)) {
+                .bestAccepted
+            } else {
+                peer.session.view
+            }
+        if view == .best {
+            return best(prefix).flatMap { $0.peer == index ? nil : exported($0, prefix, to: index) }.map { [$0] } ?? []
+        }
+        // As if the neighbour had a Loc-RIB of its own.
+        var left = candidates(prefix).filter { exported($0, prefix, to: index) != nil }
+        if view == .bestAccepted {
+            left.removeAll { $0.peer == index }
+            return best(of: left).flatMap { exported($0, prefix, to: index) }.map { [$0] } ?? []
+        }
+        var chosen: [Candidate] = []
+        while chosen.count < view.width, let next = best(of: left) {
+            chosen.append(next)
+            left.removeAll { $0 == next }
+        }
+        return chosen.filter { $0.peer != index }.compactMap { exported($0, prefix, to: index) }
+    }
+
+    private func defaultRoute(_ prefix: IPPrefix, to index: Int) -> RouteAttributes? {
         let peer = peers[index]
         if peer.neighbor.defaultOriginate, prefix.length == 0, peer.session.families.contains(RouteFamily(prefix.family)) {
             var route = RouteAttributes()
@@ -159,9 +192,12 @@ struct Oracle {
             }
             return route
         }
-        guard peer.session.families.contains(RouteFamily(prefix.family)), let best = best(prefix), best.peer != index else {
-            return nil
-        }
+        return nil
+    }
+
+    /// As the neighbour gets it; `nil`: rules or policy keep it back.
+    private func exported(_ best: Candidate, _ prefix: IPPrefix, to index: Int) -> RouteAttributes? {
+        let peer = peers[index]
         if best.peer >= 0, !peers[best.peer].isExternal, !peer.isExternal { return nil }
         if best.route.communities.contains(.noAdvertise) { return nil }
         if peer.isExternal, best.route.communities.contains(.noExport) || best.route.communities.contains(.noExportSubconfed) {
@@ -206,7 +242,12 @@ extension RouteSource {
 
 /// A neighbour that believes what it reads.
 struct Receiver {
-    var routes: [IPPrefix: RouteAttributes] = [:]
+    /// By path identifier; 0 where there are none.
+    var paths: [IPPrefix: [UInt32: RouteAttributes]] = [:]
+    /// Where there is one path of each at most.
+    var routes: [IPPrefix: RouteAttributes] { paths.compactMapValues(\.values.first) }
+    /// RFC 7911: families in which an identifier stands before each prefix.
+    var pathIDs: RouteFamilySet = []
     var endOfRIB: Set<RouteFamily> = []
     var messages = 0
     private(set) var problem: String?
@@ -230,13 +271,22 @@ struct Receiver {
         }
     }
 
-    private mutating func prefixes(_ octets: ArraySlice<UInt8>, _ family: RouteFamily) -> [IPPrefix] {
-        var list: [IPPrefix] = []
+    private mutating func prefixes(_ octets: ArraySlice<UInt8>, _ family: RouteFamily) -> [(prefix: IPPrefix, id: UInt32)] {
+        var list: [(prefix: IPPrefix, id: UInt32)] = []
         var i = octets.startIndex
         while i < octets.endIndex {
+            var id: UInt32 = 0
+            if pathIDs.contains(family) {
+                guard i + 4 < octets.endIndex else {
+                    problem = "no path identifier"
+                    return list
+                }
+                id = octets[i..<(i + 4)].reduce(0) { $0 << 8 | UInt32($1) }
+                i += 4
+            }
             let length = octets[i]
             let size = (Int(length) + 7) / 8
-            guard length <= family.addressBits, i + 1 + size <= octets.endIndex else {
+            guard length <= (family == .ipv4Unicast ? 32 : 128), i + 1 + size <= octets.endIndex else {
                 problem = "bad prefix"
                 return list
             }
@@ -246,10 +296,11 @@ struct Receiver {
                 w.0 = w.0 << 8 | w.1 >> 56
                 w.1 = w.1 << 8 | UInt64(octet)
             }
-            list.append(
+            let prefix: IPPrefix =
                 family == .ipv4Unicast
-                    ? .v4(IPv4Prefix(IPv4Address(raw: UInt32(words.0 >> 32)), length))
-                    : .v6(IPv6Prefix(IPv6Address(high: words.0, low: words.1), length)))
+                ? .v4(IPv4Prefix(IPv4Address(raw: UInt32(words.0 >> 32)), length))
+                : .v6(IPv6Prefix(IPv6Address(high: words.0, low: words.1), length))
+            list.append((prefix, id))
             i += 1 + size
         }
         return list
@@ -263,20 +314,23 @@ struct Receiver {
         let block = Array(body[(at + 2)..<(at + 2 + attributesLength)])
         let announced = prefixes(body[(at + 2 + attributesLength)...], .ipv4Unicast)
         if body == [0, 0, 0, 0] { endOfRIB.insert(.ipv4Unicast) }
-        var v6Announced: [IPPrefix] = []
-        var v6Withdrawn: [IPPrefix] = []
+        var v6Announced: [(prefix: IPPrefix, id: UInt32)] = []
+        var v6Withdrawn: [(prefix: IPPrefix, id: UInt32)] = []
         var route = RouteAttributes(canonical: block.span.bytes)
         forEachAttribute(block.span.bytes) { _, type, value in
             if type == 14 {
                 let start = 5 + Int(value.u8(3))
-                v6Announced = prefixes([UInt8](copying: value)[start...], .ipv6Unicast)
+                v6Announced = prefixes([UInt8](copying: value)[start...], value.u16(0) == 1 ? .ipv4Unicast : .ipv6Unicast)
             } else if type == 15 {
                 v6Withdrawn = prefixes([UInt8](copying: value)[3...], .ipv6Unicast)
                 if v6Withdrawn.isEmpty { endOfRIB.insert(.ipv6Unicast) }
             }
         }
         route.others.removeAll { $0.type == 15 }
-        for prefix in withdrawn + v6Withdrawn { routes[prefix] = nil }
-        for prefix in announced + v6Announced { routes[prefix] = route }
+        for (prefix, id) in withdrawn + v6Withdrawn {
+            paths[prefix]?[id] = nil
+            if paths[prefix]?.isEmpty ?? false { paths[prefix] = nil }
+        }
+        for (prefix, id) in announced + v6Announced { paths[prefix, default: [:]][id] = route }
     }
 }

@@ -19,7 +19,7 @@ import Wire
                 #expect(counts.accepted == paths.count { $0.accepted != nil })
                 #expect(counts.best == paths.count(where: \.isBest))
                 if world.oracle.peers[i].isUp {
-                    let held = world.receivers[i].routes.keys.count { RouteFamily($0.family) == family }
+                    let held = world.receivers[i].paths.keys.count { RouteFamily($0.family) == family }
                     #expect(world.rib.advertisedCount(peer, family) == held)
                 }
             }

@@ -72,12 +72,14 @@ import Wire
         }
         for i in 0..<8 { world.close(i) }
         world.settle()
-        #expect(world.rib.v4.prefixes.count == 0)
-        #expect(world.rib.v6.prefixes.count == 0)
+        #expect(world.rib.tables.ipv4Unicast.prefixes.count == 0)
+        #expect(world.rib.tables.ipv6Unicast.prefixes.count == 0)
         // The default routes that were made for a neighbour stay.
         #expect(world.rib.shared.attributes.count == 2)
-        #expect(world.rib.v4.digest == StateDigest() && world.rib.v6.digest == StateDigest())
-        #expect(world.rib.v4.groups.isEmpty)
+        #expect(
+            world.rib.tables.ipv4Unicast.locRIB.digest == StateDigest()
+                && world.rib.tables.ipv6Unicast.locRIB.digest == StateDigest())
+        #expect(world.rib.tables.ipv4Unicast.groups.isEmpty)
     }
 
     @Test(arguments: 1...8)
@@ -119,7 +121,7 @@ import Wire
         world.establish(1)
         world.settle()
         #expect(world.receivers[1].endOfRIB == [.ipv4Unicast, .ipv6Unicast])
-        #expect(world.receivers[1].routes.count == v4.count)
+        #expect(world.receivers[1].paths.count == v4.count)
         // One message with everything, and two markers.
         #expect(world.receivers[1].messages == 3)
         // The source itself hears nothing but its own markers: its routes do not come back.
@@ -140,7 +142,7 @@ import Wire
                     address: .v4(IPv4Address(10, 0, 0, UInt8(i + 1))), remoteAS: ASNumber(UInt32(100 + i))),
                 session: session)
         }
-        #expect(rib.v4.groups.count == 1)
+        #expect(rib.tables.ipv4Unicast.groups.count == 1)
         rib.advertise(at: .zero)
         for i in 0..<3 { rib.takeOutput(for: PeerIndex(UInt16(i)), limit: .max) { _ in } }
         var route = RouteAttributes()
@@ -173,7 +175,7 @@ import Wire
         world.establish(0)
         world.establish(1)
         world.settle()
-        #expect(world.rib.v4.groups.count == 1)
+        #expect(world.rib.tables.ipv4Unicast.groups.count == 1)
         // A third source feeds; neighbour 1 reads nothing.
         var separated = false
         for k in 0..<700 {
@@ -183,13 +185,13 @@ import Wire
             world.announce(0, [world.pool[k % 40]], route)
             // The feeding neighbour is no receiver of its own routes, so it counts as having taken everything.
             world.advance(6) { $0 == 1 ? 0 : .max }
-            let group = world.rib.v4.groups[0]
+            let group = world.rib.tables.ipv4Unicast.groups[0]
             separated = separated || group.cohorts.count > 1
             #expect(group.cohorts.allSatisfy { $0.queue.octetCount < 2 * RIBLimits().lag })
         }
         #expect(separated)
         world.settle()
-        #expect(world.rib.v4.groups[0].cohorts.count == 1)
+        #expect(world.rib.tables.ipv4Unicast.groups[0].cohorts.count == 1)
         world.check("after the lag")
     }
 

@@ -16,8 +16,8 @@ struct RIBWorld {
     let pool: [IPPrefix]
     var limits = RIBLimits() {
         didSet {
-            rib.v4.limits = limits
-            rib.v6.limits = limits
+            rib.tables.ipv4Unicast.limits = limits
+            rib.tables.ipv6Unicast.limits = limits
         }
     }
     static let nextHops: [IPAddress] = (1...6).map { .v4(IPv4Address(10, 9, 0, UInt8($0))) }
@@ -106,6 +106,7 @@ struct RIBWorld {
         guard !oracle.peers[i].isUp else { return }
         oracle.peers[i].isUp = true
         receivers[i] = Receiver()
+        receivers[i].pathIDs = oracle.peers[i].session.sendsPathIDs
         let peer = oracle.peers[i]
         both { $0.establish(PeerIndex(UInt16(i)), neighbor: peer.neighbor, session: peer.session) }
     }
@@ -151,9 +152,10 @@ struct RIBWorld {
 
     mutating func announce(_ i: Int, _ prefixes: [IPPrefix], _ route: RouteAttributes) {
         let octets = route.encoded()
-        for prefix in prefixes { oracle.peers[i].routes[prefix] = route }
         guard let family = prefixes.first.map({ RouteFamily($0.family) }) else { return }
-        let nlri = prefixes.flatMap { RIB.nlri($0) }
+        let id = drawPathID(i, family)
+        for prefix in prefixes { oracle.peers[i].routes[prefix, default: [:]][id ?? 0] = route }
+        let nlri = prefixes.flatMap { Self.nlri($0, id) }
         let reachable = oracle.reachable
         let answersLate = random.chance(1, in: 2)
         both { rib in
@@ -176,9 +178,16 @@ struct RIBWorld {
         }
     }
     mutating func withdraw(_ i: Int, _ prefix: IPPrefix) {
-        oracle.peers[i].routes[prefix] = nil
-        both { $0.withdraw(RIB.nlri(prefix).span.bytes, RouteFamily(prefix.family), from: PeerIndex(UInt16(i))) }
+        let id = drawPathID(i, RouteFamily(prefix.family))
+        oracle.peers[i].routes[prefix]?[id ?? 0] = nil
+        let nlri = Self.nlri(prefix, id)
+        both { $0.withdraw(nlri.span.bytes, RouteFamily(prefix.family), from: PeerIndex(UInt16(i))) }
     }
+    /// RFC 7911: one of few, from a neighbour that gives them.
+    private mutating func drawPathID(_ i: Int, _ family: RouteFamily) -> UInt32? {
+        oracle.peers[i].session.receivesPathIDs.contains(family) ? UInt32(random.number(in: 1...3)) : nil
+    }
+    private static func nlri(_ prefix: IPPrefix, _ id: UInt32?) -> [UInt8] { (id.map { Build.u32($0) } ?? []) + RIB.nlri(prefix) }
     mutating func setNextHop(_ address: IPAddress, _ metric: UInt32?) {
         oracle.reachable[address] = metric
         both { $0.setNextHop(address, metric.map { .reachable(metric: $0) } ?? .unreachable) }
@@ -228,8 +237,8 @@ struct RIBWorld {
         rib.write(to: &writer)
         var reader = SnapshotReader(writer.bytes)
         var restored = try RIB(from: &reader)
-        restored.v4.limits = limits
-        restored.v6.limits = limits
+        restored.tables.ipv4Unicast.limits = limits
+        restored.tables.ipv6Unicast.limits = limits
         try reader.expectEnd()
         var again = SnapshotWriter()
         restored.write(to: &again)
@@ -244,10 +253,13 @@ struct RIBWorld {
         for i in oracle.peers.indices where oracle.peers[i].isUp {
             for prefix in pool {
                 let expected = oracle.advertised(prefix, to: i)
-                let held = receivers[i].routes[prefix]
-                #expect(held == expected, "\(place): peer \(i), \(prefix)")
+                let held = receivers[i].paths[prefix].map { Array($0.values) } ?? []
+                let isSame =
+                    held.count == expected.count
+                    && expected.allSatisfy { one in held.count { $0 == one } == expected.count { $0 == one } }
+                #expect(isSame, "\(place): peer \(i), \(prefix) holds \(held) instead of \(expected)")
             }
-            #expect(receivers[i].routes.keys.allSatisfy { pool.contains($0) })
+            #expect(receivers[i].paths.keys.allSatisfy { pool.contains($0) })
         }
         for prefix in pool {
             let best = oracle.best(prefix)
@@ -257,14 +269,14 @@ struct RIBWorld {
 
     /// Whose path is the best one, -1 for our own.
     func chosen(_ prefix: IPPrefix) -> Int? {
-        func find<Key>(_ family: FamilyRIB<Key>, _ key: Key) -> Int? {
-            guard let number = family.prefixes.find(key), family.entries[Int(number)].best != 0 else { return nil }
-            let source = family.store.owner(family.entries[Int(number)].best)
+        func find<Family>(_ table: FamilyRIB<Family>, _ key: Family.Key) -> Int? {
+            guard let number = table.prefixes.find(key), table.locRIB.entries[Int(number)].best != 0 else { return nil }
+            let source = table.adjRIBIn.owner(table.locRIB.entries[Int(number)].best)
             return source == 0 ? -1 : Int(rib.shared.sources[Int(source)].peer)
         }
         return switch prefix {
-        case .v4(let p): find(rib.v4, p)
-        case .v6(let p): find(rib.v6, p)
+        case .v4(let p): find(rib.tables.ipv4Unicast, p)
+        case .v6(let p): find(rib.tables.ipv6Unicast, p)
         }
     }
 }

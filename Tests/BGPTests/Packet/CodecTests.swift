@@ -1,7 +1,8 @@
-import BGP
 import Machine
 import Testing
 import Wire
+
+@testable import BGP
 
 /// Round trips, and what the encoders promise.
 @Suite struct CodecTests {
@@ -98,6 +99,12 @@ import Wire
         let families = try capabilities([1, 3, 0, 1, 0, 1, 5, 0, 1, 0, 1, 9, 1, 4, 0, 2, 0, 1])
         #expect(families.hasMultiprotocol && families.families == .ipv6Unicast)
         #expect(try !capabilities([1, 0]).hasMultiprotocol)
+        // RFC 4760 §8: whatever family it is, it comes back; those that nobody here carries are noted.
+        let any: [UInt8] = [1, 4, 0, 1, 0, 4, 1, 4, 0, 8, 0, 1, 1, 4, 0, 1, 0, 128, 1, 4, 0x40, 4, 0, 71]
+        let foreign = try capabilities(any)
+        #expect(foreign.families == [RouteFamilySet(.ipv4LabelledUnicast), RouteFamilySet(.e164)])
+        #expect(foreign.otherFamilies == [FamilyCode(afi: 1, safi: 128), FamilyCode(afi: 0x4004, safi: 71)])
+        #expect(foreign.encoded == any)
         #expect(try capabilities([65, 2, 0, 7]).fourOctetAS == nil)
         #expect(try capabilities([65, 5, 0, 0, 0, 7, 0]).fourOctetAS == nil)
         for value: [UInt8] in [[], [0], [0, 9, 0], [0, 9, 0, 1, 1]] {
@@ -328,112 +335,11 @@ import Wire
         #expect(try family(Build.update(attributes: Build.unreach6([]) + Build.origin)) == nil)
         #expect(try family(Build.update(attributes: Build.unreach6(Build.nlri6))) == nil)
         #expect(try family(Build.update(withdrawn: Build.nlri)) == nil)
-        var packer = UpdatePacker(lengthMaximum: 4096)
-        packer.endOfRIB(.ipv6Unicast)
-        let bytes = packer.take()
-        #expect(try family(Self.body(bytes)) == .ipv6Unicast)
-    }
-
-    @Test("every prefix length comes back, with host bits cleared")
-    func nlri() throws {
-        for length in 0...32 as ClosedRange<UInt8> {
-            let prefix = IPv4Prefix(IPv4Address(raw: 0xc0a8_ffff), length)
-            var writer = ByteWriter()
-            prefix.encodeNLRI(into: &writer)
-            #expect(writer.count == prefix.encodedSize)
-            var reader = NLRIReader(writer.bytes.span.bytes)
-            let read = try reader.next(IPv4Prefix.self), after = try reader.next(IPv4Prefix.self)
-            #expect(read == prefix)
-            #expect(after == nil)
-        }
-        for length in 0...128 as ClosedRange<UInt8> {
-            let prefix = IPv6Prefix(IPv6Address(high: 0x2001_0db8_ffff_ffff, low: .max), length)
-            var writer = ByteWriter()
-            prefix.encodeNLRI(into: &writer)
-            #expect(writer.count == prefix.encodedSize)
-            var reader = NLRIReader(writer.bytes.span.bytes)
-            let read = try reader.next(IPv6Prefix.self)
-            #expect(read == prefix)
-        }
-        let dirty: [UInt8] = [20, 10, 1, 0xff]
-        var reader = NLRIReader(dirty.span.bytes)
-        let cleared = try reader.next(IPv4Prefix.self)
-        #expect(cleared == IPv4Prefix("10.1.240.0/20"))
-        let long: [UInt8] = [33, 1, 2, 3, 4, 5]
-        var refused = NLRIReader(long.span.bytes)
-        var isRefused = false
-        do { _ = try refused.next(IPv4Prefix.self) } catch { isRefused = true }
-        #expect(isRefused)
-    }
-
-    @Test("packing fills messages to the limit and loses no prefix", arguments: [4096, 65535])
-    func packing(limit: Int) throws {
-        let prefixes = (0..<5000).map { IPv4Prefix(IPv4Address(raw: 0x0a00_0000 + UInt32($0) << 8), 24) }
-        let prefixes6 = (0..<3000).map { IPv6Prefix(IPv6Address(high: 0x2001_0db8_0000_0000 + UInt64($0), low: 0), 64) }
-        var (attributes, _) = decode(Self.rich)
-        let four = encode(attributes)
-        attributes.setNextHop(nil)
-        let six = encode(attributes)
-        var packer = UpdatePacker(lengthMaximum: limit)
-        let isBegun = packer.beginReach(.ipv4Unicast, attributes: four)
-        #expect(isBegun)
-        for prefix in prefixes { packer.add(prefix) }
-        let hop = MultiprotocolNextHop(global: IPv6Address("2001:db8::1")!, linkLocal: IPv6Address("fe80::1")!)
-        let isBegun6 = packer.beginReach(.ipv6Unicast, attributes: six, nextHop: hop)
-        #expect(isBegun6)
-        for prefix in prefixes6 { packer.add(prefix) }
-        packer.beginWithdraw(.ipv4Unicast)
-        for prefix in prefixes { packer.add(prefix) }
-        packer.beginWithdraw(.ipv6Unicast)
-        for prefix in prefixes6 { packer.add(prefix) }
-        packer.end()
-        let count = packer.messageCount
-        let bytes = packer.take()
-        var reached: [IPv4Prefix] = [], reached6: [IPv6Prefix] = [], gone: [IPv4Prefix] = [], gone6: [IPv6Prefix] = []
-        var position = 0, messages = 0
-        var short = 0
-        while position < bytes.count {
-            let header = try MessageHeader(bytes.span.bytes, at: position, extended: limit > 4096)
-            #expect(header.length <= limit)
-            if header.length + 17 + 16 <= limit { short += 1 }
-            let update = try UpdateMessage(
-                body: bytes.span.bytes.extracting((position + 19)..<(position + header.length)), context: Build.context())
-            position += header.length
-            messages += 1
-            // RFC 7606 §5.1: one kind of thing each.
-            let kinds = [!update.withdrawn.isEmpty, !update.nlri.isEmpty, update.reachFamily != nil, update.unreachFamily != nil]
-            #expect(kinds.filter { $0 }.count == 1)
-            try read(update.nlri, &reached)
-            try read(update.reachNLRI, &reached6)
-            try read(update.withdrawn, &gone)
-            try read(update.unreachNLRI, &gone6)
-            if update.reachFamily != nil {
-                #expect(update.reachNextHop == .v6(hop.global))
-                #expect(update.reachLinkLocal == hop.linkLocal)
-            }
-            if !update.nlri.isEmpty { #expect([UInt8](copying: update.block) == four) }
-            if update.reachFamily != nil { #expect([UInt8](copying: update.block) == six) }
-        }
-        #expect(messages == count)
-        #expect(reached == prefixes)
-        #expect(gone == prefixes)
-        #expect(reached6 == prefixes6)
-        #expect(gone6 == prefixes6)
-        // Only the last of each kind may have room left.
-        #expect(short <= 4)
-    }
-
-    private func read<Prefix: NLRIPrefix>(_ span: RawSpan, _ list: inout [Prefix]) throws {
-        var reader = NLRIReader(span)
-        while let prefix = try reader.next(Prefix.self) { list.append(prefix) }
-    }
-
-    @Test("attributes that leave no room for a prefix are refused")
-    func tooLarge() {
-        var packer = UpdatePacker(lengthMaximum: 4096)
-        let isBegun = packer.beginReach(.ipv4Unicast, attributes: Array(repeating: 0, count: 4090))
-        let bytes = packer.take()
-        #expect(!isBegun)
-        #expect(bytes.isEmpty)
+        var builder = MessageBuilder(maximum: 4096)
+        builder.appendEndOfRIB(IPv4Unicast.self, .all)
+        #expect(try family(Self.body(builder.octets)) == .ipv4Unicast)
+        builder = MessageBuilder(maximum: 4096)
+        builder.appendEndOfRIB(IPv6Unicast.self, .all)
+        #expect(try family(Self.body(builder.octets)) == .ipv6Unicast)
     }
 }

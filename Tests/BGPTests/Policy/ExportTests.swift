@@ -28,7 +28,10 @@ import Wire
     func encode(_ route: RouteAttributes, _ p: ExportParameters) -> (octets: [UInt8], result: ExportEncoder.Result) {
         let canonical = route.encoded()
         var out: [UInt8] = []
-        let result = ExportEncoder(parameters: p).encode(canonical.span.bytes, marks: route.marks, to: &out)
+        let encoder =
+            route.nextHop?.family == .ipv6
+            ? ExportEncoder(IPv6Unicast.self, parameters: p) : ExportEncoder(IPv4Unicast.self, parameters: p)
+        let result = encoder.encode(canonical.span.bytes, marks: route.marks, to: &out)
         return (out, result)
     }
     func decoded(_ route: RouteAttributes, _ p: ExportParameters) -> RouteAttributes {
@@ -138,9 +141,9 @@ import Wire
     @Test func `IPv6 next hop: ours with the link-local address towards another AS, the received one within`() {
         let v6 = route { $0.nextHop = .v6(IPv6Address(high: 7, low: 7)) }
         let external = encode(v6, parameters()).result
-        #expect(external.nextHop == IPv6Address(high: 1, low: 254) && external.linkLocal != nil)
+        #expect(external.nextHop == .v6(IPv6Address(high: 1, low: 254)) && external.linkLocal != nil)
         let within = encode(v6, parameters { $0.isExternal = false }).result
-        #expect(within.nextHop == IPv6Address(high: 7, low: 7) && within.linkLocal == nil)
+        #expect(within.nextHop == .v6(IPv6Address(high: 7, low: 7)) && within.linkLocal == nil)
         #expect(encode(v6, parameters { $0.nextHopIPv6 = nil }).result.isSendable == false)
     }
 
@@ -274,7 +277,7 @@ import Wire
     }
     @Test func `the work of a session that ends is done in slices, and its prefixes are given up`() {
         var rib = rib(ebgpRequiresPolicy: false, remote: [100, 200])
-        rib.v4.limits = RIBLimits(flush: 64, slice: 100, lag: 1 << 20)
+        rib.tables.ipv4Unicast.limits = RIBLimits(flush: 64, slice: 100, lag: 1 << 20)
         let nlri = (0..<2000).flatMap { RIB.nlri(.v4(IPv4Prefix(IPv4Address(raw: UInt32($0) << 8 | 20 << 24), 24))) }
         let octets = route().encoded()
         let handle = rib.insertAttributes(key: octets.span.bytes, context: AttributeContext(0), canonical: octets.span.bytes)
@@ -297,21 +300,22 @@ import Wire
         for _ in 0..<60 { turn() }
         #expect(receiver.routes.isEmpty)
         #expect(rib.isEmpty(PeerIndex(0)))
-        #expect(rib.v4.prefixes.count == 0)
+        #expect(rib.tables.ipv4Unicast.prefixes.count == 0)
         #expect(rib.nextDeadline == nil)
     }
     @Test func `the table can be read in pages, in order`() {
         var rib = rib(ebgpRequiresPolicy: false, remote: [100, 200])
         for k in [9, 3, 7, 1, 5] { announce(&rib, .v4(IPv4Prefix(IPv4Address(20, UInt8(k), 0, 0), 16)), from: 0, route()) }
         rib.advertise(at: .zero + .milliseconds(10))
-        let first = rib.routes(.ipv4Unicast, after: nil, limit: 2).map(\.prefix.description)
+        let first = rib.routes(.ipv4Unicast, after: nil, limit: 2).map(\.destination.description)
         #expect(first == ["20.1.0.0/16", "20.3.0.0/16"])
-        let next = rib.routes(.ipv4Unicast, after: IPPrefix("20.3.0.0/16"), limit: 10).map(\.prefix.description)
+        let next = rib.routes(.ipv4Unicast, after: RouteDestination(IPPrefix("20.3.0.0/16")!), limit: 10)
+            .map(\.destination.description)
         #expect(next == ["20.5.0.0/16", "20.7.0.0/16", "20.9.0.0/16"])
         #expect(rib.advertised(to: PeerIndex(1), .ipv4Unicast, after: nil, limit: 1).first?.attributes.asPath == "65000 100 200")
         #expect(rib.advertised(to: PeerIndex(0), .ipv4Unicast, after: nil, limit: 1).isEmpty)
         #expect(rib.advertisedCount(PeerIndex(1), .ipv4Unicast) == 5)
-        #expect(rib.route(covering: .v4(IPv4Address(20, 7, 1, 1)))?.prefix.description == "20.7.0.0/16")
+        #expect(rib.route(covering: .v4(IPv4Address(20, 7, 1, 1)))?.destination.description == "20.7.0.0/16")
         #expect(rib.summary.families[0].bestRoutes == 5)
     }
 }

@@ -1,7 +1,7 @@
 import Machine
 import Wire
 
-/// A route of one source to one prefix: an entry of Adj-RIB-In (RFC 4271 §3.2). 16 octets.
+/// A route of one source to one destination: an entry of Adj-RIB-In (RFC 4271 §3.2). 16 octets.
 struct Path: BitwiseCopyable, Sendable {
     /// Number in the prefix table.
     var prefix: UInt32
@@ -13,9 +13,24 @@ struct Path: BitwiseCopyable, Sendable {
     var accepted: UInt32
 }
 
-/// All paths of a family in pages of 256 that belong to one source each. The page says whose path it is, so that a path
-/// need not; and what a source sent can be walked without a list of its own.
-struct PathStore: Sendable {
+/// What tells a path from others of its source to the same destination, and what it carries besides attributes. 8 octets.
+struct PathIdentity: BitwiseCopyable, Sendable, Equatable {
+    /// RFC 7911 §3: the identifier that the neighbour gave it; 0 from one that gives none.
+    var id: UInt32
+    /// RFC 8277 §2.2: 20 bits; 0 in families without labels. Twelve bits are free.
+    var label: UInt32
+    static let none = PathIdentity(id: 0, label: 0)
+
+    /// 0 for `none`.
+    @inline(__always) var hash: UInt64 { self == .none ? 0 : mix64(UInt64(id) << 32 | UInt64(label)) }
+}
+
+/// The Adj-RIBs-In of a family (RFC 4271 §3.2): all paths in pages of 256 that belong to one source each. The page says
+/// whose path it is, so that a path need not; and what a source sent can be walked without a list of its own.
+///
+/// A path is known by its source and identifier (RFC 7911 §2). As long as nobody gives identifiers, which is the rule,
+/// and there are no labels either, neither takes room.
+struct AdjRIBIn: Sendable {
     static let pageBits: UInt32 = 8
     static let pageSize = 1 << Int(pageBits)
     static let nobody = UInt16.max
@@ -31,6 +46,8 @@ struct PathStore: Sendable {
     }
 
     var paths: [Path]
+    /// By path; empty while every path's is `none`.
+    private(set) var identities: [PathIdentity] = []
     private(set) var owners: [UInt16]
     /// Per page the next one of the same owner + 1, or of the free pages.
     private var nextPage: [UInt32]
@@ -45,10 +62,27 @@ struct PathStore: Sendable {
     }
 
     @inline(__always) func owner(_ path: UInt32) -> UInt16 { owners[Int(path >> Self.pageBits)] }
+    @inline(__always)
+    func identity(_ path: UInt32) -> PathIdentity { identities.isEmpty ? .none : identities[Int(path)] }
+    /// Whether the path is the one that `source` calls `id`.
+    @inline(__always)
+    func isPath(_ path: UInt32, of source: UInt16, _ id: UInt32) -> Bool {
+        owner(path) == source && (identities.isEmpty || identities[Int(path)].id == id)
+    }
+    /// Identifiers or labels come from now on.
+    mutating func keepIdentities() {
+        if identities.isEmpty { identities = [PathIdentity](repeating: .none, count: paths.count) }
+    }
+    @inline(__always)
+    mutating func setIdentity(_ path: UInt32, _ identity: PathIdentity) {
+        if !identities.isEmpty { identities[Int(path)] = identity }
+    }
 
     mutating func reserve(sources: Int) {
         while holdings.count < sources { holdings.append(Holding()) }
     }
+    /// There was never a path.
+    var isUnused: Bool { owners.count == 1 }
     func count(_ source: Int) -> Int { source < holdings.count ? Int(holdings[source].count) : 0 }
 
     /// A place for a path of `source`; the caller fills it.
@@ -72,6 +106,9 @@ struct PathStore: Sendable {
             owners.append(Self.nobody)
             nextPage.append(0)
             paths.append(contentsOf: repeatElement(Path(prefix: 0, next: 0, received: 0, accepted: 0), count: Self.pageSize))
+            if !identities.isEmpty {
+                identities.append(contentsOf: repeatElement(PathIdentity.none, count: Self.pageSize))
+            }
         }
         owners[Int(page)] = UInt16(source)
         nextPage[Int(page)] = holdings[source].firstPage
@@ -112,9 +149,10 @@ struct PathStore: Sendable {
     func isPage(_ page: UInt32, of source: Int) -> Bool { page != 0 && owners[Int(page - 1)] == UInt16(source) }
 }
 
-extension PathStore: Snapshotting {
+extension AdjRIBIn: Snapshotting {
     func write(to writer: inout SnapshotWriter) {
         writer.writeBlock(paths)
+        writer.writeBlock(identities)
         writer.writeBlock(owners)
         writer.writeBlock(nextPage)
         writer.write(freePage)
@@ -122,13 +160,14 @@ extension PathStore: Snapshotting {
     }
     init(from reader: inout SnapshotReader) throws(DecodeError) {
         paths = try reader.readBlock(of: Path.self)
+        identities = try reader.readBlock(of: PathIdentity.self)
         owners = try reader.readBlock(of: UInt16.self)
         nextPage = try reader.readBlock(of: UInt32.self)
         freePage = try reader.read()
         holdings = try reader.readBlock(of: Holding.self)
         let refused = DecodeError("paths", at: reader.position, .badValue)
         guard !owners.isEmpty, paths.count == owners.count << Int(Self.pageBits), nextPage.count == owners.count,
-            Int(freePage) <= owners.count
+            Int(freePage) <= owners.count, identities.isEmpty || identities.count == paths.count
         else { throw refused }
         for page in nextPage where Int(page) > owners.count { throw refused }
         for owner in owners where owner != Self.nobody && Int(owner) >= holdings.count { throw refused }

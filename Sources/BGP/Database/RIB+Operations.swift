@@ -1,0 +1,125 @@
+import Machine
+import Routing
+import Wire
+
+// What `RIB` does with the table of one family or of all: see `FamilyTables`.
+
+extension RIB {
+    struct Announce: NLRIOperation {
+        var source: Int
+        var received: UInt32
+        @inline(__always)
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ nlri: RawSpan, _ shared: inout RIBShared) {
+            table.announce(nlri, source: source, received: received, &shared)
+        }
+    }
+
+    struct Withdraw: NLRIOperation {
+        var source: Int
+        @inline(__always)
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ nlri: RawSpan, _ shared: inout RIBShared) {
+            table.withdraw(nlri, source: source, &shared)
+        }
+    }
+
+    struct SetOwnAddresses: TableOperation {
+        var addresses: [IPAddress]
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
+            table.setOwnAddresses(addresses)
+        }
+    }
+
+    /// Puts a source into the right group, or none.
+    struct Place: TableOperation {
+        var source: Int
+        /// `nil`: the session does not carry the family.
+        var parameters: ExportParameters?
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
+            table.place(source, parameters, &shared)
+        }
+    }
+
+    struct Leave: TableOperation {
+        var source: Int
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
+            table.leave(source, &shared)
+            table.add(RIBTask(.sweep, source))
+        }
+    }
+
+    struct AddTask: TableOperation {
+        var task: RIBTask
+        init(_ kind: RIBTask.Kind, _ source: Int) { task = RIBTask(kind, source) }
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) { table.add(task) }
+    }
+
+    /// Routes with one of these next hops are to be decided again.
+    struct TouchNextHops: TableOperation {
+        var numbers: Range<UInt32>
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
+            if table.adjRIBIn.isUnused { return }
+            for number in numbers { table.nextHopsChanged.insert(number) }
+        }
+    }
+
+    struct DecideAwaiting: TableOperation {
+        var nextHop: UInt32
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
+            table.decideAwaiting(nextHop, &shared)
+        }
+    }
+
+    struct ForgetAwaiting: TableOperation {
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
+            table.forgetAwaiting(shared)
+        }
+    }
+
+    struct Refresh: TableOperation {
+        var source: Int
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
+            table.separate(source, everything: true)
+        }
+    }
+
+    struct Advertise: TableOperation {
+        var now: Instant
+        var defersTasks: Bool
+        /// When the first table has work by itself.
+        var deadline: Instant?
+        @inline(__always)
+        mutating func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
+            guard let own = table.advertise(at: now, defersTasks: defersTasks, &shared) else { return }
+            deadline = deadline.map { min($0, own) } ?? own
+        }
+    }
+
+    // MARK: questions
+
+    struct Count: TableQuery {
+        var source: Int
+        func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> Int {
+            table.adjRIBIn.count(source)
+        }
+    }
+
+    /// Whether nothing of a source is left, and no work with it.
+    struct IsDone: TableQuery {
+        var source: Int
+        func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> Bool {
+            table.adjRIBIn.count(source) == 0 && !table.isBusy(source)
+        }
+    }
+
+    struct LocRIBDigest: TableQuery {
+        func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> UInt64 {
+            table.locRIB.digest.value
+        }
+    }
+
+    struct Chains: TableQuery {
+        func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> [Int32] {
+            table.groups.map(\.parameters.chain)
+        }
+    }
+}
