@@ -42,6 +42,17 @@ extension ConnectionTuple: Snapshotting {
     }
 }
 
+extension ConnectionOwner: Snapshotting {
+    public func write(to writer: inout SnapshotWriter) {
+        writer.write(instance.value)
+        writer.write(endpoint.value)
+    }
+    public init(from reader: inout SnapshotReader) throws(DecodeError) {
+        let instance = StreamProtocolID(try reader.read())
+        self.init(instance, StreamEndpointID(try reader.read()))
+    }
+}
+
 extension TransportOptions: Snapshotting {
     public func write(to writer: inout SnapshotWriter) {
         writer.writeBlock(md5Key)

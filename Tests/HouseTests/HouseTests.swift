@@ -8,7 +8,7 @@ import Testing
     static let layers: [[String]] = [
         ["Wire"], ["Machine"], ["Records"],
         ["Routing", "SPF", "Digests"],
-        ["TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD"],
+        ["TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR"],
         ["Engine", "LineCard", "Redundancy", "Datastore"],
         ["Controller", "Witness"],
         ["Configuration", "Management", "Identity", "CHost", "CPcap"],
@@ -17,13 +17,13 @@ import Testing
     ]
     /// Targets that must be the same on both controllers: no clock, no chance, no I/O, no hash order.
     static let deterministic = [
-        "Wire", "Machine", "Records", "Routing", "SPF", "Digests", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD",
+        "Wire", "Machine", "Records", "Routing", "SPF", "Digests", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR",
         "Engine", "LineCard", "Redundancy", "Witness", "Controller", "Simulator",
     ]
 
     /// Targets that compute with integers only.
     static let integral = [
-        "Machine", "Records", "Routing", "SPF", "Digests", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Engine",
+        "Machine", "Records", "Routing", "SPF", "Digests", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR", "Engine",
     ]
 
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -57,6 +57,7 @@ import Wire
         .command(.clearSession(neighbor: "fe80::1%lan")),
         .bfd(BFDReport(discriminator: 7, status: BFDStatus())), .bfd(BFDReport(discriminator: .max, status: bfdStatus)),
         .command(.clearAdjacency(.isis, neighbor: "0000.0000.0001")), .redundancy(true), .memoryExhausted,
+        .command(.clearCache(address: "2001:db8::323")),
     ]
 
     static let records: [Record] = bodies.enumerated().map { i, body in

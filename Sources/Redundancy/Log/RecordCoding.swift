@@ -177,6 +177,9 @@ extension ByteWriter {
         case .clearSession(let neighbor):
             u8(6)
             text(neighbor)
+        case .clearCache(let address):
+            u8(7)
+            text(address)
         }
     }
 
@@ -474,6 +477,7 @@ extension ByteReader {
             let packetProtocol = try packetProtocol()
             return .clearAdjacency(packetProtocol, neighbor: try text("neighbor"))
         case 6: return .clearSession(neighbor: try text("neighbor"))
+        case 7: return .clearCache(address: try text("cache"))
         default: throw DecodeError("command", at: at, .unsupported)
         }
     }
