@@ -134,7 +134,7 @@ extension EngineState {
         case .connection(let id, _, _): whose = "connection \(id)" + (transport.owner(of: id) == nil ? ", which is gone" : "")
         case .packet(let packet, let message):
             quarantine(packet, message: Int(message), &wishes)
-            whose = "\(packet.packetProtocol) neighbor \(packet.source)"
+            whose = "\(packet.packetProtocol.name) neighbor \(packet.source)"
         case .session(let discriminator):
             whose = bfd.hold(discriminator, at: now).map { "the BFD session with \($0)" } ?? "a BFD session that is gone"
             updateStaticRoutes()

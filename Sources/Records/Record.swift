@@ -118,7 +118,7 @@ public enum EngineEffect: Sendable {
     /// RST now; unsent octets are lost. Also withdraws a connect that is under way.
     case tcpAbort(ConnectionID)
     case send(OutgoingPacket)
-    /// The complete list of protocols wanted on interfaces, ascending; replaces the one before.
+    /// The complete list of packets wanted from interfaces, ascending, each protocol once; replaces the one before.
     case subscriptions([PacketSubscription])
     /// Changes of the BFD sessions on the line card, in order.
     case bfdSessions([BFDSessionChange])
