@@ -42,8 +42,9 @@ var targets: [Target] = [
     library("ISIS", floor + ["Routing", "SPF", "Digests"]),
     library("RIP", floor + ["Routing", "Digests"]),
     library("BFD", floor + ["Digests"]),
+    library("RTR", floor + ["Routing"]),
     // parts: none knows another
-    library("Engine", floor + ["Routing", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD"]),
+    library("Engine", floor + ["Routing", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR"]),
     library("LineCard", floor + ["TCP", "BFD"]),
     library("Redundancy", floor),
     // a third vote, without I/O
@@ -69,7 +70,7 @@ var targets: [Target] = [
         floor + [
             "Simulator", "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing",
         ]),
-    tests("EngineTests", floor + ["Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing"]),
+    tests("EngineTests", floor + ["Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR", "Routing"]),
     tests("RedundancyTests", floor + ["Redundancy"]),
     tests("WitnessTests", floor + ["Redundancy", "Witness"]),
     tests("ControllerTests", floor + ["Controller", "Engine", "LineCard", "Redundancy"]),
@@ -81,6 +82,7 @@ var targets: [Target] = [
     tests("ISISTests", floor + ["ISIS", "Routing", "SPF", "Digests"]),
     tests("RIPTests", floor + ["RIP", "Routing", "Digests"]),
     tests("BFDTests", floor + ["BFD", "Digests"]),
+    tests("RTRTests", floor + ["RTR", "Routing"]),
 ]
 
 var dependencies: [Package.Dependency] = []

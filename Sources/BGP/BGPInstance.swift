@@ -24,55 +24,10 @@ import Wire
 /// two connections each.
 ///
 /// After each `handle` the engine takes `rib.takeIPv4Changes()` and `rib.takeIPv6Changes()`.
-public struct BGPInstance: Machine, Sendable {
-    public enum Input: Sendable {
-        /// Replaces the configuration in force. Sessions whose own parameters did not change stay up.
-        case configure(BGPConfiguration)
-        /// Answers `.connect`: the number of the connection that is being opened.
-        case connecting(PeerIndex, ConnectionID)
-        /// Answers `.connect`: there is no way to the neighbour now. The machine tries again in its time.
-        case cannotConnect(PeerIndex)
-        /// A handshake is complete. `isOurs`: we had asked for it.
-        case connectionOpened(ConnectionID, ConnectionIdentity, SessionAddresses, isOurs: Bool)
-        case closed(ConnectionID, ConnectionEnd)
-        case received(ConnectionID, [UInt8])
-        case peerFinished(ConnectionID)
-        /// The neighbour has our stream up to this offset.
-        case acknowledged(ConnectionID, offset: UInt64)
-        case nextHop(IPAddress, NextHopState)
-        /// The states of next hops that changed together. Routes behind them are decided again afterwards, in slices.
-        case nextHops([(address: IPAddress, state: NextHopState)])
-        /// News of the routes of other protocols that BGP announces, after policy.
-        case redistribute([RedistributionUpdate])
-        /// BFD says that the path to the neighbour of this address works, or no longer does.
-        case bfd(IPAddress, isUp: Bool)
-        case command(EngineCommand)
-        /// Stands where a poisonous input stood (DESIGN §7), with the octets of the stream that it brought, and which message
-        /// that ends in them was fatal, from 1; 0 if that is not known.
-        case fault(ConnectionID?, [UInt8], message: Int)
-        /// The pair has a standby in lock step, or has none.
-        case redundancy(Bool)
-        /// Another controller speaks as the router from here on.
-        case takenOver
-        /// The memory of the active is at its limit: the neighbour with the most routes is let go of.
-        case memoryExhausted
-        /// Only the time passed.
-        case time
-    }
-
-    public enum Effect: Sendable {
-        /// From whom to accept connections; the complete list, in ascending order of address.
-        case listeners([SessionEndpoint])
-        case connect(SessionEndpoint)
-        case send(ConnectionID, ArraySlice<UInt8>)
-        /// FIN after what was sent.
-        case finish(ConnectionID)
-        case abort(ConnectionID)
-        /// From now on the state of this next hop is of interest; answer with `.nextHop` at once and at every change.
-        case trackNextHop(IPAddress)
-        case untrackNextHop(IPAddress)
-        case event(Event)
-    }
+public struct BGPInstance: StreamProtocol {
+    public typealias Configuration = BGPConfiguration
+    public typealias Input = StreamProtocolInput<BGPConfiguration>
+    public typealias Effect = StreamProtocolEffect
 
     /// How many octets beyond the acknowledged ones a stream may hold before routes wait in the Adj-RIB-Out.
     public static let transmitWindow = 1 << 20
@@ -83,6 +38,10 @@ public struct BGPInstance: Machine, Sendable {
     /// The least time between two passes over the table for a neighbour's ROUTE-REFRESH.
     static let refreshInterval = Duration.seconds(2)
     static let housekeepingTime = Duration.seconds(60)
+    /// Where we listen (RFC 4271 §4).
+    static let port: UInt16 = 179
+    /// What a router that speaks no BGP has in force.
+    static let unconfigured = BGPConfiguration(routerAS: .zero, routerID: RouterID(raw: 0))
 
     public internal(set) var configuration: BGPConfiguration?
     /// Routes. The engine takes best-route changes from here.
@@ -115,7 +74,8 @@ public struct BGPInstance: Machine, Sendable {
     /// Where the number of the message at work is noted, for the dying gasp. No part of the state.
     public var progress = ProgressMark()
     /// The message of its record that met `TestingConfiguration.notesTrap`.
-    public internal(set) var trapMessage = 0
+    var trapMessage = 0
+    public var metTrap: Int? { rib.hasMetTrap ? trapMessage : nil }
     /// Scratch space of the receive path; without meaning between inputs.
     var scratch = ReceiveScratch()
 
@@ -137,25 +97,28 @@ public struct BGPInstance: Machine, Sendable {
     public init(seed: UInt64) {
         random = RandomNumbers(seed: seed)
         let ribSeed = random.next()
-        rib = RIB(configuration: BGPConfiguration(routerAS: .zero, routerID: RouterID(raw: 0)), seed: ribSeed)
+        rib = RIB(configuration: Self.unconfigured, seed: ribSeed)
     }
 
     public mutating func handle(_ input: Input, at now: Instant, into effects: inout [Effect]) {
         fireTimers(at: now, into: &effects)
         switch input {
-        case .configure(let configuration): configure(configuration, at: now, into: &effects)
-        case .connecting(let peer, let connection): connecting(peer, connection, into: &effects)
-        case .cannotConnect(let peer):
+        case .configure(let configuration, let interfaces):
+            rib.setOwnAddresses(interfaces.flatMap { $0.addresses.map(\.address) })
+            configure(configuration ?? Self.unconfigured, at: now, into: &effects)
+        case .connecting(let endpoint, let connection): connecting(PeerIndex(endpoint.value), connection, into: &effects)
+        case .cannotConnect(let endpoint):
+            let peer = PeerIndex(endpoint.value)
             guard neighbor(peer)?.own.isConnecting == true else { break }
             neighbors[Int(peer.value)]!.own.isConnecting = false
             run(.tcpFails, peer, .own, reason: "no way to the neighbor", at: now, into: &effects)
-        case .connectionOpened(let connection, let identity, let addresses, let isOurs):
-            opened(connection, identity, addresses, isOurs: isOurs, at: now, into: &effects)
+        case .opened(let connection, let identity, let addresses, let endpoint, let isOurs):
+            opened(connection, identity, addresses, PeerIndex(endpoint.value), isOurs: isOurs, at: now, into: &effects)
         case .closed(let connection, let end): closed(connection, end, at: now, into: &effects)
         case .received(let connection, let bytes):
             receive(bytes, on: connection, at: now, into: &effects)
             if challengers > 0, !bytes.isEmpty { heard(connection, offset: nil, at: now, into: &effects) }
-        case .peerFinished(let connection):
+        case .finished(let connection):
             guard let owner = owners[connection] else { break }
             if owner.isChallenger {
                 dropChallenger(owner.peer, .cease(.connectionCollision), at: now, into: &effects)
@@ -245,7 +208,7 @@ public struct BGPInstance: Machine, Sendable {
             guard at == 0 || trackedNextHops[at - 1] != address else { continue }
             trackedNextHops.insert(address, at: at)
             nextHopStates.insert(.unreachable, at: at)
-            effects.append(.trackNextHop(address))
+            effects.append(.track(address))
         }
         if !new.isEmpty, !timers.isRunning(SessionTimer(kind: .housekeeping, number: 0)) { needsHousekeeping = true }
     }
@@ -279,7 +242,7 @@ public struct BGPInstance: Machine, Sendable {
                 keptAddresses.append(address)
                 keptStates.append(state)
             } else {
-                effects.append(.untrackNextHop(address))
+                effects.append(.untrack(address))
             }
         }
         trackedNextHops = keptAddresses
@@ -318,24 +281,5 @@ public struct BGPInstance: Machine, Sendable {
     func event(_ severity: Event.Severity, _ peer: PeerIndex, _ message: String, into effects: inout [Effect]) {
         let name = neighbor(peer).map { "neighbor \($0.configuration.address)" } ?? "neighbor"
         effects.append(.event(Event(severity, "bgp", "\(name): \(message)")))
-    }
-}
-
-/// Both ends of a session as configuration has them.
-public struct SessionEndpoint: Hashable, Sendable {
-    public var peer: PeerIndex
-    /// `nil`: the engine takes the address of the interface that reaches the neighbour.
-    public var local: IPAddress?
-    public var remote: IPAddress
-    /// Where to connect to.
-    public var port: UInt16
-    public var options: TransportOptions
-
-    public init(peer: PeerIndex, local: IPAddress?, remote: IPAddress, port: UInt16, options: TransportOptions) {
-        self.peer = peer
-        self.local = local
-        self.remote = remote
-        self.port = port
-        self.options = options
     }
 }

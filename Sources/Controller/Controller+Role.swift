@@ -264,7 +264,7 @@ extension Controller {
         case .connection(let connection, _, _): text += "; connection \(connection) suffers a fault in its place"
         case .packet(let packet, _):
             text +=
-                "; \(packet.source) suffers a fault in its place. \(packet.packetProtocol) packet on "
+                "; \(packet.source) suffers a fault in its place. \(packet.packetProtocol.name) packet on "
                 + "\(packet.interface): " + Self.hexadecimal(packet.bytes)
         case .session(let discriminator): text += "; BFD session \(discriminator) is held in its place"
         case .timers(let number, _): text += "; the interior gateway protocol \(number) is stopped in its place"

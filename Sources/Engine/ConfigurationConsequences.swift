@@ -28,7 +28,7 @@ extension Engine {
 extension EngineState {
     func consequences(of new: RouterConfiguration) -> [ConfigurationConsequence] {
         var found: [ConfigurationConsequence] = []
-        for excess in new.bgp.map({ bgp.excesses(under: $0) }) ?? [] {
+        for excess in new.bgp.map({ streams.bgp.excesses(under: $0) }) ?? [] {
             let what = excess.family.map { "prefixes of \($0)" } ?? "paths"
             let back =
                 excess.restartMinutes == 0

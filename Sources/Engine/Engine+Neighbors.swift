@@ -1,4 +1,7 @@
 import BFD
+import ISIS
+import OSPF
+import RIP
 import Records
 import Routing
 import Wire
@@ -21,8 +24,9 @@ extension Engine {
         case .isis: (isKnown, names) = (isis.knows(name), isis.neighborNames)
         case .rip: (isKnown, names) = (rip.knows(name), rip.neighborNames)
         case .ripng: (isKnown, names) = (ripng.knows(name), ripng.neighborNames)
+        default: (isKnown, names) = (false, [])
         }
-        return name.isEmpty || isKnown ? nil : Self.sentence("\(packetProtocol)", name, names)
+        return name.isEmpty || isKnown ? nil : Self.sentence(packetProtocol.name, name, names)
     }
 
     /// The same for BFD sessions.

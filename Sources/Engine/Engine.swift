@@ -3,6 +3,7 @@ import ISIS
 import Machine
 import OSPF
 import RIP
+import RTR
 import Records
 import Routing
 import Wire
@@ -11,7 +12,7 @@ import Wire
 ///
 /// How a record goes through: it is noted in `applying`, its time becomes the engine's, timers that are due fire, its
 /// body reaches the protocol it belongs to (`EngineState+Records.swift`), the protocol's wishes become effects under the
-/// record's index (`EngineState+BGP.swift`), best routes go into the routing table manager (`Routes/`).
+/// record's index (`EngineState+Settle.swift`), best routes go into the routing table manager (`Routes/`).
 ///
 /// It has one owner: the engine thread of the host, or the simulator.
 public struct Engine: ~Copyable {
@@ -19,7 +20,7 @@ public struct Engine: ~Copyable {
     /// Where the index of the record being applied is noted before work on it begins, so that a signal handler can
     /// tell the twin which record was fatal (DESIGN §7). 0 while none is. Owned by the caller.
     private let applying: UnsafeMutablePointer<UInt64>?
-    /// As every interior gateway protocol has it when nothing has met a trap.
+    /// As every protocol has it when nothing has met a trap.
     private var watch = PacketWatch()
 
     /// The first record that would have ended the process, and the message in it: see `TestingConfiguration.notesTrap`.
@@ -31,18 +32,19 @@ public struct Engine: ~Copyable {
     public init(seed: UInt64, applying: UnsafeMutablePointer<UInt64>? = nil) {
         state = EngineState(seed: seed)
         unsafe self.applying = applying
-        unsafe state.bgp.progress = ProgressMark(applying.map { unsafe $0 + 1 })
-        watch.progress = state.bgp.progress
+        unsafe watch.progress = ProgressMark(applying.map { unsafe $0 + 1 })
+        state.streams.setWatch(watch)
         state.interior.setWatch(watch)
     }
 
-    /// Failure injection for the interior gateway protocols: see `PacketWatch`.
+    /// Failure injection for every protocol but BGP, whose configuration has its own: see `PacketWatch`.
     /// - Parameters:
     ///   - ending: of a packet that is fatal.
-    ///   - content: of an LSA, LSP or entry that is.
+    ///   - content: of an LSA, LSP, entry or PDU that is.
     public mutating func plantTrap(ending: [UInt8], content: [UInt8]) {
         watch.fatalEnding = ending
         watch.fatalContent = content
+        state.streams.setWatch(watch)
         state.interior.setWatch(watch)
     }
 
@@ -57,7 +59,7 @@ public struct Engine: ~Copyable {
                 unsafe applying?.pointee = record.index.value
                 state.apply(record, into: &effects)
                 if trapMet == nil {
-                    if state.bgp.rib.hasMetTrap { trapMet = (record.index, UInt16(clamping: state.bgp.trapMessage)) }
+                    if let message = state.streams.metTrap { trapMet = (record.index, UInt16(clamping: message)) }
                     if let message = state.interior.trapMessage { trapMet = (record.index, UInt16(clamping: message)) }
                 }
             }
@@ -69,9 +71,8 @@ public struct Engine: ~Copyable {
             return .snapshot(EngineSnapshot(index: state.applied, state: state))
         case .restore(let bytes):
             do {
-                let progress = state.bgp.progress
                 state = try EngineState(decoding: bytes)
-                state.bgp.progress = progress
+                state.streams.setWatch(watch)
                 state.interior.setWatch(watch)
                 return .restored(
                     upTo: state.applied, fib: state.completeFIBUpdate, digest: state.digest, nextDeadline: nextDeadline)
@@ -86,7 +87,7 @@ public struct Engine: ~Copyable {
     public var applied: LogIndex { state.applied }
     public var digest: EngineDigest { state.digest }
     public var nextDeadline: Instant? {
-        [state.bgp.nextDeadline, state.interior.nextDeadline, state.bfd.nextDeadline, state.firstRoutes.nextDeadline]
+        [state.streams.nextDeadline, state.interior.nextDeadline, state.bfd.nextDeadline, state.firstRoutes.nextDeadline]
             .compactMap { $0 }.min()
     }
 
@@ -107,7 +108,13 @@ public struct Engine: ~Copyable {
     public var configuration: RouterConfiguration { state.configuration }
     public var revision: UInt64 { state.revision }
     public var now: Instant { state.now }
-    public var bgp: BGPInstance { state.bgp }
+    /// The router's own BGP process.
+    public var bgp: BGPInstance { state.streams.bgp }
+    public var rtr: RTRInstance { state.streams.rtr }
+    /// A further BGP process; `nil` if none of this number was ever configured.
+    public func bgpProcess(_ number: UInt8) -> BGPInstance? {
+        state.streams.processes.first { $0.id.value == number }?.bgp
+    }
     public var ospf: OSPFInstance { state.interior.ospf }
     public var ospfv3: OSPFInstance { state.interior.ospfv3 }
     public var ospfv3IPv4: OSPFInstance { state.interior.ospfv3IPv4 }

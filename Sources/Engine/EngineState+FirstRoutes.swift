@@ -51,7 +51,7 @@ extension EngineState {
     /// The end of each record.
     mutating func watchFirstRoutes(into effects: inout [IndexedEffect]) {
         if firstRoutes.isOver { return }
-        let hasNews = bgp.takeFirstRoutesNews()
+        let hasNews = streams.bgp.takeFirstRoutesNews()
         guard let since = firstRoutes.since else {
             guard epoch > .zero, revision > 0 else { return }
             firstRoutes.begin(at: now)
@@ -63,7 +63,7 @@ extension EngineState {
     }
 
     private mutating func judgeFirstRoutes(after elapsed: Duration, into effects: inout [IndexedEffect]) {
-        let neighbors = bgp.firstRoutes
+        let neighbors = streams.bgp.firstRoutes
         let isPatient = elapsed >= FirstRoutesWatch.patience
         // What comes by itself and in its time: hellos, updates, sessions that hold static routes back.
         let hasSlowOnes = interior.isAnyActive || configuration.staticRoutes.contains { $0.bfd != nil }

@@ -14,7 +14,7 @@ extension EngineState {
         if case .quarantined(.timers(let number, _)) = record.body { stop(number, into: &effects) }
         let released = interior.takeReleased(at: now)
         if !released.isEmpty { resume(released, &wishes, into: &effects) }
-        if let deadline = bgp.nextDeadline, deadline <= now { bgp.handle(.time, at: now, into: &wishes.bgp) }
+        streams.fireTimers(at: now, into: &wishes.streams)
         interior.fireTimers(at: now, into: &wishes.interior)
         bfd.release(at: now)
 
@@ -22,22 +22,23 @@ extension EngineState {
         case .time:
             break
         case .tcpAccepted(let id, let identity), .tcpConnected(let id, let identity):
-            transport.establish(id, identity)
-            let addresses = sessionAddresses(of: identity)
-            bgp.handle(.connectionOpened(id, identity, addresses, isOurs: id.value & 1 == 1), at: now, into: &wishes.bgp)
-            watchNeighbor(identity.tuple)
+            open(id, identity, &wishes, into: &effects)
         case .tcpReceived(let id, let bytes, let peerTimestamp):
-            transport.received(id, bytes, peerTimestamp: peerTimestamp)
-            bgp.handle(.received(id, bytes), at: now, into: &wishes.bgp)
+            if let owner = transport.received(id, bytes, peerTimestamp: peerTimestamp) {
+                streams.handle(.received(id, bytes), for: owner.instance, at: now, into: &wishes.streams)
+            }
         case .tcpAcknowledged(let id, let offset):
-            transport.acknowledged(id, offset)
-            bgp.handle(.acknowledged(id, offset: offset), at: now, into: &wishes.bgp)
+            if let owner = transport.acknowledged(id, offset) {
+                streams.handle(.acknowledged(id, offset: offset), for: owner.instance, at: now, into: &wishes.streams)
+            }
         case .tcpPeerFinished(let id):
-            transport.peerFinished(id)
-            bgp.handle(.peerFinished(id), at: now, into: &wishes.bgp)
+            if let owner = transport.peerFinished(id) {
+                streams.handle(.finished(id), for: owner.instance, at: now, into: &wishes.streams)
+            }
         case .tcpClosed(let id, let end):
-            transport.close(id, end, at: now)
-            bgp.handle(.closed(id, end), at: now, into: &wishes.bgp)
+            if let owner = transport.close(id, end, at: now) {
+                streams.handle(.closed(id, end), for: owner.instance, at: now, into: &wishes.streams)
+            }
         case .interfaceState(let id, let isUp):
             if routes.setInterface(id, isUp: isUp) {
                 let name = Int(id.value) < configuration.interfaces.count ? configuration.interfaces[Int(id.value)].name : "\(id)"
@@ -56,7 +57,7 @@ extension EngineState {
             systemDigest.mix(epoch.value)
             // Whoever takes over is alone until it says otherwise.
             noteRedundancy(false, &wishes)
-            bgp.handle(.takenOver, at: now, into: &wishes.bgp)
+            streams.tellAll(.takenOver, at: now, into: &wishes.streams)
             note(
                 .notice,
                 "controller \(controller) speaks as the router under epoch \(epoch)"
@@ -68,7 +69,7 @@ extension EngineState {
         case .bfd(let report):
             apply(report, &wishes, into: &effects)
         case .memoryExhausted:
-            bgp.handle(.memoryExhausted, at: now, into: &wishes.bgp)
+            streams.shed(at: now, into: &wishes.streams)
         case .packetReceived(let packet):
             receive(packet, &wishes)
         case .quarantined(let poison):
@@ -83,12 +84,10 @@ extension EngineState {
     }
 
     private mutating func noteRedundancy(_ isRedundant: Bool, _ wishes: inout Wishes) {
-        bgp.handle(.redundancy(isRedundant), at: now, into: &wishes.bgp)
+        streams.noteRedundancy(isRedundant, at: now, into: &wishes.streams)
         interior.noteRedundancy(isRedundant, at: now, into: &wishes.interior)
         bfd.note(isRedundant: isRedundant, at: now)
     }
-
-    private static let withoutBGP = BGPConfiguration(routerAS: ASNumber(0), routerID: RouterID(raw: 0))
 
     func note(_ severity: Event.Severity, _ message: String, into effects: inout [IndexedEffect]) {
         effects.append(IndexedEffect(index: applied, effect: .event(Event(severity, "engine", message))))
@@ -114,8 +113,7 @@ extension EngineState {
         effects.append(IndexedEffect(index: applied, effect: .gateways(routes.gateways)))
         bfd.configure(new.bfd ?? BFDConfiguration(), interfaces: new.interfaces)
         updateBFDClients()
-        bgp.rib.setOwnAddresses(new.interfaces.flatMap { $0.addresses.map(\.address) })
-        bgp.handle(.configure(new.bgp ?? Self.withoutBGP), at: now, into: &wishes.bgp)
+        streams.configure(new, at: now, into: &wishes.streams)
         let active = InteriorGatewayID.allCases.map { interior.isActive($0) }
         interior.configure(new, at: now, into: &wishes.interior)
         for id in InteriorGatewayID.allCases where interior.isActive(id) && !active[Int(id.rawValue)] {
@@ -132,16 +130,11 @@ extension EngineState {
         _ poison: Poison, of record: Record, wishes: inout Wishes, effects: inout [IndexedEffect]
     ) {
         let whose: String
-        var connection: ConnectionID?
-        var fatal: (octets: [UInt8], message: Int) = ([], 0)
         switch poison {
-        case .connection(let id, let octets, let message):
-            connection = id
-            fatal = (octets, Int(message))
-            whose = "connection \(id)"
+        case .connection(let id, _, _): whose = "connection \(id)" + (transport.owner(of: id) == nil ? ", which is gone" : "")
         case .packet(let packet, let message):
             quarantine(packet, message: Int(message), &wishes)
-            whose = "\(packet.packetProtocol) neighbor \(packet.source)"
+            whose = "\(packet.packetProtocol.name) neighbor \(packet.source)"
         case .session(let discriminator):
             whose = bfd.hold(discriminator, at: now).map { "the BFD session with \($0)" } ?? "a BFD session that is gone"
             updateStaticRoutes()
@@ -150,17 +143,17 @@ extension EngineState {
         note(
             .alarm, "record \(record.index) was fatal to the other controller and is replaced by a fault of \(whose)",
             into: &effects)
-        switch poison {
-        case .packet, .session: return
-        case .connection, .timers, .other: break
+        if case .connection(let id, let octets, let message) = poison, let owner = transport.owner(of: id) {
+            streams.handle(.fault(id, octets, message: Int(message)), for: owner.instance, at: now, into: &wishes.streams)
         }
-        bgp.handle(.fault(connection, fatal.octets, message: fatal.message), at: now, into: &wishes.bgp)
     }
 
     private mutating func run(_ command: EngineCommand, wishes: inout Wishes, effects: inout [IndexedEffect]) {
         switch command {
-        case .clearNeighbor, .softClearIn, .softClearOut:
-            bgp.handle(.command(command), at: now, into: &wishes.bgp)
+        case .clearNeighbor(let address, _), .softClearIn(let address), .softClearOut(let address):
+            streams.run(command, neighbor: address, at: now, into: &wishes.streams)
+        case .clearCache:
+            streams.handle(.command(command), for: .rtr, at: now, into: &wishes.streams)
         case .clearAdjacency(let packetProtocol, let neighbor):
             if neighbor.isEmpty { interior.releaseHeld(InteriorGatewayID.receivers(of: packetProtocol), at: now) }
             for id in InteriorGatewayID.receivers(of: packetProtocol) {
@@ -193,9 +186,12 @@ extension EngineState {
 
     /// DESIGN §8: a stale copy must not resume sessions with wrong sequence numbers.
     private mutating func startAnew(wishes: inout Wishes) {
-        let ids = transport.connections.map(\.connection) + transport.pendingConnects.map(\.connection)
+        let lost =
+            transport.connections.map { ($0.connection, $0.owner) } + transport.pendingConnects.map { ($0.connection, $0.owner) }
         transport.reset()
-        for id in ids { bgp.handle(.closed(id, .aborted), at: now, into: &wishes.bgp) }
+        for (id, owner) in lost {
+            streams.handle(.closed(id, .aborted), for: owner.instance, at: now, into: &wishes.streams)
+        }
         interior.tellAll(.clear(neighbor: nil), at: now, into: &wishes.interior)
         bfd.startAnew()
         updateStaticRoutes()

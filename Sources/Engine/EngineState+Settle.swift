@@ -1,4 +1,3 @@
-import BGP
 import Machine
 import Records
 import Routing
@@ -6,10 +5,14 @@ import Wire
 
 /// What the protocols asked for while a record is applied, in order, not yet carried out.
 struct Wishes {
-    var bgp: [BGPInstance.Effect] = []
+    var streams = StreamWishes(repeating: [])
     var interior: [InteriorGatewayWish] = []
 
-    var isEmpty: Bool { bgp.isEmpty && interior.isEmpty }
+    var isEmpty: Bool {
+        guard interior.isEmpty else { return false }
+        for number in streams.indices where !streams[number].isEmpty { return false }
+        return true
+    }
 }
 
 extension EngineState {
@@ -26,14 +29,18 @@ extension EngineState {
             let round = wishes
             wishes = Wishes()
             for wish in round.interior { settle(wish, &wishes, into: &effects) }
-            for wish in round.bgp { settle(wish, &wishes, into: &effects) }
+            for number in round.streams.indices where !round.streams[number].isEmpty {
+                let id = StreamProtocolID(UInt8(number))
+                for wish in round.streams[number] { settle(wish, of: id, &wishes, into: &effects) }
+            }
 
-            let ipv4 = bgp.rib.takeIPv4Changes()
+            let ipv4 = streams.bgp.rib.takeIPv4Changes()
             if !ipv4.isEmpty { routes.apply(ipv4) }
-            let ipv6 = bgp.rib.takeIPv6Changes()
+            let ipv6 = streams.bgp.rib.takeIPv6Changes()
             if !ipv6.isEmpty { routes.apply(ipv6) }
+            streams.forgetForeignRoutes()
             tellRoutes(&wishes, into: &effects)
-        } while (!wishes.isEmpty || bgp.rib.hasRouteChanges) && rounds < Self.roundsMaximum
+        } while (!wishes.isEmpty || streams.bgp.rib.hasRouteChanges) && rounds < Self.roundsMaximum
         if rounds == Self.roundsMaximum, !wishes.isEmpty {
             note(.alarm, "protocols do not settle at record \(applied): a loop between them is cut", into: &effects)
             wishes = Wishes()
@@ -45,9 +52,11 @@ extension EngineState {
     /// What the routing table manager has for others since it was asked last.
     mutating func tellRoutes(_ wishes: inout Wishes, into effects: inout [IndexedEffect]) {
         let changes = routes.takeNextHopChanges()
-        if !changes.isEmpty { bgp.handle(.nextHops(changes), at: now, into: &wishes.bgp) }
+        if !changes.isEmpty { streams.tell(changes, at: now, into: &wishes.streams) }
         for (target, updates) in routes.takeRedistribution() {
-            if target == .bgp { bgp.handle(.redistribute(updates), at: now, into: &wishes.bgp) }
+            for id in StreamProtocolID.announcers(for: target) {
+                streams.handle(.redistribute(updates), for: id, at: now, into: &wishes.streams)
+            }
             for id in InteriorGatewayID.announcers(for: target) {
                 interior.handle(.redistribute(updates), for: id, at: now, into: &wishes.interior)
             }

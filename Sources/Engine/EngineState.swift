@@ -1,4 +1,3 @@
-import BGP
 import Machine
 import Records
 import Routing
@@ -16,11 +15,9 @@ struct EngineState: Sendable {
     var configuration = RouterConfiguration()
     var transport: TransportTable
     var routes: RouteManager
-    var bgp: BGPInstance
+    var streams: StreamProtocols
     var interior: InteriorGateways
     var bfd: BFDRegistry
-    /// Both ends of the sessions that BGP wants, in ascending order of the neighbour's address.
-    var endpoints: [SessionEndpoint] = []
     /// Whether the table holds all that there was to be learnt after a cold start.
     var firstRoutes = FirstRoutesWatch()
     /// Configuration, revisions and masterships, in order.
@@ -31,16 +28,18 @@ struct EngineState: Sendable {
         var random = RandomNumbers(seed: seed)
         transport = TransportTable(sequenceSecret: random.next())
         routes = RouteManager(seed: random.next())
-        bgp = BGPInstance(seed: random.next())
+        let bgp = random.next()
         interior = InteriorGateways(random: &random)
         bfd = BFDRegistry(seed: random.next())
+        streams = StreamProtocols(bgp: bgp, others: random.next())
     }
 
     var digest: EngineDigest {
         EngineDigest(
-            bgp: bgp.digest.value, transport: transport.digest.value, routing: routes.digest.value,
+            bgp: streams.bgpDigest.value, transport: transport.digest.value, routing: routes.digest.value,
             system: systemDigest.value, ospf: interior.ospfDigest.value, isis: interior.isis.digest.value,
-            rip: interior.ripDigest.value, bfd: bfd.digest.value)
+            rip: interior.ripDigest.value, bfd: bfd.digest.value,
+            rtr: streams.rtr.digest.value)
     }
 }
 
@@ -62,10 +61,9 @@ extension EngineState {
         writer.write(systemDigest.value)
         transport.write(to: &writer)
         routes.write(to: &writer)
-        bgp.write(to: &writer)
+        streams.write(to: &writer)
         interior.write(to: &writer)
         bfd.write(to: &writer)
-        writer.writeList(endpoints) { endpoint, w in endpoint.write(to: &w) }
         firstRoutes.write(to: &writer)
         return writer.bytes
     }
@@ -86,11 +84,9 @@ extension EngineState {
         systemDigest = StateDigest(try reader.read())
         transport = try TransportTable(from: &reader)
         routes = try RouteManager(from: &reader, configuration: configuration)
-        bgp = try BGPInstance(from: &reader)
-        bgp.rib.setOwnAddresses(configuration.interfaces.flatMap { $0.addresses.map(\.address) })
+        streams = try StreamProtocols(from: &reader, configuration: configuration)
         interior = try InteriorGateways(from: &reader)
         bfd = try BFDRegistry(from: &reader, configuration: configuration)
-        endpoints = try reader.readList { r throws(DecodeError) in try SessionEndpoint(from: &r) }
         firstRoutes = try FirstRoutesWatch(from: &reader)
         try reader.expectEnd()
     }

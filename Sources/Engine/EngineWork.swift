@@ -46,10 +46,12 @@ public struct EngineDigest: Hashable, Sendable {
     public var rip: UInt64
     /// BFD sessions: numbers, clients, status.
     public var bfd: UInt64
+    /// RPKI caches and what they said.
+    public var rtr: UInt64
 
     public init(
         bgp: UInt64 = 0, transport: UInt64 = 0, routing: UInt64 = 0, system: UInt64 = 0, ospf: UInt64 = 0, isis: UInt64 = 0,
-        rip: UInt64 = 0, bfd: UInt64 = 0
+        rip: UInt64 = 0, bfd: UInt64 = 0, rtr: UInt64 = 0
     ) {
         self.bgp = bgp
         self.transport = transport
@@ -59,13 +61,14 @@ public struct EngineDigest: Hashable, Sendable {
         self.isis = isis
         self.rip = rip
         self.bfd = bfd
+        self.rtr = rtr
     }
 
     /// The parts in a fixed order with their names: "protocols declare redundancy one by one" (DESIGN §6).
     public var parts: [(name: String, value: UInt64)] {
         [
             ("bgp", bgp), ("transport", transport), ("routing", routing), ("system", system), ("ospf", ospf),
-            ("isis", isis), ("rip", rip), ("bfd", bfd),
+            ("isis", isis), ("rip", rip), ("bfd", bfd), ("rtr", rtr),
         ]
     }
 }

@@ -4,6 +4,7 @@ import ISIS
 import Machine
 import OSPF
 import RIP
+import RTR
 import Records
 import Wire
 
@@ -34,6 +35,10 @@ public struct RouterConfiguration: Hashable, Sendable, Codable {
     public var redistribution: [RedistributionConfiguration]?
     /// At most 1,024; prefixes are unique.
     public var aggregates: [AggregateConfiguration]?
+    /// The caches of the RPKI.
+    public var rtr: RTRConfiguration?
+    /// BGP processes beside the router's own; numbers are unique.
+    public var bgpProcesses: [BGPProcessConfiguration]?
     /// Hidden keys for failure injection.
     public var testing: EngineTestingConfiguration
 

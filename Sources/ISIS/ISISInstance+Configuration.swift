@@ -31,7 +31,10 @@ extension ISISInstance {
                 circuits.compactMap { circuit in
                     circuit.flatMap { circuit in
                         circuit.configuration.isPassive
-                            ? nil : PacketSubscription(interface: circuit.interface, packetProtocol: .isis)
+                            ? nil
+                            : PacketSubscription(
+                                interface: circuit.interface, packetProtocol: .isis,
+                                groups: ISISGroup.subscribed.map { .station($0) })
                     }
                 }))
         if old == nil, wanted.overload.onStartup > 0 {

@@ -24,12 +24,15 @@ struct Interface {
     /// What may be answered to neighbours that we send to, and to others.
     var knownAnswers = TokenBucket(perSecond: LineCard.answersPerSecond)
     var otherAnswers = TokenBucket(perSecond: LineCard.answersPerSecond)
-    /// Routing protocols whose packets the engine wants from here.
-    var wanted = PacketProtocolSet()
-    /// By `PacketProtocolSet.position`: what a flood of a protocol's packets may cost the log.
-    var floodGuards = [TokenBucket](
-        repeating: TokenBucket(perSecond: LineCard.packetsPerSecond, burst: LineCard.packetBurst),
-        count: PacketProtocol.allCases.count)
+    /// Packets that the engine wants from here, few.
+    private(set) var wanted: [Wanted] = []
+
+    struct Wanted {
+        let packetProtocol: PacketProtocol
+        let groups: [PacketAddress]
+        /// What a flood of them may cost the log.
+        var floodGuard = TokenBucket(perSecond: LineCard.packetsPerSecond, burst: LineCard.packetBurst)
+    }
 
     var mac: MACAddress { configuration.virtualMAC }
     var vlan: UInt16 { configuration.vlan }
@@ -45,6 +48,33 @@ struct Interface {
         let derived = IPAddress.v6(linkLocal)
         if !configuration.isLoopback, !addresses.contains(where: { $0.address == derived }) {
             addresses.append(OwnAddress(address: derived, prefixLength: 64))
+        }
+    }
+
+    /// What stays wanted keeps the measure of its flood.
+    mutating func want(_ list: [PacketSubscription]) {
+        let before = wanted
+        wanted = list.map { new in
+            var entry = Wanted(packetProtocol: new.packetProtocol, groups: new.groups)
+            if let old = before.first(where: { $0.packetProtocol == new.packetProtocol }) { entry.floodGuard = old.floodGuard }
+            return entry
+        }
+    }
+
+    func wants(_ packetProtocol: PacketProtocol) -> Bool { wanted.contains { $0.packetProtocol == packetProtocol } }
+
+    /// Whether one more packet may go to the log.
+    mutating func admits(_ packetProtocol: PacketProtocol, at now: Instant) -> Bool {
+        guard let i = wanted.firstIndex(where: { $0.packetProtocol == packetProtocol }) else { return false }
+        return wanted[i].floodGuard.take(at: now)
+    }
+
+    /// IPv6 groups of everything that is wanted, in its order.
+    var ipv6Groups: [IPv6Address] {
+        wanted.flatMap { entry in
+            entry.groups.compactMap { group in
+                if case .ip(.v6(let address)) = group { address } else { nil }
+            }
         }
     }
 
@@ -106,13 +136,4 @@ extension Interface.OwnAddress {
             return false
         }
     }
-}
-
-/// A set of routing protocols.
-struct PacketProtocolSet: OptionSet, BitwiseCopyable {
-    var rawValue: UInt16 = 0
-
-    static func position(_ number: PacketProtocol) -> Int { Int(number.rawValue) - 1 }
-    func contains(_ number: PacketProtocol) -> Bool { rawValue & 1 << UInt16(Self.position(number)) != 0 }
-    mutating func insert(_ number: PacketProtocol) { rawValue |= 1 << UInt16(Self.position(number)) }
 }

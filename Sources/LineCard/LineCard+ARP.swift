@@ -163,7 +163,7 @@ extension LineCard {
         put(w.bytes, on: i, into: &effects)
     }
 
-    /// RFC 3810 §5.2: one report with all our solicited-node groups and those of routing protocols, so that a snooping
+    /// RFC 3810 §5.2: one report with all our solicited-node groups and those that are subscribed to, so that a snooping
     /// switch lets questions and hellos through.
     mutating func reportGroups(on i: Int, into effects: inout [LineCardEffect]) {
         var groups: [IPv6Address] = []
@@ -171,8 +171,7 @@ extension LineCard {
             guard case .v6(let a) = own.address, !groups.contains(a.solicitedNode) else { continue }
             groups.append(a.solicitedNode)
         }
-        if interfaces[i].wanted.contains(.ospfv3) { groups += [.allSPFRouters, .allDRouters] }
-        if interfaces[i].wanted.contains(.ripng) { groups.append(.allRIPngRouters) }
+        groups += interfaces[i].ipv6Groups
         let room = (interfaces[i].mtu - IPv6Header.length - 16) / 20
         var body = ByteWriter(capacity: 8 + 20 * groups.count)
         body.u8(ICMPv6.listenerReport)

@@ -173,12 +173,11 @@ extension LineCard {
         }
     }
 
-    /// RFC 4291 §2.7.1: all nodes, the solicited-node groups of our addresses, and those of the routing protocols that are
-    /// wanted. All-routers has nothing for us: we send no router advertisements.
+    /// RFC 4291 §2.7.1: all nodes, the solicited-node groups of our addresses, and those that are subscribed to.
+    /// All-routers has nothing for us: we send no router advertisements.
     private func isMember(of group: IPv6Address, on i: Int) -> Bool {
         if group == .allNodes { return true }
-        if group == .allSPFRouters || group == .allDRouters { return interfaces[i].wanted.contains(.ospfv3) }
-        if group == .allRIPngRouters { return interfaces[i].wanted.contains(.ripng) }
+        for entry in interfaces[i].wanted where entry.groups.contains(.ip(.v6(group))) { return true }
         for own in interfaces[i].addresses {
             if case .v6(let a) = own.address, a.solicitedNode == group { return true }
         }
@@ -266,15 +265,10 @@ extension LineCard {
             receiveICMPv4(payload, source, origin, at: now, into: &effects)
         case (ICMPv6.protocolNumber, .v6(let source)):
             receiveICMPv6(payload, source, origin, at: now, into: &effects)
-        case (UpperLayer.ospf, .v4):
-            receiveOSPF(.ospfv2, payload, quoted, origin, at: now, into: &effects)
-        case (UpperLayer.ospf, .v6):
-            receiveOSPF(.ospfv3, payload, quoted, origin, at: now, into: &effects)
         case (UpperLayer.udp, _):
             receiveUDP(payload, quoted, origin, at: now, into: &effects)
         default:
-            drop(.unknownProtocol)
-            sendUnreachable(protocolNumber, about: quoted, origin, at: now, into: &effects)
+            receiveIP(protocolNumber, payload, quoted, origin, at: now, into: &effects)
         }
     }
 }

@@ -15,7 +15,7 @@ public enum DropReason: Int, Sendable, Hashable, CaseIterable, Codable {
     case ownSource
     case malformedEthernet
     case wrongVLAN
-    /// An LLC frame that is not for IS-IS, or that lies about its length.
+    /// An LLC frame that lies about its length.
     case llc
     case unknownType
     case malformedARP
@@ -32,14 +32,15 @@ public enum DropReason: Int, Sendable, Hashable, CaseIterable, Codable {
     case fragmentRefused
     case fragmentTimeout
     case malformedICMP
+    /// An ICMP message or a UDP port that nothing here is for.
     case unknownProtocol
     case rateLimited
     case malformedUDP
-    /// A packet of a routing protocol that nobody wants on the interface.
+    /// An IP protocol or LLC header that nobody wants from the interface.
     case notSubscribed
-    /// More packets of a routing protocol on one interface than the log is to hold.
+    /// More packets of a protocol from one interface than the log is to hold.
     case flood
-    /// A packet of a routing protocol that is longer than any interface's MTU.
+    /// A packet that is wanted and longer than any interface's MTU.
     case packetTooLong
 }
 
@@ -63,7 +64,7 @@ public struct LineCardCounters: Sendable, Equatable {
     public var unresolved: UInt64 = 0
     public var unroutable: UInt64 = 0
     public var linkDown: UInt64 = 0
-    /// Packets of routing protocols that became records, and those that were sent.
+    /// Packets that became records, and those that were sent, by protocol.
     public var packetsIn = PerProtocol()
     public var packetsOut = PerProtocol()
     /// Indexed by `DropReason`.
@@ -72,11 +73,21 @@ public struct LineCardCounters: Sendable, Equatable {
     public init() {}
 
     public struct PerProtocol: Sendable, Equatable {
-        private var counts = [UInt64](repeating: 0, count: PacketProtocol.allCases.count)
+        /// Those that were counted, in the order in which they came first: as few as are subscribed to.
+        public private(set) var counts: [(packetProtocol: PacketProtocol, count: UInt64)] = []
         public init() {}
         public subscript(number: PacketProtocol) -> UInt64 {
-            get { counts[PacketProtocolSet.position(number)] }
-            set { counts[PacketProtocolSet.position(number)] = newValue }
+            get { counts.first { $0.packetProtocol == number }?.count ?? 0 }
+            set {
+                if let i = counts.firstIndex(where: { $0.packetProtocol == number }) {
+                    counts[i].count = newValue
+                } else {
+                    counts.append((number, newValue))
+                }
+            }
+        }
+        public static func == (a: Self, b: Self) -> Bool {
+            a.counts.elementsEqual(b.counts) { $0.packetProtocol == $1.packetProtocol && $0.count == $1.count }
         }
     }
 

@@ -1,26 +1,49 @@
 import Machine
 import Wire
 
-/// Protocols whose packets the line card hands to the engine whole, as records, and sends for it.
-public enum PacketProtocol: UInt8, Hashable, Sendable, Codable, CaseIterable, CustomStringConvertible {
-    /// IPv4 protocol 89 (RFC 2328).
-    case ospfv2 = 1
-    /// IPv6 next header 89 (RFC 5340).
-    case ospfv3 = 2
-    /// LLC FE-FE-03 in an IEEE 802.3 frame (ISO 10589, RFC 1195).
-    case isis = 3
-    /// UDP port 520 over IPv4 (RFC 2453).
-    case rip = 4
-    /// UDP port 521 over IPv6 (RFC 2080).
-    case ripng = 5
+/// What the headers of a packet that is not TCP say it belongs to. It is all that the line card looks at and all that a
+/// record names; who speaks which protocol is for its own target to say (`PacketProtocol.ospfv2` is OSPF's).
+public enum PacketProtocol: RawRepresentable, Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
+    /// IPv4 protocol or IPv6 next header.
+    case ip(AddressFamily, number: UInt8)
+    /// A UDP port of ours.
+    case udp(AddressFamily, port: UInt16)
+    /// DSAP, SSAP and control of IEEE 802.2, one octet each, in an IEEE 802.3 frame.
+    case llc(UInt32)
+
+    /// The kind in the highest octet and what it says below.
+    public var rawValue: UInt32 {
+        switch self {
+        case .ip(.ipv4, let number): 1 << 24 | UInt32(number)
+        case .ip(.ipv6, let number): 2 << 24 | UInt32(number)
+        case .udp(.ipv4, let port): 3 << 24 | UInt32(port)
+        case .udp(.ipv6, let port): 4 << 24 | UInt32(port)
+        case .llc(let header): 5 << 24 | header & 0xff_ffff
+        }
+    }
+    public init?(rawValue: UInt32) {
+        let value = rawValue & 0xff_ffff
+        let family: AddressFamily = rawValue >> 24 & 1 == 1 ? .ipv4 : .ipv6
+        switch rawValue >> 24 {
+        case 1, 2:
+            guard value <= 0xff else { return nil }
+            self = .ip(family, number: UInt8(value))
+        case 3, 4:
+            guard value <= 0xffff else { return nil }
+            self = .udp(family, port: UInt16(value))
+        case 5: self = .llc(value)
+        default: return nil
+        }
+    }
+
+    public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 
     public var description: String {
-        switch self {
-        case .ospfv2: "OSPFv2"
-        case .ospfv3: "OSPFv3"
-        case .isis: "IS-IS"
-        case .rip: "RIP"
-        case .ripng: "RIPng"
+        func name(_ family: AddressFamily) -> String { family == .ipv4 ? "IPv4" : "IPv6" }
+        return switch self {
+        case .ip(let family, let number): "\(name(family)) protocol \(number)"
+        case .udp(let family, let port): "UDP port \(port) over \(name(family))"
+        case .llc(let header): "LLC \(String(header, radix: 16))"
         }
     }
 }
@@ -58,7 +81,7 @@ public struct ReceivedPacket: Hashable, Sendable {
     public var sourcePort: UInt16
     /// IPv4 TTL or IPv6 hop limit; 255 for what has none.
     public var hopLimit: UInt8
-    /// What follows the IP, UDP or LLC header; at most `RecordLimits.packetOctets`. IS-IS without the padding of the
+    /// What follows the IP, UDP or LLC header; at most `RecordLimits.packetOctets`. LLC without the padding of the
     /// Ethernet frame.
     public var bytes: [UInt8]
 
@@ -77,7 +100,7 @@ public struct ReceivedPacket: Hashable, Sendable {
 
     /// Names the packet by all of its octets.
     public var fingerprint: UInt64 {
-        seededHash(bytes.span.bytes, seed: UInt64(interface.value) << 8 | UInt64(packetProtocol.rawValue))
+        seededHash(bytes.span.bytes, seed: UInt64(interface.value) << 32 | UInt64(packetProtocol.rawValue))
     }
 }
 
@@ -85,13 +108,13 @@ public struct ReceivedPacket: Hashable, Sendable {
 public struct OutgoingPacket: Hashable, Sendable {
     public var interface: InterfaceID
     public var packetProtocol: PacketProtocol
-    /// One of our addresses on the interface; the virtual MAC for IS-IS.
+    /// One of our addresses on the interface; the virtual MAC for LLC.
     public var source: PacketAddress
     /// A group or a neighbour; a unicast IP address is resolved by ARP or ND on this interface.
     public var destination: PacketAddress
-    /// IPv4 TTL or IPv6 hop limit; ignored for IS-IS.
+    /// IPv4 TTL or IPv6 hop limit; ignored for LLC.
     public var hopLimit: UInt8
-    /// UDP destination port; 0 means the port of the protocol. (RIP answers the port that asked: RFC 2453 §3.9.1.)
+    /// UDP destination port; 0 means the port of the protocol.
     public var destinationPort: UInt16
     public var bytes: [UInt8]
 
@@ -109,15 +132,19 @@ public struct OutgoingPacket: Hashable, Sendable {
     }
 }
 
-/// A protocol that is wanted on an interface: the line card takes its packets to our addresses and to its groups there.
+/// Packets that are wanted from an interface: the line card takes those to our addresses and to these groups there.
 public struct PacketSubscription: Hashable, Comparable, Sendable {
     public var interface: InterfaceID
     public var packetProtocol: PacketProtocol
+    /// Of its family, or stations for LLC. 255.255.255.255 stands for every broadcast address of the interface.
+    public var groups: [PacketAddress]
 
-    public init(interface: InterfaceID, packetProtocol: PacketProtocol) {
+    public init(interface: InterfaceID, packetProtocol: PacketProtocol, groups: [PacketAddress]) {
         self.interface = interface
         self.packetProtocol = packetProtocol
+        self.groups = groups
     }
+    /// By interface, then by protocol.
     public static func < (a: Self, b: Self) -> Bool {
         (a.interface.value, a.packetProtocol.rawValue) < (b.interface.value, b.packetProtocol.rawValue)
     }

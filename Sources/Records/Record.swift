@@ -92,6 +92,9 @@ public enum EngineCommand: Sendable, Equatable, Hashable, Codable {
     case clearAdjacency(PacketProtocol, neighbor: String)
     /// Ends the BFD sessions with the neighbour of this address, or all of them when it is empty; they begin anew.
     case clearSession(neighbor: String)
+    /// Has the exchange with the RPKI cache of this address, or with all of them when it is empty, begin anew. What was
+    /// remembered of it as fatal is forgotten.
+    case clearCache(address: String)
     /// Failure injection: the engine never returns from this record. Only with `testing` enabled in the configuration.
     case testHang
     /// Failure injection: the engine traps on this record.
@@ -115,7 +118,7 @@ public enum EngineEffect: Sendable {
     /// RST now; unsent octets are lost. Also withdraws a connect that is under way.
     case tcpAbort(ConnectionID)
     case send(OutgoingPacket)
-    /// The complete list of protocols wanted on interfaces, ascending; replaces the one before.
+    /// The complete list of packets wanted from interfaces, ascending, each protocol once; replaces the one before.
     case subscriptions([PacketSubscription])
     /// Changes of the BFD sessions on the line card, in order.
     case bfdSessions([BFDSessionChange])

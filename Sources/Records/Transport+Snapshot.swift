@@ -24,6 +24,36 @@ extension IPAddress: Snapshotting {
     }
 }
 
+extension PacketAddress: Snapshotting {
+    public func write(to writer: inout SnapshotWriter) {
+        writer.write(station != nil)
+        switch self {
+        case .ip(let address): address.write(to: &writer)
+        case .station(let address): writer.write(address.raw)
+        }
+    }
+    public init(from reader: inout SnapshotReader) throws(DecodeError) {
+        self = try reader.readBool() ? .station(MACAddress(raw: try reader.read())) : .ip(try IPAddress(from: &reader))
+    }
+}
+
+extension PacketSubscription: Snapshotting {
+    public func write(to writer: inout SnapshotWriter) {
+        writer.write(interface.value)
+        writer.write(packetProtocol.rawValue)
+        writer.writeList(groups) { group, w in group.write(to: &w) }
+    }
+    public init(from reader: inout SnapshotReader) throws(DecodeError) {
+        let interface = InterfaceID(try reader.read())
+        guard let number = PacketProtocol(rawValue: try reader.read()) else {
+            throw DecodeError("packet protocol", at: reader.position, .badValue)
+        }
+        self.init(
+            interface: interface, packetProtocol: number,
+            groups: try reader.readList { r throws(DecodeError) in try PacketAddress(from: &r) })
+    }
+}
+
 extension ConnectionTuple: Snapshotting {
     public func write(to writer: inout SnapshotWriter) {
         writer.write(interface.value)
@@ -39,6 +69,17 @@ extension ConnectionTuple: Snapshotting {
         let remote = try IPAddress(from: &reader)
         self.init(
             interface: interface, local: local, localPort: localPort, remote: remote, remotePort: try reader.read())
+    }
+}
+
+extension ConnectionOwner: Snapshotting {
+    public func write(to writer: inout SnapshotWriter) {
+        writer.write(instance.value)
+        writer.write(endpoint.value)
+    }
+    public init(from reader: inout SnapshotReader) throws(DecodeError) {
+        let instance = StreamProtocolID(try reader.read())
+        self.init(instance, StreamEndpointID(try reader.read()))
     }
 }
 

@@ -78,16 +78,18 @@ public struct ConnectionIdentity: Hashable, Sendable {
 /// takes over repeats the same SYN.
 public struct ConnectRequest: Hashable, Sendable {
     public var connection: ConnectionID
+    public var owner: ConnectionOwner
     public var tuple: ConnectionTuple
     public var initialSendSequence: UInt32
     public var timestampOffset: UInt32
     public var options: TransportOptions
 
     public init(
-        connection: ConnectionID, tuple: ConnectionTuple, initialSendSequence: UInt32, timestampOffset: UInt32,
-        options: TransportOptions
+        connection: ConnectionID, owner: ConnectionOwner = ConnectionOwner(), tuple: ConnectionTuple,
+        initialSendSequence: UInt32, timestampOffset: UInt32, options: TransportOptions
     ) {
         self.connection = connection
+        self.owner = owner
         self.tuple = tuple
         self.initialSendSequence = initialSendSequence
         self.timestampOffset = timestampOffset
@@ -97,12 +99,17 @@ public struct ConnectRequest: Hashable, Sendable {
 
 /// From whom the line card accepts connections. Anybody else's SYN is answered with RST.
 public struct Listener: Hashable, Sendable {
+    public var owner: ConnectionOwner
     public var local: IPAddress
     public var localPort: UInt16
     public var remote: IPAddress
     public var options: TransportOptions
 
-    public init(local: IPAddress, localPort: UInt16, remote: IPAddress, options: TransportOptions) {
+    public init(
+        owner: ConnectionOwner = ConnectionOwner(), local: IPAddress, localPort: UInt16, remote: IPAddress,
+        options: TransportOptions
+    ) {
+        self.owner = owner
         self.local = local
         self.localPort = localPort
         self.remote = remote

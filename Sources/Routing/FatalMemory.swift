@@ -207,11 +207,7 @@ extension FatalMemory: Snapshotting {
         writer.write(isRedundant)
         writer.writeList(sources) { source, w in
             w.write(source.interface.value)
-            w.write(source.address.station != nil)
-            switch source.address {
-            case .ip(let address): address.write(to: &w)
-            case .station(let address): w.write(address.raw)
-            }
+            source.address.write(to: &w)
             w.write(source.faults)
             w.write(source.heldUntil)
             w.write(source.until)
@@ -231,8 +227,7 @@ extension FatalMemory: Snapshotting {
         isRedundant = try reader.readBool()
         sources = try reader.readList { r throws(DecodeError) in
             let interface = InterfaceID(try r.read())
-            let address: PacketAddress =
-                try r.readBool() ? .station(MACAddress(raw: try r.read())) : .ip(try IPAddress(from: &r))
+            let address = try PacketAddress(from: &r)
             return Source(
                 interface: interface, address: address, faults: try r.read(), heldUntil: try r.readInstant(),
                 until: try r.readInstant())

@@ -157,7 +157,7 @@ import Wire
         #expect(fixture.engine.rip.configuration == nil)
         fixture.pass(.milliseconds(200))
         #expect(fixture.engine.rip.configuration != nil)
-        #expect(fixture.log.last { $0.contains("subscriptions") }?.contains("RIP") == true)
+        #expect(fixture.log.last { $0.contains("subscriptions") }?.contains("UDP port 520") == true)
         fixture.apply(.packetReceived(Self.response([Self.good])))
         #expect(Self.has(fixture, Self.good))
         // Once more, and the pause doubles; the operator need not wait.

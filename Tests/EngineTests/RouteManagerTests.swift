@@ -60,7 +60,7 @@ import Wire
     @Test func `a connected neighbor has no route of its own, and who announces its address gets transit packets alone`() {
         var manager = Self.manager()
         let neighbor = IPAddress("192.0.2.9")!, address = IPv4Address("192.0.2.9")!
-        manager.setDestinations([neighbor], for: .bgp)
+        manager.setDestinations([neighbor], for: .streams)
         func kernel() -> [String] { manager.completeFIBUpdate.ipv4.map { "\($0.prefix)" }.sorted() }
         #expect(kernel() == ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.1/32"])
         #expect(manager.gateways.isEmpty)
@@ -137,7 +137,7 @@ import Wire
     @Test func `the line card's gateways follow the interior routes to those whom the router talks to`() {
         var manager = Self.manager()
         _ = manager.takeGateways()
-        manager.setDestinations([IPAddress("10.0.0.1")!, IPAddress("192.0.2.50")!], for: .bgp)
+        manager.setDestinations([IPAddress("10.0.0.1")!, IPAddress("192.0.2.50")!], for: .streams)
         let got7 = manager.takeGateways()
         #expect(got7 == nil)
         manager.apply([Self.ospf("10.0.0.0/8")], from: .ospf)

@@ -20,7 +20,7 @@ import Wire
 
     private func open(_ n: UInt32, in table: inout TransportTable) {
         let id = ConnectionID(2 * n)
-        table.establish(id, identity(UInt16(1000 + n)))
+        table.establish(id, identity(UInt16(1000 + n)), ConnectionOwner(StreamProtocolID(3), StreamEndpointID(UInt16(n))))
         table.received(id, [1, 2, 3], peerTimestamp: 77)
         _ = table.send(id, [1, 2, 3, 4, 5][...])
     }

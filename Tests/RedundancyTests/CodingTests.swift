@@ -20,7 +20,7 @@ import Wire
     }()
 
     static let packet = ReceivedPacket(
-        interface: InterfaceID(4), packetProtocol: .isis, source: .station(MACAddress(raw: 0x0200_0000_0001)),
+        interface: InterfaceID(4), packetProtocol: .llc(0xfefe03), source: .station(MACAddress(raw: 0x0200_0000_0001)),
         destination: .ip(IPAddress("ff02::5")!), sourcePort: 520, hopLimit: 255, bytes: [1, 2, 3])
 
     static let bfdStatus: BFDStatus = {
@@ -56,7 +56,8 @@ import Wire
         .quarantined(.timers(3, .packetReceived(packet))), .quarantined(.timers(0, .time)),
         .command(.clearSession(neighbor: "fe80::1%lan")),
         .bfd(BFDReport(discriminator: 7, status: BFDStatus())), .bfd(BFDReport(discriminator: .max, status: bfdStatus)),
-        .command(.clearAdjacency(.isis, neighbor: "0000.0000.0001")), .redundancy(true), .memoryExhausted,
+        .command(.clearAdjacency(.llc(0xfefe03), neighbor: "0000.0000.0001")), .redundancy(true), .memoryExhausted,
+        .command(.clearCache(address: "2001:db8::323")),
     ]
 
     static let records: [Record] = bodies.enumerated().map { i, body in
@@ -263,7 +264,7 @@ import Wire
         #expect(refusal { $0.identity = Self.hello.identity }?.hasPrefix("it has the identity of this controller") == true)
         #expect(
             refusal { $0.schemas = SchemaMap([.init("records", oldest: 7, newest: 8)]) }
-                == "its release writes schema 8 of 'records' and reads no older than 7, this one's 1 and no older than 1: update the "
+                == "its release writes schema 8 of 'records' and reads no older than 7, this one's 2 and no older than 2: update the "
                 + "controller with the older release, which is this one")
     }
 

@@ -1,4 +1,5 @@
 import Machine
+import Routing
 import Wire
 
 /// Every set of path attributes once, under a 32-bit number that routes hold.

@@ -1,4 +1,5 @@
 import Machine
+import Routing
 import Wire
 
 /// Next hops that routes of all families use, counted, with what the router knows of the way there (RFC 4271 §9.1.2.1).

@@ -59,13 +59,6 @@ public enum ExportView: Hashable, Sendable, Codable {
     }
 }
 
-/// What the router knows about the way to a next hop (RFC 4271 §9.1.2.1).
-public enum NextHopState: Hashable, Sendable {
-    case unreachable
-    /// With the interior cost that RFC 4271 §9.1.2.2 (e) compares; 0 on a connected network.
-    case reachable(metric: UInt32)
-}
-
 /// A set of path attributes in the database. It is a plain number: who keeps one across records must know that a route
 /// holds it, or it may mean another set by then.
 @frozen

@@ -1,5 +1,6 @@
 import Machine
 import Records
+import Routing
 import Wire
 
 // A further connection of a neighbour whose session is up.

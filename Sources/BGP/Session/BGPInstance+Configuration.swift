@@ -1,5 +1,6 @@
 import Machine
 import Records
+import Routing
 import Wire
 
 /// A new configuration, commands, and faults.
@@ -90,12 +91,12 @@ extension BGPInstance {
     }
 
     private func updateListeners(into effects: inout [Effect]) {
-        var endpoints: [SessionEndpoint] = []
+        var endpoints: [StreamEndpoint] = []
         for i in neighbors.indices {
             guard let neighbor = neighbors[i], !neighbor.configuration.isShutdown else { continue }
             endpoints.append(endpoint(PeerIndex(UInt16(i))))
         }
-        effects.append(.listeners(endpoints.sorted { $0.remote < $1.remote }))
+        effects.append(.listen(endpoints.sorted { $0.remote < $1.remote }))
     }
 
     /// RFC 4271 §8.1.2 ManualStop on every connection of the neighbour.
@@ -142,7 +143,7 @@ extension BGPInstance {
                 let negotiated = neighbors[Int(peer.value)]![slot]!.negotiated
             else { return }
             for family in RouteFamily.allCases where negotiated.families.contains(family) { rib.refresh(peer, family) }
-        case .clearAdjacency, .clearSession, .testHang, .testTrap:
+        case .clearAdjacency, .clearSession, .clearCache, .testHang, .testTrap:
             // The engine's own.
             break
         }

@@ -88,6 +88,15 @@ extension BGPInstance {
         return count
     }
 
+    /// Paths of the neighbour that has the most, of those that are up.
+    public var largestNeighbor: Int {
+        var most = 0
+        for i in neighbors.indices where neighbors[i]?.establishedSlot != nil {
+            most = max(most, pathCount(PeerIndex(UInt16(i))))
+        }
+        return most
+    }
+
     /// The active's memory is at its limit, and the standby's tables are as large: a switchover would help nobody, and a
     /// process that the kernel ends takes every session with it. The neighbour that costs the most goes; of equal ones the
     /// first. Whether that was enough the memory says.

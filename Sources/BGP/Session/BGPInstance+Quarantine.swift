@@ -18,9 +18,9 @@ extension BGPInstance {
     ///   - octets: what it brought of the stream, if that was it.
     ///   - message: which of the messages that end in them, from 1; 0: any of them.
     mutating func fault(
-        _ connection: ConnectionID?, _ octets: [UInt8], message: Int, at now: Instant, into effects: inout [Effect]
+        _ connection: ConnectionID, _ octets: [UInt8], message: Int, at now: Instant, into effects: inout [Effect]
     ) {
-        guard let connection, let owner = owners[connection], let neighbor = neighbor(owner.peer) else {
+        guard let owner = owners[connection], let neighbor = neighbor(owner.peer) else {
             effects.append(.event(Event(.alarm, "bgp", "a quarantined record belongs to no BGP session")))
             return
         }

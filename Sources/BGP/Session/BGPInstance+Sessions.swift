@@ -1,5 +1,6 @@
 import Machine
 import Records
+import Routing
 import Wire
 
 /// What the machines' actions mean: timers, connections, the RIB.
@@ -261,10 +262,11 @@ extension BGPInstance {
 
     // MARK: connections
 
-    func endpoint(_ peer: PeerIndex) -> SessionEndpoint {
+    func endpoint(_ peer: PeerIndex) -> StreamEndpoint {
         let neighbor = neighbors[Int(peer.value)]!.configuration
-        return SessionEndpoint(
-            peer: peer, local: neighbor.localAddress, remote: neighbor.address, port: neighbor.port,
+        return StreamEndpoint(
+            number: StreamEndpointID(peer.value), local: neighbor.localAddress, localPort: Self.port,
+            remote: neighbor.address, remotePort: neighbor.port,
             options: neighbor.transportOptions(routerAS: configuration?.routerAS ?? .zero))
     }
 
@@ -278,8 +280,8 @@ extension BGPInstance {
     }
 
     mutating func opened(
-        _ connection: ConnectionID, _ identity: ConnectionIdentity, _ addresses: SessionAddresses, isOurs: Bool,
-        at now: Instant, into effects: inout [Effect]
+        _ connection: ConnectionID, _ identity: ConnectionIdentity, _ addresses: SessionAddresses, _ peer: PeerIndex,
+        isOurs: Bool, at now: Instant, into effects: inout [Effect]
     ) {
         if isOurs {
             guard let owner = owners[connection], neighbors[Int(owner.peer.value)]?.own.isConnecting == true else {
@@ -290,7 +292,9 @@ extension BGPInstance {
             run(.tcpConnected, owner.peer, .own, reason: "", at: now, into: &effects)
             return
         }
-        guard let peer = peerIndex(identity.tuple.remote), let neighbor = neighbor(peer), owners[connection] == nil else {
+        guard let neighbor = neighbor(peer), neighbor.configuration.address == identity.tuple.remote,
+            owners[connection] == nil
+        else {
             effects.append(.abort(connection))
             return
         }

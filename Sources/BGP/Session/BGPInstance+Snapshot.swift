@@ -1,8 +1,9 @@
 import Machine
 import Records
+import Routing
 import Wire
 
-extension BGPInstance: Snapshotting {
+extension BGPInstance {
     public func write(to writer: inout SnapshotWriter) {
         writer.write(random.state)
         writer.write(configuration != nil)

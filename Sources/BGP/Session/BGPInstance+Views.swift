@@ -91,6 +91,8 @@ extension BGPInstance {
             exportPolicies: neighbor.configuration.exportPolicies)
     }
 
+    public func hasNeighbor(_ address: IPAddress) -> Bool { peerIndex(address) != nil }
+
     /// The neighbour behind an index, for views of routes.
     public func neighborAddress(_ peer: PeerIndex) -> IPAddress? { neighbor(peer)?.configuration.address }
 

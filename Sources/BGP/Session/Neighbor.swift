@@ -1,19 +1,7 @@
 import Machine
 import Records
+import Routing
 import Wire
-
-/// Our own addresses on the interface that reaches a neighbour: what NEXT_HOP says when we name ourselves.
-public struct SessionAddresses: Hashable, Sendable {
-    public var ipv4: IPv4Address?
-    public var ipv6: IPv6Address?
-    /// Only when the neighbour is on the link (RFC 2545 §3).
-    public var linkLocal: IPv6Address?
-    public init(ipv4: IPv4Address? = nil, ipv6: IPv6Address? = nil, linkLocal: IPv6Address? = nil) {
-        self.ipv4 = ipv4
-        self.ipv6 = ipv6
-        self.linkLocal = linkLocal
-    }
-}
 
 /// A neighbour has two places for connections: the one that we open and the one that it opens. Each runs a machine of
 /// its own until one of them is chosen (RFC 4271 §6.8).
@@ -338,28 +326,6 @@ extension Session: Snapshotting {
         lastSent = try reader.readInstant()
         lastProgress = try reader.readInstant()
         establishedAt = try reader.readOptionalInstant()
-    }
-}
-
-extension SessionAddresses {
-    // Neither family has its unspecified address as an address of ours.
-    func write(to writer: inout SnapshotWriter) {
-        writer.write(ipv4?.raw ?? 0)
-        for address in [ipv6, linkLocal] {
-            writer.write(address?.high ?? 0)
-            writer.write(address?.low ?? 0)
-        }
-    }
-
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        func ipv6(_ reader: inout SnapshotReader) throws(DecodeError) -> IPv6Address? {
-            let high: UInt64 = try reader.read()
-            let address = IPv6Address(high: high, low: try reader.read())
-            return address == .any ? nil : address
-        }
-        let raw: UInt32 = try reader.read()
-        let global = try ipv6(&reader)
-        self.init(ipv4: raw == 0 ? nil : IPv4Address(raw: raw), ipv6: global, linkLocal: try ipv6(&reader))
     }
 }
 

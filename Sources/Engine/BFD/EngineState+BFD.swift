@@ -19,7 +19,7 @@ extension EngineState {
         for entry in news {
             switch entry.client {
             case .bgp:
-                bgp.handle(.bfd(entry.peer.remote, isUp: entry.isUp), at: now, into: &wishes.bgp)
+                streams.handle(.bfd(entry.peer.remote, isUp: entry.isUp), for: .bgp, at: now, into: &wishes.streams)
             case .staticRoutes:
                 break
             case .interior(let id):

@@ -36,6 +36,7 @@ enum InteriorGatewayID: UInt8, CaseIterable, Sendable {
         case .isis: [.isis]
         case .rip: [.rip]
         case .ripng: [.ripng]
+        default: []
         }
     }
 
@@ -282,12 +283,18 @@ struct InteriorGateways: Sendable {
     /// Notes what a protocol wants from the wire; gives what the router wants then.
     mutating func subscribe(_ id: InteriorGatewayID, to list: [PacketSubscription]) { subscribed[Int(id.rawValue)] = list }
 
-    /// What all of them want: ascending, without duplicates (the OSPFv3 instances share a protocol).
+    /// What all of them want: ascending, each protocol of an interface once (the OSPFv3 instances share one).
     var subscriptions: [PacketSubscription] {
         var all = Array(subscribed.joined())
         all.sort()
         var result: [PacketSubscription] = []
-        for subscription in all where result.last != subscription { result.append(subscription) }
+        for subscription in all {
+            guard let last = result.last, !(last < subscription) else {
+                result.append(subscription)
+                continue
+            }
+            result[result.count - 1].groups += subscription.groups.filter { !last.groups.contains($0) }
+        }
         return result
     }
 }
@@ -301,10 +308,7 @@ extension InteriorGateways {
             w.write(stop.until)
         }
         writer.writeList(subscribed) { list, w in
-            w.writeList(list) { subscription, w in
-                w.write(subscription.interface.value)
-                w.write(subscription.packetProtocol.rawValue)
-            }
+            w.writeList(list) { subscription, w in subscription.write(to: &w) }
         }
         ospf.write(to: &writer)
         ospfv3.write(to: &writer)
@@ -321,13 +325,7 @@ extension InteriorGateways {
             Stop(faults: try r.read(), until: try r.readOptionalInstant())
         }
         subscribed = try reader.readList { r throws(DecodeError) in
-            try r.readList { r throws(DecodeError) in
-                let interface = InterfaceID(try r.read())
-                guard let number = PacketProtocol(rawValue: try r.read()) else {
-                    throw DecodeError("packet protocol", at: r.position, .badValue)
-                }
-                return PacketSubscription(interface: interface, packetProtocol: number)
-            }
+            try r.readList { r throws(DecodeError) in try PacketSubscription(from: &r) }
         }
         let count = InteriorGatewayID.allCases.count
         guard isConfigured.count == count, subscribed.count == count, stops.count == count,

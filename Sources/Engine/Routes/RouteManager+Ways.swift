@@ -101,7 +101,7 @@ extension RouteManager {
         return list
     }
 
-    // MARK: BGP's next hops
+    // MARK: next hops that are watched
 
     mutating func watch(_ address: IPAddress) -> NextHopState {
         // RFC 2545 §3 wants a global address beside it. Alone it names no link, and what went there would be lost.
@@ -136,7 +136,7 @@ extension RouteManager {
         }
     }
 
-    /// What changed for BGP since it was told last, ascending.
+    /// What changed for those who watch since they were told last, ascending.
     mutating func takeNextHopChanges() -> [(address: IPAddress, state: NextHopState)] {
         var changes: [(address: IPAddress, state: NextHopState)] = []
         for news in ipv4.takeNextHopNews() {

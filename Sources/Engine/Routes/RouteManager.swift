@@ -27,8 +27,8 @@ struct RouteManager: Sendable {
     /// Connected networks that are in the tables, ascending, so that a change withdraws exactly what is gone.
     var connected: [IPPrefix] = []
     var distances = DistanceConfiguration()
-    /// Whom the router itself talks to, wherever it is: BGP's neighbours, BFD's multihop peers.
-    enum Speaker: Int, CaseIterable { case bgp, bfd }
+    /// Whom the router itself talks to, wherever it is: peers of stream protocols, BFD's multihop peers.
+    enum Speaker: Int, CaseIterable { case streams, bfd }
     /// By `Speaker`, ascending.
     var destinations: [[IPAddress]] = Speaker.allCases.map { _ in [] }
     /// As the line card was told last.

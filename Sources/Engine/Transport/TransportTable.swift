@@ -8,6 +8,7 @@ import Wire
 struct TransportTable: Sendable {
     struct Connection: Sendable {
         let connection: ConnectionID
+        let owner: ConnectionOwner
         let identity: ConnectionIdentity
         var receivedOffset: UInt64 = 0
         var peerFinished = false
@@ -42,41 +43,66 @@ struct TransportTable: Sendable {
 
     func connection(_ id: ConnectionID) -> Connection? { places[id].map { connections[$0] } }
 
-    // MARK: records
-
-    mutating func establish(_ id: ConnectionID, _ identity: ConnectionIdentity) {
-        pendingConnects.removeAll { $0.connection == id }
-        guard places[id] == nil else { return }
-        if id.value & 1 == 0 { nextAccepted = max(nextAccepted, ConnectionID(id.value &+ 2)) }
-        timeWaits.removeAll { $0.identity.tuple == identity.tuple }
-        places[id] = connections.count
-        connections.append(Connection(connection: id, identity: identity))
-        digest.mix(UInt64(id.value) << 32 | UInt64(identity.initialSendSequence))
-        digest.mix(UInt64(identity.initialReceiveSequence))
+    /// Whose the connection is, established or asked for; `nil`: there is none of this number.
+    func owner(of id: ConnectionID) -> ConnectionOwner? {
+        if let place = places[id] { return connections[place].owner }
+        return pendingConnects.first { $0.connection == id }?.owner
     }
 
-    mutating func received(_ id: ConnectionID, _ bytes: [UInt8], peerTimestamp: UInt32) {
-        guard let place = places[id] else { return }
+    // MARK: records
+
+    mutating func establish(_ id: ConnectionID, _ identity: ConnectionIdentity, _ owner: ConnectionOwner) {
+        pendingConnects.removeAll { $0.connection == id }
+        guard places[id] == nil else { return }
+        noteAccepted(id)
+        timeWaits.removeAll { $0.identity.tuple == identity.tuple }
+        places[id] = connections.count
+        connections.append(Connection(connection: id, owner: owner, identity: identity))
+        digest.mix(UInt64(id.value) << 32 | UInt64(identity.initialSendSequence))
+        digest.mix(
+            UInt64(identity.initialReceiveSequence) << 32 | UInt64(owner.instance.value) << 16 | UInt64(owner.endpoint.value))
+    }
+
+    /// A connection that nobody wants any more. Its number is not given again.
+    mutating func refuse(_ id: ConnectionID) {
+        noteAccepted(id)
+        digest.mix(~UInt64(id.value))
+    }
+
+    private mutating func noteAccepted(_ id: ConnectionID) {
+        if id.value & 1 == 0 { nextAccepted = max(nextAccepted, ConnectionID(id.value &+ 2)) }
+    }
+
+    /// - Returns: whose it is, here and below; `nil` for a connection that is gone.
+    @discardableResult
+    mutating func received(_ id: ConnectionID, _ bytes: [UInt8], peerTimestamp: UInt32) -> ConnectionOwner? {
+        guard let place = places[id] else { return nil }
         connections[place].receivedOffset += UInt64(bytes.count)
         connections[place].peerTimestamp = peerTimestamp
         digest.mix(UInt64(id.value))
         digest.mix(bytes.span.bytes)
+        return connections[place].owner
     }
 
-    mutating func acknowledged(_ id: ConnectionID, _ offset: UInt64) {
-        guard let place = places[id] else { return }
+    mutating func acknowledged(_ id: ConnectionID, _ offset: UInt64) -> ConnectionOwner? {
+        guard let place = places[id] else { return nil }
         connections[place].stream.acknowledge(upTo: offset)
         digest.mix(offset)
+        return connections[place].owner
     }
 
-    mutating func peerFinished(_ id: ConnectionID) {
-        guard let place = places[id] else { return }
+    @discardableResult
+    mutating func peerFinished(_ id: ConnectionID) -> ConnectionOwner? {
+        guard let place = places[id] else { return nil }
         connections[place].peerFinished = true
+        return connections[place].owner
     }
 
-    mutating func close(_ id: ConnectionID, _ end: ConnectionEnd, at now: Instant) {
-        pendingConnects.removeAll { $0.connection == id }
-        guard let place = places.removeValue(forKey: id) else { return }
+    @discardableResult
+    mutating func close(_ id: ConnectionID, _ end: ConnectionEnd, at now: Instant) -> ConnectionOwner? {
+        let asked = pendingConnects.first { $0.connection == id }?.owner
+        if asked != nil { pendingConnects.removeAll { $0.connection == id } }
+        guard let place = places.removeValue(forKey: id) else { return asked }
         let closed = connections.remove(at: place)
         if end == .finished, closed.stream.isFinished, closed.peerFinished {
             let spent = timeWaits.prefix { now - $0.since >= Self.timeWait }.count
@@ -89,6 +115,7 @@ struct TransportTable: Sendable {
         }
         for later in place..<connections.count { places[connections[later].connection] = later }
         digest.mix(~UInt64(id.value))
+        return closed.owner
     }
 
     /// Everything gone, as after a takeover by a stale controller; numbers are not given again.
@@ -103,12 +130,14 @@ struct TransportTable: Sendable {
     // MARK: effects
 
     /// A request to connect, with the sequence number that RFC 6528 §3 asks for.
-    mutating func connect(tuple: ConnectionTuple, options: TransportOptions, at now: Instant) -> ConnectRequest {
+    mutating func connect(
+        _ owner: ConnectionOwner, tuple: ConnectionTuple, options: TransportOptions, at now: Instant
+    ) -> ConnectRequest {
         let id = nextRequested
         nextRequested = ConnectionID(id.value &+ 2)
         let start = InitialSequence(secret: sequenceSecret)
         let request = ConnectRequest(
-            connection: id, tuple: tuple, initialSendSequence: start.number(for: tuple, at: now),
+            connection: id, owner: owner, tuple: tuple, initialSendSequence: start.number(for: tuple, at: now),
             timestampOffset: start.timestampOffset(for: tuple), options: options)
         pendingConnects.append(request)
         return request
@@ -164,6 +193,7 @@ extension TransportTable: Snapshotting {
     func write(to writer: inout SnapshotWriter) {
         writer.writeList(connections) { connection, w in
             w.write(connection.connection.value)
+            connection.owner.write(to: &w)
             connection.identity.write(to: &w)
             w.write(connection.receivedOffset)
             w.write(connection.peerFinished)
@@ -172,6 +202,7 @@ extension TransportTable: Snapshotting {
         }
         writer.writeList(pendingConnects) { request, w in
             w.write(request.connection.value)
+            request.owner.write(to: &w)
             request.tuple.write(to: &w)
             w.write(request.initialSendSequence)
             w.write(request.timestampOffset)
@@ -193,8 +224,9 @@ extension TransportTable: Snapshotting {
 
     init(from reader: inout SnapshotReader) throws(DecodeError) {
         connections = try reader.readList { r throws(DecodeError) in
-            var connection = Connection(
-                connection: ConnectionID(try r.read()), identity: try ConnectionIdentity(from: &r))
+            let number = ConnectionID(try r.read())
+            let owner = try ConnectionOwner(from: &r)
+            var connection = Connection(connection: number, owner: owner, identity: try ConnectionIdentity(from: &r))
             connection.receivedOffset = try r.read()
             connection.peerFinished = try r.readBool()
             connection.peerTimestamp = try r.read()
@@ -203,11 +235,12 @@ extension TransportTable: Snapshotting {
         }
         pendingConnects = try reader.readList { r throws(DecodeError) in
             let connection = ConnectionID(try r.read())
+            let owner = try ConnectionOwner(from: &r)
             let tuple = try ConnectionTuple(from: &r)
             let sequence: UInt32 = try r.read()
             let offset: UInt32 = try r.read()
             return ConnectRequest(
-                connection: connection, tuple: tuple, initialSendSequence: sequence, timestampOffset: offset,
+                connection: connection, owner: owner, tuple: tuple, initialSendSequence: sequence, timestampOffset: offset,
                 options: try TransportOptions(from: &r))
         }
         timeWaits = try reader.readList { r throws(DecodeError) in

@@ -1,7 +1,9 @@
 import Engine
+import ISIS
 import Machine
 import Management
 import OSPF
+import RIP
 import Records
 import Routing
 import Wire

@@ -10,6 +10,8 @@ enum ISISGroup {
     static let level2 = MACAddress(raw: 0x0180_c200_0015)
     /// AllIntermediateSystems: RFC 5309 §4.1 for point-to-point circuits over a LAN.
     static let all = MACAddress(raw: 0x0900_2b00_0005)
+    /// Whatever may be meant for us: these and AllEndSystems (ISO 10589 Table 9).
+    static let subscribed = [level1, level2, all, MACAddress(raw: 0x0900_2b00_0004)]
 
     static func address(_ level: Level) -> MACAddress { level == .one ? level1 : level2 }
 }

@@ -6,9 +6,9 @@ enum EtherType {
     static let arp: UInt16 = 0x0806
     static let vlan: UInt16 = 0x8100
     static let ipv6: UInt16 = 0x86dd
-    /// Values below are a length (IEEE 802.3 §3.2.6): an LLC frame, which is how IS-IS comes.
+    /// Values below are a length (IEEE 802.3 §3.2.6): an LLC frame.
     static let minimum: UInt16 = 0x0600
-    /// An LLC frame longer than a length field can say (IEEE 802.1AC Annex B): how long IS-IS PDUs travel.
+    /// An LLC frame longer than a length field can say (IEEE 802.1AC Annex B).
     static let longLLC: UInt16 = 0x8870
 }
 

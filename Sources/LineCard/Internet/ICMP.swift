@@ -33,7 +33,6 @@ enum ICMPv6 {
 enum UpperLayer {
     static let tcp: UInt8 = 6
     static let udp: UInt8 = 17
-    static let ospf: UInt8 = 89
 }
 
 extension InternetChecksum {

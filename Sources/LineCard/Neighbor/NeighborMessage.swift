@@ -89,11 +89,6 @@ extension IPv6Address {
     static let allNodes = IPv6Address(high: 0xff02_0000_0000_0000, low: 1)
     /// RFC 3810 §5.2.14: where MLDv2 reports go.
     static let allMLDv2Routers = IPv6Address(high: 0xff02_0000_0000_0000, low: 0x16)
-    /// RFC 5340 §A.1: AllSPFRouters and AllDRouters.
-    static let allSPFRouters = IPv6Address(high: 0xff02_0000_0000_0000, low: 5)
-    static let allDRouters = IPv6Address(high: 0xff02_0000_0000_0000, low: 6)
-    /// RFC 2080 §2.1: all-rip-routers.
-    static let allRIPngRouters = IPv6Address(high: 0xff02_0000_0000_0000, low: 9)
     /// RFC 2464 §7: 33:33 and the last 32 bits.
     var multicastMAC: MACAddress { MACAddress(raw: 0x3333_0000_0000 | low & 0xffff_ffff) }
 }

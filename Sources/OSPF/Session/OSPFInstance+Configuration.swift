@@ -182,12 +182,15 @@ extension OSPFInstance {
     }
 
     private func tellSubscriptions(into effects: inout [Effect]) {
+        let groups =
+            version == .v2 ? [Self.allSPFRouters, Self.allDRouters] : [Self.allSPFRoutersV6, Self.allDRoutersV6]
         effects.append(
             .subscriptions(
                 interfaces.compactMap {
                     guard let interface = $0, !interface.configuration.isPassive, interface.configuration.network != .loopback
                     else { return nil }
-                    return PacketSubscription(interface: interface.id, packetProtocol: packetProtocol)
+                    return PacketSubscription(
+                        interface: interface.id, packetProtocol: packetProtocol, groups: groups.map { .ip($0) })
                 }))
     }
 

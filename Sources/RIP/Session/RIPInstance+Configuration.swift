@@ -73,9 +73,11 @@ extension RIPInstance {
 
     /// Ascending.
     var subscriptions: [PacketSubscription] {
-        interfaces.indices.filter { interfaces[$0].rip != nil && !interfaces[$0].settings.isLoopback }.map {
+        // RFC 2453 §3.6: version 1 knows nothing but broadcast.
+        let groups: [PacketAddress] = version == .v2 ? [.ip(Self.groupIPv4), .ip(.v4(.broadcast))] : [.ip(Self.groupIPv6)]
+        return interfaces.indices.filter { interfaces[$0].rip != nil && !interfaces[$0].settings.isLoopback }.map {
             PacketSubscription(
-                interface: InterfaceID(UInt16(truncatingIfNeeded: $0)), packetProtocol: version.packetProtocol)
+                interface: InterfaceID(UInt16(truncatingIfNeeded: $0)), packetProtocol: version.packetProtocol, groups: groups)
         }
     }
 

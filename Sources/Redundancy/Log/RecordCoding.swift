@@ -17,9 +17,9 @@ import Wire
 /// What releases may differ in. Two controllers agree on the older schema that both speak (DESIGN §6).
 public enum RecordSchema {
     /// The schema that this release writes.
-    public static let current: UInt16 = 1
+    public static let current: UInt16 = 2
     /// The oldest that it still reads and writes.
-    public static let oldest: UInt16 = 1
+    public static let oldest: UInt16 = 2
     public static let part = SchemaMap.Part("records", oldest: oldest, newest: current)
 
     /// Bounds of what a record may hold, in octets.
@@ -172,17 +172,20 @@ extension ByteWriter {
         case .testTrap: u8(4)
         case .clearAdjacency(let packetProtocol, let neighbor):
             u8(5)
-            u8(packetProtocol.rawValue)
+            u32(packetProtocol.rawValue)
             text(neighbor)
         case .clearSession(let neighbor):
             u8(6)
             text(neighbor)
+        case .clearCache(let address):
+            u8(7)
+            text(address)
         }
     }
 
     mutating func receivedPacket(_ packet: ReceivedPacket) {
         u16(packet.interface.value)
-        u8(packet.packetProtocol.rawValue)
+        u32(packet.packetProtocol.rawValue)
         packetAddress(packet.source)
         packetAddress(packet.destination)
         u16(packet.sourcePort)
@@ -428,7 +431,7 @@ extension ByteReader {
     @_lifetime(self: copy self)
     mutating func packetProtocol() throws(DecodeError) -> PacketProtocol {
         let at = offset
-        guard let number = PacketProtocol(rawValue: try u8("packet protocol")) else {
+        guard let number = PacketProtocol(rawValue: try u32("packet protocol")) else {
             throw DecodeError("packet protocol", at: at, .unsupported)
         }
         return number
@@ -474,6 +477,7 @@ extension ByteReader {
             let packetProtocol = try packetProtocol()
             return .clearAdjacency(packetProtocol, neighbor: try text("neighbor"))
         case 6: return .clearSession(neighbor: try text("neighbor"))
+        case 7: return .clearCache(address: try text("cache"))
         default: throw DecodeError("command", at: at, .unsupported)
         }
     }

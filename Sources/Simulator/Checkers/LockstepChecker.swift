@@ -132,7 +132,7 @@ struct LockstepChecker {
         case .gateways(let list): return seededHash(UInt64(list.count), 0, seed: 9)
         case .send(let packet):
             return seededHash(
-                UInt64(packet.interface.value) << 8 | UInt64(packet.packetProtocol.rawValue),
+                UInt64(packet.interface.value) << 32 | UInt64(packet.packetProtocol.rawValue),
                 seededHash(packet.bytes.span.bytes, seed: UInt64(packet.hopLimit)), seed: 11)
         case .subscriptions(let list): return seededHash(UInt64(list.count), 0, seed: 12)
         case .bfdSessions(let list):

@@ -1,6 +1,7 @@
 import BGP
 import Machine
 import Records
+import Routing
 import Wire
 
 /// One instance and a neighbour played by hand, octet by octet.
@@ -24,7 +25,7 @@ struct Driver {
         var out: [BGPInstance.Effect] = []
         instance.handle(input, at: now, into: &out)
         effects += out
-        for case .trackNextHop(let address) in out { give(.nextHop(address, .reachable(metric: 0))) }
+        for case .track(let address) in out { give(.nextHop(address, .reachable(metric: 0))) }
     }
 
     mutating func wait(_ duration: Duration) {
@@ -50,9 +51,10 @@ struct Driver {
     mutating func accept(_ id: UInt32 = 2) {
         connection = ConnectionID(id)
         give(
-            .connectionOpened(
+            .opened(
                 connection, Self.identity(remote),
-                SessionAddresses(ipv4: IPv4Address("10.0.0.1"), ipv6: IPv6Address("2001:db8::1")), isOurs: false))
+                SessionAddresses(ipv4: IPv4Address("10.0.0.1"), ipv6: IPv6Address("2001:db8::1")),
+                StreamEndpointID(0), isOurs: false))
     }
 
     func open(_ change: (inout OpenMessage) -> Void = { _ in }) -> [UInt8] {

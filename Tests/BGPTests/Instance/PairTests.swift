@@ -1,6 +1,7 @@
 import BGP
 import Machine
 import Records
+import Routing
 import Testing
 import Wire
 
@@ -270,7 +271,7 @@ import Wire
         let digest = wire.nodes[0].digest
         wire.give(
             0,
-            .connectionOpened(
+            .opened(
                 ConnectionID(100),
                 ConnectionIdentity(
                     tuple: ConnectionTuple(
@@ -278,7 +279,8 @@ import Wire
                         remote: IPAddress("10.9.9.9")!, remotePort: 4000),
                     initialSendSequence: 0, initialReceiveSequence: 0, peerMaximumSegmentSize: 1460,
                     peerWindowShift: nil, windowShift: 0, selectiveAcknowledgment: false, timestamps: false,
-                    timestampOffset: 0, options: TransportOptions()), SessionAddresses(), isOurs: false))
+                    timestampOffset: 0, options: TransportOptions()), SessionAddresses(), StreamEndpointID(0),
+                isOurs: false))
         #expect(wire.trace[0].last == "abort #100")
         #expect(wire.nodes[0].digest == digest)
     }

@@ -1,6 +1,7 @@
 import BGP
 import Machine
 import Records
+import Routing
 import Testing
 import Wire
 
@@ -81,9 +82,10 @@ import Wire
     @Test("RFC 4271 §6.8: the connection of the higher identifier wins", arguments: [("10.0.0.9", true), ("10.0.0.0", false)])
     func collision(identifier: String, incomingWins: Bool) {
         var driver = Driver { $0.neighbors[0].passive = false }
-        driver.give(.connecting(PeerIndex(0), ConnectionID(1)))
+        driver.give(.connecting(StreamEndpointID(0), ConnectionID(1)))
         driver.accept(2)
-        driver.give(.connectionOpened(ConnectionID(1), Driver.identity(driver.remote), SessionAddresses(), isOurs: true))
+        driver.give(
+            .opened(ConnectionID(1), Driver.identity(driver.remote), SessionAddresses(), StreamEndpointID(0), isOurs: true))
         let open = driver.open { $0.identifier = RouterID(identifier)! }
         // The OPEN on our own connection comes first.
         driver.give(.received(ConnectionID(1), open))
@@ -200,7 +202,7 @@ import Wire
                 configuration.neighbors.append(neighbor)
             }
         }
-        guard case .listeners(let endpoints)? = driver.effects.first(where: { if case .listeners = $0 { true } else { false } })
+        guard case .listen(let endpoints)? = driver.effects.first(where: { if case .listen = $0 { true } else { false } })
         else { return #expect(Bool(false), "no listeners") }
         #expect(endpoints.map(\.remote.description) == ["10.0.0.2", "10.0.0.3", "10.0.0.9"])
     }
@@ -212,7 +214,7 @@ import Wire
         driver.receive(Build.message(2, HostileTests.v4))
         driver.receive(Build.message(2, HostileTests.v4))
         var tracked: [IPAddress] = []
-        for case .trackNextHop(let address) in driver.effects { tracked.append(address) }
+        for case .track(let address) in driver.effects { tracked.append(address) }
         #expect(tracked == [IPAddress("10.0.0.2")!])
         driver.receive(Build.message(2, Build.update(withdrawn: Build.nlri + [16, 10, 1])))
         driver.effects = []
@@ -221,7 +223,7 @@ import Wire
             driver.receive(Driver.keepalive)
         }
         var released: [IPAddress] = []
-        for case .untrackNextHop(let address) in driver.effects { released.append(address) }
+        for case .untrack(let address) in driver.effects { released.append(address) }
         #expect(released == [IPAddress("10.0.0.2")!])
     }
 

@@ -1,6 +1,7 @@
 import BGP
 import Machine
 import Records
+import Routing
 import Wire
 
 /// Two instances, or more, joined by connections that carry octets with a delay, in virtual time. The engine's and the
@@ -12,12 +13,12 @@ struct VirtualWire {
         var connection: UInt32
     }
     enum Parcel {
-        case handshake(from: Int, to: Int, ConnectionID, SessionEndpoint)
+        case handshake(from: Int, to: Int, ConnectionID, StreamEndpoint)
         case octets(to: End, [UInt8])
         case fin(to: End)
         case reset(to: End, ConnectionEnd)
         case acknowledgement(to: End, UInt64)
-        case opened(End)
+        case opened(End, StreamEndpointID)
     }
 
     var nodes: [BGPInstance]
@@ -43,7 +44,7 @@ struct VirtualWire {
     var events: [[String]]
     /// Every octet that each node wrote, by connection.
     var streams: [End: [UInt8]] = [:]
-    var listeners: [[IPAddress]]
+    var listeners: [[StreamEndpoint]]
     /// When set, the node is written and read again after each input.
     var snapshotsEvery = 0
     private var inputs = 0
@@ -80,11 +81,11 @@ struct VirtualWire {
 
     private mutating func carry(_ effect: BGPInstance.Effect, from node: Int) {
         switch effect {
-        case .listeners(let endpoints): listeners[node] = endpoints.map(\.remote)
+        case .listen(let endpoints): listeners[node] = endpoints
         case .connect(let endpoint):
             let id = ConnectionID(nextOdd[node])
             nextOdd[node] += 2
-            give(node, .connecting(endpoint.peer, id))
+            give(node, .connecting(endpoint.number, id))
             if let target = addresses.firstIndex(of: endpoint.remote) {
                 post(.handshake(from: node, to: target, id, endpoint))
             }
@@ -115,8 +116,9 @@ struct VirtualWire {
                 partner[other] = nil
                 post(.reset(to: other, .resetByPeer))
             }
-        case .trackNextHop(let address): give(node, .nextHop(address, .reachable(metric: 0)))
-        case .untrackNextHop(let address): trace[node].append("untrack \(address)")
+        case .track(let address): give(node, .nextHop(address, .reachable(metric: 0)))
+        case .untrack(let address): trace[node].append("untrack \(address)")
+        case .routes: preconditionFailure("BGP's routes are taken from it")
         case .event(let event):
             trace[node].append("\(event)")
             events[node].append(event.message)
@@ -148,9 +150,9 @@ struct VirtualWire {
 
     private mutating func deliver(_ parcel: Parcel) {
         switch parcel {
-        case .handshake(let from, let to, let id, _):
+        case .handshake(let from, let to, let id, let endpoint):
             let near = End(node: from, connection: id.value)
-            guard listeners[to].contains(addresses[from]) else {
+            guard let listener = listeners[to].first(where: { $0.remote == addresses[from] }) else {
                 give(from, .closed(id, .refused))
                 return
             }
@@ -158,19 +160,19 @@ struct VirtualWire {
             nextEven[to] += 2
             partner[near] = far
             partner[far] = near
-            post(.opened(near))
+            post(.opened(near, endpoint.number))
             give(
                 to,
-                .connectionOpened(
+                .opened(
                     ConnectionID(far.connection), identity(addresses[to], 179, addresses[from], 40000), own(to),
-                    isOurs: false))
-        case .opened(let end):
+                    listener.number, isOurs: false))
+        case .opened(let end, let number):
             guard let other = partner[end] else { return }
             give(
                 end.node,
-                .connectionOpened(
+                .opened(
                     ConnectionID(end.connection),
-                    identity(addresses[end.node], 40000, addresses[other.node], 179), own(end.node), isOurs: true))
+                    identity(addresses[end.node], 40000, addresses[other.node], 179), own(end.node), number, isOurs: true))
         case .octets(let end, let bytes):
             guard let other = partner[end] else { return }
             guard !deaf.contains(end.node) else { return }
@@ -188,7 +190,7 @@ struct VirtualWire {
                 give(end.node, .closed(ConnectionID(end.connection), .finished))
                 give(other.node, .closed(ConnectionID(other.connection), .finished))
             } else {
-                give(end.node, .peerFinished(ConnectionID(end.connection)))
+                give(end.node, .finished(ConnectionID(end.connection)))
             }
         case .reset(let end, let reason): give(end.node, .closed(ConnectionID(end.connection), reason))
         }
@@ -201,8 +203,8 @@ struct VirtualWire {
         while true {
             steps += 1
             precondition(steps < 2_000_000, "the wire never comes to rest")
-            let timer = nodes.indices.compactMap { node in nodes[node].nextDeadline.map { ($0, node) } }
-                .min { $0.0 != $1.0 ? $0.0 < $1.0 : $0.1 < $1.1 }
+            let timers = nodes.indices.compactMap { node -> (Instant, Int)? in nodes[node].nextDeadline.map { ($0, node) } }
+            let timer = timers.min { (a: (Instant, Int), b: (Instant, Int)) -> Bool in a.0 != b.0 ? a.0 < b.0 : a.1 < b.1 }
             if let first = queue.first, timer == nil || first.at <= timer!.0 {
                 guard first.at <= end else { break }
                 queue.removeFirst()

@@ -5,7 +5,7 @@ enum Layers {
     static let layers: [[String]] = [
         ["Wire"], ["Machine"], ["Records"],
         ["Routing", "SPF", "Digests"],
-        ["TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD"],
+        ["TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR"],
         ["Engine", "LineCard", "Redundancy", "Datastore"],
         ["Controller", "Witness"],
         ["Configuration", "Management", "Identity", "CHost", "CPcap"],

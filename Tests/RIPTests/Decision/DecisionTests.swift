@@ -299,7 +299,7 @@ import Wire
         #expect(
             d.effects.contains {
                 if case .subscriptions(let s) = $0 {
-                    s == [PacketSubscription(interface: InterfaceID(1), packetProtocol: .rip)]
+                    s.map(\.interface) == [InterfaceID(1)] && s.map(\.packetProtocol) == [.rip]
                 } else {
                     false
                 }

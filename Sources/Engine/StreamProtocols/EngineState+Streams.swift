@@ -1,54 +1,80 @@
-import BGP
 import Machine
 import Records
+import Routing
 import Wire
 
 extension EngineState {
-    mutating func settle(_ wish: BGPInstance.Effect, _ wishes: inout Wishes, into effects: inout [IndexedEffect]) {
+    mutating func settle(
+        _ wish: StreamProtocolEffect, of id: StreamProtocolID, _ wishes: inout Wishes, into effects: inout [IndexedEffect]
+    ) {
         func emit(_ effect: EngineEffect) { effects.append(IndexedEffect(index: applied, effect: effect)) }
         switch wish {
-        case .send(let id, let slice):
-            if transport.send(id, slice) { emit(.tcpSend(id, slice)) }
-        case .finish(let id):
-            if transport.finish(id) { emit(.tcpFinish(id)) }
-        case .abort(let id):
-            transport.close(id, .aborted, at: now)
-            emit(.tcpAbort(id))
-        case .listeners(let endpoints):
-            self.endpoints = endpoints
-            routes.setDestinations(endpoints.map(\.remote), for: .bgp)
+        case .send(let connection, let slice):
+            if transport.send(connection, slice) { emit(.tcpSend(connection, slice)) }
+        case .finish(let connection):
+            if transport.finish(connection) { emit(.tcpFinish(connection)) }
+        case .abort(let connection):
+            transport.close(connection, .aborted, at: now)
+            emit(.tcpAbort(connection))
+        case .listen(let endpoints):
+            streams.listen(id, to: endpoints)
+            routes.setDestinations(streams.destinations, for: .streams)
             emit(.listeners(listeners))
         case .connect(let endpoint):
             guard let interface = routes.egress(to: endpoint.remote),
                 let local = endpoint.local ?? routes.localAddress(on: interface, towards: endpoint.remote)
             else {
-                bgp.handle(.cannotConnect(endpoint.peer), at: now, into: &wishes.bgp)
+                streams.handle(.cannotConnect(endpoint.number), for: id, at: now, into: &wishes.streams)
                 return
             }
             let tuple = ConnectionTuple(
                 interface: interface, local: local, localPort: ephemeralPort(), remote: endpoint.remote,
-                remotePort: endpoint.port)
-            let request = transport.connect(tuple: tuple, options: endpoint.options, at: now)
+                remotePort: endpoint.remotePort)
+            let request = transport.connect(
+                ConnectionOwner(id, endpoint.number), tuple: tuple, options: endpoint.options, at: now)
             emit(.tcpConnect(request))
-            bgp.handle(.connecting(endpoint.peer, request.connection), at: now, into: &wishes.bgp)
-        case .trackNextHop(let address):
-            bgp.handle(.nextHop(address, routes.watch(address)), at: now, into: &wishes.bgp)
-        case .untrackNextHop(let address):
-            routes.unwatch(address)
+            streams.handle(.connecting(endpoint.number, request.connection), for: id, at: now, into: &wishes.streams)
+        case .track(let address):
+            streams.track(address, for: id)
+            streams.handle(.nextHop(address, routes.watch(address)), for: id, at: now, into: &wishes.streams)
+        case .untrack(let address):
+            if streams.untrack(address, for: id) { routes.unwatch(address) }
+        case .routes(let updates):
+            if let source = id.routeProtocol { routes.apply(updates, from: source) }
         case .event(let event):
             emit(.event(event))
         }
     }
 
+    /// A handshake is complete: of a connection that an instance asked for, or of one that a peer opened.
+    mutating func open(
+        _ id: ConnectionID, _ identity: ConnectionIdentity, _ wishes: inout Wishes, into effects: inout [IndexedEffect]
+    ) {
+        let isOurs = id.value & 1 == 1
+        guard let owner = isOurs ? transport.owner(of: id) : streams.owner(of: identity.tuple) else {
+            // The configuration changed while the handshake went on.
+            transport.refuse(id)
+            effects.append(IndexedEffect(index: applied, effect: .tcpAbort(id)))
+            return
+        }
+        transport.establish(id, identity, owner)
+        let addresses = sessionAddresses(of: identity)
+        streams.handle(
+            .opened(id, identity, addresses, owner.endpoint, isOurs: isOurs), for: owner.instance, at: now,
+            into: &wishes.streams)
+        if owner.instance == .bgp { watchNeighbor(identity.tuple) }
+    }
+
     /// From whom connections are accepted, by the addresses that the interfaces have now. One whose own address is not
     /// known, because no interface that is up reaches it, is left out until one does.
     var listeners: [Listener] {
-        endpoints.compactMap { endpoint in
+        streams.listening.compactMap { owner, endpoint in
             let local =
                 endpoint.local
                 ?? routes.egress(to: endpoint.remote).flatMap { routes.localAddress(on: $0, towards: endpoint.remote) }
             guard let local else { return nil }
-            return Listener(local: local, localPort: 179, remote: endpoint.remote, options: endpoint.options)
+            return Listener(
+                owner: owner, local: local, localPort: endpoint.localPort, remote: endpoint.remote, options: endpoint.options)
         }
     }
 
@@ -80,24 +106,5 @@ extension EngineState {
         let number = UInt64(transport.nextRequested.value >> 1)
         let offset = seededHash(0, 0x706f_7274, seed: transport.sequenceSecret)
         return 49152 + UInt16((number &+ offset) & 0x3fff)
-    }
-}
-
-extension SessionEndpoint {
-    func write(to writer: inout SnapshotWriter) {
-        writer.write(peer.value)
-        writer.write(local != nil)
-        local?.write(to: &writer)
-        remote.write(to: &writer)
-        writer.write(port)
-        options.write(to: &writer)
-    }
-
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        let peer = PeerIndex(try reader.read())
-        let local = try reader.readBool() ? try IPAddress(from: &reader) : nil
-        let remote = try IPAddress(from: &reader)
-        let port: UInt16 = try reader.read()
-        self.init(peer: peer, local: local, remote: remote, port: port, options: try TransportOptions(from: &reader))
     }
 }

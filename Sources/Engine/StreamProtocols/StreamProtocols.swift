@@ -1,0 +1,319 @@
+import BGP
+import Machine
+import RTR
+import Records
+import Routing
+import Wire
+
+extension StreamProtocolID {
+    /// The router's own BGP process, whose best routes are offered to the routing table.
+    static let bgp = StreamProtocolID(0)
+    /// The client of the RPKI caches.
+    static let rtr = StreamProtocolID(1)
+    /// Further BGP processes.
+    static let processes =
+        StreamProtocolID(
+            BGPProcessConfiguration.numbers.lowerBound)...StreamProtocolID(
+            BGPProcessConfiguration.numbers.upperBound)
+
+    /// Under which name the routing table manager knows its routes and what is redistributed into it; `nil`: it has no part
+    /// in either.
+    var routeProtocol: RouteProtocol? { self == .bgp ? .bgp : nil }
+
+    /// Who announces the routes that are redistributed into a protocol.
+    static func announcers(for target: RouteProtocol) -> [StreamProtocolID] { target == .bgp ? [.bgp] : [] }
+}
+
+/// What instances asked for, by their number: each hands over its own list, and nobody copies one.
+typealias StreamWishes = InlineArray<8, [StreamProtocolEffect]>
+
+/// The protocols of the router that speak over connections, side by side. None knows another. Whose a connection is, who
+/// listens to whom and who watches which next hop is known here and by number: the rest of the engine, the transport table
+/// and the line card know none of them by name.
+struct StreamProtocols: Sendable {
+    struct Process: Sendable {
+        let id: StreamProtocolID
+        var bgp: BGPInstance
+    }
+    /// A next hop and who watches it, as a set of bits by number.
+    private struct Tracker: Sendable {
+        var address: IPAddress
+        var instances: UInt8
+    }
+
+    var bgp: BGPInstance
+    private(set) var rtr: RTRInstance
+    /// Ascending by number. One that was configured once stays, as the router's own does.
+    private(set) var processes: [Process] = []
+    /// With whom each instance speaks, by its number.
+    private var endpoints: [[StreamEndpoint]] = Array(repeating: [], count: StreamProtocols.instancesMaximum)
+    /// Ascending by address.
+    private var trackers: [Tracker] = []
+    /// Whether the pair has a standby in lock step: for processes that are configured later.
+    private var isRedundant = false
+    private let seed: UInt64
+    /// No part of the state.
+    private var watch = PacketWatch()
+
+    static let instancesMaximum = 8
+
+    /// - Parameters:
+    ///   - bgp: seed of the router's own process.
+    ///   - others: seed of the others.
+    init(bgp: UInt64, others: UInt64) {
+        self.bgp = BGPInstance(seed: bgp)
+        rtr = RTRInstance(seed: seededHash(others, UInt64(StreamProtocolID.rtr.value), seed: 0x7270_6b69))
+        seed = others
+    }
+
+    // MARK: inputs
+
+    mutating func configure(_ configuration: RouterConfiguration, at now: Instant, into wishes: inout StreamWishes) {
+        let interfaces = configuration.interfaces
+        bgp.handle(.configure(configuration.bgp, interfaces), at: now, into: &wishes[Int(StreamProtocolID.bgp.value)])
+        rtr.handle(.configure(configuration.rtr, interfaces), at: now, into: &wishes[Int(StreamProtocolID.rtr.value)])
+        let wanted = configuration.bgpProcesses ?? []
+        for process in wanted where BGPProcessConfiguration.numbers.contains(process.number) {
+            begin(StreamProtocolID(process.number), at: now, into: &wishes)
+        }
+        for i in processes.indices {
+            let number = processes[i].id.value
+            let own = wanted.first { $0.number == number }?.bgp
+            processes[i].bgp.handle(.configure(own, interfaces), at: now, into: &wishes[Int(number)])
+        }
+    }
+
+    private mutating func begin(_ id: StreamProtocolID, at now: Instant, into wishes: inout StreamWishes) {
+        let place = processes.firstIndex { $0.id >= id } ?? processes.count
+        if place < processes.count, processes[place].id == id { return }
+        var instance = BGPInstance(seed: seededHash(seed, UInt64(id.value), seed: 0x7072_6f63))
+        instance.progress = watch.progress
+        instance.handle(.redundancy(isRedundant), at: now, into: &wishes[Int(id.value)])
+        processes.insert(Process(id: id, bgp: instance), at: place)
+    }
+
+    mutating func handle(
+        _ news: StreamProtocolNews, for id: StreamProtocolID, at now: Instant, into wishes: inout StreamWishes
+    ) {
+        switch id {
+        case .bgp: Self.tell(&bgp, news, at: now, into: &wishes[Int(id.value)])
+        case .rtr: Self.tell(&rtr, news, at: now, into: &wishes[Int(id.value)])
+        default:
+            guard let place = processes.firstIndex(where: { $0.id == id }) else { return }
+            Self.tell(&processes[place].bgp, news, at: now, into: &wishes[Int(id.value)])
+        }
+    }
+
+    private static func tell<Instance: StreamProtocol>(
+        _ instance: inout Instance, _ news: StreamProtocolNews, at now: Instant, into wishes: inout [StreamProtocolEffect]
+    ) {
+        instance.handle(news.input(Instance.Configuration.self), at: now, into: &wishes)
+    }
+
+    /// Those that are there, in the order in which they are served.
+    private var instances: [StreamProtocolID] { [.bgp, .rtr] + processes.map(\.id) }
+
+    mutating func tellAll(_ news: StreamProtocolNews, at now: Instant, into wishes: inout StreamWishes) {
+        for id in instances { handle(news, for: id, at: now, into: &wishes) }
+    }
+
+    mutating func noteRedundancy(_ isRedundant: Bool, at now: Instant, into wishes: inout StreamWishes) {
+        self.isRedundant = isRedundant
+        tellAll(.redundancy(isRedundant), at: now, into: &wishes)
+    }
+
+    /// Whoever has the peer that costs the most lets go of it; of equal ones the first.
+    mutating func shed(at now: Instant, into wishes: inout StreamWishes) {
+        var most = (id: StreamProtocolID.bgp, count: bgp.largestNeighbor)
+        for process in processes where process.bgp.largestNeighbor > most.count {
+            most = (process.id, process.bgp.largestNeighbor)
+        }
+        handle(.memoryExhausted, for: most.id, at: now, into: &wishes)
+    }
+
+    /// A command that names a neighbour goes to the process that has it; to the router's own if none has.
+    mutating func run(_ command: EngineCommand, neighbor: String, at now: Instant, into wishes: inout StreamWishes) {
+        var id = StreamProtocolID.bgp
+        if let address = IPAddress(neighbor), !bgp.hasNeighbor(address) {
+            id = processes.first { $0.bgp.hasNeighbor(address) }?.id ?? id
+        }
+        handle(.command(command), for: id, at: now, into: &wishes)
+    }
+
+    // MARK: time
+
+    mutating func fireTimers(at now: Instant, into wishes: inout StreamWishes) {
+        if let deadline = bgp.nextDeadline, deadline <= now { handle(.time, for: .bgp, at: now, into: &wishes) }
+        if let deadline = rtr.nextDeadline, deadline <= now { handle(.time, for: .rtr, at: now, into: &wishes) }
+        for place in processes.indices {
+            guard let deadline = processes[place].bgp.nextDeadline, deadline <= now else { continue }
+            handle(.time, for: processes[place].id, at: now, into: &wishes)
+        }
+    }
+
+    var nextDeadline: Instant? {
+        var next = bgp.nextDeadline
+        for deadline in [rtr.nextDeadline] + processes.map(\.bgp.nextDeadline) {
+            guard let deadline else { continue }
+            next = next.map { min($0, deadline) } ?? deadline
+        }
+        return next
+    }
+
+    // MARK: routes
+
+    /// What processes other than the router's own decide is nobody else's business here.
+    mutating func forgetForeignRoutes() {
+        for place in processes.indices where processes[place].bgp.rib.hasRouteChanges {
+            _ = processes[place].bgp.rib.takeIPv4Changes()
+            _ = processes[place].bgp.rib.takeIPv6Changes()
+        }
+    }
+
+    // MARK: connections
+
+    /// With whom an instance speaks from now on.
+    mutating func listen(_ id: StreamProtocolID, to list: [StreamEndpoint]) { endpoints[Int(id.value)] = list }
+
+    /// Whose a connection is that a peer opened: who names our end itself comes first.
+    func owner(of tuple: ConnectionTuple) -> ConnectionOwner? {
+        var any: ConnectionOwner?
+        for number in endpoints.indices {
+            for endpoint in endpoints[number]
+            where endpoint.localPort != 0 && endpoint.localPort == tuple.localPort && endpoint.remote == tuple.remote {
+                let owner = ConnectionOwner(StreamProtocolID(UInt8(number)), endpoint.number)
+                if endpoint.local == tuple.local { return owner }
+                if endpoint.local == nil, any == nil { any = owner }
+            }
+        }
+        return any
+    }
+
+    /// Everybody to whom connections lead, or from whom they are accepted: ascending, without duplicates.
+    var destinations: [IPAddress] {
+        var all: [IPAddress] = []
+        for address in endpoints.joined().map(\.remote).sorted() where all.last != address { all.append(address) }
+        return all
+    }
+
+    /// Those that are listened to, in the order of instances and of what each said.
+    var listening: [(owner: ConnectionOwner, endpoint: StreamEndpoint)] {
+        var all: [(owner: ConnectionOwner, endpoint: StreamEndpoint)] = []
+        for number in endpoints.indices {
+            for endpoint in endpoints[number] where endpoint.localPort != 0 {
+                all.append((ConnectionOwner(StreamProtocolID(UInt8(number)), endpoint.number), endpoint))
+            }
+        }
+        return all
+    }
+
+    // MARK: next hops
+
+    mutating func track(_ address: IPAddress, for id: StreamProtocolID) {
+        let place = trackerPlace(address)
+        if place < trackers.count, trackers[place].address == address {
+            trackers[place].instances |= 1 << id.value
+        } else {
+            trackers.insert(Tracker(address: address, instances: 1 << id.value), at: place)
+        }
+    }
+
+    /// Whether nobody watches it any more.
+    mutating func untrack(_ address: IPAddress, for id: StreamProtocolID) -> Bool {
+        let place = trackerPlace(address)
+        guard place < trackers.count, trackers[place].address == address else { return true }
+        trackers[place].instances &= ~(1 << id.value)
+        guard trackers[place].instances == 0 else { return false }
+        trackers.remove(at: place)
+        return true
+    }
+
+    /// Tells everybody of the next hops that he watches.
+    mutating func tell(
+        _ changes: [(address: IPAddress, state: NextHopState)], at now: Instant, into wishes: inout StreamWishes
+    ) {
+        let sets = changes.map { change -> UInt8 in
+            let place = trackerPlace(change.address)
+            return place < trackers.count && trackers[place].address == change.address ? trackers[place].instances : 0
+        }
+        for id in instances {
+            let own = changes.indices.filter { sets[$0] & 1 << id.value != 0 }.map { changes[$0] }
+            if !own.isEmpty { handle(.nextHops(own), for: id, at: now, into: &wishes) }
+        }
+    }
+
+    private func trackerPlace(_ address: IPAddress) -> Int {
+        var low = 0, high = trackers.count
+        while low < high {
+            let middle = (low + high) / 2
+            if trackers[middle].address < address { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    // MARK: digest and failure injection
+
+    /// Of all BGP processes.
+    var bgpDigest: StateDigest {
+        var digest = bgp.digest
+        for process in processes {
+            digest.mix(UInt64(process.id.value))
+            digest.mix(process.bgp.digest.value)
+        }
+        return digest
+    }
+
+    /// No part of the state; a copy of it in each instance, since a record is for one of them.
+    mutating func setWatch(_ watch: PacketWatch) {
+        self.watch = watch
+        bgp.progress = watch.progress
+        rtr.watch = watch
+        for place in processes.indices { processes[place].bgp.progress = watch.progress }
+    }
+
+    /// The message that would have ended the process, if any would have.
+    var metTrap: Int? { bgp.metTrap ?? rtr.metTrap ?? processes.lazy.compactMap(\.bgp.metTrap).first }
+}
+
+extension StreamProtocols {
+    func write(to writer: inout SnapshotWriter) {
+        writer.write(seed)
+        writer.write(isRedundant)
+        bgp.write(to: &writer)
+        rtr.write(to: &writer)
+        writer.writeList(processes) { process, w in
+            w.write(process.id.value)
+            process.bgp.write(to: &w)
+        }
+        writer.writeList(endpoints) { list, w in w.writeList(list) { endpoint, w in endpoint.write(to: &w) } }
+        writer.writeList(trackers) { tracker, w in
+            tracker.address.write(to: &w)
+            w.write(tracker.instances)
+        }
+    }
+
+    init(from reader: inout SnapshotReader, configuration: RouterConfiguration) throws(DecodeError) {
+        seed = try reader.read()
+        isRedundant = try reader.readBool()
+        bgp = try BGPInstance(from: &reader)
+        rtr = try RTRInstance(from: &reader)
+        processes = try reader.readList { r throws(DecodeError) in
+            let id = StreamProtocolID(try r.read())
+            return Process(id: id, bgp: try BGPInstance(from: &r))
+        }
+        endpoints = try reader.readList { r throws(DecodeError) in
+            try r.readList { r throws(DecodeError) in try StreamEndpoint(from: &r) }
+        }
+        trackers = try reader.readList { r throws(DecodeError) in
+            let address = try IPAddress(from: &r)
+            return Tracker(address: address, instances: try r.read())
+        }
+        guard endpoints.count == Self.instancesMaximum, processes.allSatisfy({ StreamProtocolID.processes.contains($0.id) }),
+            zip(processes, processes.dropFirst()).allSatisfy({ $0.id < $1.id }),
+            zip(trackers, trackers.dropFirst()).allSatisfy({ $0.address < $1.address })
+        else { throw DecodeError("stream protocols", at: reader.position, .badValue) }
+        let own = configuration.interfaces.flatMap { $0.addresses.map(\.address) }
+        bgp.rib.setOwnAddresses(own)
+        for place in processes.indices { processes[place].bgp.rib.setOwnAddresses(own) }
+    }
+}
