@@ -251,7 +251,7 @@ public struct ISISThrottle: Hashable, Sendable, Codable {
 
 /// RFC 8405 §5: the delays of the route calculation, in milliseconds.
 public struct ISISBackoff: Hashable, Sendable, Codable {
-    /// INITIAL_SPF_DELAY, 0…60000
+    /// INITIAL_SPF_DELAY, like the others 0…600000 (RFC 8405 §6 asks for 60 s at least)
     public var initialDelay: UInt32 = 50
     /// SHORT_SPF_DELAY
     public var shortDelay: UInt32 = 200
