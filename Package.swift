@@ -104,7 +104,7 @@ if !coreOnly {
         library(
             "Configuration",
             floor + [
-                "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing", .product(name: "Yams", package: "Yams"),
+                "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing", "SPF", .product(name: "Yams", package: "Yams"),
             ]),
         library("Management", []),
         // who is at the other end of a connection

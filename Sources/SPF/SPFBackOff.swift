@@ -1,7 +1,7 @@
 import Machine
 import Wire
 
-/// RFC 8405 §5.1: the delays of the route calculation, in milliseconds, 0…60,000 each.
+/// RFC 8405 §5.1: the delays of the route calculation, in milliseconds, 0…600,000 each (§6 asks for 60 s at least).
 public struct SPFDelays: Hashable, Sendable, Codable {
     /// INITIAL_SPF_DELAY
     public var initialDelay: UInt32 = 50

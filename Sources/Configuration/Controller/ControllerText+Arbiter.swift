@@ -1,98 +1,102 @@
 import Wire
 
 /// `arbiter` of a controller file.
-extension ControllerTextReader {
+extension ControllerSections {
     private static let kinds = ["lease-file", "witness", "etcd"]
 
-    func arbiter(_ field: Field) -> ArbiterConfiguration? {
-        guard field.isMapping else {
-            switch field.scalar {
-            case "lease-file": return field.wrong("the lease file needs its path; write {lease-file: PATH}")
-            case "witness": return field.wrong("the witness needs its address; write {witness: {address: …, key-file: …}}")
-            case "etcd": return field.wrong("etcd needs its endpoints; write {etcd: {endpoints: […]}}")
-            default: return field.choice(["link"]).map { _ in .link }
+    var arbiter: Section<ArbiterParts> {
+        Section(
+            ArbiterParts(), foreign: ["leasefile": "lease-file"],
+            short: .init(values: "link: the pair itself") { field, _ in
+                switch field.scalar {
+                case "lease-file": field.error("the lease file needs its path; write {lease-file: PATH}")
+                case "witness": field.error("the witness needs its address; write {witness: {address: …, key-file: …}}")
+                case "etcd": field.error("etcd needs its endpoints; write {etcd: {endpoints: […]}}")
+                default: _ = field.choice(["link"])
+                }
+                return true
+            }
+        ) {
+            Setting("lease-file", \.leaseFile, path, "Two controllers on one machine: a file on a local file system.")
+            Setting("witness", in: \.witness, "A lockstep-witness on a third host.") { _ in witness }
+            Setting("etcd", in: \.etcd, "An etcd cluster.") { _ in etcd }
+            Setting(
+                "lease", \.lease, .duration(.milliseconds(10)...(.seconds(10))),
+                "With lease-file: how long a frozen active may still believe in itself.")
+        } check: { _, fields in
+            let given = Self.kinds.filter { fields[$0] != nil }
+            switch given.first {
+            case nil: _ = fields.required("lease-file")
+            case _ where given.count > 1: fields.field.error("write only one of \(given.joined(separator: " and "))")
+            case "etcd": fields["lease"]?.error("write ttl, inside etcd")
+            case "witness": fields["lease"]?.error("write lease inside witness")
+            default: break
             }
         }
-        guard let mapping = MappingReader(field, keys: Self.kinds + ["lease"], foreign: ["leasefile": "lease-file"]) else {
-            return nil
-        }
-        let given = Self.kinds.filter { mapping[$0] != nil }
-        guard given.count <= 1 else { return field.wrong("write only one of \(given.joined(separator: " and "))") }
-        if given.first != "lease-file", given.count == 1, let lease = mapping["lease"] {
-            lease.error(given == ["etcd"] ? "write ttl, inside etcd" : "write lease inside witness")
-        }
-        switch given.first {
-        case "witness": return mapping["witness"].flatMap { witness($0) }.map { .witness($0) }
-        case "etcd": return mapping["etcd"].flatMap { etcd($0) }.map { .etcd($0) }
-        default:
-            guard let file = mapping.required("lease-file").flatMap({ path($0) }) else { return nil }
-            let lease = mapping["lease"].map { $0.duration(.milliseconds(10)...(.seconds(10))) } ?? .milliseconds(50)
-            return lease.map { .leaseFile(path: file, lease: $0) }
+    }
+
+    private var witness: Section<WitnessVoteConfiguration> {
+        Section(
+            WitnessVoteConfiguration(address: .v4(.any), keyFiles: []),
+            foreign: [
+                "key": "key-file: PATH, the key itself does not belong here", "host": "address", "ttl": "lease",
+            ]
+        ) {
+            Setting("address", \.address, .address, "Where it listens.").required("where the witness listens")
+            Setting("port", \.port, .number(1...65535, "a port"), "TCP.")
+            Setting("key-file", \.keyFiles, keyFiles, "The secret that this pair shares with the witness.")
+                .required("the secret that this pair shares with the witness")
+            Setting(
+                "lease", \.lease, .duration(.milliseconds(100)...(.seconds(60))),
+                "How long an active may go on alone without the witness.")
         }
     }
 
-    private func witness(_ field: Field) -> WitnessVoteConfiguration? {
-        guard
-            let mapping = MappingReader(
-                field, keys: ["address", "port", "key-file", "lease"],
-                foreign: [
-                    "key": "key-file: PATH, the key itself does not belong here", "host": "address", "ttl": "lease",
-                ])
-        else { return nil }
-        let address = mapping.required("address", "where the witness listens").flatMap { $0.address() }
-        let keys = mapping.required("key-file", "the secret that this pair shares with the witness").flatMap { keyFiles($0) }
-        let port = mapping["port"]?.number(1...65535 as ClosedRange<UInt16>, "a port")
-        let lease = mapping["lease"]?.duration(.milliseconds(100)...(.seconds(60)))
-        guard let address, let keys else { return nil }
-        var result = WitnessVoteConfiguration(address: address, keyFiles: keys)
-        if let port { result.port = port }
-        if let lease { result.lease = lease }
-        return result
-    }
-
-    private func etcd(_ field: Field) -> EtcdVoteConfiguration? {
-        let keys = ["endpoints", "prefix", "ttl", "authority", "certificate", "private-key", "user", "password-file"]
-        guard
-            let mapping = MappingReader(
-                field, keys: keys,
-                foreign: [
-                    "endpoint": "endpoints", "cacert": "authority", "cert": "certificate", "key": "private-key", "lease": "ttl",
-                    "password": "password-file: PATH, the password itself does not belong here", "username": "user",
-                ])
-        else { return nil }
-        let endpoints = mapping.required("endpoints", "the cluster's members, as https://ADDRESS:2379")
-            .flatMap { self.endpoints($0) }
-        let prefix = mapping["prefix"].flatMap { self.prefix($0) }
-        let ttl = mapping["ttl"].flatMap { ttl -> UInt16? in
-            guard let time = ttl.duration(.seconds(2)...(.seconds(60))) else { return nil }
-            guard time.components.attoseconds == 0 else { return ttl.wrong("etcd knows whole seconds only") }
+    private var etcd: Section<EtcdVoteConfiguration> {
+        var ttl = Kind<UInt16>.seconds(2...60)
+        ttl.read = { field in
+            guard let time = field.duration(.seconds(2)...(.seconds(60))) else { return nil }
+            guard time.components.attoseconds == 0 else { return field.wrong("etcd knows whole seconds only") }
             return UInt16(time.components.seconds)
         }
-        guard let endpoints else { return nil }
-        var result = EtcdVoteConfiguration(endpoints: endpoints)
-        if let prefix { result.prefix = prefix }
-        if let ttl { result.ttl = ttl }
-        result.authority = mapping["authority"].flatMap { path($0) }
-        result.certificate = mapping["certificate"].flatMap { path($0) }
-        result.privateKey = mapping["private-key"].flatMap { path($0) }
-        result.user = mapping["user"]?.text(1...256, "a name")
-        result.passwordFile = mapping["password-file"].flatMap { path($0) }
-        if (mapping["certificate"] == nil) != (mapping["private-key"] == nil) {
-            field.error("certificate and private-key belong together")
+        return Section(
+            EtcdVoteConfiguration(endpoints: []),
+            foreign: [
+                "endpoint": "endpoints", "cacert": "authority", "cert": "certificate", "key": "private-key", "lease": "ttl",
+                "password": "password-file: PATH, the password itself does not belong here", "username": "user",
+            ]
+        ) {
+            Setting("endpoints", \.endpoints, Self.endpoints, "The cluster's members.")
+                .required("the cluster's members, as https://ADDRESS:2379")
+            Setting("prefix", \.prefix, Self.prefix, "The pair's keys are PREFIX/PAIR/….")
+            Setting("ttl", \.ttl, ttl, "How long an active may go on alone without the cluster.")
+            Setting("authority", \.authority, path, "Who signed the members' certificates; the host's authorities otherwise.")
+            Setting("certificate", \.certificate, path, "Ours, if the cluster wants one; together with private-key.")
+            Setting("private-key", \.privateKey, path, "Ours.")
+            Setting("user", \.user, .text(1...256, "a name"), "Together with password-file.")
+            Setting("password-file", \.passwordFile, path, "Its password.")
+        } check: { etcd, fields in
+            if (fields["certificate"] == nil) != (fields["private-key"] == nil) {
+                fields.field.error("certificate and private-key belong together")
+            }
+            if (fields["user"] == nil) != (fields["password-file"] == nil) {
+                fields.field.error("user and password-file belong together")
+            }
+            guard etcd.endpoints.allSatisfy({ $0.hasPrefix("http:") }) else { return }
+            if let file = fields["authority"] ?? fields["certificate"] {
+                file.error("without https in endpoints there is no TLS")
+            } else {
+                fields["endpoints"]?.warn(
+                    "whoever can reach the cluster or the way to it can decide who is the router; write https")
+            }
         }
-        if (mapping["user"] == nil) != (mapping["password-file"] == nil) {
-            field.error("user and password-file belong together")
-        }
-        let isPlain = endpoints.allSatisfy { $0.hasPrefix("http:") }
-        if isPlain, let file = mapping["authority"] ?? mapping["certificate"] {
-            file.error("without https in endpoints there is no TLS")
-        } else if isPlain {
-            mapping["endpoints"]?.warn("whoever can reach the cluster or the way to it can decide who is the router; write https")
-        }
-        return result
     }
 
-    private func endpoints(_ field: Field) -> [String]? {
+    private static var endpoints: Kind<[String]> {
+        Kind(values: "https://ADDRESS:2379, or a list of at most 9", read: { readEndpoints($0) }, text: { "\($0)" })
+    }
+
+    private static func readEndpoints(_ field: Field) -> [String]? {
         guard let list = field.list(atMost: 9) else { return nil }
         if list.isEmpty { return field.wrong("at least one member is needed") }
         var result: [String] = []
@@ -117,11 +121,41 @@ extension ControllerTextReader {
         return result.count == list.count ? result : nil
     }
 
-    private func prefix(_ field: Field) -> String? {
-        guard let text = field.text(1...128, "a prefix") else { return nil }
-        guard text.hasPrefix("/"), !text.hasSuffix("/"), text.utf8.allSatisfy({ $0 > 32 && $0 < 127 }) else {
-            return field.wrong("'\(text)' is no prefix; write one as /lockstep, with a slash before it and none behind")
+    private static var prefix: Kind<String> {
+        Kind("/NAME") { field in
+            guard let text = field.text(1...128, "a prefix") else { return nil }
+            guard text.hasPrefix("/"), !text.hasSuffix("/"), text.utf8.allSatisfy({ $0 > 32 && $0 < 127 }) else {
+                return field.wrong("'\(text)' is no prefix; write one as /lockstep, with a slash before it and none behind")
+            }
+            return text
         }
-        return text
+    }
+}
+
+/// An arbiter as the text has it: at most one of the three.
+struct ArbiterParts: Equatable {
+    var leaseFile: String?
+    var lease = Duration.milliseconds(50)
+    var witness: WitnessVoteConfiguration?
+    var etcd: EtcdVoteConfiguration?
+}
+
+extension ControllerFile {
+    var arbiterParts: ArbiterParts {
+        get {
+            var parts = ArbiterParts()
+            switch arbiter {
+            case .link: break
+            case .leaseFile(let path, let lease): (parts.leaseFile, parts.lease) = (path, lease)
+            case .witness(let witness): parts.witness = witness
+            case .etcd(let etcd): parts.etcd = etcd
+            }
+            return parts
+        }
+        set {
+            arbiter =
+                newValue.witness.map { .witness($0) } ?? newValue.etcd.map { .etcd($0) }
+                ?? newValue.leaseFile.map { .leaseFile(path: $0, lease: newValue.lease) } ?? .link
+        }
     }
 }

@@ -9,214 +9,245 @@ public enum ControllerText {
         _ bytes: [UInt8], file: String, directory: String
     ) -> ConfigurationResult<ControllerFile> {
         let problems = Problems(file: file)
-        let value = YAMLTree.parse(bytes, problems).flatMap { tree in
-            ControllerTextReader(directory: directory).read(Field(tree: tree, path: "", problems: problems))
+        let section = ControllerSections(directory: directory).file
+        var value = section.usual
+        let isRead = YAMLTree.parse(bytes, problems).map { tree in
+            section.read(Field(tree: tree, path: "", problems: problems), into: &value)
         }
-        return ConfigurationResult(value, problems)
+        return ConfigurationResult(isRead == true ? value : nil, problems)
     }
-
-    static let keys = [
-        "controller", "name", "pair", "priority", "alone", "interfaces", "redundancy", "arbiter", "datastore", "management",
-        "router", "watchdog", "guard", "log-level", "memory", "forwarding",
-    ]
 }
 
-struct ControllerTextReader {
+/// All that a controller file can say.
+struct ControllerSections {
     let directory: String
 
-    func path(_ field: Field) -> String? { field.path(in: directory) }
-    func keyFiles(_ field: Field) -> [String]? { field.keyFiles(in: directory) }
+    var path: Kind<String> { .path(in: directory) }
+    /// One key file, or two of which the first is presented and both are accepted.
+    var keyFiles: Kind<[String]> {
+        let directory = directory
+        return Kind(
+            values: "a path, or two while it is changed", read: { $0.keyFiles(in: directory) },
+            text: { $0.joined(separator: ", ") })
+    }
 
-    func read(_ root: Field) -> ControllerFile? {
-        guard
-            let top = MappingReader(
-                root, keys: ControllerText.keys,
-                foreign: [
-                    "id": "controller", "role": "priority: a number, the higher one becomes active first", "log": "log-level",
-                    "socket": "management", "preference": "priority", "config": "router",
-                ])
-        else { return nil }
-
-        let controller: ControllerID? = top.required("controller", "write a or b").flatMap { field in
-            field.choice(["a", "b"]).map { $0 == "a" ? .a : .b }
-        }
-        let alone = top["alone"]?.flag() ?? false
-        let redundancy = top["redundancy"].flatMap { self.redundancy($0) }
-        if alone, let field = top["redundancy"] {
-            field.error("'alone: true' and 'redundancy' exclude each other")
-        } else if !alone, top["redundancy"] == nil {
-            root.error("'redundancy' is missing; a controller without a twin says 'alone: true'")
-        }
-        let interfaces = top.required("interfaces", "write ROUTER-INTERFACE: DEVICE for each").flatMap { self.interfaces($0) }
-
-        var configuration = ControllerFile(
-            controller: controller ?? .a, pair: top["pair"]?.name("a name for the pair") ?? "lockstep",
-            interfaces: interfaces ?? [], redundancy: redundancy)
-        if let name = top["name"]?.name("a name") {
-            configuration.name = name
-            configuration.datastore = "/var/lib/lockstep/\(name).sqlite"
-        }
-        if let priority = top["priority"]?.number(1...255 as ClosedRange<UInt8>) { configuration.priority = priority }
-        if let field = top["arbiter"], let arbiter = arbiter(field) { configuration.arbiter = arbiter }
-        if let field = top["datastore"], let path = path(field) { configuration.datastore = path }
-        if let field = top["management"], let path = path(field) {
+    var file: Section<ControllerFile> {
+        Section(
+            ControllerFile(controller: .a, interfaces: [], redundancy: nil),
+            foreign: [
+                "id": "controller", "role": "priority: a number, the higher one becomes active first", "log": "log-level",
+                "socket": "management", "preference": "priority", "config": "router",
+            ]
+        ) {
+            Setting("controller", \.controller, .choice(["a": .a, "b": .b]), "Which of the two this is.").required("write a or b")
+            Setting("name", \.name, .name("a name"), "For people and logs.")
+            Setting("pair", \.pair, .name("a name for the pair"), "Both must say the same.")
+            Setting("priority", \.priority, .number(1...255), "When both start at once the higher becomes active; equal: a.")
+            Setting(
+                "alone", values: Kind<Bool>.flag.values, words: Kind<Bool>.flag.words, "true: no twin, no redundancy channel."
+            ) { field, _ in _ = field.flag() }
+            interfaces
+            Setting("redundancy", in: \.redundancy, "The channel to the twin; must be there unless alone.") { _ in redundancy }
+            Setting("arbiter", in: \.arbiterParts, "Who decides which controller is the router (mastership.md).") { _ in arbiter }
+            Setting("datastore", \.datastore, path, "The SQLite file; of the name otherwise.")
+            Setting("management", \.managementSocket, path, "Unix socket of lockstepctl.")
+            Setting("router", \.routerConfiguration, path, "Read when the datastore holds no configuration.")
+            Setting(
+                "watchdog", \.watchdog, .duration(.milliseconds(20)...(.seconds(60))), "An engine stuck this long is killed.")
+            Setting("guard", \.guard, .word, "How the host is kept from answering for the router.")
+            Setting("log-level", \.logLevel, .word, "What the daemon's own log has.")
+            Setting("memory", in: \.self, "Of the process.") { _ in memory }
+            Setting("forwarding", in: \.forwarding, "What the kernel of this host does for the router.") { _ in forwarding }
+        } check: { file, fields in
+            if fields["name"] == nil { file.name = "\(file.pair)-\(file.controller == .a ? "a" : "b")" }
+            if fields["datastore"] == nil { file.datastore = "/var/lib/lockstep/\(file.name).sqlite" }
+            let isAlone = fields["alone"]?.scalar == "true"
+            if isAlone, let field = fields["redundancy"] {
+                field.error("'alone: true' and 'redundancy' exclude each other")
+            } else if !isAlone, fields["redundancy"] == nil {
+                fields.field.error("'redundancy' is missing; a controller without a twin says 'alone: true'")
+            }
             // sun_path, with its terminating zero.
-            if path.utf8.count > 107 {
-                field.error("the path of a Unix socket has at most 107 octets, this one \(path.utf8.count)")
+            if file.managementSocket.utf8.count > 107 {
+                fields["management"]?.error(
+                    "the path of a Unix socket has at most 107 octets, this one \(file.managementSocket.utf8.count)")
             }
-            configuration.managementSocket = path
-        }
-        if let field = top["router"] { configuration.routerConfiguration = path(field) }
-        if let time = top["watchdog"]?.duration(.milliseconds(20)...(.seconds(60))) { configuration.watchdog = time }
-        if let word = top["guard"]?.choice(ControllerFile.Guard.allCases.map(\.rawValue)) {
-            configuration.guard = ControllerFile.Guard(rawValue: word) ?? .check
-        }
-        if let word = top["log-level"]?.choice(ControllerFile.LogLevel.allCases.map(\.rawValue)) {
-            configuration.logLevel = ControllerFile.LogLevel(rawValue: word) ?? .info
-        }
-        if let field = top["forwarding"], let forwarding = forwarding(field) { configuration.forwarding = forwarding }
-        if let field = top["memory"], let memory = MappingReader(field, keys: ["warning", "limit"]) {
-            configuration.memoryWarning = memory["warning"]?.size()
-            configuration.memoryLimit = memory["limit"]?.size()
-            if let warning = configuration.memoryWarning, let limit = configuration.memoryLimit, warning > limit {
-                field.error("the warning is above the limit")
-            }
-        }
-        return configuration
-    }
-
-    private func interfaces(_ field: Field) -> [ControllerFile.InterfaceBinding]? {
-        guard let mapping = MappingReader(anyKeysOf: field) else { return nil }
-        if mapping.entries.isEmpty { return field.wrong("at least one interface is needed") }
-        return mapping.entries.compactMap { name, value in
-            if let reason = Field.nameProblem(name, 1...15) {
-                return value.wrong("'\(name.prefix(40))' is no interface name: \(reason)")
-            }
-            return binding(name, value)
         }
     }
 
-    /// The device's name, or a mapping with more to say.
-    private func binding(_ name: String, _ field: Field) -> ControllerFile.InterfaceBinding? {
-        guard field.isMapping else {
-            return device(field).map { ControllerFile.InterfaceBinding(name: name, device: $0) }
+    // MARK: interfaces
+
+    private var interfaces: Setting<ControllerFile> {
+        Setting("interfaces", values: "ROUTER-INTERFACE: DEVICE", "Which device of this host carries an interface.") {
+            field, file in
+            if MappingReader(anyKeysOf: field)?.entries.isEmpty == true {
+                field.error("at least one interface is needed")
+            }
+            let section = binding
+            for (name, value) in field.named("interface name", length: 1...15) {
+                var binding = section.usual
+                binding.name = name
+                if section.read(value, into: &binding) { file.interfaces.append(binding) }
+            }
         }
-        guard
-            let mapping = MappingReader(
-                field, keys: ["device", "lan", "advertise"], foreign: ["dev": "device", "interface": "device", "kind": "lan"])
-        else { return nil }
-        guard let device = mapping.required("device", "the name of a device of this host").flatMap({ device($0) }) else {
-            return nil
-        }
-        var binding = ControllerFile.InterfaceBinding(name: name, device: device)
-        if let word = mapping["lan"]?.choice(ControllerFile.InterfaceBinding.LAN.allCases.map(\.rawValue)) {
-            binding.lan = ControllerFile.InterfaceBinding.LAN(rawValue: word) ?? .private
-        }
-        binding.advertisesExplicitly = mapping["advertise"]?.flag()
-        return binding
+        .naming { _ in binding }
+        .required("write ROUTER-INTERFACE: DEVICE for each")
     }
 
-    private func device(_ field: Field) -> String? {
+    private var binding: Section<ControllerFile.InterfaceBinding> {
         // IFNAMSIZ is 16 with the terminating zero; a name has neither '/' nor blanks.
-        guard let device = field.text(1...15, "the name of a device") else { return nil }
-        guard !device.contains(where: { $0 == "/" || $0.isWhitespace }) else {
-            return field.wrong("'\(device)' is no name of a device")
+        let device = Kind<String>("the name of a device") { field in
+            guard let device = field.text(1...15, "the name of a device") else { return nil }
+            guard !device.contains(where: { $0 == "/" || $0.isWhitespace }) else {
+                return field.wrong("'\(device)' is no name of a device")
+            }
+            return device
         }
-        return device
+        return Section(
+            ControllerFile.InterfaceBinding(name: "", device: ""),
+            foreign: ["dev": "device", "interface": "device", "kind": "lan"],
+            short: .init(values: device.values) { field, binding in
+                guard let device = device.read(field) else { return false }
+                binding.device = device
+                return true
+            }
+        ) {
+            Setting("device", \.device, device, "Of this host.").required("the name of a device of this host")
+            Setting("lan", \.lan, .word, "On an exchange's or a provider's nobody's heartbeats are welcome.")
+            Setting(
+                "advertise", \.advertisesExplicitly, .flag,
+                "Whether the controllers tell each other of themselves on it; only where lan is private otherwise.")
+        }
     }
 
-    /// A word, or a mapping whose `mode` it is.
-    private func forwarding(_ field: Field) -> ForwardingConfiguration? {
-        var result = ForwardingConfiguration()
-        let words = ForwardingConfiguration.Mode.allCases.map(\.rawValue)
-        guard field.isMapping else {
-            guard let word = field.choice(words) else { return nil }
-            result.mode = ForwardingConfiguration.Mode(rawValue: word) ?? .memory
-            return result
+    // MARK: the host
+
+    private var memory: Section<ControllerFile> {
+        Section(ControllerFile(controller: .a, interfaces: [], redundancy: nil)) {
+            Setting("warning", \.memoryWarning, .size, "An event when the process is larger.")
+            Setting("limit", \.memoryLimit, .size, "The router sheds routes when the process is larger.")
+        } check: { file, fields in
+            if let warning = file.memoryWarning, let limit = file.memoryLimit, warning > limit {
+                fields.field.error("the warning is above the limit")
+            }
         }
-        guard
-            let mapping = MappingReader(
-                field, keys: ["mode", "table", "protocol", "metric", "hold", "stale-time", "keep-on-exit"],
-                foreign: ["proto": "protocol", "priority": "metric"])
-        else { return nil }
-        if let word = mapping.required("mode", "write kernel, memory or none").flatMap({ $0.choice(words) }) {
-            result.mode = ForwardingConfiguration.Mode(rawValue: word) ?? .memory
-        }
-        if let table: UInt32 = mapping["table"]?.number(1...UInt32.max) {
+    }
+
+    private var forwarding: Section<ForwardingConfiguration> {
+        let mode = Kind<ForwardingConfiguration.Mode>.word
+        return Section(
+            ForwardingConfiguration(), foreign: ["proto": "protocol", "priority": "metric"],
+            short: .init(values: mode.values) { field, forwarding in
+                forwarding.mode = mode.read(field) ?? .memory
+                return true
+            }
+        ) {
+            Setting("mode", \.mode, mode, "kernel forwards, memory only keeps the table, none keeps none.")
+                .required("write kernel, memory or none")
+            Setting("table", \.table, .number(1...UInt32.max), "The kernel's table; 254 is main.")
+            Setting("protocol", \.routeProtocol, .number(4...255), "What ip route shows as proto.")
+            Setting("metric", \.metric, .number(1...UInt32.max), "Of every route; a lower one of another program wins.")
+            Setting(
+                "hold", \.hold, .duration(.milliseconds(40)...(.seconds(3600))),
+                "How long a dead daemon's kernel goes on: 100ms otherwise; alone, until the next start.")
+            Setting(
+                "stale-time", \.staleTime, .duration(.seconds(1)...(.seconds(3600))),
+                "Routes of a life before are kept so long at most.")
+            Setting("keep-on-exit", \.staysOnExit, .flag, "Leave devices and routes behind when told to end.")
+        } check: { forwarding, fields in
             // 253 and 255 belong to the kernel.
-            if table == 255 || table == 253 { mapping["table"]?.error("table \(table) belongs to the kernel") }
-            result.table = table
+            if forwarding.table == 255 || forwarding.table == 253 {
+                fields["table"]?.error("table \(forwarding.table) belongs to the kernel")
+            }
         }
-        if let number: UInt8 = mapping["protocol"]?.number(4...255) { result.routeProtocol = number }
-        if let metric: UInt32 = mapping["metric"]?.number(1...UInt32.max) { result.metric = metric }
-        if let hold = mapping["hold"]?.duration(.milliseconds(40)...(.seconds(3600))) { result.hold = hold }
-        if let time = mapping["stale-time"]?.duration(.seconds(1)...(.seconds(3600))) { result.staleTime = time }
-        if let stays = mapping["keep-on-exit"]?.flag() { result.staysOnExit = stays }
-        return result
     }
 
-    private func redundancy(_ field: Field) -> RedundancyConfiguration? {
-        let keys = [
-            "local", "peer", "port", "gasp-port", "key-file", "certificates", "insecure", "heartbeat", "standby-timeout",
-            "stale-wait",
-        ]
-        guard
-            let mapping = MappingReader(
-                field, keys: keys,
-                foreign: [
-                    "key": "key-file: PATH, the key itself does not belong here", "listen": "local", "connect": "peer",
-                ])
-        else { return nil }
-        let local = mapping.required("local", "our address on the redundancy link").flatMap { $0.address() }
-        let peer = mapping.required("peer", "the twin's address on the redundancy link").flatMap { $0.address() }
-        if let local, let peer {
-            if local == peer { mapping["peer"]?.error("the twin cannot have our own address") }
-            if local.family != peer.family { mapping["peer"]?.error("both addresses must be of one family") }
+    // MARK: the twin
+
+    private var redundancy: Section<RedundancyConfiguration> {
+        let usual = RedundancyConfiguration(local: .v4(.any), peer: .v4(.any), security: .insecure)
+        return Section(
+            usual,
+            foreign: [
+                "key": "key-file: PATH, the key itself does not belong here", "listen": "local", "connect": "peer",
+            ]
+        ) {
+            Setting("local", \.local, .address, "Our address on the redundancy link.")
+                .required("our address on the redundancy link")
+            Setting("peer", \.peer, .address, "The twin's.").required("the twin's address on the redundancy link")
+            Setting("port", \.port, .number(1...65534, "a port"), "TCP, the channel.")
+            Setting(
+                "gasp-port", \.gaspPort, .number(1...65535, "a port"), "UDP, heartbeats and the dying gasp; port + 1 otherwise.")
+            Setting("key-file", \.keyFiles, keyFiles, "A shared key: either this, certificates or insecure.")
+            Setting("certificates", in: \.certificates, "TLS 1.3, both directions.") { _ in certificates }
+            Setting(
+                "insecure", values: Kind<Bool>.flag.values, words: Kind<Bool>.flag.words,
+                "Anybody on that link can be the twin: only for a cable or a test."
+            ) { field, _ in _ = field.flag() }
+            Setting("heartbeat", in: \.self, "How a dead twin is found.") { _ in
+                Section(usual) {
+                    Setting(
+                        "interval", \.heartbeatInterval, .duration(.milliseconds(1)...(.seconds(1))), "Between heartbeats.")
+                    Setting("multiplier", \.heartbeatMultiplier, .number(2...255), "So many missed ones: the twin is dead.")
+                }
+            }
+            Setting(
+                "standby-timeout", \.standbyTimeout, .duration(.milliseconds(10)...(.seconds(10))),
+                "How long the active waits for the standby before it goes on alone.")
+            Setting(
+                "stale-wait", \.staleWait, .duration(.milliseconds(500)...(.seconds(600))),
+                "How long a controller that cannot resume the sessions leaves the router to a silent twin.")
+        } check: { redundancy, fields in
+            if fields["gasp-port"] == nil { redundancy.gaspPort = redundancy.port + 1 }
+            if redundancy.local == redundancy.peer { fields["peer"]?.error("the twin cannot have our own address") }
+            if redundancy.local.family != redundancy.peer.family {
+                fields["peer"]?.error("both addresses must be of one family")
+            }
+            let given = [
+                fields["key-file"] != nil, fields["certificates"] != nil, fields["insecure"]?.scalar == "true",
+            ].count { $0 }
+            if given != 1 {
+                fields.field.error(
+                    given == 0
+                        ? "the channel is not protected; write key-file, certificates, or insecure: true on purpose"
+                        : "write only one of key-file, certificates and insecure")
+            }
         }
-        let port = mapping["port"]?.number(1...65534 as ClosedRange<UInt16>, "a port")
-        let gaspPort = mapping["gasp-port"]?.number(1...65535 as ClosedRange<UInt16>, "a port")
-        var heartbeat: (interval: Duration?, multiplier: UInt8?)
-        if let beat = mapping["heartbeat"].flatMap({ MappingReader($0, keys: ["interval", "multiplier"]) }) {
-            heartbeat.interval = beat["interval"]?.duration(.milliseconds(1)...(.seconds(1)))
-            heartbeat.multiplier = beat["multiplier"]?.number(2...255)
-        }
-        let timeout = mapping["standby-timeout"]?.duration(.milliseconds(10)...(.seconds(10)))
-        let staleWait = mapping["stale-wait"]?.duration(.milliseconds(500)...(.seconds(600)))
-        guard let security = security(mapping), let local, let peer else { return nil }
-        var result = RedundancyConfiguration(local: local, peer: peer, security: security)
-        if let port {
-            result.port = port
-            result.gaspPort = port + 1
-        }
-        if let gaspPort { result.gaspPort = gaspPort }
-        if let interval = heartbeat.interval { result.heartbeatInterval = interval }
-        if let multiplier = heartbeat.multiplier { result.heartbeatMultiplier = multiplier }
-        if let timeout { result.standbyTimeout = timeout }
-        if let staleWait { result.staleWait = staleWait }
-        return result
     }
 
-    private func security(_ mapping: MappingReader) -> RedundancyConfiguration.Security? {
-        let isInsecure = mapping["insecure"].map { $0.flag() } ?? false
-        guard let isInsecure else { return nil }
-        let given = [mapping["key-file"] != nil, mapping["certificates"] != nil, isInsecure].filter { $0 }.count
-        guard given == 1 else {
-            return mapping.field.wrong(
-                given == 0
-                    ? "the channel is not protected; write key-file, certificates, or insecure: true on purpose"
-                    : "write only one of key-file, certificates and insecure")
+    private var certificates: Section<Certificates> {
+        Section(Certificates()) {
+            Setting("certificate", \.certificate, path, "Ours.").required()
+            Setting("private-key", \.privateKey, path, "Ours.").required()
+            Setting("authority", \.authority, path, "Who signed the twin's.").required()
+            Setting(
+                "peer-name", \.peerName, .text(1...253, "a name"),
+                "The name in the twin's certificate; not checked beyond the authority otherwise.")
         }
-        if let file = mapping["key-file"] { return keyFiles(file).map { .sharedKey(files: $0) } }
-        guard let field = mapping["certificates"] else { return .insecure }
-        guard let names = MappingReader(field, keys: ["certificate", "private-key", "authority", "peer-name"]) else {
-            return nil
+    }
+}
+
+struct Certificates: Equatable {
+    var certificate = "", privateKey = "", authority = ""
+    var peerName: String?
+}
+
+extension RedundancyConfiguration {
+    fileprivate var keyFiles: [String]? {
+        get { if case .sharedKey(let files) = security { files } else { nil } }
+        set { security = newValue.map { .sharedKey(files: $0) } ?? .insecure }
+    }
+    fileprivate var certificates: Certificates? {
+        get {
+            guard case .certificates(let certificate, let key, let authority, let peerName) = security else { return nil }
+            return Certificates(certificate: certificate, privateKey: key, authority: authority, peerName: peerName)
         }
-        let certificate = names.required("certificate").flatMap { path($0) }
-        let key = names.required("private-key").flatMap { path($0) }
-        let authority = names.required("authority").flatMap { path($0) }
-        guard let certificate, let key, let authority else { return nil }
-        return .certificates(
-            certificate: certificate, privateKey: key, authority: authority,
-            peerName: names["peer-name"]?.text(1...253, "a name"))
+        set {
+            security =
+                newValue.map {
+                    .certificates(
+                        certificate: $0.certificate, privateKey: $0.privateKey, authority: $0.authority, peerName: $0.peerName)
+                } ?? .insecure
+        }
     }
 }

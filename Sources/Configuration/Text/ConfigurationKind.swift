@@ -7,8 +7,7 @@ public enum ConfigurationKind: Hashable, Sendable {
     public static func of(_ bytes: [UInt8]) -> ConfigurationKind {
         let problems = Problems(file: "")
         guard let tree = YAMLTree.parse(bytes, problems), case .mapping(let pairs) = tree.content else { return .router }
-        let controller = pairs.count { ControllerText.keys.contains($0.key) }
-        let router = pairs.count { RouterText.keys.contains($0.key) }
-        return controller > router ? .controller : .router
+        func count(_ keys: [String]) -> Int { pairs.count { keys.contains($0.key) } }
+        return count(ControllerSections(directory: "").file.keys) > count(RouterText.section.keys) ? .controller : .router
     }
 }

@@ -136,14 +136,6 @@ struct Field {
         return value
     }
 
-    /// Whole seconds.
-    func seconds(_ range: ClosedRange<UInt16>) -> UInt16? {
-        let bounds = Duration.seconds(Int(range.lowerBound))...Duration.seconds(Int(range.upperBound))
-        guard let value = duration(bounds) else { return nil }
-        guard value.components.attoseconds == 0 else { return wrong("whole seconds are expected") }
-        return UInt16(value.components.seconds)
-    }
-
     func size() -> UInt64? {
         let units: [(String, UInt64)] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)]
         guard let text = scalar("a size like 512MiB") else { return nil }
@@ -184,6 +176,23 @@ struct Field {
             return wrong("the length '\(parts[1].prefix(20))' is not allowed; write a number from 0 to \(bits)")
         }
         return wrong("'\(text)' has bits beyond its length; did you mean \(address.prefix(length))?")
+    }
+
+    /// The value under a key of a mapping, before anybody asks whether the rest of it is right; else the field itself.
+    func at(_ key: String) -> Field {
+        guard case .mapping(let pairs) = tree.content, let pair = pairs.first(where: { $0.key == key }) else { return self }
+        return Field(tree: pair.value, path: MappingReader.join(path, key), problems: problems)
+    }
+
+    /// A mapping whose keys are names that the operator gives.
+    func named(
+        _ what: String, length: ClosedRange<Int> = 1...64
+    ) -> [(name: String, field: Field)] {
+        (MappingReader(anyKeysOf: self)?.entries ?? []).filter { name, field in
+            guard let reason = Self.nameProblem(name, length) else { return true }
+            field.error("'\(name.prefix(80))' is no \(what): \(reason)")
+            return false
+        }.map { ($0.key, $0.field) }
     }
 
     /// The elements of a list; a single value is a list of one, nothing an empty one.
@@ -239,6 +248,8 @@ enum DurationText {
         default: return nil
         }
     }
+    static func range(_ range: ClosedRange<Duration>) -> String { "\(text(range.lowerBound))…\(text(range.upperBound))" }
+
     static func text(_ duration: Duration) -> String {
         let milliseconds = duration.components.seconds * 1000 + duration.components.attoseconds / 1_000_000_000_000_000
         if milliseconds == 0 { return "0s" }

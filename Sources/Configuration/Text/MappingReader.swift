@@ -4,6 +4,12 @@ struct MappingReader {
     private let pairs: [YAMLTree.Pair]
     /// Position in `pairs`.
     private let index: [String: Int]
+    /// The mapping from which this one takes what it does not say itself.
+    var base: MappingReader? {
+        get { lower.first }
+        set { lower = newValue.map { [$0] } ?? [] }
+    }
+    private var lower: [MappingReader] = []
 
     /// - Parameters:
     ///   - keys: what may stand here.
@@ -48,11 +54,15 @@ struct MappingReader {
     }
 
     /// The value of a key, if it is there and not nothing.
-    subscript(key: String) -> Field? {
+    subscript(key: String) -> Field? { own(key) ?? base?[key] }
+
+    private func own(_ key: String) -> Field? {
         guard let found = index[key] else { return nil }
         let value = field(pairs[found])
         return value.isNothing ? nil : value
     }
+    /// What the base says of a key that stands here, too.
+    func beneath(_ key: String) -> Field? { own(key) == nil ? nil : base?[key] }
 
     /// The value of a key that has to be there.
     func required(_ key: String, _ explanation: String = "") -> Field? {
@@ -63,20 +73,4 @@ struct MappingReader {
 
     /// All keys with their values, in the order of the file.
     var entries: [(key: String, field: Field)] { pairs.map { ($0.key, field($0)) } }
-}
-
-/// A mapping over another one, from which it takes what it does not say itself.
-struct LayeredReader {
-    let own: MappingReader
-    let base: MappingReader?
-
-    subscript(key: String) -> Field? { own[key] ?? base?[key] }
-
-    /// The layers of a mapping within both.
-    func nested(_ key: String, keys: [String], foreign: [String: String] = [:]) -> LayeredReader? {
-        let upper = own[key].flatMap { MappingReader($0, keys: keys, foreign: foreign) }
-        let lower = base?[key].flatMap { MappingReader($0, keys: keys, foreign: foreign) }
-        if let upper { return LayeredReader(own: upper, base: lower) }
-        return lower.map { LayeredReader(own: $0, base: nil) }
-    }
 }

@@ -3,7 +3,7 @@
 /// What stands for a hidden one names it, so that a text which was shown, edited and applied again keeps its secrets.
 public enum Secrets {
     /// Keys whose values are secret, wherever they stand.
-    static let keys: Set<String> = ["password", "secret"]
+    static var keys: Set<String> { SettingsReference.secretKeys }
     private static let sign = "<hidden"
 
     /// A revision's text in one of its two spellings, whose secrets are numbered.

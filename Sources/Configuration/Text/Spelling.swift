@@ -14,6 +14,11 @@ enum Spelling {
         return best?.candidate
     }
 
+    /// "; did you mean …", if there is one that is near.
+    static func hint(for word: String, among candidates: [String]) -> String {
+        nearest(to: word, among: candidates).map { "; did you mean '\($0)'?" } ?? ""
+    }
+
     /// ", did you mean …" or a list of what would be right.
     static func suggestion(for word: String, among candidates: [String]) -> String {
         if let near = nearest(to: word, among: candidates) { return "did you mean '\(near)'?" }
