@@ -71,6 +71,11 @@ struct BGPSpeaker {
         if !mayBeLost, !isIndulgent { violations.append("AS \(asNumber): \(sentence)") }
     }
 
+    /// The session has not come up, and nothing was heard for a while.
+    func waitsInVain(at now: Instant) -> Bool {
+        (state == .openSent || state == .openConfirm) && now - lastHeard > .seconds(4)
+    }
+
     // MARK: the connection
 
     /// Octets to send.

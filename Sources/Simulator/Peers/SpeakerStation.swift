@@ -223,8 +223,13 @@ struct SpeakerStation {
         switch record {
         case .tcpAccepted(let id, _), .tcpConnected(let id, _):
             if let old = connection, old != id {
-                // One session at a time: a second connection while one is in use is a collision, and the newer one goes.
-                if speaker.state != .idle { return lineCard.handle(.engine(.tcpAbort(id)), at: now, into: &effects) }
+                // One session at a time: a second connection while one is in use is a collision, and the newer one goes;
+                // unless nobody answers on the older one, whose other end is gone, it may be.
+                if speaker.waitsInVain(at: now) {
+                    lineCard.handle(.engine(.tcpAbort(old)), at: now, into: &effects)
+                } else if speaker.state != .idle {
+                    return lineCard.handle(.engine(.tcpAbort(id)), at: now, into: &effects)
+                }
             }
             connection = id
             lineCard.handle(.engine(.tcpSend(id, speaker.connected(at: now)[...])), at: now, into: &effects)
