@@ -116,3 +116,70 @@ struct JSONFlag: ParsableArguments {
         sayNow(json ? String(decoding: try ManagementCodec.encoder().encode(view), as: UTF8.self) : line())
     }
 }
+
+extension CommandConfiguration {
+    /// What the table of commands says of one; its last word is the name here.
+    init(
+        of command: String, _ abstract: String? = nil, discussion: String = "", subcommands: [any ParsableCommand.Type] = [],
+        aliases: [String] = []
+    ) {
+        self.init(
+            commandName: command.split(separator: " ").last.map(String.init),
+            abstract: abstract ?? CommandDescription[command].help,
+            discussion: discussion, subcommands: subcommands, aliases: aliases)
+    }
+}
+
+/// A command with nothing to say, whose answer is shown.
+protocol PlainShow: ParsableCommand {
+    static var command: ManagementCommand { get }
+    static var aliases: [String] { get }
+    var form: JSONFlag { get }
+}
+extension PlainShow {
+    static var aliases: [String] { [] }
+    static var configuration: CommandConfiguration { CommandConfiguration(of: command.name, aliases: aliases) }
+
+    func run() throws {
+        switch try Connection.ask(Self.command) {
+        case .version(let view): try form.show(view, view.lines)
+        case .redundancy(let view): try form.show(view, view.lines)
+        case .bgpSummary(let view): try form.show(view, view.lines)
+        case .tcp(let view): try form.show(view, view.lines)
+        case .interfaces(let view): try form.show(view, view.lines)
+        case .fib(let view): try form.show(view, view.lines)
+        case .kernelFIB(let view): try form.show(view, view.lines)
+        default: throw unexpected()
+        }
+    }
+}
+
+/// A command with nothing to say, which does something.
+protocol PlainOrder: ParsableCommand {
+    static var command: ManagementCommand { get }
+}
+extension PlainOrder {
+    static var configuration: CommandConfiguration { CommandConfiguration(of: command.name) }
+    func run() throws { try obey(Self.command) }
+}
+
+/// Says what was done.
+func obey(_ command: ManagementCommand, timeout: Duration = .seconds(10)) throws {
+    let result = try Connection.ask(command, timeout: timeout) { result in
+        if case .step(let step) = result { sayNow(step.line) }
+    }
+    guard case .done(let text) = result else { throw unexpected() }
+    print(text)
+}
+
+/// A command that ends adjacencies of one protocol.
+protocol ClearAdjacency: ParsableCommand {
+    /// As `ClearAdjacencies.routing`.
+    static var routing: String { get }
+    static var abstract: String { get }
+    var neighbor: String { get }
+}
+extension ClearAdjacency {
+    static var configuration: CommandConfiguration { CommandConfiguration(commandName: routing, abstract: abstract) }
+    func run() throws { try obey(.clearAdjacencies(ClearAdjacencies(routing: Self.routing, neighbor: neighbor))) }
+}

@@ -73,7 +73,7 @@ extension InterfaceConfiguration {
     }
     /// Another one.
     fileprivate var stationMAC: MACAddress? {
-        get { isLoopback || virtualRouterID != nil ? nil : virtualMAC }
+        get { isLoopback || virtualRouterID != nil || virtualMAC.raw == 0 ? nil : virtualMAC }
         set { virtualMAC = newValue ?? MACAddress(raw: 0) }
     }
 }

@@ -27,7 +27,7 @@ public enum SettingsReference {
                 text += "\n### \(entry.key)\n\n\(about(entry))\n"
                 let all = entry.entries.flatMap { rows($0, "") }
                 // Two versions of one protocol have most settings in common.
-                if let like = before.first(where: { other in all.count { other.rows.contains($0) } * 2 > all.count }) {
+                if let like = before.first(where: { other in all.count { other.rows.contains($0) } * 5 > all.count * 4 }) {
                     let less = like.rows.filter { !all.contains($0) }.compactMap { $0.split(separator: " ").dropFirst().first }
                     let without = less.isEmpty ? "" : ", except " + less.joined(separator: ", ")
                     text += "\nAs `\(like.key)`\(without):\n"

@@ -2,7 +2,8 @@ import Foundation
 
 /// What an operator can ask of a controller.
 ///
-/// On the wire it is `"command": NAME, "arguments": {…}`; the name is the words of the command line.
+/// On the wire it is `"command": NAME, "arguments": {…}`; the name is the words of the command line. What there is to say of
+/// each is in `CommandDescription`.
 public enum ManagementCommand: Hashable, Sendable {
     case showVersion
     case showRedundancy
@@ -38,20 +39,6 @@ public enum ManagementCommand: Hashable, Sendable {
     /// Failure injection, only with `testing` in the configuration.
     case testHangEngine
     case testTrapEngine
-
-    /// Whether it changes something: such a command is logged with its author.
-    public var isChange: Bool {
-        switch self {
-        case .showVersion, .showRedundancy, .showBGPSummary, .showBGPNeighbors, .showRoutes, .showTCP, .showInterfaces,
-            .showISIS, .showRIP, .showFIB, .showKernelFIB, .showOSPF, .showBFD, .showEvents, .configurationShow,
-            .configurationCheck, .configurationHistory, .configurationDiff:
-            false
-        case .configurationApply(let apply): !apply.dryRun
-        case .configurationRollback, .switchover, .clearBGP, .clearAdjacencies, .offline, .online, .testHangEngine,
-            .testTrapEngine:
-            true
-        }
-    }
 }
 
 /// Which routes to show, a page at a time.

@@ -79,7 +79,7 @@ public enum ManagementResult: Hashable, Sendable {
 
 /// Why a request was not carried out.
 public struct ManagementFailure: Error, Hashable, Sendable, Codable, CustomStringConvertible {
-    public enum Code: String, Hashable, Sendable, Codable {
+    public enum Code: String, Hashable, Sendable, Codable, CaseIterable {
         /// The line is no request of this version.
         case badRequest = "bad-request"
         /// It may not be done now or not here: `reason` says what would have to be different.

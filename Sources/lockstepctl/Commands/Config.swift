@@ -8,6 +8,7 @@ struct Config: ParsableCommand {
         commandName: "config", abstract: "The router's configuration.",
         subcommands: [
             ConfigCheck.self, ConfigApply.self, ConfigShow.self, ConfigHistory.self, ConfigDiff.self, ConfigRollback.self,
+            ConfigReference.self, ConfigComplete.self,
         ])
 }
 
@@ -70,9 +71,24 @@ struct ConfigCheck: ParsableCommand {
     }
 }
 
+struct ConfigReference: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reference", abstract: "Every key of every file, with its values and its default, as Markdown.")
+    func run() { print(SettingsReference.manual, terminator: "") }
+}
+
+struct ConfigComplete: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "complete", abstract: "What may stand where a path ends: keys, or after a colon values.",
+        discussion: "For editors and shells: 'bgp.neighbors.re' gives remote-as and others, 'isis.metric-style:' its words.")
+    @Argument(help: "Keys with dots between them.") var path = ""
+    @Option(help: ArgumentHelp("Of this file: router, controller or witness.", valueName: "name")) var file = "router"
+    func run() { say(SettingsReference.completions(of: path, in: file)) }
+}
+
 struct ConfigApply: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "apply", abstract: "Put a router configuration into force on both controllers.",
+        of: "config apply",
         discussion: """
             Nobody's change is lost: if another revision came into force since this text was made, nothing is changed and \
             what the others did is shown. What a text was made from is said by --base, or by the first line that 'config \
@@ -137,7 +153,7 @@ private func finish(
 
 struct ConfigShow: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "The configuration in force, or another revision.")
+        of: "config show")
     @Argument(help: "Number of the revision.") var revision: UInt64?
     @Flag(help: "In the one canonical spelling, with groups expanded, instead of as its author wrote it.") var canonical = false
     @Flag(help: "With passwords and keys, which are hidden otherwise. 'config apply' knows what hidden ones stand for.")
@@ -153,7 +169,7 @@ struct ConfigShow: ParsableCommand {
 }
 
 struct ConfigHistory: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "history", abstract: "Revisions, the newest first.")
+    static let configuration = CommandConfiguration(of: "config history")
     @Option(name: [.short, .long], help: ArgumentHelp("The newest so many.", valueName: "n")) var number = 20
     @OptionGroup var form: JSONFlag
 
@@ -170,7 +186,7 @@ struct ConfigHistory: ParsableCommand {
 
 struct ConfigDiff: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "diff", abstract: "What changed between two revisions.",
+        of: "config diff",
         discussion: "Without numbers: what the last change was. With one: from it to the one in force.")
     @Argument(help: "The older revision.") var from: UInt64?
     @Argument(help: "The newer revision.") var to: UInt64?
@@ -186,7 +202,7 @@ struct ConfigDiff: ParsableCommand {
 
 struct ConfigRollback: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rollback", abstract: "Put an older revision into force again, as a new one.")
+        of: "config rollback")
     @Argument(help: "Number of the revision.") var revision: UInt64
     @Option(name: [.short, .long], help: "A line for the history.") var comment = ""
     @Option(

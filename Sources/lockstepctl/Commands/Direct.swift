@@ -4,7 +4,7 @@ import Management
 
 struct Switchover: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "switchover", abstract: "Hand the router over to the standby, and wait until that is done.",
+        of: "switchover",
         discussion: "Sessions go on. If the standby is not ready the order is refused and nothing changes.")
     @Option(help: "A line for the event log.") var reason = ""
     @Flag(help: "Even if the standby is not ready: sessions that it cannot resume start anew.") var force = false
@@ -31,8 +31,7 @@ struct Clear: ParsableCommand {
 }
 
 struct ClearBGPCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "bgp", abstract: "Reset a session, or only exchange its routes again.")
+    static let configuration = CommandConfiguration(of: "clear bgp")
     @Argument(help: "Address of the neighbor, or * for all.") var neighbor: String
     @Argument(help: ArgumentHelp("The words soft, soft in or soft out: keep the session.", valueName: "soft [in|out]"))
     var words: [String] = []
@@ -55,38 +54,23 @@ struct ClearBGPCommand: ParsableCommand {
     }
     func run() throws {
         guard let mode else { return }
-        guard case .done(let text) = try Connection.ask(.clearBGP(ClearBGP(address: neighbor, mode: mode, message: message)))
-        else {
-            throw unexpected()
-        }
-        print(text)
+        try obey(.clearBGP(ClearBGP(address: neighbor, mode: mode, message: message)))
     }
 }
 
 struct Offline: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "offline", abstract: "Take this controller out of the pair, for an upgrade.",
+        of: "offline",
         discussion:
             "If it is active it hands over first. It stays out until it is told online or started anew, whatever becomes of its twin."
     )
     @Option(help: "A line for the event log.") var reason = ""
 
-    func run() throws {
-        let result = try Connection.ask(.offline(reason: reason), timeout: .seconds(60)) { result in
-            if case .step(let step) = result { sayNow(step.line) }
-        }
-        guard case .done(let text) = result else { throw unexpected() }
-        print(text)
-    }
+    func run() throws { try obey(.offline(reason: reason), timeout: .seconds(60)) }
 }
 
-struct Online: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "online", abstract: "Bring this controller back into the pair.")
-
-    func run() throws {
-        guard case .done(let text) = try Connection.ask(.online) else { throw unexpected() }
-        print(text)
-    }
+struct Online: PlainOrder {
+    static let command = ManagementCommand.online
 }
 
 /// Failure injection: hidden, and refused unless the configuration allows it.
@@ -96,18 +80,10 @@ struct Test: ParsableCommand {
         subcommands: [TestHangEngine.self, TestTrapEngine.self])
 }
 
-struct TestHangEngine: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "hang-engine", abstract: "The engine never returns.")
-    func run() throws {
-        guard case .done(let text) = try Connection.ask(.testHangEngine) else { throw unexpected() }
-        print(text)
-    }
+struct TestHangEngine: PlainOrder {
+    static let command = ManagementCommand.testHangEngine
 }
 
-struct TestTrapEngine: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "trap-engine", abstract: "The engine crashes the process.")
-    func run() throws {
-        guard case .done(let text) = try Connection.ask(.testTrapEngine) else { throw unexpected() }
-        print(text)
-    }
+struct TestTrapEngine: PlainOrder {
+    static let command = ManagementCommand.testTrapEngine
 }

@@ -11,25 +11,14 @@ struct Show: ParsableCommand {
         ])
 }
 
-struct ShowVersion: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "version", abstract: "Release and formats.")
+struct ShowVersion: PlainShow {
+    static let command = ManagementCommand.showVersion
     @OptionGroup var form: JSONFlag
-
-    func run() throws {
-        guard case .version(let view) = try Connection.ask(.showVersion) else { throw unexpected() }
-        try form.show(view, view.lines)
-    }
 }
 
-struct ShowRedundancy: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "redundancy", abstract: "State of both controllers, and whether the router is redundant.")
+struct ShowRedundancy: PlainShow {
+    static let command = ManagementCommand.showRedundancy
     @OptionGroup var form: JSONFlag
-
-    func run() throws {
-        guard case .redundancy(let view) = try Connection.ask(.showRedundancy) else { throw unexpected() }
-        try form.show(view, view.lines)
-    }
 }
 
 struct ShowBGP: ParsableCommand {
@@ -38,19 +27,13 @@ struct ShowBGP: ParsableCommand {
         defaultSubcommand: ShowBGPSummary.self)
 }
 
-struct ShowBGPSummary: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "summary", abstract: "One line for each neighbor.")
+struct ShowBGPSummary: PlainShow {
+    static let command = ManagementCommand.showBGPSummary
     @OptionGroup var form: JSONFlag
-
-    func run() throws {
-        guard case .bgpSummary(let view) = try Connection.ask(.showBGPSummary) else { throw unexpected() }
-        try form.show(view, view.lines)
-    }
 }
 
 struct ShowBGPNeighbors: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "neighbors", abstract: "All about the neighbors, or about one.", aliases: ["neighbor"])
+    static let configuration = CommandConfiguration(of: "show bgp neighbors", aliases: ["neighbor"])
     @Argument(help: "Address of the neighbor.") var address: String?
     @OptionGroup var form: JSONFlag
 
@@ -62,7 +45,7 @@ struct ShowBGPNeighbors: ParsableCommand {
 
 struct ShowBFD: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bfd", abstract: "BFD sessions.",
+        of: "show bfd",
         discussion: "The word sessions: all about each of them; the word counters: packets, and why some were dropped.")
     @Argument(help: "The word sessions or counters.") var word: String?
     @OptionGroup var form: JSONFlag
@@ -81,7 +64,7 @@ struct ShowBFD: ParsableCommand {
 
 struct ShowRoute: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "route", abstract: "The routing table, or what a neighbor sent or gets.",
+        of: "show route",
         discussion: """
             With an address or prefix: the route that a packet to it would take; --exact: this prefix only; --within: it and \
             everything within it. \(RoutesView.legend).
@@ -148,25 +131,15 @@ struct ShowRoute: ParsableCommand {
     }
 }
 
-struct ShowTCP: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "tcp", abstract: "TCP connections of the router.")
+struct ShowTCP: PlainShow {
+    static let command = ManagementCommand.showTCP
     @OptionGroup var form: JSONFlag
-
-    func run() throws {
-        guard case .tcp(let view) = try Connection.ask(.showTCP) else { throw unexpected() }
-        try form.show(view, view.lines)
-    }
 }
 
-struct ShowInterfaces: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "interfaces", abstract: "Interfaces of the router.", aliases: ["interface"])
+struct ShowInterfaces: PlainShow {
+    static let command = ManagementCommand.showInterfaces
+    static let aliases = ["interface"]
     @OptionGroup var form: JSONFlag
-
-    func run() throws {
-        guard case .interfaces(let view) = try Connection.ask(.showInterfaces) else { throw unexpected() }
-        try form.show(view, view.lines)
-    }
 }
 
 struct ShowFIB: ParsableCommand {
@@ -175,30 +148,18 @@ struct ShowFIB: ParsableCommand {
         defaultSubcommand: ShowKernelFIB.self)
 }
 
-struct ShowFIBGroups: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "groups", abstract: "Its groups of next hops as the engine has them, and where packets go now.")
+struct ShowFIBGroups: PlainShow {
+    static let command = ManagementCommand.showFIB
     @OptionGroup var form: JSONFlag
-
-    func run() throws {
-        guard case .fib(let view) = try Connection.ask(.showFIB) else { throw unexpected() }
-        try form.show(view, view.lines)
-    }
 }
 
-struct ShowKernelFIB: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "kernel", abstract: "What the kernel of this host has of it, its devices and its gate.")
+struct ShowKernelFIB: PlainShow {
+    static let command = ManagementCommand.showKernelFIB
     @OptionGroup var form: JSONFlag
-
-    func run() throws {
-        guard case .kernelFIB(let view) = try Connection.ask(.showKernelFIB) else { throw unexpected() }
-        try form.show(view, view.lines)
-    }
 }
 
 struct ShowEvents: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "events", abstract: "The event log of both controllers.")
+    static let configuration = CommandConfiguration(of: "show events")
     @Flag(name: .shortAndLong, help: "Go on with new events until interrupted.") var follow = false
     @Option(name: [.short, .long], help: ArgumentHelp("The newest so many, 1 to 10000.", valueName: "n")) var number = 50
     @Option(help: ArgumentHelp("This and worse: debug, info, notice, warning or alarm.", valueName: "word"))

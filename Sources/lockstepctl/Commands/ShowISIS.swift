@@ -3,7 +3,7 @@ import Management
 
 struct ShowISIS: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "isis", abstract: "Neighbors, interfaces, database, routes and paths of IS-IS.")
+        of: "show isis")
     @Argument(help: "summary, neighbors, interfaces, database, routes, spf or hostnames.") var part: ISISPart = .neighbors
     @Argument(help: "One neighbor or LSP, by ID or host name; one prefix; or the word detail.") var only: String?
     @Flag(help: "Everything about neighbors; what LSPs say.") var detail = false
@@ -52,10 +52,8 @@ enum ISISPart: String, ExpressibleByArgument, CaseIterable {
     }
 }
 
-struct ClearISIS: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "isis", abstract: "End IS-IS adjacencies; they form anew.")
+struct ClearISIS: ClearAdjacency {
+    static let routing = "isis"
+    static let abstract = "End IS-IS adjacencies; they form anew."
     @Argument(help: "System ID, host name or address of the neighbor, or * for all.") var neighbor: String
-
-    func run() throws { try clearAdjacencies("isis", neighbor) }
 }

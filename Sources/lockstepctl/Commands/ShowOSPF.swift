@@ -64,32 +64,20 @@ enum OSPFPart: String, ExpressibleByArgument, CaseIterable {
     }
 }
 
-struct ClearOSPF: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "ospf", abstract: "End OSPFv2 adjacencies; they form anew.")
+struct ClearOSPF: ClearAdjacency {
+    static let routing = "ospf"
+    static let abstract = "End OSPFv2 adjacencies; they form anew."
     @Argument(help: "Address or Router ID of the neighbor, or * for all.") var neighbor: String
-
-    func run() throws { try clearAdjacencies("ospf", neighbor) }
 }
 
-struct ClearOSPFv3: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "ospfv3", abstract: "End OSPFv3 adjacencies, of both address families; they form anew.")
+struct ClearOSPFv3: ClearAdjacency {
+    static let routing = "ospfv3"
+    static let abstract = "End OSPFv3 adjacencies, of both address families; they form anew."
     @Argument(help: "Address or Router ID of the neighbor, or * for all.") var neighbor: String
-
-    func run() throws { try clearAdjacencies("ospfv3", neighbor) }
 }
 
-struct ClearBFD: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "bfd", abstract: "End BFD sessions; they begin anew, and nobody takes it for a failure.")
+struct ClearBFD: ClearAdjacency {
+    static let routing = "bfd"
+    static let abstract = "End BFD sessions; they begin anew, and nobody takes it for a failure."
     @Argument(help: "Address of the neighbor, or * for all.") var neighbor: String
-
-    func run() throws { try clearAdjacencies("bfd", neighbor) }
-}
-
-func clearAdjacencies(_ routing: String, _ neighbor: String) throws {
-    let order = ClearAdjacencies(routing: routing, neighbor: neighbor)
-    guard case .done(let text) = try Connection.ask(.clearAdjacencies(order)) else { throw unexpected() }
-    print(text)
 }

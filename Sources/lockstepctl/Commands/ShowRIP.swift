@@ -50,18 +50,14 @@ private func showRIP(_ name: String, _ part: RIPPart, _ prefix: String?, _ form:
     if let whole { try form.show(whole, whole.lines) }
 }
 
-struct ClearRIP: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "rip", abstract: "Forget the routes of RIP neighbors and ask for them again.")
+struct ClearRIP: ClearAdjacency {
+    static let routing = "rip"
+    static let abstract = "Forget the routes of RIP neighbors and ask for them again."
     @Argument(help: "Address of the neighbor, or * for all.") var neighbor: String
-
-    func run() throws { try clearAdjacencies("rip", neighbor) }
 }
 
-struct ClearRIPng: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "ripng", abstract: "Forget the routes of RIPng neighbors and ask for them again.")
+struct ClearRIPng: ClearAdjacency {
+    static let routing = "ripng"
+    static let abstract = "Forget the routes of RIPng neighbors and ask for them again."
     @Argument(help: "Link-local address of the neighbor, or * for all.") var neighbor: String
-
-    func run() throws { try clearAdjacencies("ripng", neighbor) }
 }
