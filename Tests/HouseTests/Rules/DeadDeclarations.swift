@@ -7,7 +7,7 @@ enum DeadDeclarations {
     private static let demanded: Set<String> = [
         "description", "debugDescription", "allKeys", "codingPath", "unownedExecutor", "channelActive", "channelInactive",
         "channelRead", "channelReadComplete", "channelWritabilityChanged", "errorCaught", "handlerAdded", "handlerRemoved",
-        "testDescription", "configuration",
+        "testDescription", "configuration", "buildBlock", "buildOptional", "buildEither", "buildArray", "buildExpression",
     ]
 
     static func findings(in house: House) -> [String] {
