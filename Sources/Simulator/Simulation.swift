@@ -454,7 +454,6 @@ public final class Simulation {
     }
 
     private func carryOut(_ output: ControllerOutput, of node: ControllerNode) {
-        let incarnation = node.incarnation
         if let left = node.fuse {
             node.fuse = left - 1
             if left <= 0 {

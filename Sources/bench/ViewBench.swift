@@ -62,15 +62,17 @@ struct ViewBench: ParsableCommand {
         var start = EngineBench.cpuSeconds()
         let perMessage = 20
         for first in stride(from: 0, to: prefixes, by: perMessage) {
-            let nlri = (first..<min(first + perMessage, prefixes)).flatMap { number in
-                [24, UInt8(20 + number >> 16), UInt8(number >> 8 & 255), UInt8(number & 255)]
+            var nlri: [UInt8] = []
+            for number in first..<min(first + perMessage, prefixes) {
+                nlri += [24, UInt8(20 + number >> 16), UInt8(number >> 8 & 255), UInt8(number & 255)]
             }
             for source in (0..<sources).reversed() {
                 // The last to come is the best.
-                let path = [UInt32(65001 + source)] + [UInt32](repeating: 100 + UInt32(first % 3000), count: source + 1)
-                let block: [UInt8] =
-                    [0x40, 1, 1, 0, 0x40, 2, UInt8(2 + 4 * path.count), 2, UInt8(path.count)]
-                    + path.flatMap { BenchTable.word($0) } + [0x40, 3, 4] + BenchTable.word(EngineBench.address(source).raw)
+                let path: [UInt32] = [UInt32(65001 + source)] + Array(repeating: 100 + UInt32(first % 3000), count: source + 1)
+                var block: [UInt8] = [0x40, 1, 1, 0, 0x40, 2, UInt8(2 + 4 * path.count), 2, UInt8(path.count)]
+                for number in path { block += BenchTable.word(number) }
+                block += [0x40, 3, 4]
+                block += BenchTable.word(EngineBench.address(source).raw)
                 let context = AttributeContext(0)
                 let handle =
                     rib.attributes(forKey: block.span.bytes, context: context)

@@ -139,7 +139,7 @@ final class PacketPort: DevicePort {
     func sendNow(_ frame: [UInt8]) {
         // Never waits for room: pcap_inject would.
         let taken = unsafe frame.withUnsafeBytes { bytes in
-            var one = chost_frame(bytes: unsafe bytes.baseAddress, count: bytes.count)
+            var one = chost_frame(bytes: bytes.baseAddress, count: bytes.count)
             return unsafe chost_send_burst(fd, &one, 1)
         }
         if taken == 1 { counters.framesOut &+= 1 } else { counters.framesRefused &+= 1 }
