@@ -6,13 +6,14 @@ import Records
 /// A controller that waits longer for a twin whose beats are often late (`TwinWatch.patience`) gives away that time. A false
 /// detection costs a change of role; a true one that comes too late costs every session that BFD watches.
 struct BorneSilence: Sendable {
-    /// Ascending by discriminator.
+    /// Of those that are not shut down, ascending by discriminator.
     private var sessions: [(discriminator: UInt32, silence: Duration)] = []
     /// The shortest of all; `nil` while there is no session.
     private(set) var shortest: Duration?
 
     mutating func replace(_ all: [BFDSession]) {
-        sessions = all.map { ($0.discriminator, Self.silence($0)) }.sorted { $0.discriminator < $1.discriminator }
+        sessions = all.filter { !$0.parameters.isShutdown }.map { ($0.discriminator, Self.silence($0)) }
+            .sorted { $0.discriminator < $1.discriminator }
         shortest = sessions.map(\.silence).min()
     }
 
@@ -29,7 +30,9 @@ struct BorneSilence: Sendable {
                 if sessions[middle].discriminator < discriminator { low = middle + 1 } else { high = middle }
             }
             if low < sessions.count, sessions[low].discriminator == discriminator { sessions.remove(at: low) }
-            if case .set(let session) = change { sessions.insert((discriminator, Self.silence(session)), at: low) }
+            if case .set(let session) = change, !session.parameters.isShutdown {
+                sessions.insert((discriminator, Self.silence(session)), at: low)
+            }
         }
         shortest = sessions.map(\.silence).min()
     }
@@ -37,8 +40,6 @@ struct BorneSilence: Sendable {
     /// RFC 5880 §6.8.4: the neighbour's detection time, less the one interval by which our last packet may be old already. A
     /// neighbour that wants packets less often than we offer them bears more.
     private static func silence(_ session: BFDSession) -> Duration {
-        let parameters = session.parameters
-        guard !parameters.isShutdown else { return .seconds(3600) }
-        return .microseconds(Int64(parameters.desiredMinTx) * Int64(max(1, parameters.multiplier) - 1))
+        .microseconds(Int64(session.parameters.desiredMinTx) * Int64(max(1, session.parameters.multiplier) - 1))
     }
 }

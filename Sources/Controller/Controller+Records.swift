@@ -134,7 +134,7 @@ extension Controller {
             if case .event(let event) = effect {
                 outputs.append(.event(event))
             } else {
-                if case .interfaces(let list) = effect { learnInterfaces(list, into: &outputs) }
+                learn(effect, into: &outputs)
                 lineCard.handle(.engine(effect), at: time, into: &lineCardEffects)
             }
         }
@@ -225,7 +225,6 @@ extension Controller {
         engineApplied = index
         engineDigest = digest
         engineDeadline = deadline
-        learnSessions(from: effects)
         switch role {
         case .active:
             gate.append(contentsOf: effects)
@@ -239,30 +238,27 @@ extension Controller {
                 if case .event(let event) = effect.effect { outputs.append(.event(event)) }
             }
             replicate(at: now, into: &outputs) { sender, _ in sender.applied(index, digest) }
-            learnInterfaces(from: effects, into: &outputs)
+            for effect in effects { learn(effect.effect, into: &outputs) }
         case .standby:
-            learnInterfaces(from: effects, into: &outputs)
+            for effect in effects { learn(effect.effect, into: &outputs) }
             follow(into: &outputs, at: now) { $0.applied(index, digest, into: &$1) }
         }
     }
 
-    private mutating func learnSessions(from effects: [IndexedEffect]) {
-        for effect in effects {
-            guard case .bfdSessions(let changes) = effect.effect else { continue }
+    /// What this controller itself must know of what its engine says, whoever speaks as the router.
+    private mutating func learn(_ effect: EngineEffect, into outputs: inout [ControllerOutput]) {
+        switch effect {
+        case .interfaces(let list): learnInterfaces(list, into: &outputs)
+        case .bfdSessions(let changes):
             borneSilence.apply(changes)
             boundPatience()
+        default: break
         }
     }
 
     /// Two thirds of the time go by with waiting at most; the rest is for the take-over itself.
     private mutating func boundPatience() {
         watch.patienceMaximum = borneSilence.shortest.map { .nanoseconds($0.inNanoseconds / 3 * 2) }
-    }
-
-    private mutating func learnInterfaces(from effects: [IndexedEffect], into outputs: inout [ControllerOutput]) {
-        for effect in effects {
-            if case .interfaces(let list) = effect.effect { learnInterfaces(list, into: &outputs) }
-        }
     }
 
     /// Lets the standby's RCM act.

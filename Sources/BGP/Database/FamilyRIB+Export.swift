@@ -27,26 +27,37 @@ struct ExportScratch: Sendable {
     /// What is to be said of single paths.
     var items: [ExportItem] = []
     var outcomes = OutcomeCache()
+
+    fileprivate mutating func clear() {
+        picked.removeAll(keepingCapacity: true)
+        handles.removeAll(keepingCapacity: true)
+        order.removeAll(keepingCapacity: true)
+        withdrawals.removeAll(keepingCapacity: true)
+        ownWithdrawals.removeAll(keepingCapacity: true)
+        ownAnnouncements.removeAll(keepingCapacity: true)
+        items.removeAll(keepingCapacity: true)
+    }
 }
 
 extension FamilyRIB {
-    /// Works off pending prefixes of a group's first cohort: RFC 4271 §9.1.3 (phase 3) and §9.2.
-    mutating func flush(_ index: Int, _ shared: inout RIBShared) {
-        // Taken out for the time, so that nothing is held twice and copied.
+    /// A group and the working memory, out of the table for the time of one flush, so that nothing is held twice and copied.
+    mutating func takeOut(_ index: Int) -> (UpdateGroup, ExportScratch) {
         var group = UpdateGroup(id: 0, parameters: groups[index].parameters, hasLabels: false, first: 0)
         swap(&group, &groups[index])
         var work = ExportScratch()
         swap(&work, &scratch)
-        defer {
-            swap(&group, &groups[index])
-            work.picked.removeAll(keepingCapacity: true)
-            work.handles.removeAll(keepingCapacity: true)
-            work.order.removeAll(keepingCapacity: true)
-            work.withdrawals.removeAll(keepingCapacity: true)
-            work.ownWithdrawals.removeAll(keepingCapacity: true)
-            work.ownAnnouncements.removeAll(keepingCapacity: true)
-            swap(&work, &scratch)
-        }
+        return (group, work)
+    }
+    mutating func putBack(_ index: Int, _ group: inout UpdateGroup, _ work: inout ExportScratch) {
+        swap(&group, &groups[index])
+        work.clear()
+        swap(&work, &scratch)
+    }
+
+    /// Works off pending prefixes of a group's first cohort: RFC 4271 §9.1.3 (phase 3) and §9.2.
+    mutating func flush(_ index: Int, _ shared: inout RIBShared) {
+        var (group, work) = takeOut(index)
+        defer { putBack(index, &group, &work) }
         pick(&group.cohorts[0], &work)
         group.out.reserve(prefixes.capacity)
         let isInternal = !group.parameters.isExternal
@@ -271,19 +282,8 @@ extension FamilyRIB {
 
     /// Works off pending prefixes of a cohort that is behind, straight from what the group advertises.
     mutating func catchUp(_ index: Int, _ cohortIndex: Int, _ shared: borrowing RIBShared) {
-        var group = UpdateGroup(id: 0, parameters: groups[index].parameters, hasLabels: false, first: 0)
-        swap(&group, &groups[index])
-        var work = ExportScratch()
-        swap(&work, &scratch)
-        defer {
-            swap(&group, &groups[index])
-            work.picked.removeAll(keepingCapacity: true)
-            work.handles.removeAll(keepingCapacity: true)
-            work.order.removeAll(keepingCapacity: true)
-            work.withdrawals.removeAll(keepingCapacity: true)
-            work.ownWithdrawals.removeAll(keepingCapacity: true)
-            swap(&work, &scratch)
-        }
+        var (group, work) = takeOut(index)
+        defer { putBack(index, &group, &work) }
         pick(&group.cohorts[cohortIndex], &work)
         let isFirstPass = group.cohorts[cohortIndex].isFirstPass
         let id = group.cohorts[cohortIndex].id

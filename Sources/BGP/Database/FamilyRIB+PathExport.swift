@@ -81,16 +81,8 @@ struct OutcomeCache: Sendable {
 extension FamilyRIB {
     /// Works off pending prefixes of a group's first cohort: RFC 4271 §9.1.3 and §9.2, RFC 7911, RFC 7947 §2.3.
     mutating func flushPaths(_ index: Int, _ shared: inout RIBShared) {
-        var group = UpdateGroup(id: 0, parameters: groups[index].parameters, hasLabels: false, first: 0)
-        swap(&group, &groups[index])
-        var work = ExportScratch()
-        swap(&work, &scratch)
-        defer {
-            swap(&group, &groups[index])
-            work.picked.removeAll(keepingCapacity: true)
-            work.items.removeAll(keepingCapacity: true)
-            swap(&work, &scratch)
-        }
+        var (group, work) = takeOut(index)
+        defer { putBack(index, &group, &work) }
         pick(&group.cohorts[0], &work)
         group.out.reserve(prefixes.capacity)
         work.outcomes.begin()
@@ -367,16 +359,8 @@ extension FamilyRIB {
     /// Works off pending prefixes of a cohort that is behind. Which paths its members know of a prefix nobody remembers:
     /// they are told what is in each place, and that nothing is.
     mutating func catchUpPaths(_ index: Int, _ cohortIndex: Int, _ shared: borrowing RIBShared) {
-        var group = UpdateGroup(id: 0, parameters: groups[index].parameters, hasLabels: false, first: 0)
-        swap(&group, &groups[index])
-        var work = ExportScratch()
-        swap(&work, &scratch)
-        defer {
-            swap(&group, &groups[index])
-            work.picked.removeAll(keepingCapacity: true)
-            work.items.removeAll(keepingCapacity: true)
-            swap(&work, &scratch)
-        }
+        var (group, work) = takeOut(index)
+        defer { putBack(index, &group, &work) }
         pick(&group.cohorts[cohortIndex], &work)
         let knowsNothing = group.cohorts[cohortIndex].isFirstPass
         let id = group.cohorts[cohortIndex].id

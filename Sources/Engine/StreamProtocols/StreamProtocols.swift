@@ -153,10 +153,12 @@ struct StreamProtocols: Sendable {
 
     var nextDeadline: Instant? {
         var next = bgp.nextDeadline
-        for deadline in [rtr.nextDeadline] + processes.map(\.bgp.nextDeadline) {
-            guard let deadline else { continue }
+        func consider(_ deadline: Instant?) {
+            guard let deadline else { return }
             next = next.map { min($0, deadline) } ?? deadline
         }
+        consider(rtr.nextDeadline)
+        for i in processes.indices { consider(processes[i].bgp.nextDeadline) }
         return next
     }
 
