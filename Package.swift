@@ -32,19 +32,20 @@ var targets: [Target] = [
     library("Machine", ["Wire"]),
     library("Records", ["Machine", "Wire"]),
     // shared by protocols
-    library("Routing", floor),
+    library("Policy", floor),
+    library("Routing", floor + ["Policy"]),
     library("Digests", floor),
     library("SPF", floor),
     // protocols: none knows another
     library("TCP", floor + ["Digests"]),
-    library("BGP", floor + ["Routing"]),
+    library("BGP", floor + ["Policy", "Routing"]),
     library("OSPF", floor + ["Routing", "SPF", "Digests"]),
-    library("ISIS", floor + ["Routing", "SPF", "Digests"]),
+    library("ISIS", floor + ["Policy", "Routing", "SPF", "Digests"]),
     library("RIP", floor + ["Routing", "Digests"]),
     library("BFD", floor + ["Digests"]),
-    library("RTR", floor + ["Routing"]),
+    library("RTR", floor + ["Policy", "Routing"]),
     // parts: none knows another
-    library("Engine", floor + ["Routing", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR"]),
+    library("Engine", floor + ["Policy", "Routing", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR"]),
     library("LineCard", floor + ["TCP", "BFD"]),
     library("Redundancy", floor),
     // a third vote, without I/O
@@ -55,7 +56,8 @@ var targets: [Target] = [
     library(
         "Simulator",
         floor + [
-            "Controller", "Engine", "LineCard", "Redundancy", "Witness", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing",
+            "Controller", "Engine", "LineCard", "Redundancy", "Witness", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Policy",
+            "Routing",
         ]),
     program("simulate", ["Simulator", "Redundancy"]),
 
@@ -63,26 +65,27 @@ var targets: [Target] = [
     tests("MachineTests", ["Machine", "Wire"]),
     tests("RecordsTests", floor),
     tests("TCPTests", floor + ["TCP"]),
-    tests("RoutingTests", floor + ["Routing"]),
+    tests("PolicyTests", floor + ["Policy"]),
+    tests("RoutingTests", floor + ["Policy", "Routing"]),
     tests("LineCardTests", floor + ["LineCard", "TCP", "BFD"]),
     tests(
         "SimulatorTests",
         floor + [
             "Simulator", "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing",
         ]),
-    tests("EngineTests", floor + ["Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR", "Routing"]),
+    tests("EngineTests", floor + ["Engine", "Policy", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR", "Routing"]),
     tests("RedundancyTests", floor + ["Redundancy"]),
     tests("WitnessTests", floor + ["Redundancy", "Witness"]),
     tests("ControllerTests", floor + ["Controller", "Engine", "LineCard", "Redundancy"]),
     tests("HouseTests", []),
-    tests("BGPTests", floor + ["BGP", "Routing"]),
+    tests("BGPTests", floor + ["BGP", "Policy", "Routing"]),
     tests("DigestsTests", floor + ["Digests"]),
     tests("SPFTests", floor + ["SPF"]),
     tests("OSPFTests", floor + ["OSPF", "Routing", "SPF", "Digests"]),
-    tests("ISISTests", floor + ["ISIS", "Routing", "SPF", "Digests"]),
+    tests("ISISTests", floor + ["ISIS", "Policy", "Routing", "SPF", "Digests"]),
     tests("RIPTests", floor + ["RIP", "Routing", "Digests"]),
     tests("BFDTests", floor + ["BFD", "Digests"]),
-    tests("RTRTests", floor + ["RTR", "Routing"]),
+    tests("RTRTests", floor + ["RTR", "Policy", "Routing"]),
 ]
 
 var dependencies: [Package.Dependency] = []
@@ -104,7 +107,8 @@ if !coreOnly {
         library(
             "Configuration",
             floor + [
-                "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing", "SPF", .product(name: "Yams", package: "Yams"),
+                "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Policy", "Routing", "SPF",
+                .product(name: "Yams", package: "Yams"),
             ]),
         library("Management", []),
         // who is at the other end of a connection
@@ -126,7 +130,7 @@ if !coreOnly {
             floor + [
                 "Controller", "Engine", "LineCard", "Redundancy", "Configuration", "Management", "Datastore", "CPcap", "CHost",
                 "Witness", "Identity",
-                "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing", "TCP",
+                "BGP", "OSPF", "ISIS", "RIP", "BFD", "Policy", "Routing", "TCP",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -172,11 +176,13 @@ if !coreOnly {
         program(
             "bench",
             floor + [
-                "BGP", "OSPF", "ISIS", "Engine", "TCP", "Routing", "Controller", "Host",
+                "BGP", "OSPF", "ISIS", "Engine", "TCP", "Policy", "Routing", "Controller", "Host",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
-        tests("ConfigurationTests", floor + ["Configuration", "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing"]),
+        tests(
+            "ConfigurationTests",
+            floor + ["Configuration", "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Policy", "Routing"]),
         // A disk whose power can be cut.
         .target(name: "CPowerCut", path: "Tests/CPowerCut", linkerSettings: [.linkedLibrary("sqlite3")]),
         tests("DatastoreTests", floor + ["Datastore", "CPowerCut", .product(name: "GRDB", package: "GRDB.swift")]),

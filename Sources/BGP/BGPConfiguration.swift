@@ -1,3 +1,4 @@
+import Policy
 import Records
 import Wire
 
@@ -12,9 +13,9 @@ public struct BGPConfiguration: Hashable, Sendable, Codable {
     public var neighbors: [NeighborConfiguration] = []
     /// Routes that the router itself brings into BGP.
     public var networks: [OriginatedNetwork] = []
-    public var prefixSets: [PrefixSetConfiguration] = []
-    public var communitySets: [CommunitySetConfiguration] = []
-    public var policies: [PolicyConfiguration] = []
+    /// Policies that neighbours name, with all that these name. Empty in the router's configuration, which has them for
+    /// all protocols; whoever hands this over fills it (`linked`).
+    public var definitions = PolicyDefinitions()
     /// RFC 8212: without an import policy nothing is accepted from an external neighbour, without an export policy
     /// nothing is sent to it.
     public var ebgpRequiresPolicy = true
@@ -26,6 +27,13 @@ public struct BGPConfiguration: Hashable, Sendable, Codable {
     public init(routerAS: ASNumber, routerID: RouterID) {
         self.routerAS = routerAS
         self.routerID = routerID
+    }
+
+    /// With what its neighbours name of the router's definitions: nothing else of these concerns it.
+    public func linked(to all: PolicyDefinitions) -> BGPConfiguration {
+        var linked = self
+        linked.definitions = all.only(for: neighbors.flatMap { [PolicyUse($0.importPolicies), PolicyUse($0.exportPolicies)] })
+        return linked
     }
 }
 
@@ -184,135 +192,4 @@ public struct OriginatedNetwork: Hashable, Sendable, Codable {
     public var largeCommunities: [LargeCommunity] = []
 
     public init(prefix: IPPrefix) { self.prefix = prefix }
-}
-
-// MARK: policy
-
-/// A named set of prefixes.
-public struct PrefixSetConfiguration: Hashable, Sendable, Codable {
-    /// A prefix is in the set if it lies under `prefix` and its length is within the bounds.
-    public struct Entry: Hashable, Sendable, Codable {
-        public var prefix: IPPrefix
-        public var minimumLength: UInt8
-        public var maximumLength: UInt8
-
-        /// Exactly this prefix.
-        public init(_ prefix: IPPrefix) { self.init(prefix, minimumLength: prefix.length, maximumLength: prefix.length) }
-        public init(_ prefix: IPPrefix, minimumLength: UInt8, maximumLength: UInt8) {
-            self.prefix = prefix
-            self.minimumLength = minimumLength
-            self.maximumLength = maximumLength
-        }
-    }
-    public var name: String
-    public var entries: [Entry]
-    public init(name: String, entries: [Entry]) {
-        self.name = name
-        self.entries = entries
-    }
-}
-
-/// A named set of communities, standard (RFC 1997) and large (RFC 8092).
-public struct CommunitySetConfiguration: Hashable, Sendable, Codable {
-    public enum Entry: Hashable, Sendable, Codable {
-        case standard(Community)
-        /// `high:*`
-        case standardOfAS(UInt16)
-        case large(LargeCommunity)
-        /// `global:*:*`
-        case largeOfAS(UInt32)
-        /// `global:local1:*`
-        case largeOfFunction(UInt32, UInt32)
-    }
-    public var name: String
-    public var entries: [Entry]
-    public init(name: String, entries: [Entry]) {
-        self.name = name
-        self.entries = entries
-    }
-}
-
-/// A list of statements, tried in order. The first whose conditions all hold runs its actions; if its result is
-/// `.next`, the following statements go on with the changed route.
-public struct PolicyConfiguration: Hashable, Sendable, Codable {
-    public var name: String
-    public var statements: [PolicyStatement]
-    /// What happens to a route that no statement decided: `.next` hands it to the following policy of the list, and
-    /// after the last one it is rejected.
-    public var otherwise: PolicyResult
-
-    public init(name: String, statements: [PolicyStatement], otherwise: PolicyResult = .reject) {
-        self.name = name
-        self.statements = statements
-        self.otherwise = otherwise
-    }
-}
-
-public struct PolicyStatement: Hashable, Sendable, Codable {
-    /// All must hold; empty always holds.
-    public var conditions: [PolicyCondition]
-    /// Run in order, on a copy: a route that is rejected in the end is not changed.
-    public var actions: [PolicyAction]
-    public var result: PolicyResult
-
-    public init(conditions: [PolicyCondition] = [], actions: [PolicyAction] = [], result: PolicyResult) {
-        self.conditions = conditions
-        self.actions = actions
-        self.result = result
-    }
-}
-
-public enum PolicyResult: UInt8, Hashable, Sendable, Codable, CaseIterable {
-    case accept = 0
-    case reject = 1
-    case next = 2
-}
-
-public enum PolicyCondition: Hashable, Sendable, Codable {
-    case prefixSet(String)
-    case notPrefixSet(String)
-    /// At least one of the set's entries is on the route.
-    case anyCommunity(String)
-    /// Each of the set's entries is matched by a community of the route.
-    case allCommunities(String)
-    case noCommunity(String)
-    /// RFC 4271 §9.1.2.2 (a) counts: an AS_SET is one.
-    case asPathLength(minimum: UInt16, maximum: UInt16)
-    case asPathContains(ASNumber)
-    case originAS(ASNumber)
-    /// The first AS of the path.
-    case neighborAS(ASNumber)
-    /// On import the neighbour that sent the route, on export the one that will get it.
-    case neighbor(IPAddress)
-    /// The next hop lies in this prefix.
-    case nextHop(IPPrefix)
-    case origin(Origin)
-    case family(RouteFamily)
-    case med(minimum: UInt32, maximum: UInt32)
-    case localPreference(minimum: UInt32, maximum: UInt32)
-    case source(RouteSource)
-}
-
-/// Where a route came into this router.
-public enum RouteSource: UInt8, Hashable, Sendable, Codable, CaseIterable, BitwiseCopyable {
-    case local = 0
-    case external = 1
-    case `internal` = 2
-}
-
-public enum PolicyAction: Hashable, Sendable, Codable {
-    case setLocalPreference(UInt32)
-    case setMED(UInt32)
-    case removeMED
-    case setOrigin(Origin)
-    case addCommunities([Community])
-    case setCommunities([Community])
-    /// Removes every standard and large community that the set matches.
-    case removeCommunities(String)
-    case addLargeCommunities([LargeCommunity])
-    case setLargeCommunities([LargeCommunity])
-    /// Puts `asNumber` `count` times (1…32) in front of the path.
-    case prepend(asNumber: ASNumber, count: UInt8)
-    case setNextHop(IPAddress)
-    case setNextHopSelf
 }

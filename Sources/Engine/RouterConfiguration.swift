@@ -3,6 +3,7 @@ import BGP
 import ISIS
 import Machine
 import OSPF
+import Policy
 import RIP
 import RTR
 import Records
@@ -35,6 +36,8 @@ public struct RouterConfiguration: Hashable, Sendable, Codable {
     public var redistribution: [RedistributionConfiguration]?
     /// At most 1,024; prefixes are unique.
     public var aggregates: [AggregateConfiguration]?
+    /// Sets and policies, for all protocols.
+    public var definitions: PolicyDefinitions?
     /// The caches of the RPKI.
     public var rtr: RTRConfiguration?
     /// BGP processes beside the router's own; numbers are unique.
@@ -60,6 +63,27 @@ public struct RouterConfiguration: Hashable, Sendable, Codable {
 
     /// - Throws: `DecodingError` if the octets are not such a configuration.
     public init(decoding bytes: [UInt8]) throws { self = try BinaryDecoder().decode(Self.self, from: bytes) }
+}
+
+// What a protocol is handed is whole: its own section, and what that names of the router's definitions.
+extension RouterConfiguration {
+    var linkedBGP: BGPConfiguration? { bgp?.linked(to: definitions ?? PolicyDefinitions()) }
+    var linkedISIS: ISISConfiguration? { isis?.linked(to: definitions ?? PolicyDefinitions()) }
+    func linkedBGP(process number: UInt8) -> BGPConfiguration? {
+        bgpProcesses?.first { $0.number == number }?.bgp.linked(to: definitions ?? PolicyDefinitions())
+    }
+    /// Every place that names policies or has rules of its own.
+    public var policyUses: [PolicyUse] {
+        let neighbors = ([bgp].compactMap { $0 } + (bgpProcesses ?? []).map(\.bgp)).flatMap(\.neighbors)
+        return neighbors.flatMap { [PolicyUse($0.importPolicies), PolicyUse($0.exportPolicies)] }.filter { $0 != PolicyUse() }
+            + (redistribution ?? []).compactMap(\.policy) + (aggregates ?? []).compactMap(\.contributors)
+            + [isis?.leakingUp.policy, isis?.leakingDown.policy].compactMap { $0 }
+    }
+    /// What redistribution and aggregates name.
+    var announcingDefinitions: PolicyDefinitions {
+        (definitions ?? PolicyDefinitions())
+            .only(for: (redistribution ?? []).compactMap(\.policy) + (aggregates ?? []).compactMap(\.contributors))
+    }
 }
 
 /// A route that the operator wrote down.

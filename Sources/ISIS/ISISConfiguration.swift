@@ -1,3 +1,4 @@
+import Policy
 import Records
 import SPF
 import Wire
@@ -57,6 +58,9 @@ public struct ISISConfiguration: Hashable, Sendable, Codable {
     public var leakingUp = ISISLeaking(isEnabled: true)
     /// RFC 5302: level 2 routes that level 1 hears of, with the up/down bit set.
     public var leakingDown = ISISLeaking(isEnabled: false)
+    /// What these two name. Empty in the router's configuration, which has the definitions for all protocols; whoever hands
+    /// this over fills it (`linked`).
+    public var definitions: PolicyDefinitions?
     /// One route instead of the more specific ones it covers, towards the levels named.
     public var summaries: [ISISSummary] = []
     /// The metric of redistributed routes to which policy gave none, 0…16777215 (63 with narrow metrics).
@@ -75,6 +79,14 @@ public struct ISISConfiguration: Hashable, Sendable, Codable {
     public init(systemID: SystemID, areaAddresses: [AreaAddress]) {
         self.systemID = systemID
         self.areaAddresses = areaAddresses
+    }
+
+    /// With what leaking between levels names of the router's definitions: nothing else of these concerns it.
+    public func linked(to all: PolicyDefinitions) -> ISISConfiguration {
+        var linked = self
+        let definitions = all.only(for: [leakingUp.policy, leakingDown.policy].compactMap { $0 })
+        linked.definitions = definitions.isEmpty ? nil : definitions
+        return linked
     }
 
     public subscript(level: Level) -> ISISLevelConfiguration {
@@ -271,35 +283,13 @@ public struct ISISAttachedBit: Hashable, Sendable, Codable {
 
 /// Which routes of one level the other hears of.
 public struct ISISLeaking: Hashable, Sendable, Codable {
-    public struct Rule: Hashable, Sendable, Codable {
-        public var prefix: IPPrefix
-        /// Routes under `prefix` with lengths within these bounds.
-        public var minimumLength: UInt8
-        public var maximumLength: UInt8
-        public var isPermitted: Bool
-
-        public init(_ prefix: IPPrefix, minimumLength: UInt8, maximumLength: UInt8, isPermitted: Bool = true) {
-            self.prefix = prefix
-            self.minimumLength = minimumLength
-            self.maximumLength = maximumLength
-            self.isPermitted = isPermitted
-        }
-        public func matches(_ other: IPPrefix) -> Bool {
-            prefix.covers(other) && minimumLength <= other.length && other.length <= maximumLength
-        }
-    }
     public var isEnabled: Bool
-    /// The first that matches decides. Without rules everything passes; with rules, what none matches does not.
-    public var rules: [Rule] = []
+    /// `nil`: all of them, as they are.
+    public var policy: PolicyUse?
 
-    public init(isEnabled: Bool, rules: [Rule] = []) {
+    public init(isEnabled: Bool, policy: PolicyUse? = nil) {
         self.isEnabled = isEnabled
-        self.rules = rules
-    }
-    public func permits(_ prefix: IPPrefix) -> Bool {
-        guard isEnabled else { return false }
-        if rules.isEmpty { return true }
-        return rules.first { $0.matches(prefix) }?.isPermitted ?? false
+        self.policy = policy
     }
 }
 

@@ -181,13 +181,3 @@ extension LineCard {
         }
     }
 }
-
-extension IPPrefix {
-    func contains(_ address: IPAddress) -> Bool {
-        switch (self, address) {
-        case (.v4(let p), .v4(let a)): p.contains(a)
-        case (.v6(let p), .v6(let a)): p.contains(a)
-        default: false
-        }
-    }
-}

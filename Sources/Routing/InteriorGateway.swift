@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Records
 import Wire
 
@@ -108,14 +109,17 @@ public struct RedistributedRoute: Hashable, Sendable {
     public var tag: UInt32
     /// IS-IS: which levels announce it, as a set of bits (1: level 1, 2: level 2).
     public var levels: UInt8
+    /// What policy said of BGP's attributes; for BGP alone.
+    public var attributes: [PolicyAction]
     /// Where packets for it go, for protocols with a forwarding address. Only an address on a connected network.
     public var nextHop: IPAddress?
 
     public init(
         source: RouteProtocol, metric: UInt32? = nil, isExternalMetric: Bool = true, tag: UInt32 = 0, levels: UInt8 = 2,
-        nextHop: IPAddress? = nil
+        nextHop: IPAddress? = nil, attributes: [PolicyAction] = []
     ) {
         self.source = source
+        self.attributes = attributes
         self.metric = metric
         self.isExternalMetric = isExternalMetric
         self.tag = tag

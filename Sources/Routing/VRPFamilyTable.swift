@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Wire
 
 /// One address family of a `VRPTable`: prefixes with dense numbers, and for each a chain of payloads.

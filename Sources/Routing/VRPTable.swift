@@ -1,23 +1,6 @@
 import Machine
+import Policy
 import Wire
-
-/// RFC 6811 §2: what the validated payloads say of a route's origin.
-public enum OriginValidity: UInt8, Hashable, Sendable, Codable, CaseIterable, CustomStringConvertible {
-    /// No payload covers the prefix.
-    case notFound = 0
-    /// At least one payload matches.
-    case valid = 1
-    /// At least one covers the prefix, and none matches.
-    case invalid = 2
-
-    public var description: String {
-        switch self {
-        case .notFound: "not found"
-        case .valid: "valid"
-        case .invalid: "invalid"
-        }
-    }
-}
 
 /// RFC 6811 §2: a Validated ROA Payload. The AS may originate the prefix and what lies under it, up to the maximum length.
 public struct VRP: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {

@@ -1,5 +1,6 @@
 import BGP
 import Engine
+import Policy
 import RIP
 import Records
 import Routing
@@ -14,7 +15,6 @@ enum RouterPlan {
     /// - Parameter isTrunk: the stations are on one of two VLANs of the device.
     static func configuration(_ around: Neighborhood, revision: UInt64 = 1, isTrunk: Bool = false) -> RouterConfiguration {
         var bgp = BGPConfiguration(routerAS: ASNumber(routerAS), routerID: RouterID(raw: Simulation.routerAddress.raw))
-        bgp.policies = [PolicyConfiguration(name: "all", statements: [], otherwise: .accept)]
         for number in 0..<around.peerCount {
             var neighbor = NeighborConfiguration(
                 address: .v4(around.address(ofPeer: number)), remoteAS: ASNumber(65001 + UInt32(number)))
@@ -64,6 +64,7 @@ enum RouterPlan {
         }
         var result = RouterConfiguration(
             hostname: "simulated", interfaces: interfaces, staticRoutes: routes, bgp: bgp)
+        result.definitions = PolicyDefinitions(policies: [PolicyConfiguration(name: "all", statements: [], otherwise: .accept)])
         result.bfd = around.bfd?.configuration
         if around.routedCount > 0 {
             result.ospf = GatewayPlan.ospf(
@@ -91,10 +92,10 @@ enum RouterPlan {
     /// Interior neighbours are watched, too, and hear of the route that hangs on BFD.
     private static func watch(_ result: inout RouterConfiguration) {
         GatewayPlan.watch(&result)
-        var term = RoutePolicyTerm()
-        term.prefixes = [PrefixRange(watchedRoute)]
+        let rules = PolicyConfiguration(
+            name: "", statements: [PolicyStatement(conditions: [.prefixes([PrefixRange(watchedRoute)])], result: .accept)])
         result.redistribution = [RouteProtocol.ospf, .isis, .rip].map {
-            RedistributionConfiguration(from: .static, into: $0, policy: RoutePolicyConfiguration([term]))
+            RedistributionConfiguration(from: .static, into: $0, policy: PolicyUse(rules: rules))
         }
     }
 

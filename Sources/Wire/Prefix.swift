@@ -102,6 +102,27 @@ public enum IPPrefix: Hashable, Comparable, Sendable, BitwiseCopyable, CustomStr
         case .v6(let p): p.length
         }
     }
+    /// The prefix of an address; host bits are cleared, and a length beyond the family's is the family's.
+    public init(_ address: IPAddress, _ length: UInt8) {
+        switch address {
+        case .v4(let a): self = .v4(IPv4Prefix(a, min(length, 32)))
+        case .v6(let a): self = .v6(IPv6Prefix(a, min(length, 128)))
+        }
+    }
+    /// Its bits before the length.
+    public var address: IPAddress {
+        switch self {
+        case .v4(let p): .v4(p.address)
+        case .v6(let p): .v6(p.address)
+        }
+    }
+    public func contains(_ address: IPAddress) -> Bool {
+        switch (self, address) {
+        case (.v4(let p), .v4(let a)): p.contains(a)
+        case (.v6(let p), .v6(let a)): p.contains(a)
+        default: false
+        }
+    }
     public func covers(_ other: IPPrefix) -> Bool {
         switch (self, other) {
         case (.v4(let a), .v4(let b)): a.covers(b)

@@ -2,6 +2,7 @@ import BGP
 import Engine
 import Foundation
 import Machine
+import Policy
 import Records
 import Routing
 import Wire
@@ -87,7 +88,6 @@ struct EngineBench {
 
     static func configuration(peers: Int) -> RouterConfiguration {
         var bgp = BGPConfiguration(routerAS: ASNumber(65000), routerID: RouterID(raw: routerAddress.raw))
-        bgp.policies = [PolicyConfiguration(name: "all", statements: [], otherwise: .accept)]
         for number in 0..<peers {
             var neighbor = NeighborConfiguration(address: .v4(address(number)), remoteAS: ASNumber(65001 + UInt32(number)))
             neighbor.passive = true
@@ -95,12 +95,16 @@ struct EngineBench {
             neighbor.exportPolicies = ["all"]
             bgp.neighbors.append(neighbor)
         }
-        return RouterConfiguration(
+        var configuration = RouterConfiguration(
             interfaces: [
                 InterfaceConfiguration(
                     name: "lan", virtualMAC: MACAddress(raw: 0x5e00_0101),
                     addresses: [.init(address: .v4(routerAddress), prefixLength: 16)])
             ], bgp: bgp)
+        configuration.definitions = PolicyDefinitions(policies: [
+            PolicyConfiguration(name: "all", statements: [], otherwise: .accept)
+        ])
+        return configuration
     }
 
     /// Feeds records and stands in for peers that read and acknowledge everything at once.

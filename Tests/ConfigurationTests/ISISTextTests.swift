@@ -1,5 +1,6 @@
 import Engine
 import ISIS
+import Policy
 import Records
 import Testing
 import Wire
@@ -103,11 +104,12 @@ private func isis(_ section: String) -> String {
         #expect(isis.psnpInterval == 500)
         #expect(isis.overload.isSet && isis.overload.onStartup == 300)
         #expect(!isis.attachedBit.isSent && !isis.attachedBit.isHonored)
+        let ten = PrefixRange(IPPrefix("10.0.0.0/8")!, minimumLength: 16, maximumLength: 24)
         #expect(
             isis.leakingUp.rules == [
-                .init(IPPrefix("10.0.0.0/8")!, minimumLength: 16, maximumLength: 24),
-                .init(IPPrefix("::/0")!, minimumLength: 0, maximumLength: 128, isPermitted: false),
-                .init(IPPrefix("192.0.2.0/24")!, minimumLength: 24, maximumLength: 24),
+                LeakingRule(PolicyStatement(conditions: [.prefixes([ten])], result: .accept)),
+                LeakingRule(PolicyStatement(conditions: [.prefixes([.orLonger(IPPrefix("::/0")!)])], result: .reject)),
+                LeakingRule(PolicyStatement(conditions: [.prefixes([PrefixRange(IPPrefix("192.0.2.0/24")!)])], result: .accept)),
             ])
         #expect(isis.leakingDown == ISISLeaking(isEnabled: true))
         #expect(isis.summaries.map(\.metric) == [7, nil])

@@ -1,5 +1,8 @@
 import BGP
 import Engine
+import Foundation
+import ISIS
+import Policy
 import Records
 import Routing
 import Testing
@@ -58,30 +61,77 @@ private func router(_ sections: String) -> String {
         #expect(
             aggregates[0]
                 == AggregateConfiguration(prefix: IPPrefix("10.0.0.0/8")!, distance: 150, tag: 9, suppressesContributors: true))
-        var term = RoutePolicyTerm()
-        term.prefixes = [PrefixRange(IPPrefix("2001:db8::/32")!, minimumLength: 48, maximumLength: 64)]
-        term.tags = [7]
-        term.metricMinimum = 0
-        term.metricMaximum = 100
+        let range = PrefixRange(IPPrefix("2001:db8::/32")!, minimumLength: 48, maximumLength: 64)
+        let statements = [
+            PolicyStatement(conditions: [.prefixes([range]), .tags([7]), .metric(minimum: 0, maximum: 100)], result: .accept),
+            PolicyStatement(result: .reject),
+        ]
         #expect(
             aggregates[1].contributors
-                == RoutePolicyConfiguration([term, RoutePolicyTerm(isAccepted: false)], acceptsOthers: true))
+                == PolicyUse(rules: PolicyConfiguration(name: "", statements: statements, otherwise: .accept)))
         let rules = try #require(configuration.redistribution)
         #expect(rules.map(\.target) == [.ospf, .isis, .ripng, .bgp])
         #expect(rules[0].metric == 20 && rules[0].isExternalMetric == false && rules[0].tag == 100)
-        let first = try #require(rules[0].policy?.terms.first)
-        #expect(first.kinds == [1, 0] && first.metric == 7 && first.isExternalMetric == true && first.tag == 0)
-        #expect(first.prefixes?.first == PrefixRange(IPPrefix("10.0.0.0/8")!, minimumLength: 16, maximumLength: 32))
-        #expect(rules[0].policy?.acceptsOthers == true)
+        let first = try #require(rules[0].policy?.rules?.statements.first)
+        #expect(first.actions == [.setMetric(7), .setMetricType(isExternal: true), .setTag(0)])
+        #expect(
+            first.conditions == [
+                .prefixes([
+                    PrefixRange(IPPrefix("10.0.0.0/8")!, minimumLength: 16, maximumLength: 32),
+                    PrefixRange(IPPrefix("192.0.2.0/24")!),
+                ]), .tags([1, 2]), .kinds([RouteKind(.bgp, 1), RouteKind(.bgp, 0)]), .metric(minimum: 5, maximum: 5),
+            ])
+        #expect(rules[0].policy?.rules?.otherwise == .accept)
         #expect(rules[1].levels == 3 && rules[1].isExternalMetric == false)
-        #expect(rules[1].policy == RoutePolicyConfiguration())
-        #expect(rules[2].policy?.terms.first?.kinds == [1, 6])
+        #expect(rules[1].policy == PolicyUse(rules: PolicyConfiguration(name: "", statements: [])))
+        #expect(
+            rules[2].policy?.rules?.statements.first?.conditions == [.kinds([RouteKind(.isis, 1), RouteKind(.isis, 6)])])
 
         let text = RouterText.text(of: configuration)
         let again = read(text)
         #expect(again.problems.isEmpty)
         #expect(again.value == configuration)
         #expect(again.value.map { RouterText.text(of: $0) } == text)
+    }
+
+    @Test func `one policy serves BGP, redistribution, aggregates and leaking, and is written once`() throws {
+        let result = read(
+            router(
+                """
+                prefix-sets: {ours: [10.0.0.0/8 le 24]}
+                policies:
+                  ours: [{match: {prefix-set: ours}, then: accept}]
+                  marked:
+                    - {match: {policy: ours}, set: {metric: 7, tag: 3, communities: ["65000:1"], prepend: {count: 2}}, then: accept}
+                aggregates: [{prefix: 10.0.0.0/8, policy: ours}]
+                redistribute:
+                  - {from: static, into: bgp, policy: marked}
+                  - {from: static, into: ospf, policy: [ours, reject-all]}
+                isis:
+                  net: 49.0001.1921.6800.1001.00
+                  leak-down: {policy: ours}
+                  interfaces: core
+                bgp:
+                  as: 65000
+                  router-id: 198.18.0.1
+                  neighbors: [{address: 198.18.0.2, remote-as: 65001, import: ours, export: [marked, accept-all]}]
+                """))
+        #expect(result.errors.map(\.message) == [])
+        // What has no meaning in a place is said there.
+        #expect(
+            Set(result.problems.map(\.message)) == ["policy 'marked': routes of BGP have no tags"])
+        let configuration = try #require(result.value)
+        #expect(configuration.aggregates?[0].contributors == PolicyUse(["ours"]))
+        #expect(configuration.redistribution?.map(\.policy) == [PolicyUse(["marked"]), PolicyUse(["ours", "reject-all"])])
+        #expect(configuration.isis?.leakingDown == ISISLeaking(isEnabled: true, policy: PolicyUse(["ours"])))
+        let definitions = try #require(configuration.definitions)
+        #expect(definitions.policies.map(\.name) == ["ours", "marked", "accept-all", "reject-all"])
+        #expect(
+            definitions.policy("marked")?.statements[0].actions.contains(.prepend(asNumber: ASNumber(65000), count: 2)) == true)
+        let text = RouterText.text(of: configuration)
+        #expect(text.components(separatedBy: "prefix-set: ours").count == 2)
+        #expect(read(text).value == configuration)
+        #expect(read(text).value.map { RouterText.text(of: $0) } == text)
     }
 
     @Test func `static routes of one prefix share the load, and may lead over other routes`() {
@@ -114,10 +164,34 @@ private func router(_ sections: String) -> String {
             "routes of this source are all of one kind"
         ),
         (
-            "redistribute: [{from: bgp, into: ospf, rules: [{set: {metric: 1}, then: reject}]}]",
-            "nothing can be set on a route that is not announced"
+            "redistribute: [{from: static, into: rip, rules: [{set: {metric: 17}, then: accept}]}]",
+            "'17' is not allowed; write a metric from 1 to 16"
         ),
-        ("redistribute: [{from: bgp, into: ospf, route-map: X}]", "unknown key; write rules"),
+        ("redistribute: [{from: bgp, into: ospf, route-map: X}]", "unknown key; write policy"),
+        (
+            "redistribute: [{from: bgp, into: ospf, policy: p, rules: []}]\npolicies: {p: [{then: accept}]}",
+            "write either 'policy' or 'rules'"
+        ),
+        (
+            "redistribute: [{from: bgp, into: ospf, policy: q}]\npolicies: {p: [{then: accept}]}",
+            "there is no policy 'q'; did you mean 'p'?"
+        ),
+        (
+            "redistribute: [{from: bgp, into: ospf, policy: p}]\npolicies: {p: [{match: {origin-as: 3}, then: accept}]}",
+            "policy 'p': a route can be asked for the AS path only where BGP imports or exports it"
+        ),
+        (
+            "redistribute: [{from: isis, into: ospf, rules: [{match: {kind: external-1}, then: accept}]}]",
+            "routes of isis are of the kinds level-1, level-2, level-1-down, level-2-down, level-1-external, level-2-external, level-1-down-external, attached or discard"
+        ),
+        (
+            "redistribute: [{from: isis, into: ospf, rules: [{match: {protocol: ospf}, then: accept}]}]",
+            "only routes of isis come here"
+        ),
+        (
+            "policies: {a: [{match: {policy: b}, then: accept}], b: [{match: {policy: a}, then: accept}]}",
+            "policies call each other in a circle: a, b, a"
+        ),
         ("aggregates: [{prefix: 10.0.0.1/32}]", "nothing is more specific than 10.0.0.1/32"),
         ("aggregates: [{prefix: 10.0.0.0/8}, {prefix: 10.0.0.0/8}]", "there is another aggregate 10.0.0.0/8"),
     ])

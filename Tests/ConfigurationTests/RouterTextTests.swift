@@ -1,5 +1,6 @@
 import BGP
 import Engine
+import Policy
 import Records
 import Testing
 import Wire
@@ -53,8 +54,11 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         neighbor.exportPolicies = ["accept-all"]
         var bgp = BGPConfiguration(routerAS: ASNumber(65000), routerID: RouterID("198.18.0.1")!)
         bgp.neighbors = [neighbor]
-        bgp.policies = [PolicyConfiguration(name: "accept-all", statements: [PolicyStatement(result: .accept)])]
         #expect(configuration.bgp == bgp)
+        #expect(
+            configuration.definitions?.policies == [
+                PolicyConfiguration(name: "accept-all", statements: [PolicyStatement(result: .accept)])
+            ])
     }
 
     static let complete = """
@@ -188,9 +192,10 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         #expect(bgp.neighbors[4].families[0].limit(isInternal: false) == 2_000_000)
         #expect(bgp.neighbors[4].families[0].limit(isInternal: true) == nil)
         #expect(bgp.neighbors[4].pathLimit == 4_000_000)
-        #expect(bgp.policies[0].statements[1].actions[1] == .prepend(asNumber: ASNumber(65000), count: 3))
+        let definitions = try #require(result.value?.definitions)
+        #expect(definitions.policies[0].statements[1].actions[1] == .prepend(asNumber: ASNumber(65000), count: 3))
         #expect(
-            bgp.prefixSets[0].entries.map { "\($0.prefix) \($0.minimumLength) \($0.maximumLength)" } == [
+            definitions.prefixSets[0].entries.map { "\($0.prefix) \($0.minimumLength) \($0.maximumLength)" } == [
                 "198.51.100.0/24 24 24", "10.0.0.0/8 16 24", "2001:db8::/32 32 48", "172.16.0.0/12 20 32", "0.0.0.0/0 0 32",
             ])
     }

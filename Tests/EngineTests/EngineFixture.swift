@@ -1,5 +1,6 @@
 import BGP
 import Machine
+import Policy
 import Records
 import Routing
 import Wire
@@ -31,7 +32,6 @@ final class EngineFixture {
 
     static func configuration(peers: Int, _ change: (inout RouterConfiguration) -> Void = { _ in }) -> RouterConfiguration {
         var bgp = BGPConfiguration(routerAS: ASNumber(65000), routerID: RouterID(raw: routerAddress.raw))
-        bgp.policies = [PolicyConfiguration(name: "all", statements: [], otherwise: .accept)]
         for n in 0..<peers {
             var neighbor = NeighborConfiguration(address: .v4(peerAddress(n)), remoteAS: ASNumber(65001 + UInt32(n)))
             neighbor.passive = true
@@ -45,6 +45,9 @@ final class EngineFixture {
                     name: "lan", virtualMAC: MACAddress(raw: 0x5e00_0101),
                     addresses: [.init(address: .v4(routerAddress), prefixLength: 24)])
             ], bgp: bgp)
+        configuration.definitions = PolicyDefinitions(policies: [
+            PolicyConfiguration(name: "all", statements: [], otherwise: .accept)
+        ])
         change(&configuration)
         return configuration
     }

@@ -1,5 +1,6 @@
 import BGP
 import Machine
+import Policy
 import Records
 import Routing
 import Testing
@@ -155,15 +156,19 @@ import Wire
     // MARK: redistribution
 
     @Test func `the route in force is announced, after policy, and never to its own source`() {
-        var term = RoutePolicyTerm()
-        term.prefixes = [.orLonger(Self.prefix("10.0.0.0/8"))]
-        term.metric = 50
-        term.tag = 7
-        var refusal = RoutePolicyTerm(isAccepted: false)
-        refusal.tags = [66]
         var manager = Self.manager {
+            $0.definitions = PolicyDefinitions(policies: [
+                PolicyConfiguration(
+                    name: "some",
+                    statements: [
+                        PolicyStatement(conditions: [.tags([66])], result: .reject),
+                        PolicyStatement(
+                            conditions: [.prefixes([.orLonger(Self.prefix("10.0.0.0/8"))])],
+                            actions: [.setMetric(50), .setTag(7)], result: .accept),
+                    ])
+            ])
             $0.redistribution = [
-                RedistributionConfiguration(from: .ospf, into: .isis, policy: RoutePolicyConfiguration([refusal, term])),
+                RedistributionConfiguration(from: .ospf, into: .isis, policy: PolicyUse(["some"])),
                 RedistributionConfiguration(from: .ospf, into: .bgp), RedistributionConfiguration(from: .ospf, into: .ospf),
             ]
         }
@@ -239,18 +244,37 @@ import Wire
                     IPv4Address(raw: 10 << 24 | UInt32(random.number(in: 0...7)) << 16),
                     UInt8([0, 8, 13, 14, 16][random.number(in: 0...4)])))
         }
-        func policy() -> RoutePolicyConfiguration? {
+        func policy() -> PolicyUse? {
             if random.chance(1, in: 3) { return nil }
-            var terms: [RoutePolicyTerm] = []
+            var rules = PolicyConfiguration(name: "", statements: [], otherwise: random.chance(1, in: 2) ? .accept : .reject)
             for _ in 0..<random.number(in: 1...3) {
-                var term = RoutePolicyTerm(isAccepted: random.chance(2, in: 3))
-                if random.chance(1, in: 2) { term.prefixes = [.orLonger(prefix())] }
-                if random.chance(1, in: 3) { term.tags = [1] }
-                if random.chance(1, in: 3) { term.metricMaximum = 3 }
-                if random.chance(1, in: 3) { term.metric = 99 }
-                terms.append(term)
+                var statement = PolicyStatement(result: random.chance(2, in: 3) ? .accept : .reject)
+                if random.chance(1, in: 2) { statement.conditions.append(.prefixes([.orLonger(prefix())])) }
+                if random.chance(1, in: 3) { statement.conditions.append(.tags([1])) }
+                if random.chance(1, in: 3) { statement.conditions.append(.metric(minimum: 0, maximum: 3)) }
+                if random.chance(1, in: 3) { statement.actions.append(.setMetric(99)) }
+                rules.statements.append(statement)
             }
-            return RoutePolicyConfiguration(terms, acceptsOthers: random.chance(1, in: 2))
+            return PolicyUse(rules: rules)
+        }
+        struct Decision { var metric: UInt32? }
+        /// What the rules say, read one by one; `nil` for a route that is refused.
+        func decide(_ use: PolicyUse?, _ route: RoutingTable<IPv4Prefix>.Route) -> Decision? {
+            guard let rules = use?.rules else { return Decision() }
+            for statement in rules.statements {
+                let holds = statement.conditions.allSatisfy {
+                    switch $0 {
+                    case .prefixes(let ranges): ranges.contains { $0.contains(route.prefix.anyFamily) }
+                    case .tags(let tags): tags.contains(route.tag)
+                    case .metric(let low, let high): route.metric >= low && route.metric <= high
+                    default: false
+                    }
+                }
+                guard holds else { continue }
+                guard statement.result == .accept else { return nil }
+                return Decision(metric: statement.actions.isEmpty ? nil : 99)
+            }
+            return rules.otherwise == .accept ? Decision() : nil
         }
         var configuration = Self.configuration()
         var manager = Self.manager()
@@ -300,8 +324,7 @@ import Wire
             func counts(_ aggregate: AggregateConfiguration, _ route: RoutingTable<IPv4Prefix>.Route) -> Bool {
                 let p = route.prefix.anyFamily
                 guard aggregate.prefix != p, aggregate.prefix.covers(p) else { return false }
-                return aggregate.contributors.map { $0.decide(p, metric: route.metric, tag: route.tag, kind: route.kind) != nil }
-                    ?? true
+                return decide(aggregate.contributors, route) != nil
             }
             for aggregate in configuration.aggregates ?? [] {
                 let isOffered = manager.ipv4.offers(for: IPv4Prefix(aggregate.prefix)!).contains { $0.source == .aggregate }
@@ -318,13 +341,9 @@ import Wire
                         let rule = configuration.redistribution?.first(where: { $0.target == target && $0.source == route.source }
                         )
                     else { continue }
-                    let term =
-                        rule.policy.map { $0.decide(p, metric: route.metric, tag: route.tag, kind: route.kind) }
-                        ?? RoutePolicyTerm()
-                    guard let term else { continue }
+                    guard let decided = decide(rule.policy, route) else { continue }
                     let inherited: UInt32? = target == .bgp ? route.metric : nil
-                    let metric: UInt32? = term.metric ?? inherited
-                    expected.updateValue(metric, forKey: p)
+                    expected.updateValue(decided.metric ?? inherited, forKey: p)
                 }
                 #expect((told[target] ?? [:]).mapValues(\.metric) == expected)
             }

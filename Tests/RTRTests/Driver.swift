@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Records
 import Routing
 import Wire

@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Routing
 import Testing
 import Wire

@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Routing
 import Wire
 
@@ -321,28 +322,28 @@ extension FamilyRIB {
     }
 }
 
-/// Export rules and policy for one attribute set at a time: the outcome per pattern and kind of source is worked out once.
+/// Export rules and policy for one attribute set at a time: the outcome per class of prefixes and kind of source is worked
+/// out once.
 struct BucketExport {
     private let parameters: ExportParameters
-    private let family: RouteFamily
     private let code: FamilyCode
     private let encoder: ExportEncoder
     private var handle: UInt32 = 0
     /// RFC 1997 forbids it.
     private var isForbidden = false
-    private var known: [(pattern: UInt64, kind: RouteSource, outcome: UInt32)] = []
+    private var run: PolicyRun
 
     init<Family: RoutedFamily>(_: Family.Type, group: ExportParameters) {
         parameters = group
-        family = Family.family
         code = Family.code
+        run = PolicyRun(chain: group.chain, family: Family.family, isExport: true)
         encoder = ExportEncoder(Family.self, parameters: group)
     }
 
     mutating func begin(_ handle: UInt32, _ shared: borrowing RIBShared) {
         self.handle = handle
         isForbidden = parameters.forbids(shared.attributes[handle].flags)
-        known.removeAll(keepingCapacity: true)
+        run.begin(handle)
     }
 
     /// The set to advertise, 0 for none.
@@ -351,20 +352,8 @@ struct BucketExport {
         _: Family.Type, _ key: Family.Key.Packed, _ kind: RouteSource, _ shared: inout RIBShared
     ) -> UInt32 {
         if isForbidden { return 0 }
-        if parameters.chain == PolicyChain.acceptAll { return handle }
-        return evaluate(Family.prefix(key), kind, &shared)
-    }
-
-    private mutating func evaluate(_ prefix: IPPrefix?, _ kind: RouteSource, _ shared: inout RIBShared) -> UInt32 {
-        let policy = shared.policies.chains[Int(parameters.chain)]
-        let pattern = policy.pattern(of: prefix)
-        if policy.isMemoizable, let same = known.first(where: { $0.pattern == pattern && $0.kind == kind }) {
-            return same.outcome
-        }
-        let context = PolicyChain.Context(source: kind, family: family, isExport: true)
-        let outcome = policy.evaluate(handle, pattern: pattern, prefix: prefix, context, &shared.attributes)
-        known.append((pattern, kind, outcome))
-        return outcome
+        if parameters.chain == PolicyTable.acceptAll { return handle }
+        return run.outcome(Family.prefix(key), kind, &shared)
     }
 
     /// What stands around the NLRI of the set for which `makeFrame` was called last.
@@ -387,6 +376,6 @@ extension ExportParameters {
     @inline(__always)
     func forbids(_ flags: AttributeSet.Flags) -> Bool {
         flags.contains(.noAdvertise) || isExternal && !flags.isDisjoint(with: [.noExport, .noExportSubconfed])
-            || chain == PolicyChain.rejectAll
+            || chain == PolicyTable.rejectAll
     }
 }

@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Routing
 import Wire
 
@@ -46,7 +47,7 @@ struct ExportItem: BitwiseCopyable, Sendable {
 /// one stands.
 struct OutcomeCache: Sendable {
     private struct Place: BitwiseCopyable, Sendable {
-        var pattern: UInt64 = 0
+        var prefixClass: UInt32 = 0
         var generation: UInt64 = 0
         var handle: UInt32 = 0
         var kind: UInt32 = 0
@@ -61,20 +62,20 @@ struct OutcomeCache: Sendable {
         generation &+= 1
     }
     @inline(__always)
-    private static func index(_ handle: UInt32, _ pattern: UInt64, _ kind: RouteSource) -> Int {
-        Int(truncatingIfNeeded: mix64(UInt64(handle) << 2 ^ UInt64(kind.rawValue) ^ pattern << 34) & 1023)
+    private static func index(_ handle: UInt32, _ prefixClass: UInt32, _ kind: RouteSource) -> Int {
+        Int(truncatingIfNeeded: mix64(UInt64(handle) << 2 ^ UInt64(kind.rawValue) ^ UInt64(prefixClass) << 34) & 1023)
     }
     @inline(__always)
-    func find(_ handle: UInt32, _ pattern: UInt64, _ kind: RouteSource) -> UInt32? {
-        let place = places[Self.index(handle, pattern, kind)]
-        guard place.generation == generation, place.handle == handle, place.pattern == pattern,
+    func find(_ handle: UInt32, _ prefixClass: UInt32, _ kind: RouteSource) -> UInt32? {
+        let place = places[Self.index(handle, prefixClass, kind)]
+        guard place.generation == generation, place.handle == handle, place.prefixClass == prefixClass,
             place.kind == UInt32(kind.rawValue)
         else { return nil }
         return place.outcome
     }
-    mutating func note(_ handle: UInt32, _ pattern: UInt64, _ kind: RouteSource, _ outcome: UInt32) {
-        places[Self.index(handle, pattern, kind)] = Place(
-            pattern: pattern, generation: generation, handle: handle, kind: UInt32(kind.rawValue), outcome: outcome)
+    mutating func note(_ handle: UInt32, _ prefixClass: UInt32, _ kind: RouteSource, _ outcome: UInt32) {
+        places[Self.index(handle, prefixClass, kind)] = Place(
+            prefixClass: prefixClass, generation: generation, handle: handle, kind: UInt32(kind.rawValue), outcome: outcome)
     }
 }
 
@@ -164,13 +165,11 @@ extension FamilyRIB {
         // RFC 4271 §9.2: what an internal neighbour told us goes to no other internal one.
         if !group.parameters.isExternal, kind == .internal { return 0 }
         let chain = group.parameters.chain
-        var pattern: UInt64 = 0
-        var isMemoizable = true
+        var prefixClass: UInt32 = 0
         if chain >= 0 {
-            pattern = shared.policies.chains[Int(chain)].pattern(of: Family.prefix(prefixes.keys[Int(number)]))
-            isMemoizable = shared.policies.chains[Int(chain)].isMemoizable
+            prefixClass = shared.policies.chains[Int(chain)].program.classOf(Family.prefix(prefixes.keys[Int(number)]))
         }
-        if isMemoizable, let known = work.outcomes.find(handle, pattern, kind) { return known }
+        if let known = work.outcomes.find(handle, prefixClass, kind) { return known }
         export.begin(handle, shared)
         var outcome = export.outcome(Family.self, prefixes.keys[Int(number)], kind, &shared)
         // RFC 8654 §4: attributes that leave no room for a prefix, or have no next hop for these neighbours.
@@ -179,7 +178,7 @@ extension FamilyRIB {
         {
             outcome = 0
         }
-        if isMemoizable { work.outcomes.note(handle, pattern, kind, outcome) }
+        work.outcomes.note(handle, prefixClass, kind, outcome)
         return outcome
     }
 

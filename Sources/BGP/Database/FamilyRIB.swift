@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Routing
 import Wire
 
@@ -441,24 +442,21 @@ struct RIBLimits: Sendable {
     var lag = 1 << 20
 }
 
-/// Import policy over one message: the outcome per pattern is worked out once.
+/// Import policy over one message: the outcome per class of prefixes is worked out once.
 struct ImportPolicy {
-    private let chain: Int32
-    private let received: UInt32
-    private let context: PolicyChain.Context
+    private let kind: RouteSource
     /// Every prefix has this outcome, when known.
     private var constant: UInt32?
-    private var patterns: [UInt64] = []
-    private var outcomes: [UInt32] = []
+    private var run: PolicyRun
 
     init(source: Int, received: UInt32, family: RouteFamily, _ shared: borrowing RIBShared) {
         let origin = shared.sources[source]
-        chain = origin.importChain
-        self.received = received
-        context = PolicyChain.Context(source: origin.kind, family: family, isExport: false)
-        switch chain {
-        case PolicyChain.acceptAll: constant = received
-        case PolicyChain.rejectAll: constant = 0
+        kind = origin.kind
+        run = PolicyRun(chain: origin.importChain, family: family, isExport: false)
+        run.begin(received)
+        switch origin.importChain {
+        case PolicyTable.acceptAll: constant = received
+        case PolicyTable.rejectAll: constant = 0
         default: constant = nil
         }
     }
@@ -468,22 +466,6 @@ struct ImportPolicy {
         _: Family.Type, _ key: Family.Key.Packed, _ shared: inout RIBShared
     ) -> UInt32 {
         if let constant { return constant }
-        return evaluate(Family.prefix(key), &shared)
-    }
-
-    /// Without a prefix no prefix set holds.
-    private mutating func evaluate(_ prefix: IPPrefix?, _ shared: inout RIBShared) -> UInt32 {
-        let policy = shared.policies.chains[Int(chain)]
-        if !policy.usesPrefix {
-            let outcome = policy.evaluate(received, pattern: 0, prefix: nil, context, &shared.attributes)
-            constant = outcome
-            return outcome
-        }
-        let pattern = policy.pattern(of: prefix)
-        if policy.isMemoizable, let known = patterns.firstIndex(of: pattern) { return outcomes[known] }
-        let outcome = policy.evaluate(received, pattern: pattern, prefix: prefix, context, &shared.attributes)
-        patterns.append(pattern)
-        outcomes.append(outcome)
-        return outcome
+        return run.outcome(Family.prefix(key), kind, &shared)
     }
 }

@@ -8,7 +8,7 @@ import Wire
 extension RIB: Snapshotting {
     public func write(to writer: inout SnapshotWriter) {
         writer.writeCodable(configuration)
-        writer.writeCodable(shared.policies.definitions)
+        writer.writeCodable(shared.policies.snapshot)
         writer.writeCodable(sessions)
         writer.writeBlock(current)
         writer.write(nextDeadline)
@@ -20,7 +20,7 @@ extension RIB: Snapshotting {
 
     public init(from reader: inout SnapshotReader) throws(DecodeError) {
         let configuration = try reader.readCodable(BGPConfiguration.self)
-        let definitions = try reader.readCodable([PolicyChain.Definition].self)
+        let definitions = try reader.readCodable([PolicyTable.Definition].self)
         let sessions = try reader.readCodable([Session?].self)
         let current = try reader.readBlock(of: UInt16.self)
         let deadline = try reader.readOptionalInstant()
@@ -37,7 +37,7 @@ extension RIB: Snapshotting {
             throw refused
         }
         let shared = RIBShared(
-            attributes: attributes, sources: sources, policies: PolicyTable(configuration, definitions: definitions),
+            attributes: attributes, sources: sources, policies: PolicyTable(configuration, snapshot: definitions),
             trapOnPrefix: configuration.testing.trapOnPrefix, notesTrap: configuration.testing.notesTrap,
             defaultRoutes: defaultRoutes)
         for chains in tables.askAll(Chains(), shared) {

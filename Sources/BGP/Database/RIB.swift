@@ -55,7 +55,7 @@ public struct RIB: Sendable {
         for own in [Source.networks, Source.redistribution] {
             shared.sources[own].state = .up
             shared.sources[own].identifier = configuration.routerID.raw
-            shared.sources[own].importChain = PolicyChain.acceptAll
+            shared.sources[own].importChain = PolicyTable.acceptAll
         }
         tables = FamilyTables(seed: seed &+ 2)
         sessions = [nil, nil]
@@ -98,9 +98,7 @@ public struct RIB: Sendable {
             touchAllNextHops()
         }
         if old.networks != new.networks { originate(from: old.networks, to: new.networks) }
-        let isPolicyChanged =
-            old.policies != new.policies || old.prefixSets != new.prefixSets || old.communitySets != new.communitySets
-            || old.ebgpRequiresPolicy != new.ebgpRequiresPolicy
+        let isPolicyChanged = old.definitions != new.definitions || old.ebgpRequiresPolicy != new.ebgpRequiresPolicy
         if isPolicyChanged {
             shared.policies.configure(new)
         }
@@ -135,10 +133,14 @@ public struct RIB: Sendable {
                 withdraw(update.prefix, from: Source.redistribution)
                 continue
             }
+            let family = RouteFamily(update.prefix.family)
             var route = RouteAttributes()
             route.origin = .incomplete
-            route.nextHop = RouteFamily(update.prefix.family).type.ownNextHop
+            route.nextHop = family.type.ownNextHop
             route.med = redistributed.metric
+            if !redistributed.attributes.isEmpty {
+                route = PathFacts.performing(redistributed.attributes, on: route, family: family)
+            }
             announce(update.prefix, route, from: Source.redistribution)
         }
     }
@@ -208,7 +210,7 @@ public struct RIB: Sendable {
         func chain(_ names: [String], _ policies: inout PolicyTable) -> Int32 {
             if names.isEmpty {
                 // RFC 8212 §2
-                return isExternal && configuration.ebgpRequiresPolicy ? PolicyChain.rejectAll : PolicyChain.acceptAll
+                return isExternal && configuration.ebgpRequiresPolicy ? PolicyTable.rejectAll : PolicyTable.acceptAll
             }
             return policies.chain(names, neighbor: neighbor.address)
         }

@@ -1,3 +1,4 @@
+import Policy
 import Wire
 
 /// What the database must know of an established session, beyond the neighbour's configuration.

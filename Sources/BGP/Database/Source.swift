@@ -1,3 +1,4 @@
+import Policy
 import Wire
 
 /// Where paths come from: one session from establishment to the removal of its last route, or the router itself: number
@@ -23,9 +24,9 @@ struct Source: BitwiseCopyable, Sendable {
     var allowASIn: UInt8 = 0
     var isIPv6: UInt8 = 0
     var reserved: UInt16 = 0
-    /// Index of the compiled import policy, or one of `PolicyChain`'s special values.
-    var importChain: Int32 = PolicyChain.rejectAll
-    var exportChain: Int32 = PolicyChain.rejectAll
+    /// Index of the compiled import policy, or one of `PolicyTable`'s special values.
+    var importChain: Int32 = PolicyTable.rejectAll
+    var exportChain: Int32 = PolicyTable.rejectAll
     /// Families in which its prefixes come with path identifiers.
     var receivesPathIDs: RouteFamilySet = []
     /// Families that its session carries.

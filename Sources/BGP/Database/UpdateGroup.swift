@@ -52,7 +52,7 @@ struct ExportParameters: Hashable, Sendable {
     var sendsPathIDs = false
     /// RFC 8950: an IPv6 next hop may stand where the family alone allows none.
     var takesIPv6NextHops = false
-    /// Compiled policy, or one of `PolicyChain`'s special values.
+    /// Compiled policy, or one of `PolicyTable`'s special values.
     var chain: Int32
 
     /// RFC 4271 §4.1, RFC 8654 §3.

@@ -1,24 +1,28 @@
 import BFD
 import BGP
 import Engine
+import Policy
 import Wire
 
 /// The `bgp` section.
 struct BGPText {
     let networks: ConnectedNetworks
     let staticRoutes: [StaticRouteConfiguration]
-    let policies: PolicySection
+    let definitions: PolicyDefinitions
     let bfd: BFDConfiguration?
-    /// Policies that somebody names: the built-in ones among them are there then.
-    private let used = Seen<String>()
+    /// Lists of policies that were looked at: many neighbors have the same.
+    private let looked = Seen<[String]>()
 
     static let neighborsMaximum = 4_096
     static let networksMaximum = 65_536
 
-    init(networks: ConnectedNetworks, staticRoutes: [StaticRouteConfiguration], policies: PolicySection, bfd: BFDConfiguration?) {
+    init(
+        networks: ConnectedNetworks, staticRoutes: [StaticRouteConfiguration], definitions: PolicyDefinitions,
+        bfd: BFDConfiguration?
+    ) {
         self.networks = networks
         self.staticRoutes = staticRoutes
-        self.policies = policies
+        self.definitions = definitions
         self.bfd = bfd
     }
 
@@ -51,10 +55,6 @@ struct BGPText {
             }
             groups
             neighbors
-        } check: { bgp, _ in
-            bgp.prefixSets = policies.prefixSets
-            bgp.communitySets = policies.communitySets
-            bgp.policies = policies.finished(routerAS: bgp.routerAS, used: used.values)
         }
     }
 
@@ -156,7 +156,7 @@ struct BGPText {
     private func neighbor(_ bgp: BGPConfiguration, _ groups: [String]?) -> Section<NeighborConfiguration> {
         let remote = Setting<NeighborConfiguration>(
             "remote-as", \.remoteAS, remoteAS(bgp.routerAS), "Its AS; internal: our own. Here or in the group.")
-        let policy = Kind.list(atMost: 64, policyName)
+        let policy = policyNames
         return Section(NeighborConfiguration(address: .v4(.any), remoteAS: .zero)) {
             if let groups {
                 Setting("peer-group", values: "the name of a peer group", words: groups, "What it has in common with others.") {
@@ -216,12 +216,13 @@ struct BGPText {
         return kind
     }
 
-    private var policyName: Kind<String> {
-        var kind = Kind<String>.known("policy", policies.policyNames)
+    /// What it names is looked at once more where routes of BGP are concerned.
+    private var policyNames: Kind<[String]> {
+        var kind = PolicyText.names(definitions)
         kind.read = { [read = kind.read] field in
-            let name = read(field)
-            if let name { _ = used.note(name) }
-            return name
+            let names = read(field)
+            if let names, looked.note(names) { PolicyPlace.bgp.check(PolicyUse(names), definitions, field) }
+            return names
         }
         return kind
     }

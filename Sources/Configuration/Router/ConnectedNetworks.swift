@@ -7,7 +7,7 @@ final class ConnectedNetworks {
 
     /// Notes what cannot be: an address twice, one network on two interfaces.
     func add(_ address: InterfaceConfiguration.Address, of interface: String, _ field: Field) {
-        let network = address.address.prefix(address.prefixLength)
+        let network = IPPrefix(address.address, address.prefixLength)
         if case .v6(let v6) = address.address, v6.isLinkLocal {
             // Every interface has this network.
         } else if let same = entries.first(where: { $0.address == address.address }) {

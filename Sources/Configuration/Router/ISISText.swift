@@ -1,4 +1,5 @@
 import ISIS
+import Policy
 import Records
 import Wire
 
@@ -8,6 +9,8 @@ struct ISISText {
     let interfaces: [InterfaceConfiguration]
     /// The router's own.
     let hostname: String
+    /// Policies that leaking between levels may name.
+    let definitions: PolicyDefinitions
 
     private static let metrics: ClosedRange<UInt32> = 1...16_777_214
     private static var levels: Kind<ISISLevels> { .choice(["1": .level1, "2": .level2, "1-2": .level1And2]) }
@@ -185,13 +188,24 @@ struct ISISText {
 
     // MARK: routes between levels
 
-    /// `true`, `false`, or a list of rules.
+    /// `true`, `false`, a list of rules, or the policies that decide.
     private func leaking(
         _ key: String, _ path: WritableKeyPath<ISISConfiguration, ISISLeaking>, _ sentence: String
     ) -> Setting<ISISConfiguration> {
         let rules = Setting<ISISLeaking>(key, each: \.rules, atMost: 4096, sentence) { _ in rule }
-        var setting = Setting<ISISLeaking>(key: key, sentence: sentence, values: "true, false or a list") { fields, leaking in
+        let use = Section(PolicyUse(), foreign: ["route-map": "policy"]) {
+            Setting("policy", \.names, PolicyText.names(definitions), "A policy or a list of them, tried in order.").required()
+        }
+        var setting = Setting<ISISLeaking>(
+            key: key, sentence: sentence, values: "true, false, {policy: NAME} or a list"
+        ) { fields, leaking in
             guard let field = fields[key] else { return false }
+            if field.isMapping {
+                leaking = ISISLeaking(isEnabled: true, policy: use.usual)
+                guard use.read(field, into: &leaking.use) else { return false }
+                PolicyPlace.leaking.check(leaking.use, definitions, field)
+                return true
+            }
             if field.scalar != nil {
                 leaking = ISISLeaking(isEnabled: field.flag() ?? false)
                 return true
@@ -203,27 +217,33 @@ struct ISISText {
         setting.text = { "\($0.isEnabled)" }
         setting.differs = { $0 != $1 }
         setting.write = { leaking, writer in
-            guard leaking.isEnabled, !leaking.rules.isEmpty else { return writer.line(key, "\(leaking.isEnabled)") }
-            rules.write(leaking, &writer)
+            guard leaking.isEnabled, let policy = leaking.policy else { return writer.line(key, "\(leaking.isEnabled)") }
+            if policy.rules == nil {
+                writer.section(key) { use.write(policy, &$0) }
+            } else {
+                rules.write(leaking, &writer)
+            }
         }
         return setting.at(path)
     }
 
-    private var rule: Section<ISISLeaking.Rule> {
-        func length(_ rule: ISISLeaking.Rule, from low: UInt8) -> Kind<UInt8> {
-            .number(low...(rule.prefix.family == .ipv4 ? 32 : 128))
+    private var rule: Section<LeakingRule> {
+        func length(_ rule: LeakingRule, from low: UInt8) -> Kind<UInt8> {
+            .number(low...(rule.range.prefix.family == .ipv4 ? 32 : 128))
         }
         let any = Kind<UInt8>.number(0...128)
-        return Section(ISISLeaking.Rule(.v4(IPv4Prefix(.any, 0)), minimumLength: 0, maximumLength: 0), isStrict: true) {
+        return Section(LeakingRule(), isStrict: true) {
             Setting("prefix", \.wholePrefix, .prefix, "What it matches; without ge and le, this prefix alone.").required()
             Setting("ge", \.atLeast, any, "Also longer ones within it, from this length on.") {
-                length($0, from: $0.prefix.length)
+                length($0, from: $0.range.prefix.length)
             }
-            .written { $0.minimumLength != $0.prefix.length }
-            Setting("le", \.maximumLength, any, "Also longer ones within it, up to this length.") {
-                length($0, from: $0.minimumLength)
+            .written { $0.range.minimumLength != $0.range.prefix.length }
+            Setting("le", \.range.maximumLength, any, "Also longer ones within it, up to this length.") {
+                length($0, from: $0.range.minimumLength)
             }
-            .written { ($0.minimumLength, $0.maximumLength) != ($0.prefix.length, $0.prefix.length) }
+            .written {
+                ($0.range.minimumLength, $0.range.maximumLength) != ($0.range.prefix.length, $0.range.prefix.length)
+            }
             Setting("permit", \.isPermitted, .flag, "false keeps them back.")
         }
     }
@@ -396,16 +416,50 @@ extension ISISKeyChain? {
     fileprivate var unlessEmpty: Self { self?.keys.isEmpty == true ? nil : self }
 }
 
-extension ISISLeaking.Rule {
+/// A statement of a policy about what leaks, as the short form has it. The first that matches decides, and what none matches
+/// is kept back.
+struct LeakingRule: Equatable {
+    var range = PrefixRange(.v4(IPv4Prefix(.any, 0)))
+    var isPermitted = true
+
+    init() {}
+    /// `nil`: a statement that says something else.
+    init?(_ statement: PolicyStatement) {
+        guard statement.conditions.count == 1, case .prefixes(let ranges) = statement.conditions[0], ranges.count == 1 else {
+            return nil
+        }
+        range = ranges[0]
+        isPermitted = statement.result == .accept
+    }
+    var statement: PolicyStatement {
+        PolicyStatement(conditions: [.prefixes([range])], result: isPermitted ? .accept : .reject)
+    }
+
     /// The prefix alone, until `ge` or `le` say otherwise.
     fileprivate var wholePrefix: IPPrefix {
-        get { prefix }
-        set { (prefix, minimumLength, maximumLength) = (newValue, newValue.length, newValue.length) }
+        get { range.prefix }
+        set { range = PrefixRange(newValue) }
     }
     /// As FRR and OpenConfig understand it: `ge` alone is open upwards.
     fileprivate var atLeast: UInt8 {
-        get { minimumLength }
-        set { (minimumLength, maximumLength) = (newValue, prefix.family == .ipv4 ? 32 : 128) }
+        get { range.minimumLength }
+        set { (range.minimumLength, range.maximumLength) = (newValue, range.prefix.family == .ipv4 ? 32 : 128) }
+    }
+}
+
+extension ISISLeaking {
+    fileprivate var use: PolicyUse {
+        get { policy ?? PolicyUse() }
+        set { policy = newValue }
+    }
+    /// An empty list is as no policy.
+    var rules: [LeakingRule] {
+        get { policy?.rules?.statements.compactMap { LeakingRule($0) } ?? [] }
+        set {
+            policy =
+                newValue.isEmpty
+                ? nil : PolicyUse(rules: PolicyConfiguration(name: "", statements: newValue.map(\.statement)))
+        }
     }
 }
 

@@ -1,11 +1,30 @@
 import BGP
+import ISIS
+import OSPF
+import Policy
+import Records
 import Wire
 
 /// What a statement can ask of a route and do with it: one table each, for reading, writing and the manual.
-enum PolicyClauses {
-    @Listing<Clause<PolicyCondition>> static func conditions(_ section: PolicySection) -> [Clause<PolicyCondition>] {
-        let prefixSet = Kind<String>.known("prefix set", section.prefixSets.map(\.name))
-        let communitySet = Kind<String>.known("community set", section.communitySets.map(\.name))
+struct PolicyClauses {
+    let conditions: [Clause<PolicyCondition>]
+    let actions: [Clause<PolicyAction>]
+
+    /// - Parameter policyNames: those that may be called; `nil`: the ones that are defined.
+    init(_ definitions: PolicyDefinitions, policyNames: [String]? = nil) {
+        conditions = Self.conditions(definitions, policyNames ?? definitions.policyNames)
+        actions = Self.actions(definitions)
+    }
+
+    @Listing<Clause<PolicyCondition>> private static func conditions(
+        _ definitions: PolicyDefinitions, _ policyNames: [String]
+    ) -> [Clause<PolicyCondition>] {
+        let prefixSet = Kind<String>.known("prefix set", definitions.prefixSets.map(\.name))
+        let communitySet = Kind<String>.known("community set", definitions.communitySets.map(\.name))
+        Clause(
+            "prefix", .list(atMost: PolicyText.entriesMaximum, PolicyText.prefixEntry), "The prefix is in one of these.",
+            { .prefixes($0) }
+        ) { if case .prefixes(let ranges) = $0 { ranges } else { nil } }
         Clause("prefix-set", prefixSet, "The prefix is in the set.", { .prefixSet($0) }) {
             if case .prefixSet(let name) = $0 { name } else { nil }
         }
@@ -43,7 +62,7 @@ enum PolicyClauses {
         Clause("origin", origin, "ORIGIN of the route.", { .origin($0) }) {
             if case .origin(let origin) = $0 { origin } else { nil }
         }
-        Clause("family", .one(of: RouteFamily.configurable), "Of the route.", { .family($0) }) {
+        Clause("family", family, "Of the route.", { .family($0) }) {
             if case .family(let family) = $0 { family } else { nil }
         }
         Clause(
@@ -56,11 +75,44 @@ enum PolicyClauses {
         ) { if case .localPreference(let low, let high) = $0 { low...high } else { nil } }
         Clause(
             "source", .choice(["local": RouteSource.local, "external": .external, "internal": .internal]),
-            "How the route came into this router.", { .source($0) }
+            "How the route came into this router by BGP.", { .source($0) }
         ) { if case .source(let source) = $0 { source } else { nil } }
+        Clause(
+            "protocol", .list(atMost: RouteProtocol.allCases.count, .one(of: RouteProtocol.allCases)), "Whose route it is.",
+            { .protocols($0) }
+        ) { if case .protocols(let protocols) = $0 { protocols } else { nil } }
+        Clause(
+            "kind", .list(atMost: kinds.count, .choice(kinds)), "What its protocol tells apart, like external-1 or level-2.",
+            { .kinds($0) }
+        ) { if case .kinds(let kinds) = $0 { kinds } else { nil } }
+        Clause("tag", .list(atMost: 256, .number(0...UInt32.max)), "One of these; BGP's routes have none.", { .tags($0) }) {
+            if case .tags(let tags) = $0 { tags } else { nil }
+        }
+        Clause(
+            "metric", .range(0...UInt32.max), "Of the route; in BGP as med.",
+            { .metric(minimum: $0.lowerBound, maximum: $0.upperBound) }
+        ) { if case .metric(let low, let high) = $0 { low...high } else { nil } }
+        Clause(
+            "policy", .known("policy", policyNames), "That policy accepts the route, and may have changed it.", { .policy($0) }
+        ) { if case .policy(let name) = $0 { name } else { nil } }
     }
 
-    @Listing<Clause<PolicyAction>> static func actions(_ section: PolicySection) -> [Clause<PolicyAction>] {
+    /// What protocols tell apart among their routes, in words.
+    static let kinds: [(word: String, value: RouteKind)] =
+        [
+            ("local", RouteSource.local), ("external", .external), ("internal", .internal),
+        ].map { ($0.0, RouteKind(.bgp, $0.1.rawValue)) }
+        + [
+            ("intra-area", OSPFPathType.intraArea), ("inter-area", .interArea), ("external-1", .externalType1),
+            ("external-2", .externalType2),
+        ].map { ($0.0, RouteKind(.ospf, $0.1.rawValue)) }
+        + [
+            ("level-1", ISISRouteKind.level1), ("level-2", .level2), ("level-1-down", .level1Down), ("level-2-down", .level2Down),
+            ("level-1-external", .level1External), ("level-2-external", .level2External),
+            ("level-1-down-external", .level1DownExternal), ("attached", .attached), ("discard", .discard),
+        ].map { ($0.0, RouteKind(.isis, $0.1.rawValue)) }
+
+    @Listing<Clause<PolicyAction>> private static func actions(_ definitions: PolicyDefinitions) -> [Clause<PolicyAction>] {
         let communities = Kind.list(atMost: 255, Kind<Community>.community)
         let large = Kind.list(atMost: 255, Kind<LargeCommunity>.largeCommunity)
         Clause("local-preference", .number(0...UInt32.max), "LOCAL_PREF.", { .setLocalPreference($0) }) {
@@ -83,7 +135,7 @@ enum PolicyClauses {
             if case .addCommunities(let list) = $0 { list } else { nil }
         }
         Clause(
-            "remove-communities", Kind<String>.known("community set", section.communitySets.map(\.name)),
+            "remove-communities", Kind<String>.known("community set", definitions.communitySets.map(\.name)),
             "Standard and large ones that the set matches.", { .removeCommunities($0) }
         ) { if case .removeCommunities(let name) = $0 { name } else { nil } }
         Clause("large-communities", large, "Replaces all.", { .setLargeCommunities($0) }) {
@@ -102,6 +154,22 @@ enum PolicyClauses {
             default: nil
             }
         }
+        Clause("metric", .number(0...UInt32.max, "a metric"), "Under which it is announced; in BGP as med.", { .setMetric($0) }) {
+            if case .setMetric(let value) = $0 { value } else { nil }
+        }
+        Clause(
+            "metric-type", .metricType, "Of OSPF (1 or 2) and IS-IS (internal or external).", { .setMetricType(isExternal: $0) }
+        ) { if case .setMetricType(let isExternal) = $0 { isExternal } else { nil } }
+        Clause("tag", .number(0...UInt32.max, "a tag"), "Under which it is announced.", { .setTag($0) }) {
+            if case .setTag(let value) = $0 { value } else { nil }
+        }
+        Clause("level", .levels, "Of IS-IS that announce it.", { .setLevels($0) }) {
+            if case .setLevels(let value) = $0 { value } else { nil }
+        }
+    }
+
+    private static var family: Kind<FamilyCode> {
+        .one(of: RouteFamily.configurable).mapped({ $0.code }, back: { RouteFamily($0) ?? .ipv4Unicast })
     }
 
     private static var origin: Kind<Origin> { .choice(["igp": .igp, "egp": .egp, "incomplete": .incomplete]) }
@@ -118,7 +186,7 @@ enum PolicyClauses {
     }
 
     private struct Prepending: Equatable {
-        var asNumber = PolicySection.ownAS
+        var asNumber = PolicyDefinitions.ownAS
         var count: UInt8 = 1
         var action: PolicyAction { .prepend(asNumber: asNumber, count: count) }
     }
@@ -134,6 +202,14 @@ enum PolicyClauses {
                 return section.read(field, into: &value) ? value : nil
             }, text: { "{as: \($0.asNumber), count: \($0.count)}" })
     }
+}
+
+extension Kind where Value == Bool {
+    static var metricType: Kind { .choice([("internal", false), ("external", true), ("1", false), ("2", true)]) }
+}
+extension Kind where Value == UInt8 {
+    /// IS-IS: bits of levels.
+    static var levels: Kind { .choice(["1": 1, "2": 2, "1-2": 3]) }
 }
 
 extension Kind where Value == ASNumber {

@@ -1,12 +1,8 @@
-import BGP
+import Policy
 import Wire
 
-/// The sets and policies of a router configuration, with the names that others may use.
-struct PolicySection: Equatable {
-    var prefixSets: [PrefixSetConfiguration] = []
-    var communitySets: [CommunitySetConfiguration] = []
-    var policies: [PolicyConfiguration] = []
-    /// The router's own AS is known only in the `bgp` section: statements that prepend it are finished there.
+extension PolicyDefinitions {
+    /// The router's own AS is known only in the `bgp` section: statements that prepend it are finished after that.
     static let ownAS = ASNumber.zero
 
     /// Policies that are there without being defined.
@@ -15,34 +11,40 @@ struct PolicySection: Equatable {
         PolicyConfiguration(name: "reject-all", statements: [PolicyStatement(result: .reject)]),
     ]
 
-    init() {}
-    /// What is to be written of these.
-    init(_ bgp: BGPConfiguration?) {
-        prefixSets = bgp?.prefixSets ?? []
-        communitySets = bgp?.communitySets ?? []
-        policies = bgp?.policies.filter { policy in !Self.builtIn.contains(policy) } ?? []
+    /// What an operator wrote of these.
+    var written: PolicyDefinitions {
+        var written = self
+        written.policies.removeAll { policy in Self.builtIn.contains(policy) }
+        return written
     }
 
-    /// Names that a neighbour can use.
-    var policyNames: [String] {
-        policies.map(\.name) + Self.builtIn.map(\.name).filter { name in !policies.contains { $0.name == name } }
-    }
+    /// Names that may be used.
+    var policyNames: [String] { Self.policyNames(policies.map(\.name)) }
+    static func policyNames(_ own: [String]) -> [String] { own + builtIn.map(\.name).filter { !own.contains($0) } }
 
-    /// The policies with the built-in ones that are `used`, and the own AS in the place of its mark.
-    func finished(routerAS: ASNumber, used: Set<String>) -> [PolicyConfiguration] {
-        var result = policies
-        for policy in Self.builtIn where used.contains(policy.name) && !policies.contains(where: { $0.name == policy.name }) {
-            result.append(policy)
+    /// With the built-in policies that are used, and the own AS in the place of its mark.
+    func finished(routerAS: ASNumber?, uses: [PolicyUse]) -> PolicyDefinitions {
+        var result = self
+        let used = Set(uses.flatMap(\.names) + uses.compactMap(\.rules).flatMap(\.calls) + policies.flatMap(\.calls))
+        for policy in Self.builtIn where used.contains(policy.name) && self.policy(policy.name) == nil {
+            result.policies.append(policy)
         }
-        for p in result.indices {
-            for s in result[p].statements.indices {
-                result[p].statements[s].actions = result[p].statements[s].actions.map { action in
-                    if case .prepend(Self.ownAS, let count) = action { return .prepend(asNumber: routerAS, count: count) }
-                    return action
+        for p in result.policies.indices { result.policies[p].finish(routerAS) }
+        return result
+    }
+}
+
+extension PolicyConfiguration {
+    mutating func finish(_ routerAS: ASNumber?) {
+        guard let routerAS else { return }
+        for s in statements.indices {
+            statements[s].actions = statements[s].actions.map { action in
+                if case .prepend(PolicyDefinitions.ownAS, let count) = action {
+                    return .prepend(asNumber: routerAS, count: count)
                 }
+                return action
             }
         }
-        return result
     }
 }
 
@@ -51,14 +53,14 @@ enum PolicyText {
     static let entriesMaximum = 65_536
     static let statementsMaximum = 4_096
 
-    static var prefixSets: Setting<PolicySection> {
+    static var prefixSets: Setting<PolicyDefinitions> {
         sets("prefix-sets", "prefix set", \.prefixSets, prefixEntry, "Prefixes under a name; ge and le as in FRR.") {
             PrefixSetConfiguration(name: $0, entries: $1)
         } _: {
             ($0.name, $0.entries)
         }
     }
-    static var communitySets: Setting<PolicySection> {
+    static var communitySets: Setting<PolicyDefinitions> {
         sets("community-sets", "community set", \.communitySets, communityEntry, "Communities under a name (RFC 1997, RFC 8092).")
         {
             CommunitySetConfiguration(name: $0, entries: $1)
@@ -68,9 +70,10 @@ enum PolicyText {
     }
 
     private static func sets<Entry, Set>(
-        _ key: String, _ what: String, _ path: WritableKeyPath<PolicySection, [Set]>, _ entry: Kind<Entry>, _ sentence: String,
+        _ key: String, _ what: String, _ path: WritableKeyPath<PolicyDefinitions, [Set]>, _ entry: Kind<Entry>,
+        _ sentence: String,
         _ set: @escaping (String, [Entry]) -> Set, _ parts: @escaping (Set) -> (name: String, entries: [Entry])
-    ) -> Setting<PolicySection> {
+    ) -> Setting<PolicyDefinitions> {
         Setting(key, values: "NAME: a list of \(entry.values)", sentence) { field, section in
             for (name, value) in field.named("name for a \(what)") {
                 section[keyPath: path].append(set(name, value.list(atMost: entriesMaximum)?.compactMap(entry.read) ?? []))
@@ -86,11 +89,11 @@ enum PolicyText {
     }
 
     /// `PREFIX [ge N] [le N]`
-    static var prefixEntry: Kind<PrefixSetConfiguration.Entry> {
+    static var prefixEntry: Kind<PrefixRange> {
         Kind(values: "PREFIX, PREFIX ge N, PREFIX le N or both", read: { readPrefixEntry($0) }, text: { text(of: $0) })
     }
 
-    private static func readPrefixEntry(_ field: Field) -> PrefixSetConfiguration.Entry? {
+    private static func readPrefixEntry(_ field: Field) -> PrefixRange? {
         guard let text = field.text(1...80, "a prefix") else { return nil }
         let words = text.split(separator: " ").map(String.init)
         guard let first = words.first, let prefix = Field.prefix(first, { field.wrong($0) }) else {
@@ -116,10 +119,10 @@ enum PolicyText {
         let low = minimum ?? prefix.length
         let high = maximum ?? (minimum == nil ? prefix.length : bits)
         guard low <= high else { return field.wrong("'ge \(low)' is above 'le \(high)'") }
-        return PrefixSetConfiguration.Entry(prefix, minimumLength: low, maximumLength: high)
+        return PrefixRange(prefix, minimumLength: low, maximumLength: high)
     }
 
-    private static func text(of entry: PrefixSetConfiguration.Entry) -> String {
+    private static func text(of entry: PrefixRange) -> String {
         let bits = entry.prefix.family == .ipv4 ? 32 : 128
         var text = "\(entry.prefix)"
         if entry.minimumLength != entry.prefix.length || entry.maximumLength != entry.prefix.length {
@@ -159,16 +162,18 @@ enum PolicyText {
 
     private static var results: Kind<PolicyResult> { .choice(["accept": .accept, "reject": .reject, "next": .next]) }
 
-    static var policies: Setting<PolicySection> {
+    static var policies: Setting<PolicyDefinitions> {
         Setting("policies", values: "NAME: a list of statements, or NAME: {statements: …, otherwise: …}", "Tried in order.") {
-            field, section in
-            let long = policy(section)
-            for (name, value) in field.named("name for a policy") {
+            field, definitions in
+            let named = field.named("name for a policy")
+            let clauses = PolicyClauses(definitions, policyNames: PolicyDefinitions.policyNames(named.map(\.name)))
+            let long = policy(clauses)
+            for (name, value) in named {
                 var policy = long.usual
                 if value.isMapping {
                     guard long.read(value, into: &policy) else { continue }
                 } else {
-                    let statement = statement(section)
+                    let statement = statement(clauses)
                     policy.statements =
                         value.list(atMost: statementsMaximum)?.compactMap { field in
                             var value = statement.usual
@@ -176,22 +181,24 @@ enum PolicyText {
                         } ?? []
                 }
                 policy.name = name
-                if let reserved = PolicySection.builtIn.first(where: { $0.name == name }), policy != reserved {
+                if let reserved = PolicyDefinitions.builtIn.first(where: { $0.name == name }), policy != reserved {
                     value.error("'\(name)' is there already and always does the same; choose another name")
                 }
-                section.policies.append(policy)
+                definitions.policies.append(policy)
             }
+            for (name, value) in named { checkCalls(of: name, definitions, value) }
         }
-        .naming(policy)
-        .written(when: { !$0.policies.isEmpty }) { section, writer in
+        .naming { policy(PolicyClauses($0)) }
+        .written(when: { !$0.policies.isEmpty }) { definitions, writer in
+            let clauses = PolicyClauses(definitions)
             writer.section("policies") { writer in
-                for policy in section.policies {
+                for policy in definitions.policies {
                     let name = YAMLWriter.scalar(policy.name)
                     guard policy.otherwise == .reject, !policy.statements.isEmpty else {
-                        writer.section(name) { Self.policy(section).write(policy, &$0) }
+                        writer.section(name) { Self.policy(clauses).write(policy, &$0) }
                         continue
                     }
-                    let statement = statement(section)
+                    let statement = statement(clauses)
                     writer.section(name) { writer in
                         for value in policy.statements { writer.element { statement.write(value, &$0) } }
                     }
@@ -200,41 +207,85 @@ enum PolicyText {
         }
     }
 
-    private static func policy(_ section: PolicySection) -> Section<PolicyConfiguration> {
+    private static func checkCalls(of name: String, _ definitions: PolicyDefinitions, _ field: Field) {
+        switch definitions.callFault(from: name) {
+        case .circle(let names): field.error("policies call each other in a circle: " + names.joined(separator: ", "))
+        case .tooDeep(let names):
+            field.error(
+                "policies call each other \(names.count) deep, at most \(PolicyProgram.depthMaximum) may: "
+                    + names.joined(separator: ", "))
+        case nil: break
+        }
+    }
+
+    private static func policy(_ clauses: PolicyClauses) -> Section<PolicyConfiguration> {
         Section(
             PolicyConfiguration(name: "", statements: []),
             foreign: ["match": "a list of statements: - match: …", "then": "a list of statements: - then: …"]
         ) {
             Setting("statements", each: \.statements, atMost: statementsMaximum, "The first that matches and decides counts.") {
                 _ in
-                statement(section)
+                statement(clauses)
             }.required()
             Setting("otherwise", \.otherwise, results, "What becomes of a route that no statement decided.").always()
         }
     }
 
-    private static func statement(_ section: PolicySection) -> Section<PolicyStatement> {
+    static func statement(_ clauses: PolicyClauses) -> Section<PolicyStatement> {
         Section(
             PolicyStatement(result: .accept),
             foreign: ["if": "match", "action": "then", "conditions": "match", "actions": "set"]
         ) {
             Clause.setting(
-                "match", \.conditions, "All must hold; none always holds.", PolicyClauses.conditions(section),
+                "match", \.conditions, "All must hold; none always holds.", clauses.conditions,
                 foreign: [
-                    "prefix": "prefix-set: NAME", "prefix-list": "prefix-set", "communities": "community",
-                    "community-set": "community", "local-pref": "local-preference", "metric": "med",
-                    "as-path": "as-path-contains or as-path-length",
+                    "prefix-list": "prefix-set", "communities": "community", "community-set": "community",
+                    "local-pref": "local-preference", "as-path": "as-path-contains or as-path-length", "call": "policy",
+                    "route-type": "kind",
                 ])
             Clause.setting(
-                "set", \.actions, "What is changed.", PolicyClauses.actions(section),
+                "set", \.actions, "What is changed.", clauses.actions,
                 foreign: [
-                    "local-pref": "local-preference", "metric": "med", "community": "communities or add-communities",
+                    "local-pref": "local-preference", "community": "communities or add-communities",
                     "as-path-prepend": "prepend", "large-community": "large-communities or add-large-communities",
                 ])
             Setting("then", \.result, results, "next: go on with the changed route.").required("write accept, reject or next")
         } check: { statement, fields in
             if statement.result == .reject { fields["set"]?.warn("a route that is rejected is not changed") }
         }
+    }
+
+    // MARK: uses
+
+    /// `policy`, or `rules` with `otherwise` in place of it.
+    static func use<Root>(
+        _ path: WritableKeyPath<Root, PolicyUse?>, _ definitions: PolicyDefinitions, _ sentence: String
+    ) -> [Setting<Root>] {
+        let clauses = PolicyClauses(definitions)
+        return [
+            Setting(
+                "policy", path.appending(path: \Optional<PolicyUse>.policyNames), names(definitions),
+                "A policy or a list of them, tried in order. \(sentence)"),
+            Setting(
+                "rules", each: path.appending(path: \Optional<PolicyUse>.statements), atMost: statementsMaximum,
+                "Statements of a policy that is for this place alone."
+            ) { _ in statement(clauses) }
+            .written { $0[keyPath: path]?.rules != nil },
+            Setting(
+                "otherwise", path.appending(path: \Optional<PolicyUse>.acceptsOthers),
+                .choice(["accept": true, "reject": false]),
+                "What becomes of routes that no rule decided."),
+        ]
+    }
+
+    static func checkUse(_ use: PolicyUse?, _ fields: MappingReader) {
+        if fields["rules"] == nil { fields["otherwise"]?.error("this needs 'rules' beside it") }
+        if fields["policy"] != nil { fields["rules"]?.error("write either 'policy' or 'rules'") }
+    }
+
+    /// A policy or a list of them.
+    static func names(_ definitions: PolicyDefinitions) -> Kind<[String]> {
+        .list(atMost: 64, .known("policy", definitions.policyNames))
     }
 }
 
@@ -297,5 +348,24 @@ struct Clause<Item> {
             )
         }
         return setting
+    }
+}
+
+extension PolicyUse? {
+    fileprivate var policyNames: [String] {
+        get { self?.names ?? [] }
+        set { self = PolicyUse(newValue) }
+    }
+    fileprivate var statements: [PolicyStatement] {
+        get { self?.rules?.statements ?? [] }
+        set {
+            self = PolicyUse(
+                rules: PolicyConfiguration(name: "", statements: newValue, otherwise: self?.rules?.otherwise ?? .reject))
+        }
+    }
+    /// Of no meaning without rules.
+    fileprivate var acceptsOthers: Bool {
+        get { self?.rules?.otherwise == .accept }
+        set { self?.rules?.otherwise = newValue ? .accept : .reject }
     }
 }

@@ -162,7 +162,7 @@ struct RIPText {
                 entry.error("\(address) is not link-local, and RIPng routers know each other by such addresses")
             } else if own.contains(where: { $0.address == address }) {
                 entry.error("\(address) is the router itself")
-            } else if !own.contains(where: { $0.address.prefix($0.prefixLength).contains(address) }) {
+            } else if !own.contains(where: { IPPrefix($0.address, $0.prefixLength).contains(address) }) {
                 entry.error("\(address) is on no network of interface '\(name)'")
             }
         }

@@ -1,6 +1,7 @@
 import BGP
 import Engine
 import OSPF
+import Policy
 import RIP
 import Wire
 
@@ -14,14 +15,15 @@ public enum RouterText {
         let isRead = YAMLTree.parse(bytes, problems).map { tree in
             section.read(Field(tree: tree, path: "", problems: problems), into: &draft)
         }
-        return ConfigurationResult(isRead == true ? draft.configuration : nil, problems)
+        return ConfigurationResult(isRead == true ? draft.finished : nil, problems)
     }
 
     /// The configuration in the one canonical spelling: defaults left out, peer groups written out, sections in the
     /// order of the manual. Reading it gives an equal configuration.
     public static func text(of configuration: RouterConfiguration) -> String {
         var writer = YAMLWriter()
-        section.write(RouterDraft(configuration: configuration, policies: PolicySection(configuration.bgp)), &writer)
+        let definitions = configuration.definitions?.written ?? PolicyDefinitions()
+        section.write(RouterDraft(configuration: configuration, definitions: definitions), &writer)
         return writer.text
     }
 
@@ -51,19 +53,25 @@ public enum RouterText {
             Setting(
                 "static-routes", each: \.configuration.staticRoutes, atMost: staticRoutesMaximum, "Routes of the operator."
             ) { draft in StaticRouteText(networks: networks, bfd: draft.configuration.bfd).section }
+            PolicyText.prefixSets.at(\.definitions)
+            PolicyText.communitySets.at(\.definitions)
+            PolicyText.policies.at(\.definitions)
             Setting(
                 "aggregates", each: \.aggregates, atMost: RedistributionText.aggregatesMaximum,
                 "Routes that stand for more specific ones."
-            ) { _ in RedistributionText.aggregate }
+            ) { RedistributionText.aggregate($0.definitions) }
             Setting(
                 "redistribute", each: \.redistribution, atMost: RedistributionText.rulesMaximum,
                 "What protocols announce of each other."
-            ) { _ in RedistributionText.rule }
+            ) { RedistributionText.rule($0.definitions) }
             ospf("ospf", \.configuration.ospf, .v2, .ipv4, "OSPFv2.")
             ospf("ospfv3", \.configuration.ospfv3, .v3, .ipv6, "OSPFv3 for IPv6.")
             ospf("ospfv3-ipv4", \.configuration.ospfv3ipv4, .v3, .ipv4, "OSPFv3 for IPv4 (RFC 5838).")
             Setting("isis", in: \.configuration.isis, "IS-IS.") { draft in
-                ISISText(interfaces: draft.configuration.interfaces, hostname: draft.configuration.hostname).section
+                ISISText(
+                    interfaces: draft.configuration.interfaces, hostname: draft.configuration.hostname,
+                    definitions: draft.definitions
+                ).section
             }
             Setting("rip", in: \.configuration.rip, "RIPv2.") { draft in
                 RIPText(version: .v2, interfaces: draft.configuration.interfaces).section
@@ -71,20 +79,17 @@ public enum RouterText {
             Setting("ripng", in: \.configuration.ripng, "RIPng.") { draft in
                 RIPText(version: .ng, interfaces: draft.configuration.interfaces).section
             }
-            PolicyText.prefixSets.at(\.policies)
-            PolicyText.communitySets.at(\.policies)
-            PolicyText.policies.at(\.policies)
             Setting("bgp", in: \.configuration.bgp, "BGP.") { draft in
                 BGPText(
-                    networks: networks, staticRoutes: draft.configuration.staticRoutes, policies: draft.policies,
+                    networks: networks, staticRoutes: draft.configuration.staticRoutes, definitions: draft.definitions,
                     bfd: draft.configuration.bfd
                 ).section
             }
             Setting("testing", in: \.self, "Failure injection.") { _ in testing }.hidden()
-        } check: { _, fields in
-            if fields["bgp"] == nil {
+        } check: { draft, fields in
+            if draft.configuration.policyUses.isEmpty {
                 (fields["policies"] ?? fields["prefix-sets"] ?? fields["community-sets"])?
-                    .warn("nothing uses this without a 'bgp' section")
+                    .warn("nothing uses this: BGP's neighbors, redistribute, aggregates and isis name policies")
             }
         }
     }
@@ -116,7 +121,17 @@ public enum RouterText {
 /// A router configuration while it is read: names of policies are known before the section that keeps them.
 struct RouterDraft: Equatable {
     var configuration = RouterConfiguration()
-    var policies = PolicySection()
+    var definitions = PolicyDefinitions()
+
+    /// With the definitions as they are used.
+    var finished: RouterConfiguration {
+        var result = configuration
+        let own = result.bgp?.routerAS
+        let all = definitions.finished(routerAS: own, uses: result.policyUses)
+        result.definitions = all.isEmpty ? nil : all
+        for i in result.redistribution?.indices ?? 0..<0 { result.redistribution?[i].policy?.rules?.finish(own) }
+        return result
+    }
 
     // A section without entries is no section.
     var aggregates: [AggregateConfiguration] {

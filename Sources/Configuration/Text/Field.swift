@@ -175,7 +175,7 @@ struct Field {
         guard let length = UInt8(parts[1]), length <= bits, !parts[1].hasPrefix("+") else {
             return wrong("the length '\(parts[1].prefix(20))' is not allowed; write a number from 0 to \(bits)")
         }
-        return wrong("'\(text)' has bits beyond its length; did you mean \(address.prefix(length))?")
+        return wrong("'\(text)' has bits beyond its length; did you mean \(IPPrefix(address, length))?")
     }
 
     /// The value under a key of a mapping, before anybody asks whether the rest of it is right; else the field itself.
@@ -205,32 +205,6 @@ struct Field {
                 return wrong("\(list.count) entries are too many; at most \(maximum) are allowed")
             }
             return list.enumerated().map { Field(tree: $1, path: "\(path)[\($0)]", problems: problems) }
-        }
-    }
-}
-
-extension IPAddress {
-    /// The prefix of this address. `length` must fit the family.
-    func prefix(_ length: UInt8) -> IPPrefix {
-        switch self {
-        case .v4(let address): .v4(IPv4Prefix(address, length))
-        case .v6(let address): .v6(IPv6Prefix(address, length))
-        }
-    }
-}
-extension IPPrefix {
-    func contains(_ address: IPAddress) -> Bool {
-        switch (self, address) {
-        case (.v4(let prefix), .v4(let address)): prefix.contains(address)
-        case (.v6(let prefix), .v6(let address)): prefix.contains(address)
-        default: false
-        }
-    }
-    /// Its bits before the length.
-    var address: IPAddress {
-        switch self {
-        case .v4(let prefix): .v4(prefix.address)
-        case .v6(let prefix): .v6(prefix.address)
         }
     }
 }

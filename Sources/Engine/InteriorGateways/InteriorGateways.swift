@@ -114,7 +114,7 @@ struct InteriorGateways: Sendable {
         case .ospfv3: Self.configure(id, &ospfv3, configuration.ospfv3, interfaces, &isConfigured, at: now, into: &wishes)
         case .ospfv3IPv4:
             Self.configure(id, &ospfv3IPv4, configuration.ospfv3ipv4, interfaces, &isConfigured, at: now, into: &wishes)
-        case .isis: Self.configure(id, &isis, configuration.isis, interfaces, &isConfigured, at: now, into: &wishes)
+        case .isis: Self.configure(id, &isis, configuration.linkedISIS, interfaces, &isConfigured, at: now, into: &wishes)
         case .rip: Self.configure(id, &rip, configuration.rip, interfaces, &isConfigured, at: now, into: &wishes)
         case .ripng: Self.configure(id, &ripng, configuration.ripng, interfaces, &isConfigured, at: now, into: &wishes)
         }

@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Records
 import Routing
 import Wire
@@ -9,6 +10,8 @@ struct Aggregates<Key: PrefixKey>: Sendable {
     private struct Aggregate: Sendable {
         var prefix: Key
         var configuration: AggregateConfiguration
+        /// Which routes count; `nil`: all.
+        var program: PolicyProgram?
         /// More specific routes in force that count.
         var members: PrefixTable<Key>
         var isActive: Bool { members.count > 0 }
@@ -18,10 +21,13 @@ struct Aggregates<Key: PrefixKey>: Sendable {
 
     var isEmpty: Bool { aggregates.isEmpty }
 
-    mutating func configure(_ list: [AggregateConfiguration], seed: UInt64) {
+    mutating func configure(_ list: [AggregateConfiguration], _ definitions: PolicyDefinitions, seed: UInt64) {
         aggregates = list.compactMap { configuration in
             Key(configuration.prefix).map {
-                Aggregate(prefix: $0, configuration: configuration, members: PrefixTable(seed: seed))
+                Aggregate(
+                    prefix: $0, configuration: configuration,
+                    program: configuration.contributors.map { PolicyProgram(PolicyChain($0, in: definitions)) },
+                    members: PrefixTable(seed: seed))
             }
         }
         aggregates.sort { $0.prefix < $1.prefix }
@@ -45,10 +51,8 @@ struct Aggregates<Key: PrefixKey>: Sendable {
             let configuration = aggregates[i].configuration
             var counts = false
             if let route {
-                counts =
-                    configuration.contributors.map {
-                        $0.decide(prefix.anyFamily, metric: route.metric, tag: route.tag, kind: route.kind) != nil
-                    } ?? true
+                var offered = OfferedRoute(metric: route.metric, tag: route.tag)
+                counts = aggregates[i].program?.accepts(&offered, prefix.anyFamily, route.source, route.kind) ?? true
             }
             let known = aggregates[i].members.find(prefix)
             if counts == (known != nil) { continue }

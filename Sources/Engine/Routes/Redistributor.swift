@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Records
 import Routing
 import Wire
@@ -6,10 +7,15 @@ import Wire
 /// Which routes of one address family protocols announce for others. A function of the routes in force and the
 /// configuration, so that it is no part of a snapshot; it is kept to tell what changed.
 struct Redistributor<Key: PrefixKey>: Sendable {
+    private struct Rule: Sendable {
+        var configuration: RedistributionConfiguration
+        /// `nil` takes every route.
+        var program: PolicyProgram?
+    }
     private struct Target: Sendable {
         var target: RouteProtocol
         /// At most one per source.
-        var rules: [RedistributionConfiguration]
+        var rules: [Rule]
         var prefixes: PrefixTable<Key>
         /// By number.
         var routes: [RedistributedRoute?] = []
@@ -21,13 +27,19 @@ struct Redistributor<Key: PrefixKey>: Sendable {
     var isEmpty: Bool { targets.isEmpty }
 
     /// The new rules; every prefix is to be looked at after that.
-    mutating func configure(_ rules: [RedistributionConfiguration], seed: UInt64) {
+    mutating func configure(
+        _ rules: [RedistributionConfiguration], _ definitions: PolicyDefinitions, seed: UInt64
+    ) {
         for i in targets.indices { targets[i].rules = [] }
-        for rule in rules where Self.carries(rule.target) && rule.source != rule.target {
-            if let at = targets.firstIndex(where: { $0.target == rule.target }) {
-                if !targets[at].rules.contains(where: { $0.source == rule.source }) { targets[at].rules.append(rule) }
+        for configuration in rules where Self.carries(configuration.target) && configuration.source != configuration.target {
+            let rule = Rule(
+                configuration: configuration,
+                program: configuration.policy.map { PolicyProgram(PolicyChain($0, in: definitions)) })
+            if let at = targets.firstIndex(where: { $0.target == configuration.target }) {
+                guard !targets[at].rules.contains(where: { $0.configuration.source == configuration.source }) else { continue }
+                targets[at].rules.append(rule)
             } else {
-                targets.append(Target(target: rule.target, rules: [rule], prefixes: PrefixTable(seed: seed)))
+                targets.append(Target(target: configuration.target, rules: [rule], prefixes: PrefixTable(seed: seed)))
             }
         }
         targets.sort { $0.target.rawValue < $1.target.rawValue }
@@ -70,21 +82,19 @@ struct Redistributor<Key: PrefixKey>: Sendable {
     private static func redistributed(
         _ route: RoutingTable<Key>.Route, _ target: Target, _ forwarding: (NextHop) -> IPAddress?
     ) -> RedistributedRoute? {
-        guard let rule = target.rules.first(where: { $0.source == route.source }) else { return nil }
-        var term = RoutePolicyTerm()
-        if let policy = rule.policy {
-            guard let decided = policy.decide(route.prefix.anyFamily, metric: route.metric, tag: route.tag, kind: route.kind)
-            else { return nil }
-            term = decided
-        }
+        guard let rule = target.rules.first(where: { $0.configuration.source == route.source }) else { return nil }
+        let own = rule.configuration
+        let nextHop = route.nextHops.count == 1 && route.source != .bgp ? forwarding(route.nextHops[0]) : nil
+        var offered = OfferedRoute(metric: route.metric, tag: route.tag, nextHop: nextHop)
+        if let program = rule.program, !program.accepts(&offered, route.prefix.anyFamily, route.source, route.kind) { return nil }
         // RFC 4271 §5.1.4 leaves the value of MULTI_EXIT_DISC to us: the metric that the route has here, as its neighbours
         // expect from what they know of others.
         let inherited = target.target == .bgp ? route.metric : nil
         return RedistributedRoute(
-            source: route.source, metric: term.metric ?? rule.metric ?? inherited,
-            isExternalMetric: term.isExternalMetric ?? rule.isExternalMetric ?? true, tag: term.tag ?? rule.tag ?? route.tag,
-            levels: term.levels ?? rule.levels ?? 2,
-            nextHop: route.nextHops.count == 1 && route.source != .bgp ? forwarding(route.nextHops[0]) : nil)
+            source: route.source, metric: offered.metric ?? own.metric ?? inherited,
+            isExternalMetric: offered.isExternalMetric ?? own.isExternalMetric ?? true,
+            tag: offered.tag ?? own.tag ?? route.tag, levels: offered.levels ?? own.levels ?? 2, nextHop: nextHop,
+            attributes: target.target == .bgp ? offered.attributes : [])
     }
 
     /// Everything that is announced, for whoever has to be told from the beginning.

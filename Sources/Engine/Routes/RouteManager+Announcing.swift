@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Records
 import Routing
 import Wire
@@ -7,8 +8,11 @@ import Wire
 // no others; nobody collects those while neither is configured.
 
 extension RouteManager {
-    mutating func configureAnnouncing(_ rules: [RedistributionConfiguration], _ aggregates: [AggregateConfiguration]) {
-        if rules == redistribution, aggregates == aggregation { return }
+    mutating func configureAnnouncing(_ configuration: RouterConfiguration) {
+        let rules = configuration.redistribution ?? [], aggregates = configuration.aggregates ?? []
+        let new = configuration.announcingDefinitions
+        if rules == redistribution, aggregates == aggregation, new == definitions { return }
+        definitions = new
         let gone = aggregation.filter { old in !aggregates.contains { $0.prefix == old.prefix } }
         redistribution = rules
         aggregation = aggregates
@@ -22,10 +26,10 @@ extension RouteManager {
 
     /// Counts the routes that aggregates stand for. This walks the tables.
     mutating func rebuildAnnouncing() {
-        aggregates4.configure(aggregation, seed: 0)
-        aggregates6.configure(aggregation, seed: 0)
-        redistributor4.configure(redistribution, seed: 0)
-        redistributor6.configure(redistribution, seed: 0)
+        aggregates4.configure(aggregation, definitions, seed: 0)
+        aggregates6.configure(aggregation, definitions, seed: 0)
+        redistributor4.configure(redistribution, definitions, seed: 0)
+        redistributor6.configure(redistribution, definitions, seed: 0)
         ipv4.isObserved = !aggregates4.isEmpty || !redistributor4.isEmpty
         ipv6.isObserved = !aggregates6.isEmpty || !redistributor6.isEmpty
         var offers: [RouteUpdate] = []

@@ -201,6 +201,7 @@ extension RouteManager {
         distances = configuration.bgp?.distances ?? DistanceConfiguration()
         redistribution = configuration.redistribution ?? []
         aggregation = configuration.aggregates ?? []
+        definitions = configuration.announcingDefinitions
         guard isUp.count == interfaces.count else { throw DecodeError("interface states", at: reader.position, .badLength) }
         ipv4.resume(interfaces: isUp, statics: specifications(), destinations: Self.own(allDestinations))
         ipv6.resume(interfaces: isUp, statics: specifications(), destinations: Self.own(allDestinations))

@@ -1,5 +1,6 @@
 import BGP
 import Machine
+import Policy
 import Records
 import Routing
 import Wire
@@ -37,6 +38,8 @@ struct RouteManager: Sendable {
 
     var redistribution: [RedistributionConfiguration] = []
     var aggregation: [AggregateConfiguration] = []
+    /// What these two name.
+    var definitions = PolicyDefinitions()
     var aggregates4 = Aggregates<IPv4Prefix>()
     var aggregates6 = Aggregates<IPv6Prefix>()
     var redistributor4 = Redistributor<IPv4Prefix>()
@@ -85,7 +88,7 @@ struct RouteManager: Sendable {
             ipv4.setStatics(specifications())
             ipv6.setStatics(specifications())
         }
-        configureAnnouncing(configuration.redistribution ?? [], configuration.aggregates ?? [])
+        configureAnnouncing(configuration)
         areGatewaysSuspect = true
         announce()
     }
@@ -234,18 +237,5 @@ extension IPAddress {
 
 extension IPPrefix {
     /// The address alone.
-    init(host address: IPAddress) {
-        switch address {
-        case .v4(let a): self = .v4(IPv4Prefix(a, 32))
-        case .v6(let a): self = .v6(IPv6Prefix(a, 128))
-        }
-    }
-
-    func contains(_ address: IPAddress) -> Bool {
-        switch (self, address) {
-        case (.v4(let p), .v4(let a)): p.contains(a)
-        case (.v6(let p), .v6(let a)): p.contains(a)
-        default: false
-        }
-    }
+    init(host address: IPAddress) { self.init(address, .max) }
 }

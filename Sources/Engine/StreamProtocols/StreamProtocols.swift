@@ -70,7 +70,7 @@ struct StreamProtocols: Sendable {
 
     mutating func configure(_ configuration: RouterConfiguration, at now: Instant, into wishes: inout StreamWishes) {
         let interfaces = configuration.interfaces
-        bgp.handle(.configure(configuration.bgp, interfaces), at: now, into: &wishes[Int(StreamProtocolID.bgp.value)])
+        bgp.handle(.configure(configuration.linkedBGP, interfaces), at: now, into: &wishes[Int(StreamProtocolID.bgp.value)])
         rtr.handle(.configure(configuration.rtr, interfaces), at: now, into: &wishes[Int(StreamProtocolID.rtr.value)])
         let wanted = configuration.bgpProcesses ?? []
         for process in wanted where BGPProcessConfiguration.numbers.contains(process.number) {
@@ -78,7 +78,7 @@ struct StreamProtocols: Sendable {
         }
         for i in processes.indices {
             let number = processes[i].id.value
-            let own = wanted.first { $0.number == number }?.bgp
+            let own = configuration.linkedBGP(process: number)
             processes[i].bgp.handle(.configure(own, interfaces), at: now, into: &wishes[Int(number)])
         }
     }

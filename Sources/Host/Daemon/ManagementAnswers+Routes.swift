@@ -4,6 +4,7 @@ import ISIS
 import Machine
 import Management
 import OSPF
+import Policy
 import Records
 import Routing
 import Wire

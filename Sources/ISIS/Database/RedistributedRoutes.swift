@@ -1,4 +1,5 @@
 import Machine
+import Records
 import Routing
 import Wire
 

@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Records
 import Routing
 import SPF
@@ -50,6 +51,8 @@ public struct RouteCalculation: Sendable {
     }
 
     public private(set) var configuration: ISISConfiguration?
+    /// By level: which routes it hears of the other; `nil` is all of them.
+    private(set) var leakPrograms: [PolicyProgram?] = [nil, nil]
     public private(set) var pending = Pending.nothing
     /// Level 2 reaches another area (ISO 10589 §7.2.9.2): for the attached bit of our level 1 LSP.
     public private(set) var isAttached = false
@@ -95,6 +98,10 @@ public struct RouteCalculation: Sendable {
     public mutating func configure(_ new: ISISConfiguration?) {
         let old = configuration
         configuration = new
+        let definitions = new?.definitions ?? PolicyDefinitions()
+        leakPrograms = [new?.leakingDown.policy, new?.leakingUp.policy].map { use in
+            use.map { PolicyProgram(PolicyChain($0, in: definitions)) }
+        }
         if let new, let old, Self.isSameForRoutes(old, new) { return }
         let root = NodeID(new?.systemID ?? .zero)
         let topologies = new.map(Self.topologies) ?? []

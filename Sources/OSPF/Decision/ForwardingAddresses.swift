@@ -58,26 +58,5 @@ struct ForwardingAddresses: Sendable {
 }
 
 extension IPPrefix {
-    func contains(_ address: IPAddress) -> Bool {
-        switch (self, address) {
-        case (.v4(let prefix), .v4(let address)): prefix.contains(address)
-        case (.v6(let prefix), .v6(let address)): prefix.contains(address)
-        default: false
-        }
-    }
-
-    /// The prefix of an address.
-    init(_ address: IPAddress, _ length: UInt8) {
-        switch address {
-        case .v4(let address): self = .v4(IPv4Prefix(address, min(length, 32)))
-        case .v6(let address): self = .v6(IPv6Prefix(address, min(length, 128)))
-        }
-    }
-    var address: IPAddress {
-        switch self {
-        case .v4(let prefix): .v4(prefix.address)
-        case .v6(let prefix): .v6(prefix.address)
-        }
-    }
     var isDefault: Bool { length == 0 }
 }

@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Routing
 import Wire
 
@@ -95,7 +96,7 @@ struct Oracle {
     ) -> RouteAttributes? {
         var route = input
         for name in names {
-            guard let policy = configuration.policies.first(where: { $0.name == name }) else { continue }
+            guard let policy = configuration.definitions.policies.first(where: { $0.name == name }) else { continue }
             var result = PolicyResult.next
             for statement in policy.statements {
                 let holds = statement.conditions.allSatisfy { condition in
@@ -138,12 +139,12 @@ struct Oracle {
         return nil
     }
     private func contains(_ set: String, _ prefix: IPPrefix) -> Bool {
-        configuration.prefixSets.first { $0.name == set }?.entries.contains {
+        configuration.definitions.prefixSets.first { $0.name == set }?.entries.contains {
             $0.prefix.covers(prefix) && prefix.length >= $0.minimumLength && prefix.length <= $0.maximumLength
         } ?? false
     }
     private func hasAny(_ set: String, _ route: RouteAttributes) -> Bool {
-        configuration.communitySets.first { $0.name == set }?.entries.contains {
+        configuration.definitions.communitySets.first { $0.name == set }?.entries.contains {
             if case .standard(let c) = $0 { route.communities.contains(c) } else { false }
         } ?? false
     }

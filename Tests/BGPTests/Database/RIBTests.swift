@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Routing
 import Testing
 import Wire
@@ -96,7 +97,7 @@ import Wire
                 configuration.networks.append(network)
             }
             if world.random.chance(1, in: 2) {
-                configuration.policies[1].statements[0].actions = [
+                configuration.definitions.policies[1].statements[0].actions = [
                     .setLocalPreference(UInt32(world.random.number(in: 1...3)) * 70)
                 ]
             }

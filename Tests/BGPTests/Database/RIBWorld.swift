@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Routing
 import Testing
 import Wire
@@ -26,14 +27,16 @@ struct RIBWorld {
     init(seed: UInt64, peers count: Int, configuration: BGPConfiguration? = nil) {
         random = RandomNumbers(seed: seed)
         var configuration = configuration ?? BGPConfiguration(routerAS: ASNumber(65000), routerID: RouterID(raw: 0x0a00_0001))
-        if configuration.policies.isEmpty {
-            configuration.policies = Self.policies
-            configuration.prefixSets = [
+        if configuration.definitions.policies.isEmpty {
+            configuration.definitions.policies = Self.policies
+            configuration.definitions.prefixSets = [
                 PrefixSetConfiguration(
                     name: "few",
                     entries: [.init(.v4(IPv4Prefix(IPv4Address(20, 0, 0, 0), 10)), minimumLength: 16, maximumLength: 24)])
             ]
-            configuration.communitySets = [CommunitySetConfiguration(name: "marked", entries: [.standard(Community(1, 1))])]
+            configuration.definitions.communitySets = [
+                CommunitySetConfiguration(name: "marked", entries: [.standard(Community(1, 1))])
+            ]
         }
         rib = RIB(configuration: configuration, seed: seed)
         oracle = Oracle(configuration: configuration)

@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Routing
 import Testing
 import Wire
@@ -72,7 +73,7 @@ import Wire
     /// Three external neighbours offer a prefix to a fourth, whose policy takes nothing that passed AS 103.
     private func offers(_ view: ExportView, sendsPathIDs: Bool = false) -> RIBWorld {
         var configuration = BGPConfiguration(routerAS: ASNumber(65000), routerID: RouterID(raw: 0x0a00_0001))
-        configuration.policies = [
+        configuration.definitions.policies = [
             PolicyConfiguration(name: "all", statements: [], otherwise: .accept),
             PolicyConfiguration(
                 name: "not103",

@@ -13,7 +13,7 @@ import Wire
             nextHopSelf: false, removePrivateAS: false, sendCommunities: true, defaultOriginate: false,
             nextHopIPv4: IPv4Address(10, 0, 0, 254),
             nextHopIPv6: IPv6Address(high: 1, low: 254), linkLocal: IPv6Address(high: 0xfe80 << 48, low: 1),
-            chain: PolicyChain.acceptAll)
+            chain: PolicyTable.acceptAll)
         body(&p)
         return p
     }

@@ -2,12 +2,12 @@
 enum Determinism {
     /// No clock, no chance, no I/O, no hash order.
     static let targets = [
-        "Wire", "Machine", "Records", "Routing", "SPF", "Digests", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR",
+        "Wire", "Machine", "Records", "Policy", "Routing", "SPF", "Digests", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR",
         "Engine", "LineCard", "Redundancy", "Witness", "Controller", "Simulator",
     ]
     /// Integers only.
     static let integral = [
-        "Machine", "Records", "Routing", "SPF", "Digests", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR", "Engine",
+        "Machine", "Records", "Policy", "Routing", "SPF", "Digests", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR", "Engine",
     ]
 
     static let rules = [

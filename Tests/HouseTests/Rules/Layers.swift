@@ -4,7 +4,7 @@ enum Layers {
     /// except on the floor, whose rooms are stacked in the order given.
     static let layers: [[String]] = [
         ["Wire"], ["Machine"], ["Records"],
-        ["Routing", "SPF", "Digests"],
+        ["Policy"], ["Routing", "SPF", "Digests"],
         ["TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR"],
         ["Engine", "LineCard", "Redundancy", "Datastore"],
         ["Controller", "Witness"],

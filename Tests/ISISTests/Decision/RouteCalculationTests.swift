@@ -1,5 +1,6 @@
 @testable import ISIS
 import Machine
+import Policy
 import Records
 import Routing
 import Testing
@@ -303,11 +304,10 @@ struct Drawing {
 
     @Test func `RFC 5302 §3.1: level 1 routes go up, level 2 routes go down marked, and what came down stays`() {
         var drawing = Drawing {
-            $0.leakingDown = ISISLeaking(
-                isEnabled: true,
-                rules: [
-                    ISISLeaking.Rule(IPPrefix("20.0.0.0/8")!, minimumLength: 8, maximumLength: 16)
-                ])
+            let range = PrefixRange(IPPrefix("20.0.0.0/8")!, minimumLength: 8, maximumLength: 16)
+            let rules = PolicyConfiguration(
+                name: "", statements: [PolicyStatement(conditions: [.prefixes([range])], result: .accept)])
+            $0.leakingDown = ISISLeaking(isEnabled: true, policy: PolicyUse(rules: rules))
         }
         drawing.link(.one, 1, 2, 10)
         drawing.link(.two, 1, 3, 20)
