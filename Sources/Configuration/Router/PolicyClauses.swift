@@ -169,7 +169,8 @@ struct PolicyClauses {
     }
 
     private static var family: Kind<FamilyCode> {
-        .one(of: RouteFamily.configurable).mapped({ $0.code }, back: { RouteFamily($0) ?? .ipv4Unicast })
+        Kind<RouteFamily>.one(of: RouteFamily.configurable)
+            .mapped({ $0.code }, back: { RouteFamily($0) ?? .ipv4Unicast })
     }
 
     private static var origin: Kind<Origin> { .choice(["igp": .igp, "egp": .egp, "incomplete": .incomplete]) }
