@@ -53,6 +53,10 @@ struct PolicyClauses {
         Clause("neighbor-as", .asNumber, "First in the path.", { .neighborAS($0) }) {
             if case .neighborAS(let number) = $0 { number } else { nil }
         }
+        Clause(
+            "rpki", .choice(["valid": OriginValidity.valid, "invalid": .invalid, "not-found": .notFound]),
+            "What validated payloads say of its origin (RFC 6811).", { .validity($0) }
+        ) { if case .validity(let validity) = $0 { validity } else { nil } }
         Clause("neighbor", .address, "On import who sent it, on export who will get it.", { .neighbor($0) }) {
             if case .neighbor(let address) = $0 { address } else { nil }
         }
@@ -169,7 +173,8 @@ struct PolicyClauses {
     }
 
     private static var family: Kind<FamilyCode> {
-        .one(of: RouteFamily.configurable).mapped({ $0.code }, back: { RouteFamily($0) ?? .ipv4Unicast })
+        Kind<RouteFamily>.one(of: RouteFamily.configurable)
+            .mapped({ $0.code }, back: { RouteFamily($0) ?? .ipv4Unicast })
     }
 
     private static var origin: Kind<Origin> { .choice(["igp": .igp, "egp": .egp, "incomplete": .incomplete]) }
