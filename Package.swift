@@ -107,7 +107,7 @@ if !coreOnly {
         library(
             "Configuration",
             floor + [
-                "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Policy", "Routing", "SPF",
+                "Engine", "BGP", "RTR", "OSPF", "ISIS", "RIP", "BFD", "Policy", "Routing", "SPF",
                 .product(name: "Yams", package: "Yams"),
             ]),
         library("Management", []),
@@ -130,7 +130,7 @@ if !coreOnly {
             floor + [
                 "Controller", "Engine", "LineCard", "Redundancy", "Configuration", "Management", "Datastore", "CPcap", "CHost",
                 "Witness", "Identity",
-                "BGP", "OSPF", "ISIS", "RIP", "BFD", "Policy", "Routing", "TCP",
+                "BGP", "RTR", "OSPF", "ISIS", "RIP", "BFD", "Policy", "Routing", "TCP",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -182,7 +182,7 @@ if !coreOnly {
 
         tests(
             "ConfigurationTests",
-            floor + ["Configuration", "Engine", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Policy", "Routing"]),
+            floor + ["Configuration", "Engine", "BGP", "RTR", "OSPF", "ISIS", "RIP", "BFD", "Policy", "Routing"]),
         // A disk whose power can be cut.
         .target(name: "CPowerCut", path: "Tests/CPowerCut", linkerSettings: [.linkedLibrary("sqlite3")]),
         tests("DatastoreTests", floor + ["Datastore", "CPowerCut", .product(name: "GRDB", package: "GRDB.swift")]),

@@ -132,6 +132,7 @@ public struct BGPInstance: StreamProtocol {
             // The forwarding table has its backups in place already: its news must not wait for a slice of ours.
             return flush(at: now, defersTasks: true, into: &effects)
         case .redistribute(let updates): rib.redistribute(updates)
+        case .payloads(let table, let changed): rib.setPayloads(table, changed: changed)
         case .bfd(let address, let isUp): if !isUp { pathDown(address, at: now, into: &effects) }
         case .command(let command): perform(command, at: now, into: &effects)
         case .fault(let connection, let octets, let message):

@@ -182,3 +182,12 @@ struct PrefixClassifier: Sendable {
         }
     }
 }
+
+/// A list of prefixes to ask whether one of them covers another prefix.
+public struct CoveringPrefixes: Sendable {
+    private let classifier: PrefixClassifier
+
+    public init(_ prefixes: [IPPrefix]) { classifier = PrefixClassifier([prefixes.map { PrefixRange.orLonger($0) }]) }
+
+    public func cover(_ prefix: IPPrefix) -> Bool { classifier.classOf(prefix) != 0 }
+}

@@ -89,12 +89,16 @@ public struct RTRInstance: StreamProtocol {
             fault(connection, octets, message: message, at: now, into: &effects)
         case .redundancy(let isRedundant): noteRedundancy(isRedundant, at: now)
         case .command(.clearCache(let address)): clear(address, at: now, into: &effects)
-        case .command, .acknowledged, .nextHop, .nextHops, .redistribute, .bfd, .takenOver, .memoryExhausted, .time: break
+        case .command, .acknowledged, .nextHop, .nextHops, .redistribute, .bfd, .payloads, .takenOver, .memoryExhausted, .time:
+            break
         }
         steer(at: now, into: &effects)
     }
 
     public var nextDeadline: Instant? { timers.next }
+
+    /// Prefixes under which origins may be valid otherwise than before. Whoever hands the table on takes them.
+    public mutating func takeChanges() -> [IPPrefix] { table.takeChanges() }
 
     public var progress: ProgressMark {
         get { watch.progress }

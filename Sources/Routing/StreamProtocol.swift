@@ -61,6 +61,9 @@ public enum StreamProtocolInput<Configuration: Sendable>: Sendable {
     case redistribute([RedistributionUpdate])
     /// BFD says that the path to the peer of this address works, or no longer does.
     case bfd(IPAddress, isUp: Bool)
+    /// What the RPKI says of origins, and the prefixes under which it says something else than before. The table is the
+    /// receiver's until it is asked back.
+    case payloads(VRPTable, changed: [IPPrefix])
     case command(EngineCommand)
     /// Stands where a record of this connection stood that killed the other controller, with the octets of the stream that it
     /// brought, and which message that ends in them was fatal, from 1; 0 if that is not known. The session ends, and what it
@@ -97,6 +100,7 @@ extension StreamProtocolInput where Configuration == Never {
         case .nextHops(let changes): .nextHops(changes)
         case .redistribute(let updates): .redistribute(updates)
         case .bfd(let address, let isUp): .bfd(address, isUp: isUp)
+        case .payloads(let table, let changed): .payloads(table, changed: changed)
         case .command(let command): .command(command)
         case .fault(let connection, let octets, let message): .fault(connection, octets, message: message)
         case .redundancy(let isRedundant): .redundancy(isRedundant)

@@ -35,6 +35,9 @@ struct VRPFamilyTable<Key: PrefixKey>: Sendable {
     /// Nodes that anybody says in force.
     private(set) var liveCount = 0
     private(set) var digest = StateDigest()
+    /// Prefixes of payloads that came into force or went out of it since `takeChanges`. No part of the state: whoever
+    /// changes the table takes them.
+    private var changes: [Key] = []
 
     init(seed: UInt64) { prefixes = PrefixTable(seed: seed) }
 
@@ -186,12 +189,36 @@ struct VRPFamilyTable<Key: PrefixKey>: Sendable {
         if isLive {
             digest.add(hash(place, source, staged: false))
             counts[source] += 1
-            if before == 0 { liveCount += 1 }
+            if before == 0 {
+                liveCount += 1
+                noteChange(place)
+            }
         } else {
             digest.remove(hash(place, source, staged: false))
             counts[source] -= 1
-            if nodes[place].live == 0 { liveCount -= 1 }
+            if nodes[place].live == 0 {
+                liveCount -= 1
+                noteChange(place)
+            }
         }
+    }
+
+    private mutating func noteChange(_ place: Int) {
+        if changes.count <= VRPTable.changesMaximum { changes.append(prefixes[nodes[place].prefix]) }
+    }
+
+    /// Prefixes whose routes may be valid otherwise than before, with all under them; ascending. Everything, if these are many.
+    mutating func takeChanges() -> [Key] {
+        var taken: [Key] = []
+        swap(&taken, &changes)
+        if taken.count > VRPTable.changesMaximum { return [Key.everything] }
+        taken.sort()
+        var last: Key?
+        taken.removeAll { key in
+            defer { last = key }
+            return last == key
+        }
+        return taken
     }
 
     private func hash(_ place: Int, _ source: Int, staged: Bool) -> UInt64 {

@@ -33,6 +33,8 @@ public struct VRPTable: Sendable {
     public static let sourcesMaximum = 8
     /// Payloads of one prefix: far above what anybody needs, and few enough to be walked.
     public static let perPrefixMaximum = 256
+    /// Prefixes that `takeChanges` names one by one, of each address family.
+    static let changesMaximum = 16_384
 
     /// What became of a staged payload.
     public enum Staging: Hashable, Sendable {
@@ -104,6 +106,9 @@ public struct VRPTable: Sendable {
         v4.remove(source, keepsStep: keepsStep)
         v6.remove(source, keepsStep: keepsStep)
     }
+
+    /// Prefixes under which routes may be valid otherwise than when this was asked before.
+    public mutating func takeChanges() -> [IPPrefix] { v4.takeChanges().map(\.anyFamily) + v6.takeChanges().map(\.anyFamily) }
 
     // MARK: views
 

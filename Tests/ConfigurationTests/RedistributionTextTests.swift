@@ -173,8 +173,8 @@ private func router(_ sections: String) -> String {
             "write either 'policy' or 'rules'"
         ),
         (
-            "redistribute: [{from: bgp, into: ospf, policy: q}]\npolicies: {p: [{then: accept}]}",
-            "there is no policy 'q'; did you mean 'p'?"
+            "redistribute: [{from: bgp, into: ospf, policy: costumers}]\npolicies: {customers: [{then: accept}]}",
+            "there is no policy 'costumers'; did you mean 'customers'?"
         ),
         (
             "redistribute: [{from: bgp, into: ospf, policy: p}]\npolicies: {p: [{match: {origin-as: 3}, then: accept}]}",

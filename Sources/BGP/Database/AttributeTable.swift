@@ -66,6 +66,32 @@ struct AttributeTable: Sendable {
         let set = sets[Int(handle)]
         return arena.octets(set.octets, count: Int(set.length), body)
     }
+    /// RFC 6811 §2, Route Origin ASN; `nil` for "NONE".
+    func routeOrigin(_ handle: UInt32) -> UInt32? {
+        withOctets(handle) { octets in
+            var origin: UInt32? = parameters.routerAS
+            forEachAttribute(octets) { _, type, value in
+                if type == AttributeCode.asPath { origin = Self.origin(of: value, routerAS: parameters.routerAS) }
+            }
+            return origin
+        }
+    }
+    private static func origin(of path: RawSpan, routerAS: UInt32) -> UInt32? {
+        // An empty path, or one that ends inside our confederation, begins with us.
+        var origin: UInt32? = routerAS
+        var i = 0
+        while i + 2 <= path.byteCount {
+            let type = path.u8(i), count = Int(path.u8(i + 1))
+            guard i + 2 + 4 * count <= path.byteCount else { break }
+            switch type {
+            case 2: origin = count == 0 ? origin : path.u32(i + 2 + 4 * (count - 1))
+            case 3, 4: origin = routerAS
+            default: origin = nil
+            }
+            i += 2 + 4 * count
+        }
+        return origin
+    }
     /// A copy of the canonical octets.
     func octets(_ handle: UInt32) -> [UInt8] { withOctets(handle) { [UInt8](copying: $0) } }
 

@@ -47,7 +47,7 @@ struct ExportItem: BitwiseCopyable, Sendable {
 /// one stands.
 struct OutcomeCache: Sendable {
     private struct Place: BitwiseCopyable, Sendable {
-        var prefixClass: UInt32 = 0
+        var policyClass: UInt32 = 0
         var generation: UInt64 = 0
         var handle: UInt32 = 0
         var kind: UInt32 = 0
@@ -62,20 +62,20 @@ struct OutcomeCache: Sendable {
         generation &+= 1
     }
     @inline(__always)
-    private static func index(_ handle: UInt32, _ prefixClass: UInt32, _ kind: RouteSource) -> Int {
-        Int(truncatingIfNeeded: mix64(UInt64(handle) << 2 ^ UInt64(kind.rawValue) ^ UInt64(prefixClass) << 34) & 1023)
+    private static func index(_ handle: UInt32, _ policyClass: PolicyClass, _ kind: RouteSource) -> Int {
+        Int(truncatingIfNeeded: mix64(UInt64(handle) << 2 ^ UInt64(kind.rawValue) ^ UInt64(policyClass.raw) << 34) & 1023)
     }
     @inline(__always)
-    func find(_ handle: UInt32, _ prefixClass: UInt32, _ kind: RouteSource) -> UInt32? {
-        let place = places[Self.index(handle, prefixClass, kind)]
-        guard place.generation == generation, place.handle == handle, place.prefixClass == prefixClass,
+    func find(_ handle: UInt32, _ policyClass: PolicyClass, _ kind: RouteSource) -> UInt32? {
+        let place = places[Self.index(handle, policyClass, kind)]
+        guard place.generation == generation, place.handle == handle, place.policyClass == policyClass.raw,
             place.kind == UInt32(kind.rawValue)
         else { return nil }
         return place.outcome
     }
-    mutating func note(_ handle: UInt32, _ prefixClass: UInt32, _ kind: RouteSource, _ outcome: UInt32) {
-        places[Self.index(handle, prefixClass, kind)] = Place(
-            prefixClass: prefixClass, generation: generation, handle: handle, kind: UInt32(kind.rawValue), outcome: outcome)
+    mutating func note(_ handle: UInt32, _ policyClass: PolicyClass, _ kind: RouteSource, _ outcome: UInt32) {
+        places[Self.index(handle, policyClass, kind)] = Place(
+            policyClass: policyClass.raw, generation: generation, handle: handle, kind: UInt32(kind.rawValue), outcome: outcome)
     }
 }
 
@@ -165,11 +165,9 @@ extension FamilyRIB {
         // RFC 4271 §9.2: what an internal neighbour told us goes to no other internal one.
         if !group.parameters.isExternal, kind == .internal { return 0 }
         let chain = group.parameters.chain
-        var prefixClass: UInt32 = 0
-        if chain >= 0 {
-            prefixClass = shared.policies.chains[Int(chain)].program.classOf(Family.prefix(prefixes.keys[Int(number)]))
-        }
-        if let known = work.outcomes.find(handle, prefixClass, kind) { return known }
+        let policyClass =
+            chain < 0 ? .any : shared.policyClass(of: Family.prefix(prefixes.keys[Int(number)]), handle, chain)
+        if let known = work.outcomes.find(handle, policyClass, kind) { return known }
         export.begin(handle, shared)
         var outcome = export.outcome(Family.self, prefixes.keys[Int(number)], kind, &shared)
         // RFC 8654 §4: attributes that leave no room for a prefix, or have no next hop for these neighbours.
@@ -178,7 +176,7 @@ extension FamilyRIB {
         {
             outcome = 0
         }
-        work.outcomes.note(handle, prefixClass, kind, outcome)
+        work.outcomes.note(handle, policyClass, kind, outcome)
         return outcome
     }
 

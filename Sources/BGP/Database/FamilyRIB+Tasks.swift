@@ -50,9 +50,12 @@ extension FamilyRIB {
             if run(&task, &budget, &shared) { tasks.removeFirst() } else { tasks[0] = task }
         }
         if budget > 0 { scanNextHops(&budget, &shared) }
+        if budget > 0 { scanPayloads(&budget, &shared) }
     }
 
-    var hasTasks: Bool { !tasks.isEmpty || !nextHopsScanned.isEmpty || !nextHopsChanged.isEmpty }
+    var hasTasks: Bool {
+        !tasks.isEmpty || !nextHopsScanned.isEmpty || !nextHopsChanged.isEmpty || !payloadScan.isIdle
+    }
 
     /// `true` when the task is done.
     private mutating func run(_ task: inout RIBTask, _ budget: inout Int, _ shared: inout RIBShared) -> Bool {
@@ -80,7 +83,7 @@ extension FamilyRIB {
         return true
     }
 
-    private mutating func reimport(_ path: UInt32, _ source: Int, _ shared: inout RIBShared) {
+    mutating func reimport(_ path: UInt32, _ source: Int, _ shared: inout RIBShared) {
         let p = adjRIBIn.paths[Int(path)]
         var policy = ImportPolicy(source: source, received: p.received, family: family, shared)
         let accepted = policy.accepted(Family.self, prefixes.keys[Int(p.prefix)], &shared)

@@ -29,6 +29,7 @@ struct FamilyRIB<Family: RoutedFamily>: Sendable {
     var nextHopsChanged = DirtySet()
     var nextHopsScanned = DirtySet()
     var nextHopCursor: UInt32 = 0
+    var payloadScan = PayloadScan()
     /// Prefixes announced with a next hop of which nobody has told us yet: what one record brings, or one slice of
     /// re-evaluation.
     var awaiting: [AwaitingPrefix] = []

@@ -62,6 +62,14 @@ extension RIB {
         }
     }
 
+    /// Routes under these prefixes may be valid otherwise than before.
+    struct PayloadsChanged: TableOperation {
+        var prefixes: [IPPrefix]
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
+            table.payloadsChanged(prefixes, shared)
+        }
+    }
+
     struct DecideAwaiting: TableOperation {
         var nextHop: UInt32
         func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {

@@ -37,6 +37,13 @@ public struct RIB: Sendable {
     public mutating func setOwnAddresses(_ addresses: [IPAddress]) {
         tables.runAll(SetOwnAddresses(addresses: addresses), &shared)
     }
+    /// What the RPKI says of origins from here on. Routes under `changed` are judged again by policies that ask for it.
+    public mutating func setPayloads(_ payloads: VRPTable, changed: [IPPrefix]) {
+        shared.payloads = payloads
+        if !changed.isEmpty { tables.runAll(PayloadsChanged(prefixes: changed), &shared) }
+    }
+    /// So that the table's owner can change it without a copy.
+    public mutating func releasePayloads() { shared.payloads = nil }
     /// See `TestingConfiguration.notesTrap`. No part of the state.
     public var hasMetTrap: Bool { shared.hasMetTrap }
 

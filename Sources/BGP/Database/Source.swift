@@ -1,4 +1,5 @@
 import Policy
+import Routing
 import Wire
 
 /// Where paths come from: one session from establishment to the removal of its last route, or the router itself: number
@@ -75,6 +76,8 @@ struct RIBShared: Sendable {
     /// By source number; the first two are the router itself.
     var sources: [Source]
     var policies: PolicyTable
+    /// What the RPKI says. No part of the state, which is that of whoever asks the caches; `nil` means that nobody is asked.
+    var payloads: VRPTable?
     /// `testing.trapOnPrefix`
     var trapOnPrefix: IPPrefix?
     /// `testing.notesTrap`, and whether there was anything to note.

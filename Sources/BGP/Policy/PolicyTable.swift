@@ -1,4 +1,5 @@
 import Policy
+import Routing
 import Wire
 
 /// The chains of policies that neighbours use, made ready to run, each once.
@@ -60,6 +61,26 @@ struct PolicyTable: Sendable {
     }
 }
 
+extension PolicyTable {
+    /// Whether the chain, or what stands in its place, asks whether a route's origin is valid.
+    func asksForValidity(_ chain: Int32) -> Bool { chain >= 0 && chains[Int(chain)].program.asksForValidity }
+}
+
+/// What prefixes with equal attributes must have in common for policy to treat them alike: the prefix sets that they are in,
+/// and whether their origin is valid.
+struct PolicyClass: Hashable, Sendable {
+    /// In the upper 30 bits the class of the prefix, below it the validity + 1; 0 if nobody asks.
+    var raw: UInt32
+    static let any = PolicyClass(raw: 0)
+
+    init(raw: UInt32) { self.raw = raw }
+    init(_ prefixClass: UInt32, _ validity: OriginValidity?) {
+        raw = prefixClass << 2 | (validity.map { UInt32($0.rawValue) + 1 } ?? 0)
+    }
+    var prefixClass: UInt32 { raw >> 2 }
+    var validity: OriginValidity? { raw & 3 == 0 ? nil : OriginValidity(rawValue: UInt8(raw & 3) - 1) }
+}
+
 /// What policy makes of one set of attributes that comes with many prefixes: worked out once for each class of them.
 struct PolicyRun {
     private let chain: Int32
@@ -67,7 +88,7 @@ struct PolicyRun {
     private let isExport: Bool
     private var handle: UInt32 = 0
     /// Outcomes of `handle` that are known. No more are kept than are quickly searched.
-    private var known: [(prefixClass: UInt32, kind: RouteSource, outcome: UInt32)] = []
+    private var known: [(policyClass: PolicyClass, kind: RouteSource, outcome: UInt32)] = []
     private static let knownMaximum = 64
 
     init(chain: Int32, family: RouteFamily, isExport: Bool) {
@@ -83,24 +104,37 @@ struct PolicyRun {
 
     /// The set after policy, 0 when rejected. Without a prefix no prefix set holds.
     mutating func outcome(_ prefix: IPPrefix?, _ kind: RouteSource, _ shared: inout RIBShared) -> UInt32 {
-        let prefixClass = shared.policies.chains[Int(chain)].program.classOf(prefix)
-        for entry in known where entry.prefixClass == prefixClass && entry.kind == kind { return entry.outcome }
-        let outcome = shared.evaluate(handle, chain, prefixClass, kind, family, isExport: isExport)
-        if known.count < Self.knownMaximum { known.append((prefixClass, kind, outcome)) }
+        let policyClass = shared.policyClass(of: prefix, handle, chain)
+        for entry in known where entry.policyClass == policyClass && entry.kind == kind { return entry.outcome }
+        let outcome = shared.evaluate(handle, chain, policyClass, kind, family, isExport: isExport)
+        if known.count < Self.knownMaximum { known.append((policyClass, kind, outcome)) }
         return outcome
     }
 }
 
 extension RIBShared {
+    func policyClass(of prefix: IPPrefix?, _ handle: UInt32, _ chain: Int32) -> PolicyClass {
+        let program = policies.chains[Int(chain)].program
+        let validity = program.asksForValidity ? prefix.map { self.validity(of: $0, handle) } : nil
+        return PolicyClass(program.classOf(prefix), validity)
+    }
+
+    /// RFC 6811 §2.
+    func validity(of prefix: IPPrefix, _ handle: UInt32) -> OriginValidity {
+        guard let payloads else { return .notFound }
+        return payloads.validity(of: prefix, origin: attributes.routeOrigin(handle))
+    }
+
     /// The set after policy, 0 when rejected.
     fileprivate mutating func evaluate(
-        _ handle: UInt32, _ chain: Int32, _ prefixClass: UInt32, _ kind: RouteSource, _ family: RouteFamily, isExport: Bool
+        _ handle: UInt32, _ chain: Int32, _ policyClass: PolicyClass, _ kind: RouteSource, _ family: RouteFamily, isExport: Bool
     ) -> UInt32 {
         let entry = policies.chains[Int(chain)]
         let context = RouteContext(
-            family: family.code, kind: RouteKind(.bgp, kind.rawValue), neighbor: entry.definition.neighbor)
+            family: family.code, kind: RouteKind(.bgp, kind.rawValue), neighbor: entry.definition.neighbor,
+            validity: policyClass.validity)
         var path = PathFacts(handle, family: family, isExport: isExport)
-        let outcome = entry.program.run(&path, in: attributes, context, prefixClass: prefixClass)
+        let outcome = entry.program.run(&path, in: attributes, context, prefixClass: policyClass.prefixClass)
         guard outcome.isAccepted else { return 0 }
         guard outcome.isChanged, let route = path.route else { return handle }
         let octets = route.encoded()

@@ -53,6 +53,10 @@ struct PolicyClauses {
         Clause("neighbor-as", .asNumber, "First in the path.", { .neighborAS($0) }) {
             if case .neighborAS(let number) = $0 { number } else { nil }
         }
+        Clause(
+            "rpki", .choice(["valid": OriginValidity.valid, "invalid": .invalid, "not-found": .notFound]),
+            "What validated payloads say of its origin (RFC 6811).", { .validity($0) }
+        ) { if case .validity(let validity) = $0 { validity } else { nil } }
         Clause("neighbor", .address, "On import who sent it, on export who will get it.", { .neighbor($0) }) {
             if case .neighbor(let address) = $0 { address } else { nil }
         }

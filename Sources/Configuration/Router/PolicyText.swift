@@ -186,7 +186,19 @@ enum PolicyText {
                 }
                 definitions.policies.append(policy)
             }
-            for (name, value) in named { checkCalls(of: name, definitions, value) }
+            var circles: Set<Set<String>> = []
+            for (name, value) in named {
+                switch definitions.callFault(from: name) {
+                case .circle(let names):
+                    guard circles.insert(Set(names)).inserted else { continue }
+                    value.error("policies call each other in a circle: " + names.joined(separator: ", "))
+                case .tooDeep(let names):
+                    value.error(
+                        "policies call each other \(names.count) deep, at most \(PolicyProgram.depthMaximum) may: "
+                            + names.joined(separator: ", "))
+                case nil: break
+                }
+            }
         }
         .naming { policy(PolicyClauses($0)) }
         .written(when: { !$0.policies.isEmpty }) { definitions, writer in
@@ -204,17 +216,6 @@ enum PolicyText {
                     }
                 }
             }
-        }
-    }
-
-    private static func checkCalls(of name: String, _ definitions: PolicyDefinitions, _ field: Field) {
-        switch definitions.callFault(from: name) {
-        case .circle(let names): field.error("policies call each other in a circle: " + names.joined(separator: ", "))
-        case .tooDeep(let names):
-            field.error(
-                "policies call each other \(names.count) deep, at most \(PolicyProgram.depthMaximum) may: "
-                    + names.joined(separator: ", "))
-        case nil: break
         }
     }
 

@@ -2,6 +2,7 @@ import BGP
 import Engine
 import OSPF
 import Policy
+import RTR
 import RIP
 import Wire
 
@@ -84,6 +85,9 @@ public enum RouterText {
                     networks: networks, staticRoutes: draft.configuration.staticRoutes, definitions: draft.definitions,
                     bfd: draft.configuration.bfd
                 ).section
+            }
+            Setting("rpki", in: \.configuration.rtr, "Caches that say which AS may originate what (RFC 8210, RFC 6811).") { _ in
+                RTRText(networks: networks).section
             }
             Setting("testing", in: \.self, "Failure injection.") { _ in testing }.hidden()
         } check: { draft, fields in

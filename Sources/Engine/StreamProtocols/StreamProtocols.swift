@@ -64,6 +64,7 @@ struct StreamProtocols: Sendable {
         self.bgp = BGPInstance(seed: bgp)
         rtr = RTRInstance(seed: seededHash(others, UInt64(StreamProtocolID.rtr.value), seed: 0x7270_6b69))
         seed = others
+        sharePayloads()
     }
 
     // MARK: inputs
@@ -71,7 +72,9 @@ struct StreamProtocols: Sendable {
     mutating func configure(_ configuration: RouterConfiguration, at now: Instant, into wishes: inout StreamWishes) {
         let interfaces = configuration.interfaces
         bgp.handle(.configure(configuration.linkedBGP, interfaces), at: now, into: &wishes[Int(StreamProtocolID.bgp.value)])
-        rtr.handle(.configure(configuration.rtr, interfaces), at: now, into: &wishes[Int(StreamProtocolID.rtr.value)])
+        tellRTR(at: now, into: &wishes) { rtr, effects in
+            rtr.handle(.configure(configuration.rtr, interfaces), at: now, into: &effects)
+        }
         let wanted = configuration.bgpProcesses ?? []
         for process in wanted where BGPProcessConfiguration.numbers.contains(process.number) {
             begin(StreamProtocolID(process.number), at: now, into: &wishes)
@@ -88,6 +91,7 @@ struct StreamProtocols: Sendable {
         if place < processes.count, processes[place].id == id { return }
         var instance = BGPInstance(seed: seededHash(seed, UInt64(id.value), seed: 0x7072_6f63))
         instance.progress = watch.progress
+        instance.rib.setPayloads(rtr.table, changed: [])
         instance.handle(.redundancy(isRedundant), at: now, into: &wishes[Int(id.value)])
         processes.insert(Process(id: id, bgp: instance), at: place)
     }
@@ -97,11 +101,30 @@ struct StreamProtocols: Sendable {
     ) {
         switch id {
         case .bgp: Self.tell(&bgp, news, at: now, into: &wishes[Int(id.value)])
-        case .rtr: Self.tell(&rtr, news, at: now, into: &wishes[Int(id.value)])
+        case .rtr: tellRTR(at: now, into: &wishes) { Self.tell(&$0, news, at: now, into: &$1) }
         default:
             guard let place = processes.firstIndex(where: { $0.id == id }) else { return }
             Self.tell(&processes[place].bgp, news, at: now, into: &wishes[Int(id.value)])
         }
+    }
+
+    /// What the client of the RPKI learns, all BGP processes know before anything else happens. While it learns, it alone has
+    /// the table: nothing is copied.
+    private mutating func tellRTR(
+        at now: Instant, into wishes: inout StreamWishes, _ body: (inout RTRInstance, inout [StreamProtocolEffect]) -> Void
+    ) {
+        bgp.rib.releasePayloads()
+        for place in processes.indices { processes[place].bgp.rib.releasePayloads() }
+        body(&rtr, &wishes[Int(StreamProtocolID.rtr.value)])
+        let changed = rtr.takeChanges()
+        if changed.isEmpty { return sharePayloads() }
+        handle(.payloads(rtr.table, changed: changed), for: .bgp, at: now, into: &wishes)
+        for process in processes { handle(.payloads(rtr.table, changed: changed), for: process.id, at: now, into: &wishes) }
+    }
+
+    private mutating func sharePayloads() {
+        bgp.rib.setPayloads(rtr.table, changed: [])
+        for place in processes.indices { processes[place].bgp.rib.setPayloads(rtr.table, changed: []) }
     }
 
     private static func tell<Instance: StreamProtocol>(
@@ -317,5 +340,6 @@ extension StreamProtocols {
         let own = configuration.interfaces.flatMap { $0.addresses.map(\.address) }
         bgp.rib.setOwnAddresses(own)
         for place in processes.indices { processes[place].bgp.rib.setOwnAddresses(own) }
+        sharePayloads()
     }
 }

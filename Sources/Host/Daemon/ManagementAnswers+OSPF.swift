@@ -70,6 +70,7 @@ extension ManagementAnswers {
             _ = try await request(.command(.clearSession(neighbor: neighbor)))
             return neighbor.isEmpty ? "cleared all sessions" : "cleared \(neighbor)"
         }
+        if order.routing == "rpki" { return try await clearCaches(neighbor) }
         let kind: PacketProtocol
         switch order.routing {
         case "ospf": kind = .ospfv2

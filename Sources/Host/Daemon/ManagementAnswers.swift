@@ -63,6 +63,7 @@ final class ManagementAnswers: ManagementHandler {
         case .showRoutes(let query): .routes(try await routes(query))
         case .showISIS(let query): .isis(try await isis(query))
         case .showRIP(let query): .rip(try await rip(query))
+        case .showRPKI(let query): .rpki(try await rpki(query))
         case .showTCP: .tcp(try await tcp())
         case .showInterfaces: .interfaces(try await interfaces())
         case .showFIB: .fib(try await fib())

@@ -83,6 +83,10 @@ public struct CommandDescription: Sendable {
         .init("show rip", answer: "rip", "Neighbors, interfaces and routes of RIP or RIPng.", ManagementCommand.showRIP) {
             if case .showRIP(let query) = $0 { query } else { nil }
         },
+        .init(
+            "show rpki", answer: "rpki", otherwise: RPKIQuery(), "The caches of the RPKI, and what they say of a prefix.",
+            ManagementCommand.showRPKI
+        ) { if case .showRPKI(let query) = $0 { query } else { nil } },
         .init("show tcp", .showTCP, answer: "tcp", "TCP connections of the router."),
         .init("show interfaces", .showInterfaces, answer: "interfaces", "Interfaces of the router."),
         .init(
@@ -137,7 +141,8 @@ public struct CommandDescription: Sendable {
         ) { if case .clearBGP(let clear) = $0 { clear } else { nil } },
         .init(
             "clear adjacencies", answer: "done", changes: true,
-            "End adjacencies of an interior protocol, or BFD sessions; they form anew.", ManagementCommand.clearAdjacencies
+            "End adjacencies of an interior protocol, BFD sessions or sessions with caches; they form anew.",
+            ManagementCommand.clearAdjacencies
         ) { if case .clearAdjacencies(let order) = $0 { order } else { nil } },
         .init(
             "offline", answer: "done", changes: true, "Take this controller out of the pair, for an upgrade.",

@@ -14,6 +14,7 @@ public enum ManagementCommand: Hashable, Sendable {
     case showRoutes(RouteQuery)
     case showISIS(ISISQuery)
     case showRIP(RIPQuery)
+    case showRPKI(RPKIQuery)
     case showTCP
     case showInterfaces
     /// The engine's forwarding table by groups.

@@ -58,6 +58,7 @@ public enum ManagementResult: Hashable, Sendable {
     case routes(RoutesView)
     case isis(ISISView)
     case rip(RIPView)
+    case rpki(RPKIView)
     case tcp(TCPView)
     case interfaces(InterfacesView)
     case fib(FIBView)

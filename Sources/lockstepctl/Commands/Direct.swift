@@ -26,7 +26,7 @@ struct Clear: ParsableCommand {
         commandName: "clear", abstract: "Start something anew.",
         subcommands: [
             ClearBGPCommand.self, ClearOSPF.self, ClearOSPFv3.self, ClearISIS.self, ClearRIP.self, ClearRIPng.self,
-            ClearBFD.self,
+            ClearBFD.self, ClearRPKI.self,
         ])
 }
 

@@ -7,7 +7,8 @@ struct Show: ParsableCommand {
         abstract: "Show what the controller knows.",
         subcommands: [
             ShowRedundancy.self, ShowBGP.self, ShowOSPF.self, ShowOSPFv3.self, ShowISIS.self, ShowRIP.self, ShowRIPng.self,
-            ShowBFD.self, ShowRoute.self, ShowTCP.self, ShowInterfaces.self, ShowEvents.self, ShowFIB.self, ShowVersion.self,
+            ShowBFD.self, ShowRPKI.self, ShowRoute.self, ShowTCP.self, ShowInterfaces.self, ShowEvents.self, ShowFIB.self,
+            ShowVersion.self,
         ])
 }
 

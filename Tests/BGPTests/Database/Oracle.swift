@@ -23,6 +23,7 @@ struct Oracle {
     }
     var configuration: BGPConfiguration
     var peers: [Peer] = []
+    var payloads: [VRP] = []
     var reachable: [IPAddress: UInt32] = [:]
 
     // MARK: decision, RFC 4271 §9.1.2.2 as filters
@@ -109,6 +110,7 @@ struct Oracle {
                     case .med(let a, let b): route.med.map { $0 >= a && $0 <= b } ?? false
                     case .source(let s): s == source
                     case .neighbor(let a): a == peer.neighbor.address
+                    case .validity(let wanted): validity(prefix, input) == wanted
                     default: false
                     }
                 }
@@ -137,6 +139,16 @@ struct Oracle {
             if result == .reject { return nil }
         }
         return nil
+    }
+    /// RFC 6811 §2, by a walk over all payloads.
+    func validity(_ prefix: IPPrefix, _ route: RouteAttributes) -> OriginValidity {
+        var origin: UInt32? = configuration.routerAS.raw
+        if let last = route.path.last { origin = last.type == 2 ? last.numbers.last?.raw : nil }
+        let covering = payloads.filter { $0.prefix.covers(prefix) }
+        if covering.contains(where: { $0.origin != 0 && $0.origin == origin && prefix.length <= $0.maximumLength }) {
+            return .valid
+        }
+        return covering.isEmpty ? .notFound : .invalid
     }
     private func contains(_ set: String, _ prefix: IPPrefix) -> Bool {
         configuration.definitions.prefixSets.first { $0.name == set }?.entries.contains {

@@ -21,6 +21,7 @@ struct RIBWorld {
             rib.tables.ipv6Unicast.limits = limits
         }
     }
+    var payloads = VRPTable(seed: 5)
     static let nextHops: [IPAddress] = (1...6).map { .v4(IPv4Address(10, 9, 0, UInt8($0))) }
     static let nextHops6: [IPAddress] = (1...4).map { .v6(IPv6Address(high: 0x2001_0db8 << 32, low: UInt64($0))) }
 
@@ -191,6 +192,15 @@ struct RIBWorld {
         oracle.peers[i].session.receivesPathIDs.contains(family) ? UInt32(random.number(in: 1...3)) : nil
     }
     private static func nlri(_ prefix: IPPrefix, _ id: UInt32?) -> [UInt8] { (id.map { Build.u32($0) } ?? []) + RIB.nlri(prefix) }
+    /// What the RPKI says is another set of payloads.
+    mutating func setPayloads(_ list: [VRP]) {
+        oracle.payloads = list
+        payloads.begin(0, isWhole: true)
+        for vrp in list { _ = payloads.stage(vrp, isAnnounced: true, by: 0, maximum: 1000) }
+        payloads.commit(0)
+        let table = payloads, changed = payloads.takeChanges()
+        both { $0.setPayloads(table, changed: changed) }
+    }
     mutating func setNextHop(_ address: IPAddress, _ metric: UInt32?) {
         oracle.reachable[address] = metric
         both { $0.setNextHop(address, metric.map { .reachable(metric: $0) } ?? .unreachable) }
@@ -240,6 +250,8 @@ struct RIBWorld {
         rib.write(to: &writer)
         var reader = SnapshotReader(writer.bytes)
         var restored = try RIB(from: &reader)
+        // Whose state it is gives it.
+        restored.setPayloads(payloads, changed: [])
         restored.tables.ipv4Unicast.limits = limits
         restored.tables.ipv6Unicast.limits = limits
         try reader.expectEnd()
