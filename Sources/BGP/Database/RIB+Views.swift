@@ -52,6 +52,8 @@ public struct PathView: Hashable, Sendable, Codable {
     public var reason: String
     /// Cost to the next hop; `nil` when it is unreachable.
     public var metric: UInt32?
+    /// What the RPKI says of its origin as received; `nil` while nobody says anything, or it is of no IP prefix.
+    public var validity: OriginValidity?
     /// As received.
     public var received: AttributesView
     /// After import policy; `nil` when rejected.
@@ -260,6 +262,7 @@ extension FamilyRIB {
         }
         // What the best path beat last is what an operator wants to know of it.
         let decisive = paths.dropFirst().compactMap { lost($0, entry.best, number, shared) }.max { $0.rawValue < $1.rawValue }
+        let prefix = shared.payloads.map { $0.count > 0 } == true ? Family.prefix(prefixes.keys[Int(number)]) : nil
         let views = paths.map { path in
             let p = adjRIBIn.paths[Int(path)]
             let source = shared.sources[Int(adjRIBIn.owner(path))]
@@ -281,6 +284,7 @@ extension FamilyRIB {
                 pathID: adjRIBIn.identity(path).id, label: Family.hasLabels ? adjRIBIn.identity(path).label : nil, isBest: isBest,
                 ineligibility: why,
                 decidedBy: step, reason: reason, metric: metric == NextHopTable.unreachable ? nil : metric,
+                validity: prefix.map { shared.validity(of: $0, p.received) },
                 received: shared.attributes.view(p.received),
                 accepted: p.accepted == 0 ? nil : shared.attributes.view(p.accepted))
         }

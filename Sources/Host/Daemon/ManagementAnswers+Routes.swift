@@ -225,6 +225,7 @@ extension ManagementAnswers {
     private static func view(_ path: PathView) -> RoutesView.BGP {
         var view = view(path.accepted ?? path.received)
         view.neighbor = path.neighbor?.description
+        view.rpki = path.validity.map { "\($0)" }
         view.lostBy = path.isBest ? nil : path.reason
         return view
     }
