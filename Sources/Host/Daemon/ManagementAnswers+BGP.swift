@@ -8,7 +8,7 @@ import Routing
 import Wire
 
 extension ManagementAnswers {
-    private func routerNow() async throws -> Int64 {
+    func routerNow() async throws -> Int64 {
         try await edge.look { controller, now in controller.routerTime(at: now).nanoseconds }
     }
 
