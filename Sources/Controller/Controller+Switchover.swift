@@ -15,7 +15,9 @@ extension Controller {
         body(&self, &actions)
         for action in actions {
             switch action {
-            case .send(let message): send(.switchover(message))
+            case .send(let message):
+                if case .ready = message { pair?.saidReady(watch: watch) }
+                send(.switchover(message))
             case .step(let name): step(name, at: now, into: &outputs)
             case .block(let isBlocked): self.isBlocked = isBlocked
             case .stopReading: isReadingStopped = true

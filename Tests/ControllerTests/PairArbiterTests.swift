@@ -400,6 +400,38 @@ import Wire
         }
     }
 
+    @Test("The standby stumbles before, in or after a hand-over: it resumes, or the old active goes on, and no session is lost")
+    func stumblesInHandOver() {
+        // From so long before the order on, for so long.
+        for pause: Int64 in [18, 25, 45] {
+            for offset: Int64 in stride(from: -pause * 1000, through: 3_000, by: 700) {
+                let world = pair()
+                func handOver() { world.ask(world.a, .switchover(reason: "test")) }
+                if offset >= 0 {
+                    handOver()
+                    if offset > 0 { world.run(.microseconds(offset)) }
+                    world.freeze(world.b)
+                    world.run(.milliseconds(pause))
+                    world.wake(world.b)
+                } else {
+                    world.freeze(world.b)
+                    world.run(.microseconds(-offset))
+                    handOver()
+                    world.run(.microseconds(pause * 1000 + offset))
+                    world.wake(world.b)
+                }
+                for _ in 0..<400 {
+                    world.run(.microseconds(500))
+                    #expect(world.masters <= 1, "\(pause) ms, \(offset) us")
+                }
+                #expect(world.run(.seconds(2)) { world.isRedundant }, "\(pause) ms, \(offset) us")
+                #expect(
+                    !world.said("sessions start anew"),
+                    "\(pause) ms, \(offset) us; \(world.trace.suffix(30).joined(separator: "\n"))")
+            }
+        }
+    }
+
     @Test("Both freeze and wake together: never two speakers, and nothing changes hands")
     func bothFreeze() {
         for length: Int64 in [30, 60, 200, 1000] {

@@ -62,6 +62,8 @@ public struct PairArbiter: Sendable {
     var inForce = Epoch.zero
     private var twinHeldAt: Instant?
     var isReleasedToUs = false
+    /// The first beat after the wake before which we had told the twin that we are ready for a hand-over.
+    private var readyFrom: UInt64?
     private var isTwinDead = false
     private var diedAt: Instant = .zero
     /// What a dead process had sent may still come by another path for so long.
@@ -153,6 +155,7 @@ public struct PairArbiter: Sendable {
         isTwinDead = false
         isStreamWhole = false
         isCopyOfThisChannel = false
+        readyFrom = nil
         greatest = max(greatest, min(hello.epoch, Beat.epochMaximum))
         if hello.state.isActive {
             twinHeldAt = now
@@ -188,6 +191,10 @@ public struct PairArbiter: Sendable {
         mustYield = false
     }
 
+    /// We tell the twin that we are ready for a hand-over (1208). It releases mastership only when it has read that, so that
+    /// a release is an answer to what we said after our wake, as an answered beat is.
+    public mutating func saidReady(watch: TwinWatch) { readyFrom = watch.attentiveFrom }
+
     /// The twin has released mastership to us (1118).
     public mutating func toldReleased(epoch: Epoch, watch: TwinWatch) {
         // What the twin has said since counts: that it wants mastership back, or has it.
@@ -196,7 +203,10 @@ public struct PairArbiter: Sendable {
         vote?.retryAt = .zero
     }
     /// The hand-over was aborted.
-    public mutating func forgetRelease() { isReleasedToUs = false }
+    public mutating func forgetRelease() {
+        isReleasedToUs = false
+        readyFrom = nil
+    }
 
     /// This controller did not run for so long.
     /// - Returns: whether what waits to be read is of no use either: the twin may have begun anew.
@@ -360,13 +370,15 @@ public struct PairArbiter: Sendable {
     /// Whether the holder cannot have gone on alone while we did not run.
     func isTrusted(_ watch: TwinWatch) -> Bool {
         watch.isAnsweredSinceWake || isTwinDead && isStreamWhole || holding != .none
+            || isReleasedToUs && readyFrom == watch.attentiveFrom
             // The vote would know of it, and is asked.
             || hasVote || mistakes.contains(.trustsItselfAfterSleep)
     }
 
     /// When to ask again, or `nil` if nothing stands in the way.
     private func refusal(isResuming: Bool, _ watch: TwinWatch, at now: Instant) -> Instant? {
-        if isReleasedToUs { return nil }
+        // Whoever slept in between asks once more: the twin may want it back.
+        if isReleasedToUs { return isResuming && !isTrusted(watch) && !isTwinDead ? now + watch.interval : nil }
         if case .reclaiming(let from, _) = holding {
             if mistakes.contains(.reclaimsUnasked) { return nil }
             let hasAgreed = watch.answered >= from && !(watch.newest?.isHolder ?? false)
