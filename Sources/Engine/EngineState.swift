@@ -20,6 +20,8 @@ struct EngineState: Sendable {
     var bfd: BFDRegistry
     /// Whether the table holds all that there was to be learnt after a cold start.
     var firstRoutes = FirstRoutesWatch()
+    /// What is told of key chains. Derived.
+    var keyChains = KeyChainWatch()
     /// Configuration, revisions and masterships, in order.
     var systemDigest = StateDigest()
 
@@ -45,9 +47,9 @@ struct EngineState: Sendable {
 
 extension EngineState {
     /// Grows with every change of the encoding; another number is refused, never guessed at.
-    static let schema: UInt32 = 5
+    static let schema: UInt32 = 6
     /// The oldest that it still reads.
-    static let oldestSchema: UInt32 = 5
+    static let oldestSchema: UInt32 = 6
 
     func encoded() -> [UInt8] {
         var writer = SnapshotWriter()
@@ -88,6 +90,7 @@ extension EngineState {
         interior = try InteriorGateways(from: &reader)
         bfd = try BFDRegistry(from: &reader, configuration: configuration)
         firstRoutes = try FirstRoutesWatch(from: &reader)
+        keyChains = KeyChainWatch(configuration.keyChains ?? [], at: now)
         try reader.expectEnd()
     }
 }
