@@ -67,7 +67,7 @@ struct KeyChainWatch: Sendable {
     ) -> Event {
         let key = "key \(signing.key.id) of key chain \(chain.name)"
         guard signing.isOutsideLifetime else { return Event(severity, "keys", "\(key) \(news)") }
-        // RFC 2328 §D.3: "the router should send a 'last authentication key expiration' notification".
+        // RFC 5709 §3.2: "the router should send a 'last Authentication Key expiration' notification".
         return Event(
             .alarm, "keys",
             "no key of key chain \(chain.name) is in its send lifetime; key \(signing.key.id) signs as though it "
