@@ -4,13 +4,15 @@ import Machine
 /// after the model of RFC 7210 §2 (the database of long-lived keys) and RFC 8177 §2 (`key-chain`, `send-lifetime`,
 /// `accept-lifetime`).
 ///
-/// Who signs at a time: of the keys whose send lifetime includes it, the one whose lifetime began last (RFC 7474 §4.1: "the key
-/// with the most recent SendLifetimeStart"); of several that began together, the one with the highest identifier; of several with one identifier, the first in the list. So a new key takes
-/// over from the old one at its beginning, whatever the old one's end.
+/// Who signs at a time: of the keys whose send lifetime includes it, the one whose lifetime began last (RFC 7474 §4.1: "the
+/// key with the most recent SendLifetimeStart"); of several that began together, the one with the highest identifier; of
+/// several with one identifier, the first in the list. So a new key takes over from the old one at its beginning, whatever
+/// the old one's end.
 ///
-/// Where no lifetime includes the time, RFC 2328 §D.3 and RFC 5709 §3.2 decide: "it is unacceptable to revert to an unauthenticated condition,
-/// and not advisable to disrupt routing", so the key whose send lifetime ended last is treated "as having an infinite
-/// lifetime" until another begins. Before the first lifetime the key that begins first stands in for it likewise.
+/// Where no lifetime includes the time, RFC 2328 §D.3 and RFC 5709 §3.2 decide: "it is unacceptable to revert to an
+/// unauthenticated condition, and not advisable to disrupt routing", so the key whose send lifetime ended last is treated "as
+/// having an infinite lifetime" until another begins. Before the first lifetime the key that begins first stands in for it
+/// likewise.
 ///
 /// All of it is a function of the chain and the time. The time is that of the records (`Instant`), so that both controllers
 /// answer alike, and so does a line card with what the engine gave it.

@@ -202,6 +202,20 @@ import Wire
         #expect(read(Self.router + text).value == nil)
     }
 
+    @Test func `a gap between two keys is warned of, and neither a beginning nor an end is one`() {
+        let keys = [
+            "{id: 1, secret: x, send: {from: 2027-01-01T00:00:00Z, until: 2028-01-01T00:00:00Z}}",
+            "{id: 2, secret: y, send: {from: 2028-01-01T00:00:00Z, until: 2029-01-01T00:00:00Z}}",
+            "{id: 3, secret: z, send: {from: 2029-01-01T01:00:00Z, until: 2030-01-01T00:00:00Z}}",
+        ]
+        let found = problems(Self.router + Self.core(keys.joined(separator: ", ")))
+        #expect(found.count == 1)
+        let message =
+            "key-chains[0].keys: no key is in its send lifetime from 2029-01-01T00:00:00Z to 2029-01-01T01:00:00Z; key 2 signs on"
+        #expect(found.first?.contains(message) == true, "\(found)")
+        #expect(read(Self.router + Self.core(keys.joined(separator: ", "))).value != nil)
+    }
+
     @Test func `numbers that no packet carries can be as large as they like`() {
         let text = Self.core("{id: 99999999999, secret: x, algorithm: clear-text}")
         for user in [Self.ospf, Self.isis, Self.rip] { #expect(problems(Self.router + text + user).isEmpty) }

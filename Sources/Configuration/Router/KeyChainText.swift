@@ -36,6 +36,12 @@ enum KeyChainText {
                 fields["keys"]?.error(
                     "no key of '\(chain.name)' ever signs; one needs send: always, or a lifetime: send: {from: …, until: …}")
             }
+            // RFC 5709 §3.2: a new key begins no later than the one before ends.
+            for gap in chain.gaps {
+                fields["keys"]?.warn(
+                    "no key is in its send lifetime from \(gap.from.rfc3339) to \(gap.until.rfc3339); key \(gap.key.id) signs on "
+                        + "until then")
+            }
         }
     }
 
@@ -168,6 +174,18 @@ enum KeyChainText {
 }
 
 extension KeyChain {
+    /// Times between two send lifetimes in which a key signs outside its own.
+    fileprivate var gaps: [(key: Key, from: Instant, until: Instant)] {
+        var gaps: [(key: Key, from: Instant, until: Instant)] = []
+        var from = nextChange(after: .zero)
+        while let start = from {
+            let end = nextChange(after: start)
+            if let end, let signing = signing(at: start), signing.isOutsideLifetime { gaps.append((signing.key, start, end)) }
+            from = end
+        }
+        return gaps
+    }
+
     /// Keys that are written where they are used, of which the first signs.
     var keysInPlace: [Key] {
         get { name.isEmpty ? keys : [] }
