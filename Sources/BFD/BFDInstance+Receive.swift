@@ -51,7 +51,7 @@ extension BFDInstance {
             do throws(BFDDropReason) {
                 sequence = try authentication.verify(
                     payload.extracting(first: Int(packet.totalLength)), known: session.status.receivedSequence,
-                    window: session.windowIsOpen ? nil : 3 * UInt32(packet.multiplier))
+                    window: session.windowIsOpen ? nil : 3 * UInt32(packet.multiplier), at: now)
             } catch {
                 return drop(error, slot)
             }

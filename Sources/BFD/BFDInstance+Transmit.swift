@@ -97,7 +97,9 @@ extension BFDInstance {
         packet.controlPlaneIndependent = true
         sessions[slot]?.owesFinal = false
         var w = ByteWriter(capacity: ControlPacket.length + 28)
-        if let authentication = session.parameters.authentication, let key = authentication.keys.first {
+        if let authentication = session.parameters.authentication {
+            // Of the controller's time, as the sequence number is: the twin signs with the same key.
+            guard let key = authentication.chain.sendingKey(at: now) else { return }
             packet.authenticationPresent = true
             packet.totalLength = UInt8(truncatingIfNeeded: ControlPacket.length + authentication.sectionLength(key))
             packet.write(to: &w)

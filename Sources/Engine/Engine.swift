@@ -87,8 +87,10 @@ public struct Engine: ~Copyable {
     public var applied: LogIndex { state.applied }
     public var digest: EngineDigest { state.digest }
     public var nextDeadline: Instant? {
-        [state.streams.nextDeadline, state.interior.nextDeadline, state.bfd.nextDeadline, state.firstRoutes.nextDeadline]
-            .compactMap { $0 }.min()
+        [
+            state.streams.nextDeadline, state.interior.nextDeadline, state.bfd.nextDeadline, state.firstRoutes.nextDeadline,
+            state.keyChains.nextDeadline,
+        ].compactMap { $0 }.min()
     }
 
     private var image: LineCardImage {

@@ -9,6 +9,7 @@ extension EngineState {
     mutating func apply(_ record: Record, into effects: inout [IndexedEffect]) {
         applied = record.index
         now = record.time
+        for event in keyChains.advance(to: now) { effects.append(IndexedEffect(index: applied, effect: .event(event))) }
         var wishes = Wishes()
         // Before any timer fires: these would be fatal again.
         if case .quarantined(.timers(let number, _)) = record.body { stop(number, into: &effects) }
@@ -108,6 +109,8 @@ extension EngineState {
         }
         configuration = new
         self.revision = revision
+        let told = keyChains.configure(new.keyChains ?? [], at: now)
+        for event in told { effects.append(IndexedEffect(index: applied, effect: .event(event))) }
         routes.configure(new, distances: new.bgp?.distances ?? DistanceConfiguration())
         effects.append(IndexedEffect(index: applied, effect: .interfaces(new.interfaces)))
         effects.append(IndexedEffect(index: applied, effect: .gateways(routes.gateways)))

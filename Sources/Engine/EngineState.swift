@@ -20,6 +20,8 @@ struct EngineState: Sendable {
     var bfd: BFDRegistry
     /// Whether the table holds all that there was to be learnt after a cold start.
     var firstRoutes = FirstRoutesWatch()
+    /// What is told of key chains. Derived.
+    var keyChains = KeyChainWatch()
     /// Configuration, revisions and masterships, in order.
     var systemDigest = StateDigest()
 
@@ -88,6 +90,7 @@ extension EngineState {
         interior = try InteriorGateways(from: &reader)
         bfd = try BFDRegistry(from: &reader, configuration: configuration)
         firstRoutes = try FirstRoutesWatch(from: &reader)
+        keyChains = KeyChainWatch(configuration.keyChains ?? [], at: now)
         try reader.expectEnd()
     }
 }

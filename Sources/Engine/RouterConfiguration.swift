@@ -42,6 +42,9 @@ public struct RouterConfiguration: Hashable, Sendable, Codable {
     public var rtr: RTRConfiguration?
     /// BGP processes beside the router's own; numbers are unique.
     public var bgpProcesses: [BGPProcessConfiguration]?
+    /// At most `KeyChain.chainsMaximum`; names are unique. Whoever uses one has a copy of it: this list is for the text of the
+    /// configuration, and for what is told of keys.
+    public var keyChains: [KeyChain]?
     /// Hidden keys for failure injection.
     public var testing: EngineTestingConfiguration
 

@@ -166,7 +166,7 @@ public struct ISISInterfaceConfiguration: Hashable, Sendable, Codable {
     /// Watch neighbours with BFD.
     public var bfd = false
     /// Authentication of hellos.
-    public var authentication: ISISKeyChain?
+    public var authentication: ISISAuthentication?
     /// Addresses are announced with this administrative tag (RFC 5130); 0 is none.
     public var tag: UInt32 = 0
     /// RFC 5120: topologies that run here besides the standard one; `nil` takes those of the instance.
@@ -203,49 +203,22 @@ public struct ISISInterfaceLevelConfiguration: Hashable, Sendable, Codable {
 /// What one level has.
 public struct ISISLevelConfiguration: Hashable, Sendable, Codable {
     /// Authentication of LSP (ISO 10589 §7.3.15: the area password of level 1, the domain password of level 2).
-    public var authentication: ISISKeyChain?
+    public var authentication: ISISAuthentication?
     /// Sequence number packets carry it and are checked, too.
     public var authenticatesSNP = true
 
     public init() {}
 }
 
-/// Keys of which the first signs and all verify, so that keys change without a gap: add the new one last everywhere,
-/// move it to the front everywhere, take the old one out everywhere.
-public struct ISISKeyChain: Hashable, Sendable, Codable {
-    /// 1…8
-    public var keys: [ISISKey]
+/// How PDUs are signed and verified (ISO 10589 §9.5, RFC 5304, RFC 5310).
+public struct ISISAuthentication: Hashable, Sendable, Codable {
+    /// Clear text of at most 254 octets, HMAC-MD5, HMAC-SHA-1 and all of SHA-2. Keys of RFC 5310 (the HMAC-SHA ones) have
+    /// identifiers of 16 bits; those of the others are on no wire.
+    public var chain: KeyChain
     /// Sign, but take what is not signed or signed wrongly as well: for the day authentication is switched on.
     public var isSendOnly = false
 
-    public init(keys: [ISISKey]) { self.keys = keys }
-}
-
-public struct ISISKey: Hashable, Sendable, Codable {
-    /// RFC 5310 §3.1; ISO 10589 and RFC 5304 have no such number on the wire.
-    public var id: UInt16
-    public var algorithm: ISISAuthenticationAlgorithm
-    /// 1…254 octets.
-    public var secret: [UInt8]
-
-    public init(id: UInt16 = 0, algorithm: ISISAuthenticationAlgorithm, secret: [UInt8]) {
-        self.id = id
-        self.algorithm = algorithm
-        self.secret = secret
-    }
-}
-
-public enum ISISAuthenticationAlgorithm: UInt8, Hashable, Sendable, Codable, CaseIterable {
-    /// ISO 10589 §9.5 type 1: the secret itself.
-    case clearText = 1
-    /// RFC 5304, type 54.
-    case hmacMD5 = 2
-    /// RFC 5310, type 3.
-    case hmacSHA1 = 3
-    case hmacSHA224 = 4
-    case hmacSHA256 = 5
-    case hmacSHA384 = 6
-    case hmacSHA512 = 7
+    public init(chain: KeyChain) { self.chain = chain }
 }
 
 /// A delay that grows while changes keep coming: the first change waits `initialDelay`, the next `secondDelay`, then

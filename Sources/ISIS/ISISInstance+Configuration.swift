@@ -47,7 +47,7 @@ extension ISISInstance {
         }
         for level in Level.allCases where wanted.levels.contains(level) {
             // Another key signs everything anew; so does another lifetime, which only a new LSP can say.
-            if old?[level].authentication?.keys.first != wanted[level].authentication?.keys.first
+            if old?[level].authentication?.chain.sendingKey(at: now) != lspKey(level, at: now)
                 || old?.lspLifetime != wanted.lspLifetime
             {
                 originators[level.index].invalidate()
@@ -55,6 +55,7 @@ extension ISISInstance {
             if old != wanted || oldInterfaces != interfaces {
                 scheduleGeneration(level, at: now)
             }
+            awaitNextKey(level, at: now)
         }
         if old != wanted || oldInterfaces != interfaces { calculationConfigured(at: now) }
     }
@@ -157,7 +158,7 @@ extension ISISInstance {
         }
         if saysGoodbye, let silent = circuits[number], silent.isActive, !circuit.adjacencies.isEmpty {
             // Hellos that list nobody end the adjacency at the neighbours (§8.4.2.2 (b), RFC 5303 §3.2).
-            for which in silent.helloLevels { emitHello(silent, which, into: &effects) }
+            for which in silent.helloLevels { emitHello(silent, which, at: now, into: &effects) }
         }
         circuits[number]?.isUp = false
         for which in UInt8(0)...2 {
@@ -197,7 +198,7 @@ extension ISISInstance {
     private mutating func end(_ level: Level, at now: Instant, into effects: inout [Effect]) {
         withdrawAll(level, at: now)
         flushAll(level, at: now, into: &effects)
-        for kind in [ISISTimer.Kind.generate, .overload] { timers.cancel(ISISTimer(kind, level)) }
+        for kind in [ISISTimer.Kind.generate, .overload, .key] { timers.cancel(ISISTimer(kind, level)) }
         // An overload that the full database of this level caused ends with it.
         overloadReasons &= ~(level.rawValue << 1)
         endCalculation(level, databases[level.index], at: now)

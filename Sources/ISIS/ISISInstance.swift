@@ -139,6 +139,7 @@ public struct ISISInstance: InteriorGateway {
             backoff.becameQuiet()
             timers.cancel(ISISTimer(.learn))
         case .overload: endOverload(timer.level, at: now)
+        case .key: signAnew(level, at: now, into: &effects)
         }
     }
 

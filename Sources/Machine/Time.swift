@@ -1,8 +1,11 @@
-/// A point of the router's own time: nanoseconds since the pair's first controller began. It never goes back.
+/// A point of the router's own time, in nanoseconds. It never goes back.
 ///
-/// Machines get it as an argument and never ask for it. It is not the time of day; events add that at the edge.
+/// Machines get it as an argument and never ask for it. It begins with the time of day of the host whose controller began
+/// as the router, in nanoseconds since 1970-01-01T00:00:00Z, and counts that host's monotonic clock from there: so it is the
+/// time of day as far as that host knew it then, and what an operator writes as a date is compared with it as it stands
+/// (`CalendarTime.swift`). A clock of a host that is set later moves it no more. Simulations and tests begin with zero.
 @frozen
-public struct Instant: Hashable, Comparable, Sendable, BitwiseCopyable, CustomStringConvertible {
+public struct Instant: Hashable, Comparable, Sendable, BitwiseCopyable, Codable, CustomStringConvertible {
     public var nanoseconds: Int64
     @inlinable public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 

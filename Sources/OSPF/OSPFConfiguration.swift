@@ -207,7 +207,10 @@ public struct OSPFInterfaceConfiguration: Hashable, Sendable, Codable {
     public var bfd: Bool
     /// RFC 2328 §10.6: do not compare MTUs in Database Description packets.
     public var ignoresMTU: Bool
-    public var authentication: OSPFAuthentication
+    /// RFC 2328 §D, RFC 5709, RFC 7474 (OSPFv2): clear text of at most 8 octets, MD5 with at most 16, HMAC-SHA-1 and with
+    /// SHA-2 but not SHA-224; identifiers 0…255. RFC 7166 (OSPFv3): HMAC alone; identifiers, its SA IDs, 1…65,535.
+    /// `nil`: AuType 0, no trailer.
+    public var authentication: KeyChain?
     /// RFC 6860: the network between routers is not announced.
     public var suppressesPrefixes: Bool
     /// RFC 5082: packets are sent with a TTL of 255, and only such are taken, so that nobody beyond the link speaks here.
@@ -227,7 +230,6 @@ public struct OSPFInterfaceConfiguration: Hashable, Sendable, Codable {
         priority = 1
         bfd = false
         ignoresMTU = false
-        authentication = .none
         suppressesPrefixes = false
     }
 }
@@ -246,42 +248,6 @@ public enum OSPFNetworkType: UInt8, Hashable, Sendable, Codable, CustomStringCon
         case .pointToPoint: "point-to-point"
         case .loopback: "loopback"
         }
-    }
-}
-
-/// RFC 2328 §D, RFC 5709, RFC 7474 (OSPFv2); RFC 7166 (OSPFv3).
-public enum OSPFAuthentication: Hashable, Sendable, Codable {
-    /// OSPFv2: AuType 0; OSPFv3: no trailer.
-    case none
-    /// OSPFv2 AuType 1: at most 8 octets, in clear.
-    case simple(String)
-    /// OSPFv2 AuType 2 and OSPFv3's Authentication Trailer. The keys of a chain in use overlap while it is being
-    /// changed: the first is sent with, all are accepted. One to 16, key IDs unique.
-    case cryptographic([OSPFKey])
-}
-
-public struct OSPFKey: Hashable, Sendable, Codable {
-    public enum Algorithm: UInt8, Hashable, Sendable, Codable, CaseIterable {
-        /// RFC 2328 §D.4.3; not with OSPFv3.
-        case md5 = 0
-        case hmacSHA1 = 1
-        case hmacSHA256 = 2
-        case hmacSHA384 = 3
-        case hmacSHA512 = 4
-    }
-    /// OSPFv2 Key ID (0…255), OSPFv3 Security Association ID (1…65,535).
-    public var id: UInt16
-    public var algorithm: Algorithm
-    /// 1…64 octets; with MD5 at most 16.
-    public var secret: String
-    /// RFC 7474 §3: AuType 3 with a 64-bit sequence number, OSPFv2 only.
-    public var extendedSequence: Bool
-
-    public init(id: UInt16, algorithm: Algorithm, secret: String, extendedSequence: Bool = false) {
-        self.id = id
-        self.algorithm = algorithm
-        self.secret = secret
-        self.extendedSequence = extendedSequence
     }
 }
 

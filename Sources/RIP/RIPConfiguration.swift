@@ -95,8 +95,9 @@ public struct RIPInterfaceConfiguration: Hashable, Sendable, Codable {
     public var send: RIPSendMode
     /// RFC 2453 §5.1; of no meaning to RIPng.
     public var receive: RIPReceiveMode
-    /// RIPv2 only (RIPng leaves it to IPsec: RFC 2080 §4).
-    public var authentication: RIPAuthentication
+    /// RIPv2 only (RIPng leaves it to IPsec: RFC 2080 §4): clear text of at most 16 octets (RFC 2453 §4.1), MD5 with at most
+    /// 16, HMAC-SHA-1 and with SHA-2 but not SHA-224 (RFC 4822); identifiers 0…255.
+    public var authentication: KeyChain?
     /// Routers that get updates by unicast, too, where groups do not reach. At most 64; on-link addresses, for RIPng
     /// link-local ones.
     public var neighbors: [IPAddress]
@@ -116,7 +117,6 @@ public struct RIPInterfaceConfiguration: Hashable, Sendable, Codable {
         metricOffset = 0
         send = .v2
         receive = .v2
-        authentication = .none
         neighbors = []
         bfd = false
         ttlSecurity = false
@@ -184,40 +184,6 @@ public enum RIPReceiveMode: UInt8, Hashable, Sendable, Codable, CaseIterable, Cu
         case .v2: "2"
         case .both: "1 and 2"
         }
-    }
-}
-
-/// RFC 2453 §4.1, RFC 4822.
-public enum RIPAuthentication: Hashable, Sendable, Codable {
-    case none
-    /// RFC 2453 §4.1: at most 16 octets, in clear.
-    case simple(String)
-    /// RFC 4822. The keys of a chain in use overlap while it is being changed: the first is sent with, all are accepted.
-    /// One to 16, key IDs unique.
-    case cryptographic([RIPKey])
-
-    public var isNone: Bool { self == .none }
-}
-
-public struct RIPKey: Hashable, Sendable, Codable {
-    public enum Algorithm: UInt8, Hashable, Sendable, Codable, CaseIterable {
-        /// Keyed MD5 as RFC 4822 §3.2 keeps it from RFC 2082.
-        case md5 = 0
-        case hmacSHA1 = 1
-        case hmacSHA256 = 2
-        case hmacSHA384 = 3
-        case hmacSHA512 = 4
-    }
-    /// Key ID, 0…255.
-    public var id: UInt8
-    public var algorithm: Algorithm
-    /// 1…64 octets; with MD5 at most 16.
-    public var secret: String
-
-    public init(id: UInt8, algorithm: Algorithm, secret: String) {
-        self.id = id
-        self.algorithm = algorithm
-        self.secret = secret
     }
 }
 

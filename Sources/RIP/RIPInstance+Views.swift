@@ -90,7 +90,7 @@ extension RIPInstance {
                 splitHorizon: rip.splitHorizon.description, metric: rip.metric, metricOffset: rip.metricOffset,
                 sendVersion: version == .v2 ? rip.send.description : "",
                 receiveVersion: version == .v2 ? rip.receive.description : "",
-                authentication: version == .v2 ? rip.authentication.description : "none",
+                authentication: version == .v2 ? rip.authentication?.description ?? "none" : "none",
                 neighborCount: neighborOrder.count { neighbor($0)?.interface == id },
                 nextUpdateAt: interface.regularAt?.nanoseconds, requestsReceived: counters.requestsReceived,
                 responsesReceived: counters.responsesReceived, packetsSent: counters.packetsSent,
@@ -148,28 +148,5 @@ extension RIPInstance {
         return RIPRouteView(
             prefix: table.destination(number).prefix(version: version), kind: kind, metric: announced.metric,
             tag: announced.tag, gateways: gateways, forgottenAt: route.garbageAt?.nanoseconds)
-    }
-}
-
-extension RIPAuthentication: CustomStringConvertible {
-    /// Without secrets.
-    public var description: String {
-        switch self {
-        case .none: "none"
-        case .simple: "simple"
-        case .cryptographic(let keys): keys.first.map { "\($0.algorithm) (key \($0.id))" } ?? "none"
-        }
-    }
-}
-
-extension RIPKey.Algorithm: CustomStringConvertible {
-    public var description: String {
-        switch self {
-        case .md5: "keyed MD5"
-        case .hmacSHA1: "HMAC-SHA-1"
-        case .hmacSHA256: "HMAC-SHA-256"
-        case .hmacSHA384: "HMAC-SHA-384"
-        case .hmacSHA512: "HMAC-SHA-512"
-        }
     }
 }

@@ -81,6 +81,14 @@ public enum BFDAuthenticationType: UInt8, Hashable, Sendable, Codable, CaseItera
 
     /// RFC 5880 §6.7.3, §6.7.4: the sequence number grows with every packet, so that none can be played again.
     public var isMeticulous: Bool { self == .meticulousKeyedMD5 || self == .meticulousKeyedSHA1 }
+    /// What keys of the type sign with.
+    public var algorithm: KeyChain.Algorithm {
+        switch self {
+        case .simplePassword: .clearText
+        case .keyedMD5, .meticulousKeyedMD5: .md5
+        case .keyedSHA1, .meticulousKeyedSHA1: .sha1
+        }
+    }
     /// Octets of a secret: 1 up to this many.
     public var secretOctetsMaximum: Int {
         switch self {
@@ -100,28 +108,16 @@ public enum BFDAuthenticationType: UInt8, Hashable, Sendable, Codable, CaseItera
     }
 }
 
-/// A secret and the number under which both ends know it.
-public struct BFDKey: Hashable, Sendable, Codable {
-    public var id: UInt8
-    /// 1…16 octets for a password and MD5, 1…20 for SHA1.
-    public var secret: [UInt8]
-    public init(id: UInt8, secret: [UInt8]) {
-        self.id = id
-        self.secret = secret
-    }
-}
-
 /// Authentication of a session (RFC 5880 §6.7).
 public struct BFDAuthentication: Hashable, Sendable, Codable {
+    /// How packets are signed, with whichever key: what a key's algorithm says of that is `type.algorithm`.
     public var type: BFDAuthenticationType
-    /// 1…`keysMaximum` with different numbers. The first signs, every one verifies, so that keys can be changed without a
-    /// gap.
-    public var keys: [BFDKey]
-    public static let keysMaximum = 16
+    /// Identifiers of 8 bits, all different; secrets of at most `type.secretOctetsMaximum` octets.
+    public var chain: KeyChain
 
-    public init(type: BFDAuthenticationType, keys: [BFDKey]) {
+    public init(type: BFDAuthenticationType, chain: KeyChain) {
         self.type = type
-        self.keys = keys
+        self.chain = chain
     }
 }
 

@@ -118,7 +118,8 @@ struct BFDPlan {
     /// RFC 5880 §6.7.4.
     private var authentication: BFDAuthentication? {
         guard isAuthenticated else { return nil }
-        return BFDAuthentication(type: .meticulousKeyedSHA1, keys: [BFDKey(id: 1, secret: Array("not a secret".utf8))])
+        return BFDAuthentication(
+            type: .meticulousKeyedSHA1, chain: KeyChain(keys: [.init(id: 1, algorithm: .sha1, secret: "not a secret")]))
     }
     var configuration: BFDConfiguration {
         let microseconds = UInt32(interval * 1000)

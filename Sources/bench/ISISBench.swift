@@ -104,7 +104,7 @@ private struct ISISBenchNetwork {
         _ = fragments.update(contents, bodyMaximum: 8000)
         return LSPBuilder.encode(
             level: .two, id: LSPID(Self.node(router)), sequenceNumber: 1, remainingLifetime: 1200, flags: .level2,
-            body: fragments.body(0) ?? [], authentication: nil)
+            body: fragments.body(0) ?? [], key: nil)
     }
 
     /// What a received LSP goes through.

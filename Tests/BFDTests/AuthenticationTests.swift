@@ -7,7 +7,7 @@ import Wire
 
 @Suite struct AuthenticationTests {
     @Test func `five hundred forged packets a second do not end an authenticated session`() {
-        let key = BFDAuthentication(type: .keyedSHA1, keys: [BFDKey(id: 1, secret: [1, 2, 3])])
+        let key = BFDAuthentication(type: .keyedSHA1, chain: KeyChain(keys: [.init(id: 1, algorithm: .md5, secret: [1, 2, 3])]))
         let parameters = BFDSessionParameters(desiredMinTx: 50_000, requiredMinRx: 50_000, authentication: key)
         let pair = Pair.up(parameters, parameters)
         #expect(pair.a.state == .up)
@@ -29,12 +29,16 @@ import Wire
         #expect(pair.a.instance.counters[.missingAuthentication] == 2500)
     }
 
+    static func key(_ id: UInt64, _ secret: String) -> KeyChain.Key {
+        KeyChain.Key(id: id, algorithm: .sha1, secret: secret)
+    }
+
     static func parameters(
-        _ type: BFDAuthenticationType, _ keys: [BFDKey] = [BFDKey(id: 7, secret: Array("secret".utf8))], multiplier: UInt8 = 3
+        _ type: BFDAuthenticationType, _ keys: [KeyChain.Key] = [Self.key(7, "secret")], multiplier: UInt8 = 3
     ) -> BFDSessionParameters {
         .init(
             desiredMinTx: 50_000, requiredMinRx: 50_000, multiplier: multiplier,
-            authentication: BFDAuthentication(type: type, keys: keys))
+            authentication: BFDAuthentication(type: type, chain: KeyChain(firstSigns: keys)))
     }
     static func sequence(_ bytes: [UInt8]) -> UInt32 { bytes[28..<32].reduce(0) { $0 << 8 | UInt32($1) } }
 
@@ -65,10 +69,10 @@ import Wire
 
     @Test(arguments: BFDAuthenticationType.allCases)
     func `§6.7: a wrong secret, another key or another type is discarded`(type: BFDAuthenticationType) {
-        let pair = Pair.up(Self.parameters(type), Self.parameters(type, [BFDKey(id: 7, secret: Array("secreT".utf8))]))
+        let pair = Pair.up(Self.parameters(type), Self.parameters(type, [Self.key(7, "secreT")]))
         #expect(pair.a.state == .down && pair.b.state == .down)
         #expect(pair.a.instance.counters[.digest] > 0)
-        let other = Pair.up(Self.parameters(type), Self.parameters(type, [BFDKey(id: 8, secret: Array("secret".utf8))]))
+        let other = Pair.up(Self.parameters(type), Self.parameters(type, [Self.key(8, "secret")]))
         #expect(other.a.instance.counters[.unknownKey] > 0)
         let kinds = Pair.up(Self.parameters(type), Self.parameters(type == .keyedSHA1 ? .keyedMD5 : .keyedSHA1))
         #expect(kinds.a.instance.counters[.missingAuthentication] > 0)
@@ -76,14 +80,14 @@ import Wire
     }
 
     @Test func `§6.7.1: keys change without a gap when both ends know both`() {
-        let old = BFDKey(id: 1, secret: [1]), new = BFDKey(id: 2, secret: [2])
+        let old = Self.key(1, "old"), new = Self.key(2, "new")
         let pair = Pair.up(Self.parameters(.meticulousKeyedSHA1, [old, new]), Self.parameters(.meticulousKeyedSHA1, [old, new]))
         #expect(pair.a.state == .up)
-        pair.configure(pair.a) { $0.authentication?.keys = [new, old] }
+        pair.configure(pair.a) { $0.authentication?.chain = KeyChain(firstSigns: [new, old]) }
         pair.run(.seconds(1))
-        pair.configure(pair.b) { $0.authentication?.keys = [new] }
+        pair.configure(pair.b) { $0.authentication?.chain = KeyChain(firstSigns: [new]) }
         pair.run(.seconds(1))
-        pair.configure(pair.a) { $0.authentication?.keys = [new] }
+        pair.configure(pair.a) { $0.authentication?.chain = KeyChain(firstSigns: [new]) }
         pair.run(.seconds(10))
         #expect(pair.a.view?.counters.timesDown == 0 && pair.b.view?.counters.timesDown == 0)
         #expect(pair.a.sent.last?.bytes[26] == 2)
@@ -133,7 +137,7 @@ import Wire
             packet.totalLength = 48
             var w = ByteWriter()
             packet.write(to: &w)
-            authentication.sign(&w, with: authentication.keys[0], sequence: known &+ ahead)
+            authentication.sign(&w, with: authentication.chain.keys[0], sequence: known &+ ahead)
             return w.bytes
         }
         for ahead: UInt32 in [10, 1 << 31, .max, 0] { pair.deliver(packet(ahead), to: pair.a) }

@@ -82,7 +82,7 @@ import Wire
         check(.unexpectedAuthentication) { pair in
             Pair.packet(to: pair.a, state: .down) { ($0.totalLength, $0.authenticationPresent) = (28, true) } + [1, 4, 1, 65]
         }
-        let key = BFDAuthentication(type: .simplePassword, keys: [BFDKey(id: 1, secret: [65])])
+        let key = BFDAuthentication(type: .simplePassword, chain: KeyChain(keys: [.init(id: 1, algorithm: .md5, secret: [65])]))
         let pair = Pair.up(.init(authentication: key), .init(authentication: key))
         #expect(pair.a.state == .up)
         pair.deliver(Pair.packet(to: pair.a, state: .down), to: pair.a)
@@ -105,7 +105,9 @@ import Wire
     @Test func `random octets and flipped bits never trap`() {
         var random = RandomNumbers(seed: 5)
         for type in [nil] + BFDAuthenticationType.allCases.map(Optional.init) {
-            let authentication = type.map { BFDAuthentication(type: $0, keys: [BFDKey(id: 1, secret: [1, 2, 3])]) }
+            let authentication = type.map {
+                BFDAuthentication(type: $0, chain: KeyChain(keys: [.init(id: 1, algorithm: .md5, secret: [1, 2, 3])]))
+            }
             let pair = Pair.up(.init(authentication: authentication), .init(authentication: authentication))
             #expect(pair.a.state == .up)
             let seed = pair.b.sent.last?.bytes ?? []

@@ -11,7 +11,9 @@ import Wire
     static func parameters(_ type: BFDAuthenticationType?, multiplier: UInt8 = 3) -> BFDSessionParameters {
         .init(
             desiredMinTx: 50_000, requiredMinRx: 50_000, multiplier: multiplier,
-            authentication: type.map { BFDAuthentication(type: $0, keys: [BFDKey(id: 1, secret: [9, 9])]) })
+            authentication: type.map {
+                BFDAuthentication(type: $0, chain: KeyChain(keys: [.init(id: 1, algorithm: .md5, secret: [9, 9])]))
+            })
     }
 
     @Test(arguments: kinds)

@@ -64,7 +64,9 @@ import Wire
                     desiredMinTx: 1_000_000, requiredMinRx: 1_000_000, multiplier: 4, isPassive: true, minimumHopLimit: 250,
                     authentication: BFDAuthentication(
                         type: .meticulousKeyedSHA1,
-                        keys: [BFDKey(id: 1, secret: Array("first".utf8)), BFDKey(id: 255, secret: [0, 255])])))
+                        chain: KeyChain(firstSigns: [
+                            .init(id: 1, algorithm: .sha1, secret: "first"), .init(id: 255, algorithm: .sha1, secret: [0, 255]),
+                        ]))))
         #expect(bfd.profile(named: "same") == bfd.defaults)
         #expect(bfd.interfaces == [BFDInterfaceConfiguration(interface: "lan", profile: "fast")])
         #expect(

@@ -117,12 +117,14 @@ private func isis(_ section: String) -> String {
         #expect(isis.redistributionMetric == 50)
         #expect(!isis.isRestartHelper && isis.requiresThreeWay && !isis.lifetimeProtection && !isis.purgeOriginator)
         #expect([Int(isis.limits.lsps), Int(isis.limits.adjacencies), Int(isis.limits.routes)] == [1000, 10, 5000])
-        #expect(isis.level1.authentication == ISISKeyChain(keys: [ISISKey(algorithm: .hmacMD5, secret: Array("area".utf8))]))
+        #expect(
+            isis.level1.authentication
+                == ISISAuthentication(chain: KeyChain(keys: [.init(id: 0, algorithm: .hmacMD5, secret: "area")])))
         #expect(!isis.level1.authenticatesSNP && !isis.level2.authenticatesSNP)
-        var chain = ISISKeyChain(keys: [
-            ISISKey(id: 2, algorithm: .hmacSHA256, secret: Array("new key".utf8)),
-            ISISKey(id: 1, algorithm: .hmacSHA1, secret: Array("old: key".utf8)),
-        ])
+        var chain = ISISAuthentication(
+            chain: KeyChain(firstSigns: [
+                .init(id: 2, algorithm: .hmacSHA256, secret: "new key"), .init(id: 1, algorithm: .hmacSHA1, secret: "old: key"),
+            ]))
         chain.isSendOnly = true
         #expect(isis.level2.authentication == chain)
         #expect(isis.interfaces.map(\.interface) == [0, 1])
@@ -133,7 +135,7 @@ private func isis(_ section: String) -> String {
         #expect(core.networkType == .pointToPoint && core.levels == .level2 && core.bfd && core.topologies == [])
         #expect(core.level1.metric == 40 && core.level2.metric == 40 && core.level2.helloInterval == 333)
         #expect(core.padding == .untilAdjacency && core.pointToPointCSNPInterval == 60)
-        #expect(core.authentication?.keys.first?.algorithm == .clearText)
+        #expect(core.authentication?.chain.keys.first?.algorithm == .clearText)
     }
 
     @Test func `what is written reads back as it was`() throws {

@@ -103,15 +103,15 @@ import Wire
         #expect(lan.bfd && lan.ignoresMTU && lan.suppressesPrefixes && lan.ttlSecurity == true)
         #expect(
             lan.authentication
-                == .cryptographic([
-                    OSPFKey(id: 1, algorithm: .hmacSHA256, secret: "one", extendedSequence: true),
-                    OSPFKey(id: 2, algorithm: .md5, secret: "two"),
+                == KeyChain(firstSigns: [
+                    .init(id: 1, algorithm: .hmacSHA256, secret: "one", extendedSequence: true),
+                    .init(id: 2, algorithm: .md5, secret: "two"),
                 ]))
-        #expect(wan.isPassive && wan.authentication == .simple("clear") && wan.areaID == IPv4Address(raw: 1))
+        #expect(wan.isPassive && wan.authentication == .password("clear") && wan.areaID == IPv4Address(raw: 1))
         let v3 = try #require(result.value?.ospfv3)
         #expect(v3.instanceID == 3 && v3.distances.external == 90 && v3.defaultOriginate == OSPFDefaultOriginate())
         #expect(v3.interfaces[0].routerDeadInterval == 8)
-        #expect(v3.interfaces[0].authentication == .cryptographic([OSPFKey(id: 7, algorithm: .hmacSHA256, secret: "x")]))
+        #expect(v3.interfaces[0].authentication == KeyChain(keys: [.init(id: 7, algorithm: .hmacSHA256, secret: "x")]))
         #expect(result.value?.ospfv3ipv4?.instanceID == 64)
     }
 
@@ -148,7 +148,7 @@ import Wire
         ("[{id: 1, ranges: ['2001:db8::/32']}]", "2001:db8::/32 is not of the family of this section"),
         ("[{id: 1, interfaces: [lan]}, {id: 2, interfaces: [{name: lan}]}]", "interface 'lan' is in an area already"),
         ("[{id: 1, interfaces: [{name: lan, hello: 10s, dead: 10s}]}]", "this must be longer than the hello interval"),
-        ("[{id: 1, interfaces: [{name: lan, authentication: {}}]}]", "write password or keys"),
+        ("[{id: 1, interfaces: [{name: lan, authentication: {}}]}]", "write password, keys or key-chain"),
         (
             "[{id: 1, interfaces: [{name: lan, authentication: {keys: [{id: 1, secret: 12345678901234567}]}}]}]",
             "a secret of 1 to 16 octets is expected, not 17"

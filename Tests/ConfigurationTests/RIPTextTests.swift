@@ -78,10 +78,10 @@ import Wire
         #expect(rip.interfaces[0].neighbors == [IPAddress("198.18.0.7")!])
         #expect(
             rip.interfaces[1].authentication
-                == .cryptographic([
-                    RIPKey(id: 7, algorithm: .hmacSHA256, secret: "se: cret"), RIPKey(id: 8, algorithm: .md5, secret: "old"),
+                == KeyChain(firstSigns: [
+                    .init(id: 7, algorithm: .hmacSHA256, secret: "se: cret"), .init(id: 8, algorithm: .md5, secret: "old"),
                 ]))
-        #expect(rip.interfaces[2].authentication == .simple("open"))
+        #expect(rip.interfaces[2].authentication == .password("open"))
         #expect(result.value?.ripng?.interfaces[0].neighbors == [IPAddress("fe80::9")!])
     }
 
@@ -97,7 +97,7 @@ import Wire
         ("rip: {interfaces: [lam]}", "did you mean 'lan'?"),
         ("rip: {interfaces: [lan, lan]}", "written twice"),
         ("rip: {interfaces: [{name: lan, metric: 16}]}", "rip.interfaces[0].metric"),
-        ("rip: {interfaces: [{name: lan, authentication: {}}]}", "write password or keys"),
+        ("rip: {interfaces: [{name: lan, authentication: {}}]}", "write password, keys or key-chain"),
         ("rip: {interfaces: [{name: lan, authentication: {password: 12345678901234567}}]}", "authentication.password"),
         ("rip: {interfaces: [{name: lan, authentication: {keys: [{id: 1, secret: x}, {id: 1, secret: y}]}}]}", "key 1"),
         ("rip: {interfaces: [{name: lan, send: 1, authentication: {password: x}}]}", "RFC 2453 §4.1"),

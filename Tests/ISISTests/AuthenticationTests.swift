@@ -5,17 +5,19 @@ import Wire
 @testable import ISIS
 
 @Suite struct SessionAuthenticationTests {
-    static func chain(_ names: [String], _ algorithm: ISISAuthenticationAlgorithm = .hmacSHA256, sendOnly: Bool = false)
-        -> ISISKeyChain
+    static func chain(_ names: [String], _ algorithm: KeyChain.Algorithm = .hmacSHA256, sendOnly: Bool = false)
+        -> ISISAuthentication
     {
-        var chain = ISISKeyChain(
-            keys: names.enumerated().map {
-                ISISKey(id: UInt16(Array($0.element.utf8)[0]), algorithm: algorithm, secret: Array($0.element.utf8))
+        var chain = ISISAuthentication(
+            firstSigns: names.enumerated().map {
+                KeyChain.Key(id: UInt64(Array($0.element.utf8)[0]), algorithm: algorithm, secret: Array($0.element.utf8))
             })
         chain.isSendOnly = sendOnly
         return chain
     }
-    private func pair(_ x: ISISKeyChain?, _ y: ISISKeyChain?, hello: Bool, type: ISISNetworkType = .broadcast) -> VirtualNetwork {
+    private func pair(_ x: ISISAuthentication?, _ y: ISISAuthentication?, hello: Bool, type: ISISNetworkType = .broadcast)
+        -> VirtualNetwork
+    {
         let network = VirtualNetwork()
         let a = network.add(1) { if !hello { $0.level2.authentication = x } }
         let b = network.add(2) { if !hello { $0.level2.authentication = y } }
@@ -28,7 +30,7 @@ import Wire
     }
 
     @Test func `every algorithm carries hellos, LSPs and sequence numbers`() {
-        for algorithm in ISISAuthenticationAlgorithm.allCases {
+        for algorithm in KeyChain.Algorithm.isis {
             for hello in [true, false] {
                 let chain = Self.chain(["alpha"], algorithm)
                 let network = pair(chain, chain, hello: hello)
@@ -71,7 +73,7 @@ import Wire
         #expect(network.machine(0).counters.purges == 0)
         let database = network.machine(1).databases[1]
         let slot = database.slot(of: LSPID(network.id(0)))!
-        #expect(Authentication.verify(database.bytes(slot).span.bytes, with: Self.chain(["beta"])) == .valid)
+        #expect(Authentication.verify(database.bytes(slot).span.bytes, with: Self.chain(["beta"]), at: network.now) == .valid)
     }
 
     @Test func `RFC 6233: an authentic LSP with its lifetime cut to zero purges nothing`() {
@@ -128,5 +130,82 @@ import Wire
             #expect(answers.contains { PDUHeader.peekType($0.bytes.span.bytes) == .level2CSNP })
             #expect(answers.contains { PDUHeader.peekType($0.bytes.span.bytes) == .level2LSP })
         }
+    }
+}
+
+@Suite struct KeyRolloverTests {
+    static func at(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds * 1_000_000_000) }
+
+    /// Key 1 signs until 100 s and is accepted until 120 s; key 2 is accepted from 80 s on.
+    static func authentication(_ old: KeyChain.Algorithm, _ new: KeyChain.Algorithm) -> ISISAuthentication {
+        ISISAuthentication(
+            chain: KeyChain(
+                name: "core",
+                keys: [
+                    .init(id: 1, algorithm: old, secret: "old", send: .init(until: at(100)), accept: .init(until: at(120))),
+                    .init(id: 2, algorithm: new, secret: "new", send: .init(from: at(100)), accept: .init(from: at(80))),
+                ]))
+    }
+    static let algorithms: [(KeyChain.Algorithm, KeyChain.Algorithm)] = [
+        (.hmacSHA256, .hmacSHA512), (.hmacMD5, .hmacMD5), (.clearText, .hmacSHA1), (.hmacSHA384, .hmacMD5),
+    ]
+
+    private func network(_ authentication: ISISAuthentication, restoreEvery: Int = 0) -> VirtualNetwork {
+        let network = VirtualNetwork()
+        network.restoreEvery = restoreEvery
+        let a = network.add(1) { $0.level2.authentication = authentication }
+        let b = network.add(2) { $0.level2.authentication = authentication }
+        network.join([a, b]) { _, interface in interface.authentication = authentication }
+        network.start()
+        return network
+    }
+
+    @Test(arguments: algorithms.indices)
+    func `a key takes over from another at its time: own LSPs are said again, and no adjacency is lost`(_ number: Int) throws {
+        let (old, new) = Self.algorithms[number]
+        let authentication = Self.authentication(old, new)
+        let network = network(authentication)
+        network.run(.seconds(99))
+        #expect(network.upNeighbors(0).count == 1)
+        let id = LSPID(network.id(0))
+        func held() throws -> (bytes: [UInt8], sequence: UInt32) {
+            let database = network.machine(1).databases[1]
+            let slot = try #require(database.slot(of: id))
+            return (database.bytes(slot), database.entries[slot].sequence)
+        }
+        let before = try held()
+        let onlyNew = ISISAuthentication(chain: KeyChain(keys: [authentication.chain.keys[1]]))
+        #expect(Authentication.verify(before.bytes.span.bytes, with: onlyNew, at: Self.at(99)) != .valid)
+        let runs = network.machine(1).counters.spfRuns
+        network.run(.seconds(6))
+        let after = try held()
+        #expect(after.sequence == before.sequence + 1, "said again, once, long before its refresh")
+        #expect(Authentication.verify(after.bytes.span.bytes, with: onlyNew, at: Self.at(105)) == .valid)
+        #expect(network.machine(1).counters.spfRuns == runs, "nothing but the signature changed")
+        network.run(.seconds(200))
+        #expect(network.machine(0).circuits[0]?.flaps == 0 && network.machine(1).circuits[0]?.flaps == 0)
+        #expect(network.machine(0).counters[.authentication] == 0 && network.machine(1).counters[.authentication] == 0)
+        #expect(network.database(0) == network.database(1))
+        // What the old key signed counts no more.
+        network.inject(before.bytes, to: .init(router: 1, interface: 0), from: network.station(0))
+        #expect(network.machine(1).counters[.authentication] == 1)
+    }
+
+    @Test func `restored before any input it signs with the same key, and says its LSPs again at the same time`() {
+        let network = network(Self.authentication(.hmacMD5, .hmacSHA256), restoreEvery: 3)
+        network.run(.seconds(150))
+        #expect(network.mismatches.isEmpty)
+        #expect(network.machine(0).circuits[0]?.flaps == 0)
+        #expect(network.machine(0).counters[.authentication] == 0)
+    }
+
+    @Test func `RFC 2328 §D.3 holds here, too: after the last key's end it signs on and is accepted`() {
+        var authentication = Self.authentication(.hmacSHA1, .hmacSHA256)
+        authentication.chain.keys[1].send.until = Self.at(200)
+        authentication.chain.keys[1].accept.until = Self.at(210)
+        let network = network(authentication)
+        network.run(.seconds(400))
+        #expect(network.upNeighbors(0).count == 1 && network.machine(0).circuits[0]?.flaps == 0)
+        #expect(network.database(0) == network.database(1))
     }
 }

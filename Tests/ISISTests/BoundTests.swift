@@ -76,7 +76,7 @@ import Wire
             for i in 0..<100 {
                 let bytes = LSPBuilder.encode(
                     level: .two, id: LSPID(SystemID(raw: 0x0300_0000_0000 | UInt64(i))), sequenceNumber: 1,
-                    remainingLifetime: 1000, flags: .level2, body: body(150, from: i * 150), authentication: nil)
+                    remainingLifetime: 1000, flags: .level2, body: body(150, from: i * 150), key: nil)
                 network.inject(bytes, to: .init(router: 0, interface: 0), from: network.station(1))
             }
             let database = network.machine(0).databases[1]

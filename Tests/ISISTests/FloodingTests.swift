@@ -19,12 +19,12 @@ import Wire
 
     /// An LSP of a router that is not there.
     static func lsp(
-        _ id: LSPID, _ sequence: UInt32, lifetime: UInt16 = 1000, host: String = "x", keys: ISISKeyChain? = nil
+        _ id: LSPID, _ sequence: UInt32, lifetime: UInt16 = 1000, host: String = "x", keys: ISISAuthentication? = nil
     ) -> [UInt8] {
         let text = Array(host.utf8)
         return LSPBuilder.encode(
             level: .two, id: id, sequenceNumber: sequence, remainingLifetime: lifetime, flags: .level2,
-            body: [TLVCode.hostname, UInt8(text.count)] + text, authentication: keys)
+            body: [TLVCode.hostname, UInt8(text.count)] + text, key: keys?.key)
     }
     static let foreign = LSPID(SystemID(raw: 0x1921_6800_9999))
 
@@ -169,7 +169,7 @@ import Wire
     @Test func `7.3.16.4 (a): a purge of what is not known is acknowledged and forgotten`() {
         let network = Self.pair()
         let purge = LSPBuilder.purge(
-            level: .two, id: Self.foreign, sequenceNumber: 9, originator: nil, authentication: nil)
+            level: .two, id: Self.foreign, sequenceNumber: 9, originator: nil, key: nil)
         let before = network.routers[0].sent.count
         network.inject(purge, to: .init(router: 0, interface: 0), from: network.station(1))
         let answers = network.routers[0].sent[before...].compactMap { try? PSNP($0.bytes.span.bytes) }

@@ -28,7 +28,7 @@ import Wire
         let network = FloodingTests.pair()
         let own = LSPID(network.id(0))
         let held = sequence(network, 0, own)!
-        let purge = LSPBuilder.purge(level: .two, id: own, sequenceNumber: held, originator: nil, authentication: nil)
+        let purge = LSPBuilder.purge(level: .two, id: own, sequenceNumber: held, originator: nil, key: nil)
         network.inject(purge, to: .init(router: 0, interface: 0), from: network.station(1))
         network.run(.seconds(10))
         #expect(sequence(network, 1, own) == held + 1)

@@ -132,7 +132,7 @@ import Wire
         inject(Self.lsp(9, host: "third"))
         #expect(Self.entry(network, 1)?.sequence == 7)
         // Its end has no content and ends what is here.
-        inject(LSPBuilder.purge(level: .two, id: Self.foreign, sequenceNumber: 10, originator: nil, authentication: nil))
+        inject(LSPBuilder.purge(level: .two, id: Self.foreign, sequenceNumber: 10, originator: nil, key: nil))
         #expect(Self.entry(network, 1)?.isPurged == true)
         #expect(network.machine(1).knows("R3") == false && network.machine(1).knows("r3"))
         network.input(1, .clear(neighbor: "r3"))

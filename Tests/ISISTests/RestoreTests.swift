@@ -10,7 +10,7 @@ import Wire
     private func mixed(_ every: Int) -> VirtualNetwork {
         let network = VirtualNetwork()
         network.restoreEvery = every
-        let keys = ISISKeyChain(keys: [ISISKey(id: 3, algorithm: .hmacSHA256, secret: Array("secret".utf8))])
+        let keys = ISISAuthentication(firstSigns: [KeyChain.Key(id: 3, algorithm: .hmacSHA256, secret: Array("secret".utf8))])
         let a = network.add(1, levels: .level1And2) { $0.level2.authentication = keys }
         let b = network.add(2, levels: .level1And2) { $0.level2.authentication = keys }
         let c = network.add(3, area: "49.0002", levels: .level1And2) {

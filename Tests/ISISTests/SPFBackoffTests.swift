@@ -13,7 +13,7 @@ import Wire
             let reach: [UInt8] = [TLVCode.extendedIPReachability, 8, 0, 0, UInt8(i >> 8), UInt8(i & 255), 24, 192, 0, 2]
             let bytes = LSPBuilder.encode(
                 level: .two, id: FloodingTests.foreign, sequenceNumber: UInt32(i + 1), remainingLifetime: 1000,
-                flags: .level2, body: [TLVCode.hostname, 1, UInt8(ascii: "x")] + reach, authentication: nil)
+                flags: .level2, body: [TLVCode.hostname, 1, UInt8(ascii: "x")] + reach, key: nil)
             network.inject(bytes, to: .init(router: 0, interface: 0), from: network.station(1))
             network.run(.milliseconds(100))
         }

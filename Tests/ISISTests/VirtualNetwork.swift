@@ -220,3 +220,16 @@ final class VirtualNetwork {
         }
     }
 }
+
+extension KeyChain.Algorithm {
+    static let isis: [KeyChain.Algorithm] = [
+        .clearText, .hmacMD5, .hmacSHA1, .hmacSHA224, .hmacSHA256, .hmacSHA384, .hmacSHA512,
+    ]
+}
+
+extension ISISAuthentication {
+    /// Of keys that are written in place.
+    init(firstSigns keys: [KeyChain.Key]) { self.init(chain: KeyChain(firstSigns: keys)) }
+    /// The one that signs.
+    var key: KeyChain.Key? { chain.sendingKey(at: .zero) }
+}

@@ -143,7 +143,9 @@ import Wire
     static func crowd(_ authentication: BFDAuthenticationType?) -> Wire {
         let parameters = BFDSessionParameters(
             desiredMinTx: 100_000, requiredMinRx: 100_000,
-            authentication: authentication.map { BFDAuthentication(type: $0, keys: [BFDKey(id: 1, secret: [9, 9])]) })
+            authentication: authentication.map {
+                BFDAuthentication(type: $0, chain: KeyChain(keys: [.init(id: 1, algorithm: .md5, secret: [9, 9])]))
+            })
         func address(_ end: Int, _ n: Int) -> IPAddress { .v4(IPv4Address(10, UInt8(1 + end), 0, UInt8(n + 1))) }
         return Wire(
             images: (0..<2).map { end in

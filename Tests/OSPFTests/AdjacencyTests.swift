@@ -110,7 +110,7 @@ import Wire
         #expect(reasons { if $0 == 1 { $1.helloInterval = 5 } } == [.helloIntervalMismatch])
         #expect(reasons { if $0 == 1 { $1.routerDeadInterval = 50 } } == [.deadIntervalMismatch])
         #expect(reasons { if $0 == 1 { $1.areaID = IPv4Address(0, 0, 0, 1) } } == [.areaMismatch])
-        #expect(reasons { if $0 == 1 { $1.authentication = .simple("secret") } } == [.authentication])
+        #expect(reasons { if $0 == 1 { $1.authentication = .password("secret") } } == [.authentication])
         #expect(
             reasons { _, _ in
             } _: {
@@ -129,14 +129,14 @@ import Wire
             } == [.optionMismatch])
     }
 
-    @Test(arguments: OSPFKey.Algorithm.allCases) func `every algorithm authenticates, and what is replayed is refused`(
-        _ algorithm: OSPFKey.Algorithm
+    @Test(arguments: KeyChain.Algorithm.ospf) func `every algorithm authenticates, and what is replayed is refused`(
+        _ algorithm: KeyChain.Algorithm
     ) {
         for (version, extended) in [(OSPFVersion.v2, false), (.v2, true), (.v3, false)] {
             if algorithm == .md5, version == .v3 || extended { continue }
             let net = Self.pair(version) { _, interface in
-                interface.authentication = .cryptographic([
-                    OSPFKey(id: 3, algorithm: algorithm, secret: "a secret", extendedSequence: extended)
+                interface.authentication = KeyChain(firstSigns: [
+                    KeyChain.Key(id: 3, algorithm: algorithm, secret: "a secret", extendedSequence: extended)
                 ])
             }
             net.run(.seconds(30))

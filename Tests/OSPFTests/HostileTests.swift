@@ -140,7 +140,7 @@ func octets(_ digits: String) -> [UInt8] {
     @Test func `another router with our Router ID is an alarm, once a minute, and only if it has the key`() {
         for hasKey in [true, false] {
             let net = AdjacencyTests.pair(.v2) { router, interface in
-                interface.authentication = .simple(router == 0 || hasKey ? "right" : "wrong")
+                interface.authentication = .password(router == 0 || hasKey ? "right" : "wrong")
             }
             net.configurations[1].routerID = net.configurations[0].routerID
             net.start([1])

@@ -32,8 +32,8 @@ import Wire
         }
         net.connect([0, 1, 2, 3, 4]) { _, interface in
             interface.bfd = true
-            interface.authentication = .cryptographic([
-                OSPFKey(id: 1, algorithm: .hmacSHA256, secret: "k", extendedSequence: version == .v2)
+            interface.authentication = KeyChain(firstSigns: [
+                KeyChain.Key(id: 1, algorithm: .hmacSHA256, secret: "k", extendedSequence: version == .v2)
             ])
         }
         net.connect([2, 5], network: .pointToPoint)
@@ -163,7 +163,7 @@ import Wire
     }
 
     @Test func `§D.4.3: sequence numbers never go back, whichever controller goes on, nor after both were off`() throws {
-        let key = OSPFKey(id: 1, algorithm: .md5, secret: "k")
+        let key = KeyChain.Key(id: 1, algorithm: .md5, secret: "k")
         func sequences(_ effects: [InteriorGatewayEffect]) -> [UInt32] {
             effects.compactMap {
                 guard case .send(let packet) = $0 else { return nil }
@@ -173,7 +173,7 @@ import Wire
         var configuration = OSPFConfiguration(version: .v2, routerID: IPv4Address(1, 1, 1, 1))
         configuration.sequenceBase = 1_700_000_000
         var interface = OSPFInterfaceConfiguration(name: "eth0", areaID: .any)
-        interface.authentication = .cryptographic([key])
+        interface.authentication = KeyChain(firstSigns: [key])
         configuration.interfaces = [interface]
         let device = InterfaceConfiguration(
             name: "eth0", virtualMAC: MACAddress(raw: 2),

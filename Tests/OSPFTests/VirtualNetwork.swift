@@ -230,3 +230,8 @@ final class VirtualNetwork {
         routers[router].interface(InterfaceID(interface))?.state
     }
 }
+
+extension KeyChain.Algorithm {
+    /// What both versions sign with, beside the password of version 2.
+    static let ospf: [KeyChain.Algorithm] = [.md5, .hmacSHA1, .hmacSHA256, .hmacSHA384, .hmacSHA512]
+}

@@ -1,11 +1,12 @@
 import Digests
+import Machine
 import Records
 import Wire
 
 /// RFC 5880 §4.2–4.4 and §6.7: the Authentication Section, written and verified.
 extension BFDAuthentication {
     /// Octets of the section that we write.
-    func sectionLength(_ key: BFDKey) -> Int {
+    func sectionLength(_ key: KeyChain.Key) -> Int {
         switch type {
         case .simplePassword: 3 + min(key.secret.count, type.secretOctetsMaximum)
         case .keyedMD5, .meticulousKeyedMD5: 24
@@ -13,17 +14,17 @@ extension BFDAuthentication {
         }
     }
 
-    private var algorithm: DigestAlgorithm { type == .keyedMD5 || type == .meticulousKeyedMD5 ? .md5 : .sha1 }
+    private var algorithm: DigestAlgorithm { type.algorithm.digest ?? .sha1 }
 
     /// Where the digest begins in a packet, the same for all types that have one.
     private static let digestOffset = ControlPacket.length + 8
 
     /// Appends the section to a packet whose mandatory section already counts it in its Length and has the A bit set.
-    func sign(_ w: inout ByteWriter, with key: BFDKey, sequence: UInt32) {
+    func sign(_ w: inout ByteWriter, with key: KeyChain.Key, sequence: UInt32) {
         let length = sectionLength(key)
         w.u8(type.rawValue)
         w.u8(UInt8(truncatingIfNeeded: length))
-        w.u8(key.id)
+        w.u8(UInt8(truncatingIfNeeded: key.id))
         guard type != .simplePassword else { return w.append(key.secret.prefix(type.secretOctetsMaximum)) }
         w.u8(0)
         w.u32(sequence)
@@ -39,8 +40,11 @@ extension BFDAuthentication {
     /// - Parameters:
     ///   - known: bfd.RcvAuthSeq, `nil` while bfd.AuthSeqKnown is 0.
     ///   - window: how far ahead a number may be; `nil` for any distance.
+    ///   - now: keys count that are acceptable then.
     /// - Returns: the sequence number, to be kept; `nil` for a password.
-    func verify(_ packet: RawSpan, known: UInt32?, window: UInt32?) throws(BFDDropReason) -> UInt32? {
+    func verify(
+        _ packet: RawSpan, known: UInt32?, window: UInt32?, at now: Instant
+    ) throws(BFDDropReason) -> UInt32? {
         var r = ByteReader(packet)
         let length: Int, id: UInt8
         var sequence: UInt32 = 0
@@ -53,7 +57,11 @@ extension BFDAuthentication {
         } catch {
             throw .missingAuthentication
         }
-        guard let key = keys.first(where: { $0.id == id }) else { throw .unknownKey }
+        // RFC 5880 §4.2: a password, too, comes with the number of its key. An identifier that has no place in eight bits is
+        // nobody's.
+        guard let key = chain.keys.first(where: { $0.id == UInt64(id) }), chain.isAcceptable(key, at: now) else {
+            throw .unknownKey
+        }
         guard length == sectionLength(key), ControlPacket.length + length == packet.byteCount else {
             throw .authenticationLength
         }

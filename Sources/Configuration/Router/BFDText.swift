@@ -7,6 +7,8 @@ import Wire
 struct BFDText {
     /// Interfaces of the router, for their names.
     let interfaces: [InterfaceConfiguration]
+    /// Of the router.
+    let chains: [KeyChain]
 
     static let profilesMaximum = 256
     static let foreign = [
@@ -105,65 +107,56 @@ struct BFDText {
 
     private var authentication: Section<BFDAuthentication> {
         Section(
-            BFDAuthentication(type: .keyedSHA1, keys: []),
+            BFDAuthentication(type: .keyedSHA1, chain: KeyChain()),
             foreign: ["key": "keys", "secret": "keys: [{id: 1, secret: …}]"],
             short: .init(values: "none") { field, _ in
                 if field.scalar != "none" { field.error("a mapping is expected, not \(field.tree.kind)") }
                 return false
             }
         ) {
-            Setting(
-                "type", \.type,
-                .choice([
-                    "password": .simplePassword, "md5": .keyedMD5, "meticulous-md5": .meticulousKeyedMD5, "sha1": .keyedSHA1,
-                    "meticulous-sha1": .meticulousKeyedSHA1,
-                ]), "How packets are signed."
-            ).required()
-            Setting(
-                "keys", each: \.keys, atMost: BFDAuthentication.keysMaximum, "The first signs, each verifies."
-            ) { authentication in key(authentication.type) }.required()
+            Setting("type", \.type, Self.types, "How packets are signed.").required()
+            Setting("keys", each: \.chain.keysInPlace, atMost: 16, "The first signs, each verifies.") { authentication in
+                key(authentication.type)
+            }
+            chain
         } check: { authentication, fields in
-            if authentication.keys.isEmpty { fields["keys"]?.error("at least one key is needed") }
+            KeyChainText.checkOne(of: ["keys", "key-chain"], fields)
+            if authentication.chain.keys.isEmpty { fields["keys"]?.error("at least one key is needed") }
         }
     }
 
-    private func key(_ type: BFDAuthenticationType) -> Section<BFDKey> {
-        let most = type.secretOctetsMaximum
-        return Section(BFDKey(id: 0, secret: []), foreign: ["password": "secret", "key": "secret"]) {
+    private static var types: Kind<BFDAuthenticationType> {
+        .choice([
+            "password": .simplePassword, "md5": .keyedMD5, "meticulous-md5": .meticulousKeyedMD5, "sha1": .keyedSHA1,
+            "meticulous-sha1": .meticulousKeyedSHA1,
+        ])
+    }
+
+    /// What the keys of the chain can be depends on the type.
+    private var chain: Setting<BFDAuthentication> {
+        func setting(_ type: BFDAuthenticationType) -> Setting<BFDAuthentication> {
+            let use = KeyChainText.Use(
+                name: "BFD of type \(Self.types.text(type))", algorithms: [type.algorithm], identifiers: 0...255,
+                source: "RFC 5880 §4.2: 8 bits", nameless: []
+            ) { _ in type.secretOctetsMaximum }
+            return KeyChainText.reference(chains, use).at(\BFDAuthentication.chain)
+        }
+        var chain = setting(.keyedSHA1)
+        chain.read = { setting($1.type).read($0, &$1) }
+        return chain
+    }
+
+    private func key(_ type: BFDAuthenticationType) -> Section<KeyChain.Key> {
+        Section(
+            KeyChain.Key(id: 0, algorithm: type.algorithm, secret: [UInt8]()),
+            foreign: ["password": "secret", "key": "secret"]
+        ) {
             Setting("id", \.id, .number(0...255).once { "there is another key \($0)" }, "The key's number.").required()
             Setting(
-                "secret", \.secret,
-                Kind(
-                    values: "1…\(most) octets, as text or as 0x and hexadecimal digits", isSecret: true,
-                    read: { Self.secret($0, most) }, text: Self.text(of:)),
+                "secret", \.secret, .octets(1...type.secretOctetsMaximum),
                 "RFC 5880 §6.7.3; SHA1 takes 20 octets, the others 16."
             ).required()
         }
-    }
-
-    /// RFC 5880 §6.7.3: text, or octets in hexadecimal digits after 0x.
-    private static func secret(_ field: Field, _ most: Int) -> [UInt8]? {
-        guard let text = field.secret(1...(2 * most + 2)) else { return nil }
-        guard text.hasPrefix("0x") else {
-            let octets = Array(text.utf8)
-            return octets.count <= most
-                ? octets : field.wrong("a secret of 1 to \(most) octets is expected, not \(octets.count)")
-        }
-        let digits = Array(text.utf8.dropFirst(2))
-        let octets = stride(from: 0, to: digits.count - 1, by: 2).compactMap {
-            UInt8(String(decoding: digits[$0..<($0 + 2)], as: UTF8.self), radix: 16)
-        }
-        guard digits.count % 2 == 0, octets.count * 2 == digits.count, (1...most).contains(octets.count) else {
-            return field.wrong("1 to \(most) octets of two hexadecimal digits are expected after 0x")
-        }
-        return octets
-    }
-
-    /// As text when it is some, in hexadecimal digits otherwise.
-    private static func text(of octets: [UInt8]) -> String {
-        let isText = octets.allSatisfy { (33...126).contains($0) } && !octets.starts(with: [0x30, 0x78])
-        if isText { return YAMLWriter.scalar(String(decoding: octets, as: UTF8.self)) }
-        return "0x" + octets.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     private func peer(_ profiles: [String]) -> Section<BFDPeerConfiguration> {

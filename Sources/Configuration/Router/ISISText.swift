@@ -11,6 +11,7 @@ struct ISISText {
     let hostname: String
     /// Policies that leaking between levels may name.
     let definitions: PolicyDefinitions
+    let chains: [KeyChain]
 
     private static let metrics: ClosedRange<UInt32> = 1...16_777_214
     private static var levels: Kind<ISISLevels> { .choice(["1": .level1, "2": .level2, "1-2": .level1And2]) }
@@ -313,7 +314,7 @@ struct ISISText {
                 "point-to-point-csnp-interval", \.pointToPointCSNPInterval, .seconds(0...600),
                 "0: only when an adjacency comes up.")
             Setting("bfd", \.bfd, .flag, "BFD watches the neighbors.")
-            Setting("authentication", in: \.authentication, "Of hellos.") { _ in keyChain }
+            Setting("authentication", in: \.authentication, "Of hellos.") { _ in keys }
             Setting("tag", \.tag, .number(0...UInt32.max), "Of its addresses (RFC 5130).")
             Setting("multi-topology", \.isMultiTopology, .flag, "Whether IPv6's topology is here; as the router otherwise.")
         } check: { interface, fields in
@@ -342,8 +343,8 @@ struct ISISText {
 
     private var authentication: Section<ISISConfiguration> {
         Section(usual) {
-            Setting("level-1", in: \.level1.authentication, "The area password.") { _ in keyChain }
-            Setting("level-2", in: \.level2.authentication, "The domain password.") { _ in keyChain }
+            Setting("level-1", in: \.level1.authentication, "The area password.") { _ in keys }
+            Setting("level-2", in: \.level2.authentication, "The domain password.") { _ in keys }
             Setting("snp", \.authenticatesSNP, .flag, "Sequence numbers PDUs, too.")
         } check: { isis, _ in
             isis.level1.authentication = isis.level1.authentication.unlessEmpty
@@ -351,33 +352,33 @@ struct ISISText {
         }
     }
 
-    private var keyChain: Section<ISISKeyChain> {
+    private var keys: Section<ISISAuthentication> {
         Section(
-            ISISKeyChain(keys: []), foreign: ["key": "keys", "password": "keys", "type": "keys with an algorithm"]
+            ISISAuthentication(chain: KeyChain()),
+            foreign: ["key": "keys", "password": "keys", "type": "keys with an algorithm"]
         ) {
-            Setting("keys", each: \.keys, atMost: 8, "The first signs, all verify.") { _ in key }.required()
+            Setting("keys", each: \.chain.keysInPlace, atMost: 8, "The first signs, all verify.") { _ in key }
+            KeyChainText.reference(chains, Self.use).at(\ISISAuthentication.chain)
             Setting("send-only", \.isSendOnly, .flag, "Sign, but take what is not signed as well.")
+        } check: { _, fields in
+            KeyChainText.checkOne(of: ["keys", "key-chain"], fields)
         }
     }
 
-    private var key: Section<ISISKey> {
+    /// ISO 10589 §9.5, RFC 5304, RFC 5310.
+    private static let use = KeyChainText.Use(
+        name: "IS-IS", algorithms: [.clearText, .hmacMD5, .hmacSHA1, .hmacSHA224, .hmacSHA256, .hmacSHA384, .hmacSHA512],
+        identifiers: 0...65_535, source: "RFC 5310 §3.1: 16 bits", nameless: [.clearText, .hmacMD5]
+    ) { _ in KeyChain.Key.secretMaximum }
+
+    private var key: Section<KeyChain.Key> {
         Section(
-            ISISKey(algorithm: .hmacSHA256, secret: []), foreign: ["password": "secret"]
+            KeyChain.Key(id: 0, algorithm: .hmacSHA256, secret: ""), foreign: ["password": "secret"]
         ) {
             Setting("id", \.number, .number(0...UInt16.max), "Of the algorithms of RFC 5310, hmac-sha-….")
                 .written { $0.hasNumber }
-            Setting(
-                "algorithm", \.algorithm,
-                .choice([
-                    "clear-text": .clearText, "hmac-md5": .hmacMD5, "hmac-sha-1": .hmacSHA1, "hmac-sha-224": .hmacSHA224,
-                    "hmac-sha-256": .hmacSHA256, "hmac-sha-384": .hmacSHA384, "hmac-sha-512": .hmacSHA512,
-                ]), "RFC 5304, RFC 5310."
-            ).always()
-            Setting(
-                "secret", \.secret,
-                Kind<String>.secret(1...254).mapped({ Array($0.utf8) }, back: { String(decoding: $0, as: UTF8.self) }),
-                "The key itself."
-            ).required()
+            Setting("algorithm", \.algorithm, KeyChainText.kind(of: Self.use.algorithms), "RFC 5304, RFC 5310.").always()
+            Setting("secret", \.secretText, .secret(1...254), "The key itself.").required()
         } check: { key, fields in
             // RFC 5310 §3.1: what both sides call the key is part of every packet.
             if key.hasNumber {
@@ -411,9 +412,9 @@ extension ISISInterfaceConfiguration {
     }
 }
 
-extension ISISKeyChain? {
+extension ISISAuthentication? {
     /// Without keys there is no authentication.
-    fileprivate var unlessEmpty: Self { self?.keys.isEmpty == true ? nil : self }
+    fileprivate var unlessEmpty: Self { self?.chain.keys.isEmpty == true ? nil : self }
 }
 
 /// A statement of a policy about what leaks, as the short form has it. The first that matches decides, and what none matches
@@ -463,10 +464,10 @@ extension ISISLeaking {
     }
 }
 
-extension ISISKey {
+extension KeyChain.Key {
     fileprivate var hasNumber: Bool { algorithm != .clearText && algorithm != .hmacMD5 }
     fileprivate var number: UInt16? {
-        get { hasNumber ? id : nil }
-        set { id = newValue ?? 0 }
+        get { hasNumber ? UInt16(exactly: id) : nil }
+        set { id = UInt64(newValue ?? 0) }
     }
 }

@@ -8,6 +8,8 @@ struct OSPFText {
     let family: AddressFamily
     /// Interfaces of the router; an area's must be among them.
     let interfaces: [InterfaceConfiguration]
+    /// Of the router.
+    let chains: [KeyChain]
     /// An interface is in one area.
     private let interfaceNames = Seen<String>()
 
@@ -15,10 +17,11 @@ struct OSPFText {
     static let rangesMaximum = 1024
     private static let metrics: ClosedRange<UInt32> = 0...16_777_214
 
-    init(version: OSPFVersion, family: AddressFamily, interfaces: [InterfaceConfiguration]) {
+    init(version: OSPFVersion, family: AddressFamily, interfaces: [InterfaceConfiguration], chains: [KeyChain]) {
         self.version = version
         self.family = family
         self.interfaces = interfaces
+        self.chains = chains
     }
 
     var section: Section<OSPFConfiguration> {
@@ -237,6 +240,7 @@ struct OSPFText {
                 "ttl-security", \.hasTTLSecurity, .flag, "Send with a TTL of 255 and take nothing else; both ends (RFC 5082).")
             Setting("authentication", in: \.authentication, "RFC 2328 §D, RFC 5709; OSPFv3: RFC 7166.") { _ in authentication }
         } check: { interface, fields in
+            interface.authentication = interface.authentication.unlessEmpty
             if fields["network"] == nil { interface.network = usualNetwork(interface.name) }
             if interface.routerDeadInterval <= UInt32(interface.helloInterval) {
                 fields["dead"]?.error("this must be longer than the hello interval")
@@ -248,42 +252,46 @@ struct OSPFText {
         interfaces.first { $0.name == name }?.isLoopback == true ? .loopback : .broadcast
     }
 
-    private var authentication: Section<OSPFAuthentication> {
+    private var authentication: Section<KeyChain> {
         Section(
-            .none,
+            KeyChain(),
             foreign: ["type": version == .v2 ? "password (simple) or keys (cryptographic)" : "keys", "key": "keys"]
         ) {
             if version == .v2 {
                 Setting("password", \.password, .secret(1...8, "a password"), "In clear (RFC 2328 §D.1).")
             }
-            Setting("keys", each: \.keys, atMost: 16, "The first signs, all verify.") { _ in key }
+            Setting("keys", each: \.digestKeysInPlace, atMost: 16, "The first signs, all verify.") { _ in key }
+            KeyChainText.reference(chains, use)
         } check: { _, fields in
-            switch (fields["password"], fields["keys"]) {
-            case (let field?, _?): field.error("'password' and 'keys' exclude each other")
-            case (nil, nil): fields.field.error("write \(version == .v2 ? "password or " : "")keys")
-            default: break
-            }
+            KeyChainText.checkOne(of: (version == .v2 ? ["password"] : []) + ["keys", "key-chain"], fields)
         }
     }
 
-    private var key: Section<OSPFKey> {
-        let algorithms: [(word: String, value: OSPFKey.Algorithm)] = [
-            ("md5", .md5), ("hmac-sha-1", .hmacSHA1), ("hmac-sha-256", .hmacSHA256), ("hmac-sha-384", .hmacSHA384),
-            ("hmac-sha-512", .hmacSHA512),
-        ]
+    /// RFC 2328 §D, RFC 5709; RFC 7166.
+    private var use: KeyChainText.Use {
+        let digests: [KeyChain.Algorithm] = [.hmacSHA1, .hmacSHA256, .hmacSHA384, .hmacSHA512]
+        guard version == .v2 else {
+            return KeyChainText.Use(
+                name: "OSPFv3", algorithms: digests, identifiers: 1...65_535, source: "RFC 7166 §4.1: 16 bits and not 0"
+            ) { _ in KeyChain.Key.secretMaximum }
+        }
+        return KeyChainText.Use(
+            name: "OSPFv2", algorithms: [.clearText, .md5] + digests, identifiers: 0...255, source: "RFC 2328 §D.3: 8 bits"
+        ) { $0 == .clearText ? 8 : $0 == .md5 ? 16 : KeyChain.Key.secretMaximum }
+    }
+
+    private var key: Section<KeyChain.Key> {
+        let algorithms = use.algorithms.filter { $0 != .clearText }
         return Section(
-            OSPFKey(id: 0, algorithm: version == .v2 ? .md5 : .hmacSHA256, secret: ""),
+            KeyChain.Key(id: 0, algorithm: version == .v2 ? .md5 : .hmacSHA256, secret: ""),
             foreign: ["key": "secret", "password": "secret", "type": "algorithm"]
         ) {
             Setting(
                 "id", \.id, .number(version == .v2 ? 0...255 : 1...65_535).once { "key \($0) is written twice" },
                 "The key's number."
             ).required()
-            Setting(
-                "algorithm", \.algorithm, .choice(version == .v2 ? algorithms : Array(algorithms.dropFirst())), "How it signs."
-            )
-            .always()
-            Setting("secret", \.secret, .secret(1...64), "With md5 at most 16 octets.") {
+            Setting("algorithm", \.algorithm, KeyChainText.kind(of: algorithms), "How it signs.").always()
+            Setting("secret", \.secretText, .secret(1...64), "With md5 at most 16 octets.") {
                 $0.algorithm == .md5 ? .secret(1...16) : .secret(1...64)
             }.required()
             if version == .v2 {
@@ -322,17 +330,6 @@ extension OSPFInterfaceConfiguration {
     fileprivate var hasTTLSecurity: Bool {
         get { ttlSecurity == true }
         set { ttlSecurity = newValue ? true : nil }
-    }
-}
-
-extension OSPFAuthentication {
-    fileprivate var password: String? {
-        get { if case .simple(let password) = self { password } else { nil } }
-        set { self = newValue.map { .simple($0) } ?? .none }
-    }
-    fileprivate var keys: [OSPFKey] {
-        get { if case .cryptographic(let keys) = self { keys } else { [] } }
-        set { self = newValue.isEmpty ? .none : .cryptographic(newValue) }
     }
 }
 

@@ -7,6 +7,8 @@ struct RIPText {
     let version: RIPVersion
     /// Interfaces of the router; those named here must be among them.
     let interfaces: [InterfaceConfiguration]
+    /// Of the router.
+    let chains: [KeyChain]
 
     static let neighborsMaximum = 64
 
@@ -133,7 +135,7 @@ struct RIPText {
         } check: { interface, fields in
             fields["name"].map { checkUse(interface.name, $0) }
             fields["neighbors"].map { checkNeighbors($0, of: interface.name) }
-            if let field = fields["authentication"], interface.authentication != .none,
+            if let field = fields["authentication"], interface.authentication != nil,
                 interface.send == .v1 || interface.receive == .v1
             {
                 field.error("version 1 knows no authentication (RFC 2453 §4.1)")
@@ -168,53 +170,41 @@ struct RIPText {
         }
     }
 
-    private var authentication: Section<RIPAuthentication> {
+    private var authentication: Section<KeyChain> {
         Section(
-            .none,
+            KeyChain(),
             foreign: [
                 "type": "password (simple) or keys (cryptographic)", "mode": "password (simple) or keys (cryptographic)",
-                "key": "keys", "key-chain": "keys",
+                "key": "keys",
             ]
         ) {
             Setting("password", \.password, .secret(1...16, "a password"), "In clear (RFC 2453 §4.1).")
-            Setting("keys", each: \.keys, atMost: 16, "RFC 4822: the first signs, all verify.") { _ in key }
-        } check: { authentication, fields in
-            switch (fields["password"], fields["keys"]) {
-            case (let field?, _?): field.error("'password' and 'keys' exclude each other")
-            case (nil, nil): fields.field.error("write password or keys")
-            case (nil, let field?): if authentication.keys.isEmpty { field.error("at least one key is needed") }
-            case (_?, nil): break
-            }
+            Setting("keys", each: \.digestKeysInPlace, atMost: 16, "RFC 4822: the first signs, all verify.") { _ in key }
+            KeyChainText.reference(chains, Self.use)
+        } check: { chain, fields in
+            KeyChainText.checkOne(of: ["password", "keys", "key-chain"], fields)
+            if chain.keys.isEmpty { fields["keys"]?.error("at least one key is needed") }
         }
     }
 
-    private var key: Section<RIPKey> {
-        Section(
-            RIPKey(id: 0, algorithm: .md5, secret: ""), foreign: ["key": "secret", "password": "secret", "type": "algorithm"]
+    /// RFC 2453 §4.1, RFC 4822.
+    private static let use = KeyChainText.Use(
+        name: "RIPv2", algorithms: [.clearText, .md5, .hmacSHA1, .hmacSHA256, .hmacSHA384, .hmacSHA512],
+        identifiers: 0...255, source: "RFC 4822 §2.1: 8 bits"
+    ) { $0 == .clearText || $0 == .md5 ? 16 : KeyChain.Key.secretMaximum }
+
+    private var key: Section<KeyChain.Key> {
+        let algorithms = Self.use.algorithms.filter { $0 != .clearText }
+        return Section(
+            KeyChain.Key(id: 0, algorithm: .md5, secret: ""),
+            foreign: ["key": "secret", "password": "secret", "type": "algorithm"]
         ) {
             Setting("id", \.id, .number(0...255).once { "key \($0) is written twice" }, "The key's number.").required()
-            Setting(
-                "algorithm", \.algorithm,
-                .choice([
-                    "md5": .md5, "hmac-sha-1": .hmacSHA1, "hmac-sha-256": .hmacSHA256, "hmac-sha-384": .hmacSHA384,
-                    "hmac-sha-512": .hmacSHA512,
-                ]), "RFC 4822 §3.2."
-            ).always()
-            Setting("secret", \.secret, .secret(1...64), "With md5 at most 16 octets.") {
+            Setting("algorithm", \.algorithm, KeyChainText.kind(of: algorithms), "RFC 4822 §3.2.").always()
+            Setting("secret", \.secretText, .secret(1...64), "With md5 at most 16 octets.") {
                 $0.algorithm == .md5 ? .secret(1...16) : .secret(1...64)
             }
             .required()
         }
-    }
-}
-
-extension RIPAuthentication {
-    fileprivate var password: String? {
-        get { if case .simple(let password) = self { password } else { nil } }
-        set { self = newValue.map { .simple($0) } ?? .none }
-    }
-    fileprivate var keys: [RIPKey] {
-        get { if case .cryptographic(let keys) = self { keys } else { [] } }
-        set { self = newValue.isEmpty ? .none : .cryptographic(newValue) }
     }
 }

@@ -4,6 +4,7 @@ import OSPF
 import Policy
 import RTR
 import RIP
+import Records
 import Wire
 
 /// Reads and writes router configurations: the whole file, or every reason why not.
@@ -37,7 +38,8 @@ public enum RouterText {
         return Section(
             RouterDraft(),
             foreign: [
-                "router-id": "bgp.router-id", "as": "bgp.as", "neighbors": "bgp.neighbors", "static": "static-routes",
+                "router-id": "bgp.router-id", "key-chain": "key-chains", "keychain": "key-chains", "keychains": "key-chains",
+                "as": "bgp.as", "neighbors": "bgp.neighbors", "static": "static-routes",
                 "routes": "static-routes", "redistribution": "redistribute", "aggregate": "aggregates",
                 "route-maps": "policies", "filters": "policies", "prefix-lists": "prefix-sets",
                 "community-lists": "community-sets", "controller": "it in the controller's own file",
@@ -48,8 +50,12 @@ public enum RouterText {
             Setting("interfaces", each: \.configuration.interfaces, atMost: interfacesMaximum, "What the network sees.") { _ in
                 InterfaceText(networks: networks).section
             }
+            Setting(
+                "key-chains", each: \.keyChains, atMost: KeyChain.chainsMaximum,
+                "Keys that change by time; protocols name them with key-chain under authentication."
+            ) { _ in KeyChainText.section }
             Setting("bfd", in: \.configuration.bfd, "How neighbors are watched; who is, is said where they are.") { draft in
-                BFDText(interfaces: draft.configuration.interfaces).section
+                BFDText(interfaces: draft.configuration.interfaces, chains: draft.keyChains).section
             }
             Setting(
                 "static-routes", each: \.configuration.staticRoutes, atMost: staticRoutesMaximum, "Routes of the operator."
@@ -71,14 +77,14 @@ public enum RouterText {
             Setting("isis", in: \.configuration.isis, "IS-IS.") { draft in
                 ISISText(
                     interfaces: draft.configuration.interfaces, hostname: draft.configuration.hostname,
-                    definitions: draft.definitions
+                    definitions: draft.definitions, chains: draft.keyChains
                 ).section
             }
             Setting("rip", in: \.configuration.rip, "RIPv2.") { draft in
-                RIPText(version: .v2, interfaces: draft.configuration.interfaces).section
+                RIPText(version: .v2, interfaces: draft.configuration.interfaces, chains: draft.keyChains).section
             }
             Setting("ripng", in: \.configuration.ripng, "RIPng.") { draft in
-                RIPText(version: .ng, interfaces: draft.configuration.interfaces).section
+                RIPText(version: .ng, interfaces: draft.configuration.interfaces, chains: draft.keyChains).section
             }
             Setting("bgp", in: \.configuration.bgp, "BGP.") { draft in
                 BGPText(
@@ -103,7 +109,9 @@ public enum RouterText {
         _ family: AddressFamily, _ sentence: String
     ) -> Setting<RouterDraft> {
         Setting(key, in: path, sentence) { draft in
-            OSPFText(version: version, family: family, interfaces: draft.configuration.interfaces).section
+            OSPFText(
+                version: version, family: family, interfaces: draft.configuration.interfaces, chains: draft.keyChains
+            ).section
         }
     }
 
@@ -141,6 +149,10 @@ struct RouterDraft: Equatable {
     var aggregates: [AggregateConfiguration] {
         get { configuration.aggregates ?? [] }
         set { configuration.aggregates = newValue.isEmpty ? nil : newValue }
+    }
+    var keyChains: [KeyChain] {
+        get { configuration.keyChains ?? [] }
+        set { configuration.keyChains = newValue.isEmpty ? nil : newValue }
     }
     var redistribution: [RedistributionConfiguration] {
         get { configuration.redistribution ?? [] }

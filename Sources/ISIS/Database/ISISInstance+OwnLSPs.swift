@@ -58,7 +58,7 @@ extension ISISInstance {
         guard !overflow else { return exhaust(fragment.id, level, at: now, into: &effects) }
         let bytes = LSPBuilder.encode(
             level: level, id: fragment.id, sequenceNumber: sequence, remainingLifetime: configuration.lspLifetime,
-            flags: fragment.flags, body: fragment.body, authentication: lspKeys(level))
+            flags: fragment.flags, body: fragment.body, key: lspKey(level, at: now))
         let checksum = UInt16(bytes[LSPHeader.checksumPosition]) << 8 | UInt16(bytes[LSPHeader.checksumPosition + 1])
         let result = databases[level.index].install(
             fragment.id, sequence: sequence, checksum: checksum, isPurged: false,
@@ -117,6 +117,24 @@ extension ISISInstance {
         while let own = originators[level.index].own.last { withdraw(LSPID(raw: own.rawID), level, at: now) }
     }
 
+    // MARK: keys
+
+    /// LSPs of ours that are out were signed with the key before, which others accept for a while yet. All are said again under
+    /// the new one at once: a router that hears one later, from whomever, may accept nothing else by then.
+    mutating func signAnew(_ level: Level, at now: Instant, into effects: inout [Effect]) {
+        awaitNextKey(level, at: now)
+        guard configuration?.levels.contains(level) == true else { return }
+        originators[level.index].invalidate()
+        generate(level, at: now, into: &effects)
+    }
+
+    mutating func awaitNextKey(_ level: Level, at now: Instant) {
+        guard let next = lspAuthentication(level)?.chain.nextChange(after: now) else {
+            return timers.cancel(ISISTimer(.key, level))
+        }
+        timers.set(ISISTimer(.key, level), at: next)
+    }
+
     // MARK: ends
 
     /// §7.3.16.4: zero remaining lifetime, flooded everywhere and remembered for ZeroAgeLifetime.
@@ -130,7 +148,7 @@ extension ISISInstance {
         let originator = configuration?.purgeOriginator == true ? configuration?.systemID : nil
         let bytes = LSPBuilder.purge(
             level: level, id: entry.id, sequenceNumber: entry.sequence, originator: originator, receivedFrom: receivedFrom,
-            hostname: configuration?.hostname ?? "", authentication: lspKeys(level))
+            hostname: configuration?.hostname ?? "", key: lspKey(level, at: now))
         let checksum = UInt16(bytes[LSPHeader.checksumPosition]) << 8 | UInt16(bytes[LSPHeader.checksumPosition + 1])
         counters.purges &+= 1
         let result = databases[level.index].install(

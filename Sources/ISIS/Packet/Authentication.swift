@@ -1,4 +1,6 @@
 import Digests
+import Machine
+import Records
 import Wire
 
 /// TLV 10 of all PDUs: a password (ISO 10589 §9.5), HMAC-MD5 (RFC 5304) or the generic one (RFC 5310).
@@ -33,21 +35,22 @@ public enum Authentication {
     private static let checksumRange = 24..<26
     private static let apad: [UInt8] = [0x87, 0x8f, 0xe1, 0xf3]
 
-    /// Octets that the TLV takes of a PDU.
-    public static func octets(_ chain: ISISKeyChain?) -> Int {
-        guard let key = chain?.keys.first else { return 0 }
-        return 3 + key.prefixOctets + key.valueOctets
+    /// Octets that the TLV takes of a PDU at most, whichever key signs: what is cut into LSPs under one key has room for the
+    /// next.
+    public static func octets(_ authentication: ISISAuthentication?) -> Int {
+        (authentication?.chain.sendingKeys ?? []).map(octets).max() ?? 0
     }
+    static func octets(_ key: KeyChain.Key) -> Int { 3 + key.prefixOctets + key.valueOctets }
 
     /// Writes the TLV with room for what `seal` fills in.
-    static func reserve(_ key: ISISKey, into writer: inout ByteWriter) {
+    static func reserve(_ key: KeyChain.Key, into writer: inout ByteWriter) {
         TLV.write(TLVCode.authentication, into: &writer) { writer in
             writer.u8(key.kind)
             switch key.algorithm {
-            case .clearText: writer.append(Array(key.secret.prefix(ISISKey.secretMaximum)))
+            case .clearText: writer.append(Array(key.secret.prefix(KeyChain.Key.secretMaximum)))
             case .hmacMD5: writer.zeros(key.valueOctets)
             default:
-                writer.u16(key.id)
+                writer.u16(UInt16(truncatingIfNeeded: key.id))
                 for i in 0..<key.valueOctets { writer.u8(apad[i & 3]) }
             }
         }
@@ -55,8 +58,8 @@ public enum Authentication {
 
     /// Signs a complete PDU, its length field filled in, in which `reserve` left the room. Of an LSP, before its
     /// checksum is computed.
-    static func seal(_ pdu: inout [UInt8], key: ISISKey) {
-        guard let algorithm = key.digest else { return }
+    static func seal(_ pdu: inout [UInt8], key: KeyChain.Key) {
+        guard let algorithm = key.algorithm.digest else { return }
         guard let place = locate(pdu.span.bytes).found else { return }
         let start = place.lowerBound + 1 + key.prefixOctets
         let digest = Self.digest(pdu.span.bytes, value: start..<(start + algorithm.length), key: key, algorithm)
@@ -64,35 +67,36 @@ public enum Authentication {
     }
 
     /// Judges a received PDU as it came, nothing of it changed.
-    public static func verify(_ pdu: RawSpan, with chain: ISISKeyChain?) -> Verdict {
-        guard let chain, !chain.keys.isEmpty else { return .notRequired }
-        let verdict = check(pdu, chain.keys)
-        return chain.isSendOnly && verdict != .valid ? .notRequired : verdict
+    /// - Parameter now: keys count that are acceptable then.
+    public static func verify(_ pdu: RawSpan, with authentication: ISISAuthentication?, at now: Instant) -> Verdict {
+        guard let authentication, !authentication.chain.keys.isEmpty else { return .notRequired }
+        let verdict = check(pdu, authentication.chain, at: now)
+        return authentication.isSendOnly && verdict != .valid ? .notRequired : verdict
     }
 
-    private static func check(_ pdu: RawSpan, _ keys: [ISISKey]) -> Verdict {
+    private static func check(_ pdu: RawSpan, _ chain: KeyChain, at now: Instant) -> Verdict {
         let search = locate(pdu)
         guard !search.isMalformed else { return .malformed }
         guard let place = search.found else { return .missing }
         guard !place.isEmpty else { return .malformed }
         let kind = pdu.octet(place.lowerBound)
         var verdict = Verdict.unknownKey
-        for key in keys where key.kind == kind {
+        for key in chain.keys where key.kind == kind && chain.isAcceptable(key, at: now) {
             if kind == Kind.generic {
                 guard place.count >= 3 else { return .malformed }
                 let id = UInt16(pdu.octet(place.lowerBound + 1)) << 8 | UInt16(pdu.octet(place.lowerBound + 2))
-                guard id == key.id else { continue }
+                guard UInt64(id) == key.id else { continue }
             }
             verdict = .wrong
             let start = place.lowerBound + 1 + key.prefixOctets
             // RFC 5310 §3.4 and RFC 5304 §2: another length of digest is another algorithm.
             guard place.upperBound - start == key.valueOctets else { continue }
             let value = pdu.extracting(start..<place.upperBound)
-            if let algorithm = key.digest {
+            if let algorithm = key.algorithm.digest {
                 let digest = Self.digest(pdu, value: start..<place.upperBound, key: key, algorithm)
                 if equalInConstantTime(digest.bytes, value) { return .valid }
             } else {
-                let secret = Array(key.secret.prefix(ISISKey.secretMaximum))
+                let secret = Array(key.secret.prefix(KeyChain.Key.secretMaximum))
                 if equalInConstantTime(secret.span.bytes, value) { return .valid }
             }
         }
@@ -126,7 +130,7 @@ public enum Authentication {
     }
 
     private static func digest(
-        _ pdu: RawSpan, value: Range<Int>, key: ISISKey, _ algorithm: DigestAlgorithm
+        _ pdu: RawSpan, value: Range<Int>, key: KeyChain.Key, _ algorithm: DigestAlgorithm
     ) -> DigestValue {
         let type = PDUHeader.peekType(pdu)
         let lengthAt = PDULength.position(type ?? .level1LSP)
@@ -142,10 +146,7 @@ public enum Authentication {
     }
 }
 
-extension ISISKey {
-    /// What a TLV can hold of a password.
-    static let secretMaximum = 254
-
+extension KeyChain.Key {
     var kind: UInt8 {
         switch algorithm {
         case .clearText: Authentication.Kind.clearText
@@ -153,20 +154,9 @@ extension ISISKey {
         default: Authentication.Kind.generic
         }
     }
-    var digest: DigestAlgorithm? {
-        switch algorithm {
-        case .clearText: nil
-        case .hmacMD5: .md5
-        case .hmacSHA1: .sha1
-        case .hmacSHA224: .sha224
-        case .hmacSHA256: .sha256
-        case .hmacSHA384: .sha384
-        case .hmacSHA512: .sha512
-        }
-    }
     /// RFC 5310 §3.1: the key identifier before the digest.
     var prefixOctets: Int { kind == Authentication.Kind.generic ? 2 : 0 }
-    var valueOctets: Int { digest?.length ?? min(secret.count, Self.secretMaximum) }
+    var valueOctets: Int { algorithm.digest?.length ?? min(secret.count, Self.secretMaximum) }
 
     /// RFC 5310 §3.3: a key that is longer than a digest is hashed; one that is shorter gets zeros, which HMAC adds
     /// itself. RFC 5304 is plain RFC 2104.

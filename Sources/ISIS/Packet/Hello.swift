@@ -1,3 +1,4 @@
+import Records
 import Wire
 
 /// The point-to-point three-way adjacency option (RFC 5303 §3.1).
@@ -150,7 +151,7 @@ public struct LANHello: Hashable, Sendable {
     }
 
     /// - Parameter size: octets to pad to; fewer than the PDU has add nothing.
-    public func encoded(paddedTo size: Int = 0, authentication: ISISKeyChain? = nil) -> [UInt8] {
+    public func encoded(paddedTo size: Int = 0, key: KeyChain.Key? = nil) -> [UInt8] {
         var writer = ByteWriter(capacity: max(size, 128))
         PDUHeader.encode(.lanHello(level), into: &writer)
         writer.u8(circuitType.rawValue)
@@ -159,7 +160,7 @@ public struct LANHello: Hashable, Sendable {
         let at = writer.reserve16()
         writer.u8(priority & 0x7f)
         writer.nodeID(lanID)
-        return finishHello(&writer, contents, lengthAt: at, size: size, authentication)
+        return finishHello(&writer, contents, lengthAt: at, size: size, key)
     }
 }
 
@@ -196,7 +197,7 @@ public struct PointToPointHello: Hashable, Sendable {
     }
 
     /// - Parameter size: octets to pad to; fewer than the PDU has add nothing.
-    public func encoded(paddedTo size: Int = 0, authentication: ISISKeyChain? = nil) -> [UInt8] {
+    public func encoded(paddedTo size: Int = 0, key: KeyChain.Key? = nil) -> [UInt8] {
         var writer = ByteWriter(capacity: max(size, 128))
         PDUHeader.encode(.pointToPointHello, into: &writer)
         writer.u8(circuitType.rawValue)
@@ -204,14 +205,13 @@ public struct PointToPointHello: Hashable, Sendable {
         writer.u16(holdingTime)
         let at = writer.reserve16()
         writer.u8(localCircuitID)
-        return finishHello(&writer, contents, lengthAt: at, size: size, authentication)
+        return finishHello(&writer, contents, lengthAt: at, size: size, key)
     }
 }
 
 private func finishHello(
-    _ writer: inout ByteWriter, _ contents: HelloContents, lengthAt: Int, size: Int, _ chain: ISISKeyChain?
+    _ writer: inout ByteWriter, _ contents: HelloContents, lengthAt: Int, size: Int, _ key: KeyChain.Key?
 ) -> [UInt8] {
-    let key = chain?.keys.first
     if let key { Authentication.reserve(key, into: &writer) }
     contents.encode(into: &writer)
     TLV.pad(to: size, into: &writer)

@@ -1,4 +1,5 @@
 import Digests
+import Records
 import Wire
 
 /// The fixed part of a link state PDU (ISO 10589 §9.8, §9.9), and how such PDUs are made.
@@ -91,17 +92,17 @@ public struct LSPHeader: Hashable, Sendable {
 /// Makes LSPs.
 public enum LSPBuilder {
     /// Octets for TLVs in an LSP of at most `size` octets, beside authentication.
-    public static func bodyMaximum(size: Int, authentication: ISISKeyChain?) -> Int {
+    public static func bodyMaximum(size: Int, authentication: ISISAuthentication?) -> Int {
         size - LSPHeader.length - Authentication.octets(authentication)
     }
 
     /// A complete LSP around TLVs that are encoded already.
+    /// - Parameter key: the one that signs; `nil` without authentication.
     public static func encode(
         level: Level, id: LSPID, sequenceNumber: UInt32, remainingLifetime: UInt16, flags: LSPHeader.Flags, body: [UInt8],
-        authentication: ISISKeyChain?
+        key: KeyChain.Key?
     ) -> [UInt8] {
-        let key = authentication?.keys.first
-        var writer = ByteWriter(capacity: LSPHeader.length + body.count + Authentication.octets(authentication))
+        var writer = ByteWriter(capacity: LSPHeader.length + body.count + (key.map(Authentication.octets) ?? 0))
         PDUHeader.encode(.lsp(level), into: &writer)
         let at = writer.reserve16()
         writer.u16(remainingLifetime)
@@ -127,9 +128,10 @@ public enum LSPBuilder {
     ///   - originator: this system, to name it; `nil` leaves the TLV out.
     ///   - receivedFrom: the neighbour whose LSP made us purge, if it was one.
     ///   - hostname: of this system; goes with `originator`.
+    ///   - key: the one that signs; `nil` without authentication.
     public static func purge(
         level: Level, id: LSPID, sequenceNumber: UInt32, originator: SystemID?, receivedFrom: SystemID? = nil,
-        hostname: String = "", authentication: ISISKeyChain?
+        hostname: String = "", key: KeyChain.Key?
     ) -> [UInt8] {
         var writer = ByteWriter(capacity: 32)
         if let originator {
@@ -143,7 +145,7 @@ public enum LSPBuilder {
         let isType: LSPHeader.Flags = level == .one ? .level1 : .level2
         return encode(
             level: level, id: id, sequenceNumber: sequenceNumber, remainingLifetime: 0, flags: isType, body: writer.bytes,
-            authentication: authentication)
+            key: key)
     }
 
     /// The checksum does not cover the lifetime (ISO 10589 §9.8), nor does authentication.

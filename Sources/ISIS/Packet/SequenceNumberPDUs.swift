@@ -1,3 +1,4 @@
+import Records
 import Wire
 
 /// What a sequence numbers PDU says of an LSP (ISO 10589 §9.10).
@@ -54,18 +55,18 @@ public struct CSNP: Hashable, Sendable {
     }
 
     /// How many entries a PDU of `size` octets holds; at least one.
-    public static func entriesMaximum(size: Int, authentication: ISISKeyChain? = nil) -> Int {
+    public static func entriesMaximum(size: Int, authentication: ISISAuthentication? = nil) -> Int {
         SequenceNumbers.entriesMaximum(size - PDUType.level1CSNP.headerLength, authentication)
     }
 
-    public func encoded(authentication: ISISKeyChain? = nil) -> [UInt8] {
+    public func encoded(key: KeyChain.Key? = nil) -> [UInt8] {
         var writer = ByteWriter(capacity: 64 + entries.count * 17)
         PDUHeader.encode(.csnp(level), into: &writer)
         let at = writer.reserve16()
         writer.nodeID(NodeID(source))
         writer.lspID(start)
         writer.lspID(end)
-        return SequenceNumbers.finish(&writer, entries, lengthAt: at, authentication)
+        return SequenceNumbers.finish(&writer, entries, lengthAt: at, key)
     }
 }
 
@@ -94,16 +95,16 @@ public struct PSNP: Hashable, Sendable {
     }
 
     /// How many entries a PDU of `size` octets holds; at least one.
-    public static func entriesMaximum(size: Int, authentication: ISISKeyChain? = nil) -> Int {
+    public static func entriesMaximum(size: Int, authentication: ISISAuthentication? = nil) -> Int {
         SequenceNumbers.entriesMaximum(size - PDUType.level1PSNP.headerLength, authentication)
     }
 
-    public func encoded(authentication: ISISKeyChain? = nil) -> [UInt8] {
+    public func encoded(key: KeyChain.Key? = nil) -> [UInt8] {
         var writer = ByteWriter(capacity: 64 + entries.count * 17)
         PDUHeader.encode(.psnp(level), into: &writer)
         let at = writer.reserve16()
         writer.nodeID(NodeID(source))
-        return SequenceNumbers.finish(&writer, entries, lengthAt: at, authentication)
+        return SequenceNumbers.finish(&writer, entries, lengthAt: at, key)
     }
 }
 
@@ -126,8 +127,8 @@ private enum SequenceNumbers {
         return list
     }
 
-    static func entriesMaximum(_ room: Int, _ chain: ISISKeyChain?) -> Int {
-        var room = room - Authentication.octets(chain)
+    static func entriesMaximum(_ room: Int, _ authentication: ISISAuthentication?) -> Int {
+        var room = room - Authentication.octets(authentication)
         var count = 0
         // A TLV holds 15 entries behind its two octets.
         while room >= 2 + LSPEntry.octets {
@@ -139,9 +140,8 @@ private enum SequenceNumbers {
     }
 
     static func finish(
-        _ writer: inout ByteWriter, _ entries: [LSPEntry], lengthAt: Int, _ chain: ISISKeyChain?
+        _ writer: inout ByteWriter, _ entries: [LSPEntry], lengthAt: Int, _ key: KeyChain.Key?
     ) -> [UInt8] {
-        let key = chain?.keys.first
         if let key { Authentication.reserve(key, into: &writer) }
         TLV.writeList(TLVCode.lspEntries, entries, octets: { _ in LSPEntry.octets }, into: &writer) { entry, writer in
             writer.u16(entry.remainingLifetime)

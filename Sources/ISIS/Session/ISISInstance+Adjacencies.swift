@@ -133,7 +133,7 @@ extension ISISInstance {
         guard let index = circuit.index(of: neighbor, usage: usage) else { return }
         let adjacency = circuit.adjacencies[index]
         let left = timers.deadline(of: holdTimer(adjacency, number, which)).map { ($0 - now).inMilliseconds / 1000 } ?? 0
-        emitHello(circuit, which, answering: (neighbor, UInt16(clamping: left)), into: &effects)
+        emitHello(circuit, which, answering: (neighbor, UInt16(clamping: left)), at: now, into: &effects)
         guard isFirst else { return }
         event(.notice, "\(describe(adjacency, circuit)) is held while the neighbor restarts", into: &effects)
         for level in levels(adjacency.usage) {

@@ -40,7 +40,7 @@ extension ISISInstance {
     /// All LSPs that this router should have at a level, ascending.
     mutating func ownFragments(_ level: Level, at now: Instant, into effects: inout [Effect]) -> [OwnFragment] {
         guard let configuration else { return [] }
-        let room = max(256, LSPBuilder.bodyMaximum(size: largestLSP(level), authentication: lspKeys(level)))
+        let room = max(256, LSPBuilder.bodyMaximum(size: largestLSP(level), authentication: lspAuthentication(level)))
         var nodes: [(node: NodeID, contents: OwnLSPContents)] = []
         let own = sources(level).contents(configuration)
         nodes.append((NodeID(ownID), own.contents))

@@ -102,8 +102,8 @@ extension ISISInstance {
     /// §7.3.15.2: the whole database in as many CSNPs as it takes; their ranges join without a gap.
     mutating func sendCSNPs(_ number: Int, _ level: Level, at now: Instant, into effects: inout [Effect]) {
         guard let circuit = circuit(number), circuit.isActive else { return }
-        let keys = snpKeys(level)
-        let room = CSNP.entriesMaximum(size: circuit.frameOctets, authentication: keys)
+        let key = snpKey(level, at: now)
+        let room = CSNP.entriesMaximum(size: circuit.frameOctets, authentication: snpAuthentication(level))
         let database = databases[level.index]
         let ignored = ignoredEntries(number, level, at: now)
         var start = LSPID.minimum
@@ -128,7 +128,7 @@ extension ISISInstance {
             let isLast = position >= database.count && next >= ignored.count
             let end = isLast ? .maximum : entries.last?.id ?? .maximum
             let csnp = CSNP(level: level, source: ownID, start: start, end: end, entries: entries)
-            transmit(csnp.encoded(authentication: keys), circuit, level, into: &effects)
+            transmit(csnp.encoded(key: key), circuit, level, into: &effects)
             if isLast || end == .maximum { return }
             start = LSPID(raw: end.raw + 1)
         }
@@ -163,7 +163,7 @@ extension ISISInstance {
     }
 
     private func psnpRoom(_ circuit: Circuit, _ level: Level) -> Int {
-        PSNP.entriesMaximum(size: circuit.frameOctets, authentication: snpKeys(level))
+        PSNP.entriesMaximum(size: circuit.frameOctets, authentication: snpAuthentication(level))
     }
 
     /// §7.3.15.4: SSN flags become PSNPs: acknowledgements on a point-to-point circuit, requests on a LAN.
@@ -180,15 +180,17 @@ extension ISISInstance {
             databases[level.index].clearSSN(slot, number)
             entries.append(entry(slot, level, at: now))
             if entries.count == room {
-                if isSent { sendPSNP(entries, level, circuit, into: &effects) }
+                if isSent { sendPSNP(entries, level, circuit, at: now, into: &effects) }
                 entries.removeAll(keepingCapacity: true)
             }
         }
-        if isSent, !entries.isEmpty { sendPSNP(entries, level, circuit, into: &effects) }
+        if isSent, !entries.isEmpty { sendPSNP(entries, level, circuit, at: now, into: &effects) }
     }
 
-    mutating func sendPSNP(_ entries: [LSPEntry], _ level: Level, _ circuit: Circuit, into effects: inout [Effect]) {
+    mutating func sendPSNP(
+        _ entries: [LSPEntry], _ level: Level, _ circuit: Circuit, at now: Instant, into effects: inout [Effect]
+    ) {
         let psnp = PSNP(level: level, source: ownID, entries: entries.sorted { $0.id < $1.id })
-        transmit(psnp.encoded(authentication: snpKeys(level)), circuit, level, into: &effects)
+        transmit(psnp.encoded(key: snpKey(level, at: now)), circuit, level, into: &effects)
     }
 }

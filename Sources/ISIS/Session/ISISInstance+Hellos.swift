@@ -30,11 +30,15 @@ extension ISISInstance {
     }
 
     /// Authentication of LSPs of the level.
-    func lspKeys(_ level: Level) -> ISISKeyChain? { configuration?[level].authentication }
+    func lspAuthentication(_ level: Level) -> ISISAuthentication? { configuration?[level].authentication }
     /// Authentication of sequence numbers PDUs of the level.
-    func snpKeys(_ level: Level) -> ISISKeyChain? {
-        configuration?[level].authenticatesSNP == true ? lspKeys(level) : nil
+    func snpAuthentication(_ level: Level) -> ISISAuthentication? {
+        configuration?[level].authenticatesSNP == true ? lspAuthentication(level) : nil
     }
+    /// What signs LSPs of the level now.
+    func lspKey(_ level: Level, at now: Instant) -> KeyChain.Key? { lspAuthentication(level)?.chain.sendingKey(at: now) }
+    /// What signs sequence numbers PDUs of the level now.
+    func snpKey(_ level: Level, at now: Instant) -> KeyChain.Key? { snpAuthentication(level)?.chain.sendingKey(at: now) }
 
     /// RFC 5120 §7.2: the topologies of the circuit, or `nil` when the standard one is all there is and nothing is
     /// said.
@@ -90,7 +94,7 @@ extension ISISInstance {
     /// Sends a hello and sets the timer of the next.
     mutating func sendHello(_ number: Int, _ which: UInt8, at now: Instant, into effects: inout [Effect]) {
         guard let circuit = circuit(number), circuit.isActive else { return }
-        emitHello(circuit, which, into: &effects)
+        emitHello(circuit, which, at: now, into: &effects)
         let level = Level(rawValue: which) ?? circuit.lowestLevel
         timers.set(
             ISISTimer(.hello, circuit: UInt16(number), level: which), at: now + jittered(helloInterval(circuit, level)))
@@ -108,21 +112,21 @@ extension ISISInstance {
     /// - Parameter restarting: RFC 5306 §3.2.1: the neighbour whose request this hello answers.
     mutating func emitHello(
         _ circuit: Circuit, _ which: UInt8, answering restarting: (neighbor: SystemID, remaining: UInt16)? = nil,
-        into effects: inout [Effect]
+        at now: Instant, into effects: inout [Effect]
     ) {
         var contents = contents(circuit)
         if let restarting {
             contents.restart = RestartOption(
                 isAcknowledgement: true, remainingTime: restarting.remaining, restartingNeighbor: restarting.neighbor)
         }
-        let keys = circuit.configuration.authentication
+        let key = circuit.configuration.authentication?.chain.sendingKey(at: now)
         guard let level = Level(rawValue: which) else {
             contents.threeWay = threeWay(circuit)
             let hello = PointToPointHello(
                 circuitType: circuit.levels, source: ownID, holdingTime: holdingTime(circuit, circuit.lowestLevel),
                 localCircuitID: circuit.circuitID, contents: contents)
             let size = padding(circuit, isAdjacent: circuit.hasUp)
-            transmit(hello.encoded(paddedTo: size, authentication: keys), circuit, nil, into: &effects)
+            transmit(hello.encoded(paddedTo: size, key: key), circuit, nil, into: &effects)
             return
         }
         // §8.4.1: everybody heard at this level, whatever the state.
@@ -134,7 +138,7 @@ extension ISISInstance {
             level: level, circuitType: circuit.levels, source: ownID, holdingTime: holdingTime(circuit, level),
             priority: circuit.configuration[level].priority, lanID: circuit.lans[level.index].lanID, contents: contents)
         let size = padding(circuit, isAdjacent: circuit.hasUp(level))
-        transmit(hello.encoded(paddedTo: size, authentication: keys), circuit, level, into: &effects)
+        transmit(hello.encoded(paddedTo: size, key: key), circuit, level, into: &effects)
     }
 
     /// RFC 5303 §3.2: what we say of the handshake.

@@ -43,12 +43,12 @@ extension ISISInstance {
         // (a) (5): from whom.
         guard let neighbor = neighbor(station, circuit, level) else { return counters.count(.noAdjacency) }
         // (a) (4): by password. An LSP keeps the authentication of its origin; only the level's keys count.
-        let keys = lspKeys(level)
-        guard Authentication.verify(bytes.span.bytes, with: keys).isAccepted else {
+        let authentication = lspAuthentication(level)
+        guard Authentication.verify(bytes.span.bytes, with: authentication, at: now).isAccepted else {
             return counters.count(.authentication)
         }
         let pdu = Array(bytes.prefix(header.pduLength))
-        if header.isPurge, keys != nil, !LSPHeader.isSoundPurge(pdu.span.bytes) {
+        if header.isPurge, authentication != nil, !LSPHeader.isSoundPurge(pdu.span.bytes) {
             // RFC 6233 §3: whoever shortens the lifetime of an authentic LSP leaves its TLVs in place.
             return counters.count(.badPurge)
         }
@@ -61,7 +61,7 @@ extension ISISInstance {
             if header.isPurge {
                 // §7.3.16.4 (a): nothing to end here. It is acknowledged and forgotten.
                 if let held { databases[level.index].remove(held) }
-                if !circuit.isBroadcast { sendPSNP([header.entry], level, circuit, into: &effects) }
+                if !circuit.isBroadcast { sendPSNP([header.entry], level, circuit, at: now, into: &effects) }
                 return
             }
             guard hasRoom(level) else { return databaseIsFull(level, at: now, into: &effects) }

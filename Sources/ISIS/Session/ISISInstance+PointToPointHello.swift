@@ -11,7 +11,7 @@ extension ISISInstance {
     ) {
         let number = circuit.number
         guard hello.holdingTime > 0, !station.isGroup else { return counters.count(.malformed) }
-        guard Authentication.verify(pdu, with: circuit.configuration.authentication).isAccepted else {
+        guard Authentication.verify(pdu, with: circuit.configuration.authentication, at: now).isAccepted else {
             return counters.count(.authentication)
         }
         guard hello.source != ownID else { return heardOwnID(station, circuit, at: now, into: &effects) }

@@ -62,18 +62,18 @@ extension ISISInstance {
         counters.count(.quarantined)
         if let (level, entry) = PDUOutline(packet.bytes)?.lsp {
             guard neighbor(station, circuit, level) != nil else { return counters.count(.noAdjacency) }
-            guard Authentication.verify(packet.bytes.span.bytes, with: lspKeys(level)).isAccepted else {
+            guard Authentication.verify(packet.bytes.span.bytes, with: lspAuthentication(level), at: now).isAccepted else {
                 return counters.count(.authentication)
             }
             // §7.3.15.1 (e): acknowledged, as though it were stored.
             if ignore(entry, level, circuit, at: now), !circuit.isBroadcast {
-                sendPSNP([entry], level, circuit, into: &effects)
+                sendPSNP([entry], level, circuit, at: now, into: &effects)
             }
             return
         }
         let isHello = type == .pointToPointHello || type == .level1LANHello || type == .level2LANHello
         guard !isHello, let level = type.level, neighbor(station, circuit, level) != nil,
-            Authentication.verify(packet.bytes.span.bytes, with: snpKeys(level)).isAccepted
+            Authentication.verify(packet.bytes.span.bytes, with: snpAuthentication(level), at: now).isAccepted
         else { return }
         fatal.hold(packet.source, on: packet.interface, until: now + FatalMemory.holdMaximum)
         loseAll(station, circuit.number, reason: "it repeats a packet that was fatal", at: now, into: &effects)

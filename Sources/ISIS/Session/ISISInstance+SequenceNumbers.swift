@@ -11,7 +11,9 @@ extension ISISInstance {
     ) {
         let level = csnp.level
         guard neighbor(station, circuit, level) != nil else { return counters.count(.noAdjacency) }
-        guard Authentication.verify(pdu, with: snpKeys(level)).isAccepted else { return counters.count(.authentication) }
+        guard Authentication.verify(pdu, with: snpAuthentication(level), at: now).isAccepted else {
+            return counters.count(.authentication)
+        }
         guard csnp.start <= csnp.end else { return counters.count(.malformed) }
         for entry in csnp.entries where entry.id >= csnp.start && entry.id <= csnp.end {
             compare(entry, level, circuit, at: now, into: &effects)
@@ -41,7 +43,9 @@ extension ISISInstance {
     ) {
         let level = psnp.level
         guard neighbor(station, circuit, level) != nil else { return counters.count(.noAdjacency) }
-        guard Authentication.verify(pdu, with: snpKeys(level)).isAccepted else { return counters.count(.authentication) }
+        guard Authentication.verify(pdu, with: snpAuthentication(level), at: now).isAccepted else {
+            return counters.count(.authentication)
+        }
         // (a) (4): on a LAN they are for the designated IS.
         guard !circuit.isBroadcast || circuit.isDesignated(level, by: ownID) else { return counters.count(.notDesignated) }
         for entry in psnp.entries { compare(entry, level, circuit, at: now, into: &effects) }

@@ -33,6 +33,8 @@ struct ISISTimer: Hashable, Sendable {
         /// another's mouth there (circuit).
         case tooLarge = 15
         case duplicate = 16
+        /// Another key signs LSPs from here on (level).
+        case key = 17
     }
     var kind: Kind
     var circuit: UInt16 = 0

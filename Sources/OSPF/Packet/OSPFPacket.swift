@@ -1,3 +1,4 @@
+import Records
 import Wire
 
 /// A whole OSPF packet as a value.
@@ -50,11 +51,12 @@ public struct OSPFPacket: Hashable, Sendable {
     /// The octets to send.
     ///
     /// - Parameters:
+    ///   - key: the one that signs; `nil` without authentication.
     ///   - sequence: the cryptographic sequence number; of no concern without a key.
     ///   - source: the IP source address; it is part of checksums and digests of OSPFv3 and of RFC 7474.
     ///   - destination: as the packet will carry it; part of OSPFv3's checksum.
     public func encoded(
-        version: OSPFVersion, authentication: OSPFAuthentication = .none, sequence: UInt64 = 0, source: IPAddress,
+        version: OSPFVersion, key: KeyChain.Key? = nil, sequence: UInt64 = 0, source: IPAddress,
         destination: IPAddress
     ) -> [UInt8] {
         var writer = ByteWriter(capacity: 256)
@@ -67,7 +69,7 @@ public struct OSPFPacket: Hashable, Sendable {
         case .linkStateAcknowledgment(let packet): packet.write(to: &writer, version: version)
         }
         PacketAuthentication.seal(
-            &writer, version: version, authentication, sequence: sequence, source: source, destination: destination)
+            &writer, version: version, key, sequence: sequence, source: source, destination: destination)
         return writer.bytes
     }
 }

@@ -1,4 +1,6 @@
 import Digests
+import Machine
+import Records
 import Wire
 
 /// Checksums and authentication of packets, both ways.
@@ -39,8 +41,8 @@ public enum PacketAuthentication {
         public var bodyStart: Int
         /// The cryptographic sequence number; `nil` without a key.
         public var sequence: UInt64?
-        /// The key or security association that it was made with; `nil` without.
-        public var keyID: UInt16?
+        /// The number has 64 bits and grows with every packet of a type (RFC 7474 §3, RFC 7166 §4.1).
+        public var isExtended = false
     }
 
     /// RFC 7474 §3: octets of the sequence number that follows an OSPFv2 packet, outside its length and under the
@@ -58,59 +60,63 @@ public enum PacketAuthentication {
         static let extended: UInt16 = 3
     }
 
-    /// Octets that are appended to each packet beyond its length: what must be left free below the MTU.
-    public static func overhead(version: OSPFVersion, _ authentication: OSPFAuthentication) -> Int {
-        guard case .cryptographic(let keys) = authentication, let key = keys.first else { return 0 }
-        let digest = key.algorithm.digest.length
-        return version == .v2 ? digest + (key.isExtended ? extendedSequenceSize : 0) : trailerSize + digest
+    /// Octets that are appended to a packet beyond its length, by whichever key of the chain: what must be left free below
+    /// the MTU.
+    public static func overhead(version: OSPFVersion, _ chain: KeyChain?) -> Int {
+        let overheads = (chain?.sendingKeys ?? []).map { key in
+            guard let digest = key.algorithm.digest?.length else { return 0 }
+            return version == .v2 ? digest + (key.isExtended ? extendedSequenceSize : 0) : trailerSize + digest
+        }
+        return overheads.max() ?? 0
     }
 
     // MARK: sending
 
     /// Closes a packet: length, checksum or digest.
+    /// - Parameter key: the one that signs now; `nil` without authentication.
     public static func seal(
-        _ writer: inout ByteWriter, version: OSPFVersion, _ authentication: OSPFAuthentication, sequence: UInt64,
+        _ writer: inout ByteWriter, version: OSPFVersion, _ key: KeyChain.Key?, sequence: UInt64,
         source: IPAddress, destination: IPAddress
     ) {
         let length = writer.count
         writer.patch16(2, UInt16(truncatingIfNeeded: length))
-        switch (version, authentication) {
-        case (.v2, .cryptographic(let keys)):
-            guard let key = keys.first else { return sealPlain(&writer, version, source, destination) }
+        guard let key else { return sealPlain(&writer, version, source, destination) }
+        switch (version, key.algorithm.digest) {
+        case (.v2, let algorithm?):
             // RFC 2328 D.4.3 (1)…(3): the checksum stays zero; key, length of the digest and sequence number take the
             // place of the authentication.
             writer.patch16(
                 OSPFPacketHeader.authenticationTypeOffset, key.isExtended ? Kind.extended : Kind.cryptographic)
             let at = OSPFPacketHeader.authenticationOffset
-            writer.patch8(at + 3, UInt8(key.algorithm.digest.length))
+            writer.patch8(at + 3, UInt8(algorithm.length))
             if key.isExtended {
                 // RFC 7474 §3: the Key ID has 32 bits and stands where the sequence number was, which goes behind the
                 // packet.
-                writer.patch32(at + 4, UInt32(key.id))
+                writer.patch32(at + 4, UInt32(truncatingIfNeeded: key.id))
                 writer.u64(sequence)
             } else {
                 writer.patch8(at + 2, UInt8(truncatingIfNeeded: key.id))
                 writer.patch32(at + 4, UInt32(truncatingIfNeeded: sequence))
             }
-            let digest = digestV2(writer.bytes.span.bytes, key, source)
+            let digest = digestV2(writer.bytes.span.bytes, key, algorithm, source)
             writer.append(digest.bytes)
-        case (.v3, .cryptographic(let keys)):
-            guard let key = keys.first else { return sealPlain(&writer, version, source, destination) }
+        case (.v3, let algorithm?):
             // RFC 7166 §4.5: the checksum is not computed when a trailer follows.
             writer.u16(trailerType)
-            writer.u16(UInt16(trailerSize + key.algorithm.digest.length))
+            writer.u16(UInt16(trailerSize + algorithm.length))
             writer.u16(0)
-            writer.u16(key.id)
+            writer.u16(UInt16(truncatingIfNeeded: key.id))
             writer.u64(sequence)
-            let digest = digestV3(writer.bytes.span.bytes, key, source)
+            let digest = digestV3(writer.bytes.span.bytes, key, algorithm, source)
             writer.append(digest.bytes)
-        case (.v2, .simple(let password)):
+        case (.v2, nil):
             writer.patch16(OSPFPacketHeader.authenticationTypeOffset, Kind.simple)
             sealPlain(&writer, version, source, destination)
-            let octets = passwordOctets(password)
+            let octets = passwordOctets(key.secret)
             writer.patch32(OSPFPacketHeader.authenticationOffset, UInt32(truncatingIfNeeded: octets >> 32))
             writer.patch32(OSPFPacketHeader.authenticationOffset + 4, UInt32(truncatingIfNeeded: octets))
-        default:
+        case (.v3, nil):
+            // RFC 5340 has no password.
             sealPlain(&writer, version, source, destination)
         }
     }
@@ -130,16 +136,17 @@ public enum PacketAuthentication {
     ///   - bytes: the whole IP payload; the header was read from it.
     ///   - source: the IP source address.
     ///   - destination: the IP destination address.
+    ///   - now: keys count that are acceptable then.
     public static func check(
-        _ bytes: RawSpan, _ header: OSPFPacketHeader, version: OSPFVersion, _ authentication: OSPFAuthentication,
-        source: IPAddress, destination: IPAddress
+        _ bytes: RawSpan, _ header: OSPFPacketHeader, version: OSPFVersion, _ chain: KeyChain?, source: IPAddress,
+        destination: IPAddress, at now: Instant
     ) throws(Failure) -> Checked {
         let length = Int(header.length)
         guard length <= bytes.byteCount, length >= OSPFPacketHeader.size(version) else { throw .badLength }
         switch version {
-        case .v2: return try checkV2(bytes, header, authentication, source)
+        case .v2: return try checkV2(bytes, header, chain, source, at: now)
         case .v3:
-            if case .cryptographic(let keys) = authentication { return try checkTrailer(bytes, header, keys, source) }
+            if let chain { return try checkTrailer(bytes, header, chain, source, at: now) }
             // A trailer that nobody here asked for does no harm (RFC 7166 §5: transition).
             let packet = bytes.extracting(0..<length)
             if header.checksum == 0, hasTrailer(bytes, header) { return Checked(bodyStart: 16) }
@@ -149,33 +156,38 @@ public enum PacketAuthentication {
     }
 
     private static func checkV2(
-        _ bytes: RawSpan, _ header: OSPFPacketHeader, _ authentication: OSPFAuthentication, _ source: IPAddress
+        _ bytes: RawSpan, _ header: OSPFPacketHeader, _ chain: KeyChain?, _ source: IPAddress, at now: Instant
     ) throws(Failure) -> Checked {
         let packet = bytes.extracting(0..<Int(header.length))
         let size = OSPFPacketHeader.size(.v2)
-        switch authentication {
-        case .none:
+        guard let chain else {
             guard header.authenticationType == Kind.none else { throw .typeMismatch }
             guard checksum(packet, .v2, source, source) == 0 else { throw .badChecksum }
             return Checked(bodyStart: size)
-        case .simple(let password):
-            guard header.authenticationType == Kind.simple else { throw .typeMismatch }
+        }
+        switch header.authenticationType {
+        case Kind.simple:
+            // It carries no identifier: every password that counts now is tried.
+            let passwords = chain.keys.filter { $0.algorithm == .clearText && chain.isAcceptable($0, at: now) }
+            guard !passwords.isEmpty else { throw .typeMismatch }
             guard checksum(packet, .v2, source, source) == 0 else { throw .badChecksum }
-            guard header.authentication == passwordOctets(password) else { throw .badPassword }
-            return Checked(bodyStart: size)
-        case .cryptographic(let keys):
-            guard header.authenticationType == Kind.cryptographic || header.authenticationType == Kind.extended else {
-                throw .typeMismatch
+            guard passwords.contains(where: { header.authentication == passwordOctets($0.secret) }) else {
+                throw .badPassword
             }
+            return Checked(bodyStart: size)
+        case Kind.cryptographic, Kind.extended:
+            guard chain.keys.contains(where: { $0.algorithm != .clearText }) else { throw .typeMismatch }
             let isExtended = header.authenticationType == Kind.extended
             let word = UInt32(truncatingIfNeeded: header.authentication)
             let id = isExtended ? word : UInt32(truncatingIfNeeded: header.authentication >> 40 & 0xff)
             let digestLength = Int(truncatingIfNeeded: header.authentication >> 32 & 0xff)
-            guard let key = keys.first(where: { UInt32($0.id) == id }), key.isUsable else { throw .unknownKey }
+            guard let key = chain.acceptableKey(UInt64(id), at: now), key.isUsable, let digest = key.algorithm.digest else {
+                throw .unknownKey
+            }
             // RFC 7474 §3 and D.5 of RFC 2328: what the key is configured for is what must come.
             guard key.isExtended == isExtended else { throw .typeMismatch }
             let signed = packet.byteCount + (isExtended ? extendedSequenceSize : 0)
-            guard digestLength == key.algorithm.digest.length, bytes.byteCount >= signed + digestLength else {
+            guard digestLength == digest.length, bytes.byteCount >= signed + digestLength else {
                 throw .badLength
             }
             var sequence = UInt64(word)
@@ -184,10 +196,11 @@ public enum PacketAuthentication {
                 guard let number = try? behind.u64("sequence number") else { throw .badLength }
                 sequence = number
             }
-            let mine = digestV2(bytes.extracting(0..<signed), key, source)
+            let mine = digestV2(bytes.extracting(0..<signed), key, digest, source)
             let its = bytes.extracting(signed..<(signed + digestLength))
             guard equalInConstantTime(mine.bytes, its) else { throw .badDigest }
-            return Checked(bodyStart: size, sequence: sequence, keyID: key.id)
+            return Checked(bodyStart: size, sequence: sequence, isExtended: isExtended)
+        default: throw .typeMismatch
         }
     }
 
@@ -221,7 +234,7 @@ public enum PacketAuthentication {
     }
 
     private static func checkTrailer(
-        _ bytes: RawSpan, _ header: OSPFPacketHeader, _ keys: [OSPFKey], _ source: IPAddress
+        _ bytes: RawSpan, _ header: OSPFPacketHeader, _ chain: KeyChain, _ source: IPAddress, at now: Instant
     ) throws(Failure) -> Checked {
         guard let start = trailerStart(bytes, header), start + trailerSize <= bytes.byteCount else {
             throw .typeMismatch
@@ -232,16 +245,18 @@ public enum PacketAuthentication {
             let sequence = try? reader.u64("sequence number")
         else { throw .badLength }
         guard type == trailerType else { throw .typeMismatch }
-        guard let key = keys.first(where: { $0.id == id }) else { throw .unknownKey }
-        let digestLength = key.algorithm.digest.length
+        guard let key = chain.acceptableKey(UInt64(id), at: now), let digest = key.algorithm.digest else {
+            throw .unknownKey
+        }
+        let digestLength = digest.length
         guard Int(length) == trailerSize + digestLength, start + Int(length) <= bytes.byteCount else {
             throw .badLength
         }
         let signed = bytes.extracting(0..<(start + trailerSize))
-        let mine = digestV3(signed, key, source)
+        let mine = digestV3(signed, key, digest, source)
         let its = bytes.extracting((start + trailerSize)..<(start + Int(length)))
         guard equalInConstantTime(mine.bytes, its) else { throw .badDigest }
-        return Checked(bodyStart: OSPFPacketHeader.size(.v3), sequence: sequence, keyID: id)
+        return Checked(bodyStart: OSPFPacketHeader.size(.v3), sequence: sequence, isExtended: true)
     }
 
     // MARK: sums
@@ -271,10 +286,10 @@ public enum PacketAuthentication {
     }
 
     /// RFC 2328 D.3: the password, left-justified and padded with zeros.
-    private static func passwordOctets(_ password: String) -> UInt64 {
+    private static func passwordOctets(_ password: [UInt8]) -> UInt64 {
         var value: UInt64 = 0
         var shift: UInt64 = 64
-        for octet in password.utf8.prefix(8) {
+        for octet in password.prefix(8) {
             shift -= 8
             value |= UInt64(octet) << shift
         }
@@ -282,9 +297,10 @@ public enum PacketAuthentication {
     }
 
     /// - Parameter packet: everything before the digest.
-    private static func digestV2(_ packet: RawSpan, _ key: OSPFKey, _ source: IPAddress) -> DigestValue {
-        let algorithm = key.algorithm.digest
-        var secret = Array(key.secret.utf8)
+    private static func digestV2(
+        _ packet: RawSpan, _ key: KeyChain.Key, _ algorithm: DigestAlgorithm, _ source: IPAddress
+    ) -> DigestValue {
+        var secret = key.secret
         if key.algorithm == .md5 {
             // RFC 2328 D.4.3 (6): the key, padded with zeros to 16 octets, follows the packet.
             secret = Array(secret.prefix(16))
@@ -307,10 +323,11 @@ public enum PacketAuthentication {
     }
 
     /// - Parameter packet: everything before the digest: packet, LLS block, head of the trailer.
-    private static func digestV3(_ packet: RawSpan, _ key: OSPFKey, _ source: IPAddress) -> DigestValue {
-        let algorithm = key.algorithm.digest
+    private static func digestV3(
+        _ packet: RawSpan, _ key: KeyChain.Key, _ algorithm: DigestAlgorithm, _ source: IPAddress
+    ) -> DigestValue {
         // RFC 7166 §4.5: the key is bound to the protocol; Apad begins with the source address.
-        let prepared = prepare(Array(key.secret.utf8) + [0, 1], algorithm)
+        let prepared = prepare(key.secret + [0, 1], algorithm)
         var pad = ByteWriter(capacity: algorithm.length)
         if case .v6(let address) = source { pad.ipv6(address) }
         while pad.count < algorithm.length { pad.u32(apad) }
@@ -327,19 +344,7 @@ public enum PacketAuthentication {
     }
 }
 
-extension OSPFKey.Algorithm {
-    var digest: DigestAlgorithm {
-        switch self {
-        case .md5: .md5
-        case .hmacSHA1: .sha1
-        case .hmacSHA256: .sha256
-        case .hmacSHA384: .sha384
-        case .hmacSHA512: .sha512
-        }
-    }
-}
-
-extension OSPFKey {
+extension KeyChain.Key {
     /// Whether packets have AuType 3 (RFC 7474 §3).
     var isExtended: Bool { extendedSequence }
     /// RFC 7474 §4 and §5 are about HMAC-SHA (RFC 5709) alone: with keyed MD5 there is no AuType 3, and a weaker type

@@ -34,7 +34,7 @@ extension OSPFInstance {
             if configuration?.family == .ipv6 { options.insert(.ipv6) }
             // RFC 5838 §2.4: only instances beyond the IPv6 unicast ones say it.
             if (configuration?.instanceID ?? 0) > 31 { options.insert(.addressFamily) }
-            if case .cryptographic = interface.configuration.authentication { options.insert(.authenticationTrailer) }
+            if interface.configuration.authentication != nil { options.insert(.authenticationTrailer) }
         }
         return options
     }

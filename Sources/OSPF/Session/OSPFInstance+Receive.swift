@@ -35,14 +35,14 @@ extension OSPFInstance {
         do {
             checked = try PacketAuthentication.check(
                 bytes.span.bytes, header, version: version, interface.configuration.authentication, source: source,
-                destination: destination)
+                destination: destination, at: now)
         } catch {
             return drop(error == .badChecksum || error == .badLength ? .malformed : .authentication, on: id)
         }
         // Behind the check: what is not genuine is no reason for an alarm.
         guard header.routerID != routerID else { return heardOwnID(source, on: id, at: now, into: &effects) }
         let index = neighborIndex(routerID: header.routerID, source: source, on: interface)
-        if let index, !isFresh(checked, header.type, of: index, interface) {
+        if let index, !isFresh(checked, header.type, of: index) {
             return drop(.replay, on: id)
         }
         var ignored: [LSAHeader] = []
@@ -128,14 +128,10 @@ extension OSPFInstance {
     /// RFC 2328 §D.4.3: not less than the last one. RFC 7474 §3 and RFC 7166 §4.1 want it greater, for each type of
     /// packet.
     private func isFresh(
-        _ checked: PacketAuthentication.Checked, _ type: OSPFPacketType, of index: NeighborIndex, _ interface: OSPFInterface
+        _ checked: PacketAuthentication.Checked, _ type: OSPFPacketType, of index: NeighborIndex
     ) -> Bool {
         guard let neighbor = neighbor(index), let sequence = checked.sequence else { return true }
-        var isStrict = version == .v3
-        if case .cryptographic(let keys) = interface.configuration.authentication {
-            isStrict = isStrict || keys.first { $0.id == checked.keyID }?.isExtended == true
-        }
-        if isStrict { return sequence > neighbor.sequences[Int(type.rawValue)] }
+        if checked.isExtended { return sequence > neighbor.sequences[Int(type.rawValue)] }
         // One counter for all types.
         return sequence >= (neighbor.sequences.max() ?? 0)
     }

@@ -30,17 +30,18 @@ extension OSPFInstance {
         into effects: inout [Effect]
     ) {
         guard let interface = interface(id), let source = source(on: interface) else { return }
-        let authentication = interface.configuration.authentication
-        if case .cryptographic(let keys) = authentication, keys.first?.isUsable == false { return }
+        let key = interface.configuration.authentication?.sendingKey(at: now)
+        // Never without authentication where it is asked for.
+        if interface.configuration.authentication != nil, key?.isUsable != true { return }
         var writer = ByteWriter(capacity: body.count + 128)
         OSPFPacketHeader(
             type: type, routerID: routerID, areaID: interface.areaID, instanceID: configuration?.instanceID ?? 0
         ).write(to: &writer, version: version)
         writer.append(body)
         var sequence: UInt64 = 0
-        if case .cryptographic = authentication { sequence = nextSequence(interface, at: now) }
+        if let key, key.algorithm != .clearText { sequence = nextSequence(key, at: now) }
         PacketAuthentication.seal(
-            &writer, version: version, authentication, sequence: sequence, source: source, destination: destination)
+            &writer, version: version, key, sequence: sequence, source: source, destination: destination)
         interfaces[Int(id.value)]?.counters.sent[Int(type.rawValue)] &+= 1
         effects.append(
             .send(
@@ -55,14 +56,11 @@ extension OSPFInstance {
     ///
     /// RFC 2328 §D.4.3 has 32 bits and allows equal numbers: seconds. RFC 7474 §3 and RFC 7166 §4.1 have 64 bits that
     /// must grow with every packet: seconds above, microseconds below, and one more where two packets fall together.
-    private mutating func nextSequence(_ interface: OSPFInterface, at now: Instant) -> UInt64 {
+    private mutating func nextSequence(_ key: KeyChain.Key, at now: Instant) -> UInt64 {
         let base = configuration?.sequenceBase ?? 0
         let time = UInt64(clamping: now.nanoseconds)
         let seconds = base &+ time / 1_000_000_000
-        var isLong = version == .v3
-        if case .cryptographic(let keys) = interface.configuration.authentication, keys.first?.isExtended == true {
-            isLong = true
-        }
+        let isLong = version == .v3 || key.isExtended
         let precise = seconds << 20 | time / 1000 % 1_000_000
         lastSequence = max(lastSequence &+ (isLong ? 1 : 0), precise)
         return isLong ? lastSequence : lastSequence >> 20

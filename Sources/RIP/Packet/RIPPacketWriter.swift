@@ -1,3 +1,4 @@
+import Records
 import Wire
 
 /// Packs entries into messages, as many as they take, and finishes each.
@@ -6,7 +7,8 @@ struct RIPPacketWriter {
     /// 1 where an interface speaks RFC 1058.
     let messageVersion: UInt8
     let command: UInt8
-    let authentication: RIPAuthentication
+    /// The key that signs.
+    let key: KeyChain.Key?
     /// Entries of a message, authentication not counted.
     let entriesMaximum: Int
     private(set) var messages: [[UInt8]] = []
@@ -18,20 +20,20 @@ struct RIPPacketWriter {
     private(set) var sequence: UInt32
 
     /// - Parameters:
+    ///   - key: the one that signs now; `nil` without authentication.
     ///   - mtu: of the interface; RIPng fills it (RFC 2080 §2.1).
     ///   - sequence: for the first message; each further one takes the next.
     init(
-        version: RIPVersion, messageVersion: UInt8, command: UInt8, authentication: RIPAuthentication, mtu: UInt16,
-        sequence: UInt32
+        version: RIPVersion, messageVersion: UInt8, command: UInt8, key: KeyChain.Key?, mtu: UInt16, sequence: UInt32
     ) {
         self.version = version
         self.messageVersion = messageVersion
         self.command = command
         self.sequence = sequence
         // RFC 2453 §4.1: there is no authentication in version 1.
-        self.authentication = version == .v2 && messageVersion > 1 ? authentication : .none
+        self.key = version == .v2 && messageVersion > 1 ? key : nil
         switch version {
-        case .v2: entriesMaximum = RIPFormat.entriesMaximum - (self.authentication.takesEntry ? 1 : 0)
+        case .v2: entriesMaximum = RIPFormat.entriesMaximum - (self.key == nil ? 0 : 1)
         // RFC 2080 §2.1: what is left of the MTU after the IPv6, UDP and RIPng headers.
         case .ng: entriesMaximum = max(2, (Int(max(mtu, 1280)) - 40 - 8 - RIPFormat.headerLength) / RIPFormat.entryLength)
         }
@@ -44,14 +46,14 @@ struct RIPPacketWriter {
         writer.u8(command)
         writer.u8(messageVersion)
         writer.u16(0)
-        RIPAuthenticator.begin(&writer, authentication, sequence: sequence)
+        RIPAuthenticator.begin(&writer, key, sequence: sequence)
         nextHop = nil
     }
 
     private mutating func finishMessage() {
         guard entries > 0 else { return }
-        RIPAuthenticator.finish(&writer, authentication)
-        if case .cryptographic = authentication { sequence &+= 1 }
+        RIPAuthenticator.finish(&writer, key)
+        if let key, key.algorithm != .clearText { sequence &+= 1 }
         messages.append(writer.bytes)
         entries = 0
     }

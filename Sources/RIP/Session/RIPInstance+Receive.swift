@@ -87,13 +87,13 @@ extension RIPInstance {
         let longest = RIPFormat.headerLength + RIPFormat.entryLength * RIPFormat.entriesMaximum
         if messageVersion == 1 {
             // RFC 2453 §5.2: where authentication is in use, version 1 would be the way around it.
-            guard rip.authentication.isNone else { return .failure(RIPRefusal(.authenticationMissing)) }
+            guard rip.authentication == nil else { return .failure(RIPRefusal(.authenticationMissing)) }
             guard bytes.count <= longest, whole.count.isMultiple(of: RIPFormat.entryLength) else {
                 return .failure(RIPRefusal(.badLength))
             }
             return hasZeros(bytes) ? .success(whole) : .failure(RIPRefusal(.mustBeZero))
         }
-        switch RIPAuthenticator.check(bytes, against: rip.authentication) {
+        switch RIPAuthenticator.check(bytes, against: rip.authentication, at: now) {
         case .failure(let refusal): return .failure(refusal)
         case .success(let verdict):
             guard verdict.entries.upperBound <= longest else { return .failure(RIPRefusal(.badLength)) }
@@ -123,11 +123,9 @@ extension RIPInstance {
         _ sequence: (key: UInt8, number: UInt32), _ packet: ReceivedPacket, _ source: IPAddress,
         _ rip: RIPInterfaceConfiguration, at now: Instant
     ) -> RIPRefusal? {
-        guard case .cryptographic(let keys) = rip.authentication,
-            let index = findNeighbor(packet.interface, source)
-        else { return nil }
+        guard let chain = rip.authentication, let index = findNeighbor(packet.interface, source) else { return nil }
         if neighbor(index)?.isReplay(sequence) == true { return RIPRefusal(.authenticationReplayed) }
-        neighbors[Int(index)]?.note(sequence, keys: keys.map(\.id))
+        neighbors[Int(index)]?.note(sequence, keys: chain.keys.map(\.id))
         return nil
     }
 
@@ -161,12 +159,13 @@ extension RIPInstance {
 
     /// The digest was right, and there was no neighbour yet to hold the number of its message.
     private mutating func noteFirstSequence(_ packet: ReceivedPacket, _ index: UInt32) {
-        guard case .cryptographic(let keys)? = interface(packet.interface)?.rip?.authentication,
-            neighbor(index)?.sequences.isEmpty == true, packet.bytes.count >= 16
+        guard let chain = interface(packet.interface)?.rip?.authentication,
+            neighbor(index)?.sequences.isEmpty == true, packet.bytes.count >= RIPFormat.headerLength + RIPFormat.entryLength,
+            RIPAuthenticator.type(of: packet.bytes) == RIPAuthenticator.cryptographicType
         else { return }
         let b = packet.bytes
         let number = UInt32(b[12]) << 24 | UInt32(b[13]) << 16 | UInt32(b[14]) << 8 | UInt32(b[15])
-        neighbors[Int(index)]?.note((b[10], number), keys: keys.map(\.id))
+        neighbors[Int(index)]?.note((b[10], number), keys: chain.keys.map(\.id))
     }
 
     private mutating func learnVersion2(

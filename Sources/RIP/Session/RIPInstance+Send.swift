@@ -98,16 +98,18 @@ extension RIPInstance {
         return targets
     }
 
-    /// Begins a message; `nil` where there is no address to send it from.
+    /// Begins a message; `nil` where there is no address to send it from, or no key to sign it with.
     mutating func writer(_ command: UInt8, _ reply: Reply, at now: Instant) -> RIPPacketWriter? {
         guard let interface = interface(reply.interface), let rip = interface.rip,
             reply.source != nil || interface.source(for: reply.destination) != nil
         else { return nil }
+        let key = rip.authentication?.sendingKey(at: now)
+        // Never without authentication where it is asked for.
+        guard rip.authentication == nil || key != nil else { return nil }
         let ticks = now.nanoseconds / (1_000_000_000 / Self.sequenceTicksPerSecond)
         return RIPPacketWriter(
-            version: version, messageVersion: reply.messageVersion, command: command,
-            authentication: rip.authentication, mtu: interface.settings.mtu,
-            sequence: max(sequence, UInt32(truncatingIfNeeded: ticks)))
+            version: version, messageVersion: reply.messageVersion, command: command, key: key,
+            mtu: interface.settings.mtu, sequence: max(sequence, UInt32(truncatingIfNeeded: ticks)))
     }
 
     mutating func send(_ writer: inout RIPPacketWriter, _ reply: Reply, into effects: inout [Effect]) {

@@ -51,8 +51,8 @@ struct RIPNeighbor: Sendable {
     }
 
     /// - Parameter keys: those configured; what was remembered of others is forgotten.
-    mutating func note(_ sequence: (key: UInt8, number: UInt32), keys: [UInt8]) {
-        sequences.removeAll { $0.key == sequence.key || !keys.contains($0.key) }
+    mutating func note(_ sequence: (key: UInt8, number: UInt32), keys: [UInt64]) {
+        sequences.removeAll { $0.key == sequence.key || !keys.contains(UInt64($0.key)) }
         sequences.append(Sequence(key: sequence.key, number: sequence.number))
     }
 }

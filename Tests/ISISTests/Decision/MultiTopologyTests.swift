@@ -35,7 +35,7 @@ import Wire
             body += [237, 12] + id + [0, 0, 0, 1, 0, 32, 0x20, 0x01, 0x0d, 0xb8]
             let bytes = LSPBuilder.encode(
                 level: .two, id: LSPID(SystemID(raw: 9)), sequenceNumber: 1, remainingLifetime: 900, flags: .level2, body: body,
-                authentication: nil)
+                key: nil)
             let contents = LSPContents(bytes.span.bytes)
             #expect(contents.malformedTLVs == 0)
             #expect(contents.neighbors.isEmpty == isZero)

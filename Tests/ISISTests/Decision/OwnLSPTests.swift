@@ -22,7 +22,7 @@ import Wire
                 Sample.contents(
                     LSPBuilder.encode(
                         level: .two, id: LSPID(fragments.node, fragment: UInt8(number)), sequenceNumber: 1,
-                        remainingLifetime: 1200, flags: fragments.flags(UInt8(number)), body: $0, authentication: nil))
+                        remainingLifetime: 1200, flags: fragments.flags(UInt8(number)), body: $0, key: nil))
             }
         }
     }

@@ -1,5 +1,6 @@
 @testable import ISIS
 import Machine
+import Records
 import Testing
 import Wire
 
@@ -8,7 +9,7 @@ enum Sample {
     static let system = SystemID(raw: 0x1921_6800_1001)
     static let other = SystemID(raw: 0x1921_6800_1002)
     static let area = AreaAddress([0x49, 0, 1])!
-    static let md5 = ISISKeyChain(keys: [ISISKey(algorithm: .hmacMD5, secret: Array("secret".utf8))])
+    static let md5 = ISISAuthentication(firstSigns: [KeyChain.Key(id: 0, algorithm: .hmacMD5, secret: Array("secret".utf8))])
 
     static var helloContents: HelloContents {
         var contents = HelloContents()
@@ -101,10 +102,10 @@ enum Sample {
         TLV.write(251, into: &writer) { $0.append([1, 2, 3]) }
         return writer.bytes
     }
-    static func lsp(_ body: [UInt8] = lspBody, authentication: ISISKeyChain? = nil) -> [UInt8] {
+    static func lsp(_ body: [UInt8] = lspBody, authentication: ISISAuthentication? = nil) -> [UInt8] {
         LSPBuilder.encode(
             level: .two, id: LSPID(system, fragment: 1), sequenceNumber: 0x1_0001, remainingLifetime: 1200,
-            flags: [.level2, .attached], body: body, authentication: authentication)
+            flags: [.level2, .attached], body: body, key: authentication?.key)
     }
 
     static func header(_ bytes: [UInt8]) throws(DecodeError) -> LSPHeader { try LSPHeader(bytes.span.bytes) }
@@ -115,7 +116,7 @@ enum Sample {
 @Suite struct CodecTests {
     @Test func `a LAN hello comes back as it was, padded to the octet`() throws {
         for size in [0, 700, 701, 702, 1497] + Array(1000..<1300) {
-            let bytes = Sample.lanHello.encoded(paddedTo: size, authentication: Sample.md5)
+            let bytes = Sample.lanHello.encoded(paddedTo: size, key: Sample.md5.key)
             let back = try LANHello(bytes.span.bytes)
             #expect(back == Sample.lanHello)
             if size > 700 { #expect(bytes.count == size) }
@@ -145,16 +146,16 @@ enum Sample {
     @Test func `sequence numbers PDUs come back as they were and hold as many entries as they promise`() throws {
         for chain in [nil, Sample.md5] {
             var csnp = Sample.csnp
-            let bytes = csnp.encoded(authentication: chain)
+            let bytes = csnp.encoded(key: chain?.key)
             #expect(try CSNP(bytes.span.bytes) == csnp)
-            let psnp = Sample.psnp.encoded(authentication: chain)
+            let psnp = Sample.psnp.encoded(key: chain?.key)
             #expect(try PSNP(psnp.span.bytes) == Sample.psnp)
             for size in [100, 500, 1492, 1497] {
                 let count = CSNP.entriesMaximum(size: size, authentication: chain)
                 csnp.entries = (0..<count).map {
                     LSPEntry(id: LSPID(raw: UInt64($0)), sequenceNumber: 1, remainingLifetime: 1, checksum: 1)
                 }
-                let filled = csnp.encoded(authentication: chain)
+                let filled = csnp.encoded(key: chain?.key)
                 #expect(filled.count <= size && filled.count > size - 20)
             }
         }
@@ -219,11 +220,11 @@ enum Sample {
 
     @Test func `every truncation and every bit flip of every PDU is understood or refused, and nothing else`() {
         let pdus = [
-            Sample.lanHello.encoded(authentication: Sample.md5), Sample.pointToPointHello.encoded(), Sample.csnp.encoded(),
-            Sample.psnp.encoded(authentication: Sample.md5), Sample.lsp(), Sample.lsp(authentication: Sample.md5),
+            Sample.lanHello.encoded(key: Sample.md5.key), Sample.pointToPointHello.encoded(), Sample.csnp.encoded(),
+            Sample.psnp.encoded(key: Sample.md5.key), Sample.lsp(), Sample.lsp(authentication: Sample.md5),
         ]
         func read(_ bytes: [UInt8]) -> Bool {
-            _ = Authentication.verify(bytes.span.bytes, with: Sample.md5)
+            _ = Authentication.verify(bytes.span.bytes, with: Sample.md5, at: .zero)
             _ = LSPHeader.isSoundPurge(bytes.span.bytes)
             _ = Sample.contents(bytes)
             return (try? LANHello(bytes.span.bytes)) != nil || (try? PointToPointHello(bytes.span.bytes)) != nil
@@ -286,7 +287,7 @@ enum Sample {
     @Test func `RFC 6232: a purge names who made it and holds nothing else`() throws {
         let purge = LSPBuilder.purge(
             level: .one, id: LSPID(Sample.other), sequenceNumber: 9, originator: Sample.system, receivedFrom: Sample.other,
-            hostname: "r1", authentication: Sample.md5)
+            hostname: "r1", key: Sample.md5.key)
         let header = try Sample.header(purge)
         #expect(header.isPurge && header.level == .one && header.sequenceNumber == 9)
         #expect(Sample.isSoundPurge(purge))
@@ -305,21 +306,21 @@ enum Sample {
 }
 
 @Suite struct AuthenticationTests {
-    static func chain(_ algorithm: ISISAuthenticationAlgorithm, id: UInt16 = 1, _ secret: String = "key") -> ISISKeyChain {
-        ISISKeyChain(keys: [ISISKey(id: id, algorithm: algorithm, secret: Array(secret.utf8))])
+    static func chain(_ algorithm: KeyChain.Algorithm, id: UInt64 = 1, _ secret: String = "key") -> ISISAuthentication {
+        ISISAuthentication(firstSigns: [KeyChain.Key(id: id, algorithm: algorithm, secret: Array(secret.utf8))])
     }
-    static func verify(_ pdu: [UInt8], _ chain: ISISKeyChain?) -> Authentication.Verdict {
-        Authentication.verify(pdu.span.bytes, with: chain)
+    static func verify(_ pdu: [UInt8], _ chain: ISISAuthentication?) -> Authentication.Verdict {
+        Authentication.verify(pdu.span.bytes, with: chain, at: .zero)
     }
 
     @Test func `every PDU signed with every algorithm verifies, with its own key only`() {
-        for algorithm in ISISAuthenticationAlgorithm.allCases {
+        for algorithm in KeyChain.Algorithm.isis {
             for secret in ["k", String(repeating: "x", count: 50), String(repeating: "y", count: 200)] {
                 let key = Self.chain(algorithm, secret)
                 for pdu in [
-                    Sample.lanHello.encoded(paddedTo: 1497, authentication: key),
-                    Sample.pointToPointHello.encoded(authentication: key), Sample.csnp.encoded(authentication: key),
-                    Sample.psnp.encoded(authentication: key), Sample.lsp(authentication: key),
+                    Sample.lanHello.encoded(paddedTo: 1497, key: key.key),
+                    Sample.pointToPointHello.encoded(key: key.key), Sample.csnp.encoded(key: key.key),
+                    Sample.psnp.encoded(key: key.key), Sample.lsp(authentication: key),
                 ] {
                     #expect(Self.verify(pdu, key) == .valid)
                     #expect(Self.verify(pdu, Self.chain(algorithm, secret + "z")) == .wrong)
@@ -335,7 +336,7 @@ enum Sample {
     }
 
     @Test func `RFC 5304 §2: lifetime and checksum of an LSP change on the way and its digest stays valid`() {
-        for algorithm in [ISISAuthenticationAlgorithm.hmacMD5, .hmacSHA256] {
+        for algorithm in [KeyChain.Algorithm.hmacMD5, .hmacSHA256] {
             let key = Self.chain(algorithm)
             var lsp = Sample.lsp(authentication: key)
             LSPBuilder.setRemainingLifetime(5, in: &lsp)
@@ -350,7 +351,7 @@ enum Sample {
         // The PDU written out; the digest below is what an HMAC-MD5 of another make gives for it under "key".
         let hello = PointToPointHello(
             circuitType: .level2, source: SystemID(raw: 1), holdingTime: 30, localCircuitID: 1)
-        let bytes = hello.encoded(authentication: Self.chain(.hmacMD5))
+        let bytes = hello.encoded(key: Self.chain(.hmacMD5).key)
         #expect(
             Array(bytes.prefix(23)) == [
                 0x83, 20, 1, 0, 17, 1, 0, 0, 2, 0, 0, 0, 0, 0, 1, 0, 30, 0, 39, 1, 10, 17, 54,
@@ -365,7 +366,7 @@ enum Sample {
     @Test func `RFC 5310 §3.4: the digest is over Apad in its own place`() {
         let hello = PointToPointHello(
             circuitType: .level2, source: SystemID(raw: 1), holdingTime: 30, localCircuitID: 1)
-        let bytes = hello.encoded(authentication: Self.chain(.hmacSHA1, id: 7))
+        let bytes = hello.encoded(key: Self.chain(.hmacSHA1, id: 7).key)
         #expect(Array(bytes[20..<25]) == [10, 23, 3, 0, 7])
         #expect(
             Array(bytes.suffix(20)) == [
@@ -387,11 +388,12 @@ enum Sample {
     }
 
     @Test func `any key of a chain verifies, the first signs, and a chain that only sends takes everything`() {
-        let old = ISISKey(id: 1, algorithm: .hmacSHA1, secret: [1]), new = ISISKey(id: 2, algorithm: .hmacSHA256, secret: [2])
-        let pdu = Sample.psnp.encoded(authentication: ISISKeyChain(keys: [new, old]))
-        #expect(Self.verify(pdu, ISISKeyChain(keys: [old, new])) == .valid)
-        #expect(Self.verify(pdu, ISISKeyChain(keys: [old])) == .unknownKey)
-        var lenient = ISISKeyChain(keys: [old])
+        let old = KeyChain.Key(id: 1, algorithm: .hmacSHA1, secret: [1]),
+            new = KeyChain.Key(id: 2, algorithm: .hmacSHA256, secret: [2])
+        let pdu = Sample.psnp.encoded(key: ISISAuthentication(firstSigns: [new, old]).key)
+        #expect(Self.verify(pdu, ISISAuthentication(firstSigns: [old, new])) == .valid)
+        #expect(Self.verify(pdu, ISISAuthentication(firstSigns: [old])) == .unknownKey)
+        var lenient = ISISAuthentication(firstSigns: [old])
         lenient.isSendOnly = true
         #expect(Self.verify(pdu, lenient) == .notRequired)
         #expect(Self.verify(Sample.psnp.encoded(), lenient).isAccepted)

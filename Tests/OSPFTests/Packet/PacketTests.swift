@@ -1,4 +1,5 @@
 import Machine
+import Records
 import Testing
 import Wire
 
@@ -38,31 +39,31 @@ import Wire
         return bodies.map { OSPFPacket(routerID: 0x0101_0101, areaID: 2, instanceID: version == .v3 ? 64 : 0, $0) }
     }
 
-    static func key(_ algorithm: OSPFKey.Algorithm, id: UInt16 = 5, extended: Bool = false) -> OSPFKey {
-        OSPFKey(id: id, algorithm: algorithm, secret: "correct horse", extendedSequence: extended)
+    static func key(_ algorithm: KeyChain.Algorithm, id: UInt64 = 5, extended: Bool = false) -> KeyChain.Key {
+        KeyChain.Key(id: id, algorithm: algorithm, secret: "correct horse", extendedSequence: extended)
     }
 
-    static func ways(_ version: OSPFVersion) -> [OSPFAuthentication] {
-        var ways: [OSPFAuthentication] = [.none]
-        for algorithm in OSPFKey.Algorithm.allCases where version == .v2 || algorithm != .md5 {
-            ways.append(.cryptographic([key(algorithm)]))
+    static func ways(_ version: OSPFVersion) -> [KeyChain?] {
+        var ways: [KeyChain?] = [nil]
+        for algorithm in KeyChain.Algorithm.ospf where version == .v2 || algorithm != .md5 {
+            ways.append(KeyChain(firstSigns: [key(algorithm)]))
             if version == .v2, algorithm != .md5 {
-                ways.append(.cryptographic([key(algorithm, extended: true)]))
+                ways.append(KeyChain(firstSigns: [key(algorithm, extended: true)]))
             }
         }
-        if version == .v2 { ways.append(.simple("hush")) }
+        if version == .v2 { ways.append(.password("hush")) }
         return ways
     }
 
     /// The way of a packet that came in.
     static func receive(
-        _ octets: [UInt8], _ version: OSPFVersion, _ authentication: OSPFAuthentication, from source: IPAddress? = nil
+        _ octets: [UInt8], _ version: OSPFVersion, _ authentication: KeyChain?, from source: IPAddress? = nil
     ) throws -> (OSPFPacket, PacketAuthentication.Checked) {
         let (from, to) = addresses(version)
         let bytes = octets.span.bytes
         let header = try OSPFPacketHeader(bytes, version: version)
         let checked = try PacketAuthentication.check(
-            bytes, header, version: version, authentication, source: source ?? from, destination: to)
+            bytes, header, version: version, authentication, source: source ?? from, destination: to, at: .zero)
         return (try OSPFPacket(bytes, header: header, bodyStart: checked.bodyStart, version: version), checked)
     }
 
@@ -72,7 +73,7 @@ import Wire
         for way in Self.ways(version) {
             for packet in Self.samples(version) {
                 let octets = packet.encoded(
-                    version: version, authentication: way, sequence: 0x1_0000_0002, source: source,
+                    version: version, key: way?.sendingKey(at: .zero), sequence: 0x1_0000_0002, source: source,
                     destination: destination)
                 let (read, checked) = try Self.receive(octets, version, way)
                 #expect(read.body == packet.body)
@@ -81,12 +82,12 @@ import Wire
                 let overhead = PacketAuthentication.overhead(version: version, way)
                 let plain = packet.encoded(version: version, source: source, destination: destination)
                 #expect(octets.count == plain.count + overhead)
-                if case .cryptographic(let keys) = way {
-                    #expect(checked.keyID == 5)
-                    let isWide = version == .v3 || keys[0].isExtended
+                if let key = way?.keys[0], key.algorithm != .clearText {
+                    let isWide = version == .v3 || key.isExtended
+                    #expect(checked.isExtended == isWide)
                     #expect(checked.sequence == (isWide ? 0x1_0000_0002 : 2))
                 } else {
-                    #expect(checked.sequence == nil && checked.keyID == nil)
+                    #expect(checked.sequence == nil)
                 }
             }
         }
@@ -98,7 +99,7 @@ import Wire
         for way in Self.ways(version) {
             for packet in Self.samples(version) {
                 let octets = packet.encoded(
-                    version: version, authentication: way, source: source, destination: destination)
+                    version: version, key: way?.sendingKey(at: .zero), source: source, destination: destination)
                 for count in 0..<octets.count {
                     #expect(throws: (any Error).self) { try Self.receive(Array(octets[..<count]), version, way) }
                 }
@@ -112,14 +113,14 @@ import Wire
         for way in Self.ways(version) {
             for packet in Self.samples(version) {
                 let octets = packet.encoded(
-                    version: version, authentication: way, source: source, destination: destination)
+                    version: version, key: way?.sendingKey(at: .zero), source: source, destination: destination)
                 for bit in 0..<(octets.count * 8) {
                     var flipped = octets
                     flipped[bit / 8] ^= 0x80 >> (bit % 8)
                     let read = try? Self.receive(flipped, version, way)
-                    if case .simple = way, (16..<24).contains(bit / 8) { #expect(read == nil) }
+                    if way?.keys[0].algorithm == .clearText, (16..<24).contains(bit / 8) { #expect(read == nil) }
                     // The authentication field of a packet without any is nobody's business.
-                    if case .none = way, version == .v2, (16..<24).contains(bit / 8) { continue }
+                    if way == nil, version == .v2, (16..<24).contains(bit / 8) { continue }
                     #expect(read == nil, "\(version) \(way) \(packet.header.type) bit \(bit)")
                 }
             }
@@ -154,7 +155,7 @@ import Wire
         for (i, sent) in ways.enumerated() {
             for (j, expected) in ways.enumerated() where i != j {
                 let octets = packet.encoded(
-                    version: .v2, authentication: sent, source: Self.source4, destination: Self.group4)
+                    version: .v2, key: sent?.sendingKey(at: .zero), source: Self.source4, destination: Self.group4)
                 #expect(throws: PacketAuthentication.Failure.self) { try Self.receive(octets, .v2, expected) }
             }
         }
@@ -164,24 +165,27 @@ import Wire
         let old = Self.key(.md5, id: 1), new = Self.key(.hmacSHA256, id: 2)
         let packet = Self.samples(.v2)[3]
         let octets = packet.encoded(
-            version: .v2, authentication: .cryptographic([new, old]), source: Self.source4, destination: Self.group4)
-        #expect(try Self.receive(octets, .v2, .cryptographic([old, new])).1.keyID == 2)
+            version: .v2, key: KeyChain(firstSigns: [new, old]).sendingKey(at: .zero), source: Self.source4,
+            destination: Self.group4)
+        #expect(octets[18] == 2)
+        _ = try Self.receive(octets, .v2, KeyChain(firstSigns: [old, new]))
         #expect(throws: PacketAuthentication.Failure.unknownKey) {
-            try Self.receive(octets, .v2, .cryptographic([old]))
+            try Self.receive(octets, .v2, KeyChain(firstSigns: [old]))
         }
     }
 
     @Test func `RFC 7474 §3: the key's number in the header, the sequence number behind the packet, and outside its length`()
         throws
     {
-        let way = OSPFAuthentication.cryptographic([Self.key(.hmacSHA256, extended: true)])
+        let way = KeyChain(firstSigns: [Self.key(.hmacSHA256, extended: true)])
         let sent = OSPFPacket(
             routerID: 0x0101_0101, areaID: 0, .linkStateAcknowledgment(LinkStateAcknowledgmentPacket(headers: []))
-        ).encoded(version: .v2, authentication: way, sequence: 0x1_0000_0007, source: Self.source4, destination: Self.group4)
+        ).encoded(
+            version: .v2, key: way.sendingKey(at: .zero), sequence: 0x1_0000_0007, source: Self.source4, destination: Self.group4)
         #expect(sent.prefix(32) == octets("02050018 01010101 00000000 00000003 00000020 00000005 00000001 00000007")[...])
         #expect(sent.count == 32 + 32)
         let (_, checked) = try Self.receive(sent, .v2, way)
-        #expect(checked.sequence == 0x1_0000_0007 && checked.keyID == 5 && checked.bodyStart == 24)
+        #expect(checked.sequence == 0x1_0000_0007 && checked.bodyStart == 24)
         // The Key ID has 32 bits here; one that has the right low ones is another.
         var other = sent
         other[20] = 1
@@ -189,11 +193,11 @@ import Wire
     }
 
     @Test func `RFC 7474 has no keyed MD5: such a key is used for nothing`() throws {
-        let way = OSPFAuthentication.cryptographic([Self.key(.md5, extended: true)])
-        let plain = OSPFAuthentication.cryptographic([Self.key(.md5)])
+        let way = KeyChain(firstSigns: [Self.key(.md5, extended: true)])
+        let plain = KeyChain(firstSigns: [Self.key(.md5)])
         for sender in [way, plain] {
             let sent = Self.samples(.v2)[0].encoded(
-                version: .v2, authentication: sender, source: Self.source4, destination: Self.group4)
+                version: .v2, key: sender.sendingKey(at: .zero), source: Self.source4, destination: Self.group4)
             #expect(throws: PacketAuthentication.Failure.unknownKey) { try Self.receive(sent, .v2, way) }
         }
     }
@@ -202,18 +206,18 @@ import Wire
         let other = IPAddress("10.0.0.2")!
         let packet = Self.samples(.v2)[0]
         for isExtended in [false, true] {
-            let way = OSPFAuthentication.cryptographic([Self.key(.hmacSHA256, extended: isExtended)])
+            let way = KeyChain(firstSigns: [Self.key(.hmacSHA256, extended: isExtended)])
             let octets = packet.encoded(
-                version: .v2, authentication: way, source: Self.source4, destination: Self.group4)
+                version: .v2, key: way.sendingKey(at: .zero), source: Self.source4, destination: Self.group4)
             let isRefused = (try? Self.receive(octets, .v2, way, from: other)) == nil
             #expect(isRefused == isExtended)
         }
     }
 
     @Test func `RFC 7166 §4.5: the source address is under the digest`() {
-        let way = OSPFAuthentication.cryptographic([Self.key(.hmacSHA1)])
+        let way = KeyChain(firstSigns: [Self.key(.hmacSHA1)])
         let octets = Self.samples(.v3)[0].encoded(
-            version: .v3, authentication: way, source: Self.source6, destination: Self.group6)
+            version: .v3, key: way.sendingKey(at: .zero), source: Self.source6, destination: Self.group6)
         #expect(throws: PacketAuthentication.Failure.badDigest) {
             try Self.receive(octets, .v3, way, from: IPAddress("fe80::2")!)
         }
@@ -222,7 +226,7 @@ import Wire
     @Test func `RFC 5340 A.3.1: the pseudo-header is under the checksum`() {
         let octets = Self.samples(.v3)[0].encoded(version: .v3, source: Self.source6, destination: Self.group6)
         #expect(throws: PacketAuthentication.Failure.badChecksum) {
-            try Self.receive(octets, .v3, .none, from: IPAddress("fe80::2")!)
+            try Self.receive(octets, .v3, nil, from: IPAddress("fe80::2")!)
         }
     }
 
@@ -234,17 +238,17 @@ import Wire
             let packet = OSPFPacket(routerID: 1, areaID: 0, .hello(hello))
             let octets = packet.encoded(version: version, source: source, destination: destination)
             let block: [UInt8] = [0xff, 0xf6, 0, 3, 0, 1, 0, 4, 0, 0, 0, 1]
-            #expect(try Self.receive(octets + block, version, .none).0.body == .hello(hello))
+            #expect(try Self.receive(octets + block, version, nil).0.body == .hello(hello))
         }
     }
 
     @Test func `RFC 7166 §4.6: the trailer follows the LLS block`() throws {
-        let way = OSPFAuthentication.cryptographic([Self.key(.hmacSHA256)])
+        let way = KeyChain(firstSigns: [Self.key(.hmacSHA256)])
         guard case .hello(var hello) = Self.samples(.v3)[0].body else { return }
         hello.options.formUnion([.linkLocalSignalingV3, .authenticationTrailer])
         let packet = OSPFPacket(routerID: 1, areaID: 0, .hello(hello))
         let signed = packet.encoded(
-            version: .v3, authentication: way, source: Self.source6, destination: Self.group6)
+            version: .v3, key: way.sendingKey(at: .zero), source: Self.source6, destination: Self.group6)
         // Without the block where the options say there is one, the trailer's own octets are taken for it.
         #expect(throws: PacketAuthentication.Failure.self) { try Self.receive(signed, .v3, way) }
     }
@@ -260,10 +264,10 @@ import Wire
 
     /// RFC 2328 D.4.3 by hand: MD5 of the packet and the padded key, over octets written out here.
     @Test func `a keyed MD5 packet has the octets that the RFC says`() throws {
-        let way = OSPFAuthentication.cryptographic([OSPFKey(id: 1, algorithm: .md5, secret: "abc")])
+        let way = KeyChain(firstSigns: [KeyChain.Key(id: 1, algorithm: .md5, secret: "abc")])
         let packet = OSPFPacket(routerID: 0x0a00_0001, areaID: 0, .linkStateAcknowledgment(.init(headers: [])))
         let octets = packet.encoded(
-            version: .v2, authentication: way, sequence: 0x3c7e_c653, source: Self.source4, destination: Self.group4)
+            version: .v2, key: way.sendingKey(at: .zero), sequence: 0x3c7e_c653, source: Self.source4, destination: Self.group4)
         let head: [UInt8] = [
             2, 5, 0, 24, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 1, 16, 0x3c, 0x7e, 0xc6, 0x53,
         ]

@@ -145,7 +145,7 @@ import Wire
             $0.interfaces[0].bfd = true
             $0.limits.routesPerNeighbor = 60
             if version == .v2, seed % 3 == 1 {
-                $0.interfaces[0].authentication = .cryptographic([RIPKey(id: 1, algorithm: .md5, secret: "x")])
+                $0.interfaces[0].authentication = KeyChain(firstSigns: [KeyChain.Key(id: 1, algorithm: .md5, secret: "x")])
             }
         }
         let twin = Driver(version)
@@ -196,7 +196,7 @@ import Wire
                 source = .v4(IPv4Address(10, 0, UInt8(interface.value), UInt8(random.number(in: 2...6))))
                 var writer = RIPPacketWriter(
                     version: .v2, messageVersion: 2, command: RIPFormat.response,
-                    authentication: d.configuration.interfaces[Int(interface.value)].authentication, mtu: 1500,
+                    key: d.configuration.interfaces[Int(interface.value)].authentication?.sendingKey(at: .zero), mtu: 1500,
                     sequence: UInt32(random.number(in: 0...100)))
                 for _ in 0..<random.number(in: 1...20) {
                     writer.add(
@@ -254,7 +254,7 @@ import Wire
             $0.interfaces[0].receive = .both
             $0.limits.routesMaximum = 200
             if version == .v2 {
-                $0.interfaces[1].authentication = .cryptographic([RIPKey(id: 0, algorithm: .md5, secret: "k")])
+                $0.interfaces[1].authentication = KeyChain(firstSigns: [KeyChain.Key(id: 0, algorithm: .md5, secret: "k")])
             }
         }.begin()
         for step in 0..<20_000 {

@@ -9,7 +9,7 @@ import Wire
     @Test func `neighbours, routes and interfaces as an operator sees them`() {
         let d = Driver {
             $0.defaultOriginate = RIPDefaultOriginate(always: true)
-            $0.interfaces[1].authentication = .cryptographic([RIPKey(id: 3, algorithm: .hmacSHA1, secret: "hidden")])
+            $0.interfaces[1].authentication = KeyChain(firstSigns: [KeyChain.Key(id: 3, algorithm: .hmacSHA1, secret: "hidden")])
         }.begin()
         d.learn([("172.16.0.0/16", 3), ("172.17.0.0/16", 3), ("127.0.0.0/8", 1)], tag: 6)
         d.learn([("172.17.0.0/16", 16)])

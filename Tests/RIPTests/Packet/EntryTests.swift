@@ -105,7 +105,7 @@ import Wire
 
     @Test func `RFC 2080 §2.1: a message fills the MTU and no more`() {
         var writer = RIPPacketWriter(
-            version: .ng, messageVersion: 1, command: RIPFormat.response, authentication: .none, mtu: 1500, sequence: 0)
+            version: .ng, messageVersion: 1, command: RIPFormat.response, key: nil, mtu: 1500, sequence: 0)
         for i in 0..<100 {
             writer.add(RIPngEntry(address: IPv6Address(high: UInt64(i), low: 0), tag: 0, length: 64, metric: 1))
         }
@@ -116,7 +116,7 @@ import Wire
     @Test func `RFC 2080 §2.1.1: a next hop holds until the next one, and not across messages`() {
         let hop = IPv6Address("fe80::9")!
         var writer = RIPPacketWriter(
-            version: .ng, messageVersion: 1, command: RIPFormat.response, authentication: .none, mtu: 1280, sequence: 0)
+            version: .ng, messageVersion: 1, command: RIPFormat.response, key: nil, mtu: 1280, sequence: 0)
         writer.add(entry6("2001:db8:1::/48", 1))
         writer.add(entry6("2001:db8:2::/48", 1), via: hop)
         writer.add(entry6("2001:db8:3::/48", 1), via: hop)

@@ -83,18 +83,18 @@ import Wire
     }
 
     @Test func `RFC 4822: a sequence number and a digest that differ do not hide it`() {
-        let keys = [RIPKey(id: 1, algorithm: .hmacSHA256, secret: "k")]
+        let keys = [KeyChain.Key(id: 1, algorithm: .hmacSHA256, secret: "k")]
         func signed(_ number: UInt32, _ entries: [RIPv2Entry]) -> [UInt8] {
             var w = ByteWriter()
             w.u8(2)
             w.u8(2)
             w.u16(0)
-            RIPAuthenticator.begin(&w, .cryptographic(keys), sequence: number)
+            RIPAuthenticator.begin(&w, keys[0], sequence: number)
             for entry in entries { entry.write(to: &w) }
-            RIPAuthenticator.finish(&w, .cryptographic(keys))
+            RIPAuthenticator.finish(&w, keys[0])
             return w.bytes
         }
-        let d = Driver { $0.interfaces[0].authentication = .cryptographic(keys) }.begin()
+        let d = Driver { $0.interfaces[0].authentication = KeyChain(firstSigns: keys) }.begin()
         d.input(.fault(Self.packet(signed(5, [entry(Self.bad, 3), entry(Self.third, 3)])), message: 1))
         d.input(.redundancy(true))
         d.run(.seconds(3))

@@ -128,11 +128,11 @@ import Wire
 
     // MARK: authentication
 
-    private static let keys = RIPAuthentication.cryptographic([RIPKey(id: 5, algorithm: .hmacSHA256, secret: "s")])
+    private static let keys = KeyChain(firstSigns: [KeyChain.Key(id: 5, algorithm: .hmacSHA256, secret: "s")])
 
     private func signed(_ sequence: UInt32, _ e: RIPv2Entry = entry("172.16.0.0/16", 1)) -> [UInt8] {
         var writer = RIPPacketWriter(
-            version: .v2, messageVersion: 2, command: RIPFormat.response, authentication: Self.keys, mtu: 1500,
+            version: .v2, messageVersion: 2, command: RIPFormat.response, key: Self.keys.sendingKey(at: .zero), mtu: 1500,
             sequence: sequence)
         writer.add(e)
         return writer.finish()[0]
@@ -175,7 +175,7 @@ import Wire
         #expect(numbers[0] == 10_000)
         #expect(numbers.last! > 10_600)
         for p in d.packets(on: 0) {
-            if case .failure(let refusal) = RIPAuthenticator.check(p.bytes, against: Self.keys) {
+            if case .failure(let refusal) = RIPAuthenticator.check(p.bytes, against: Self.keys, at: .zero) {
                 Issue.record("\(refusal)")
             }
         }
