@@ -102,6 +102,8 @@ extension EngineState {
 }
 
 extension FirstRoutesWatch: Snapshotting {
+    static let section = SnapshotSection(13, "first-routes", schemas: 1...1)
+
     func write(to writer: inout SnapshotWriter) {
         writer.write(since)
         writer.write(nextLook)

@@ -6,6 +6,9 @@ import Wire
 
 /// The bulk update: everything that `digest` stands for, and the timers.
 extension ISISInstance: Snapshotting {
+    /// The form of what follows. A change of it is a number more here.
+    public static let section = SnapshotSection(10, "isis", schemas: 1...1)
+
     public func write(to writer: inout SnapshotWriter) {
         let encoder = BinaryEncoder()
         // Both are plain values of ours, which the encoder never refuses.

@@ -5,6 +5,9 @@ import Wire
 
 /// Everything a neighbour would notice if it were lost.
 extension RIPInstance {
+    /// The form of what follows. A change of it is a number more here.
+    public static let section = SnapshotSection(11, "rip", schemas: 1...1)
+
     public var digest: StateDigest {
         var result = table.digest
         result.mix(random.state)

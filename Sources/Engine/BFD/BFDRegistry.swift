@@ -380,6 +380,8 @@ struct BFDRegistry: Sendable {
 }
 
 extension BFDRegistry {
+    static let section = SnapshotSection(12, "bfd", schemas: 1...1)
+
     /// Parameters follow from the configuration, which the engine's snapshot holds anyway.
     func write(to writer: inout SnapshotWriter) {
         writer.write(random.state)

@@ -177,6 +177,8 @@ extension RouteManager {
 
     // MARK: snapshot
 
+    static let section = SnapshotSection(4, "routes", schemas: 1...1)
+
     /// Interfaces, static routes and policies are those of the configuration, which the engine's snapshot holds anyway;
     /// what follows from them and from the tables is worked out again.
     func write(to writer: inout SnapshotWriter) {

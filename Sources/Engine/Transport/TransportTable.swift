@@ -190,6 +190,8 @@ struct TransportTable: Sendable {
 }
 
 extension TransportTable: Snapshotting {
+    static let section = SnapshotSection(3, "transport", schemas: 1...1)
+
     func write(to writer: inout SnapshotWriter) {
         writer.writeList(connections) { connection, w in
             w.write(connection.connection.value)

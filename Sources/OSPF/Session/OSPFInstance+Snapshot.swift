@@ -5,6 +5,9 @@ import SPF
 import Wire
 
 extension OSPFInstance: Snapshotting {
+    /// The form of what follows. A change of it is a number more here.
+    public static let section = SnapshotSection(9, "ospf", schemas: 1...1)
+
     public func write(to writer: inout SnapshotWriter) {
         writer.write(random.state)
         Self.writeCold(configuration, to: &writer)

@@ -4,6 +4,9 @@ import Routing
 import Wire
 
 extension RTRInstance {
+    /// The form of what follows. A change of it is a number more here.
+    public static let section = SnapshotSection(7, "rtr", schemas: 1...1)
+
     public func write(to writer: inout SnapshotWriter) {
         writer.write(configuration != nil)
         if let configuration { writer.writeCold(configuration) }
