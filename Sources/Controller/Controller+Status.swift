@@ -37,9 +37,6 @@ extension Controller {
         }
         status.digestMismatches = (sender?.mismatches ?? 0) + receiver.mismatches
         status.bulkUpdates = (sender?.bulkUpdates ?? 0) + receiver.bulkUpdates
-        status.formats = configuration.schemas.parts.map {
-            .init(name: $0.name, oldest: $0.oldest, newest: $0.newest, agreed: agreement?[$0.name])
-        }
         status.twin.isConnected = channel == .open
         status.twin.state = watch.newest?.state
         status.twin.epoch = watch.newest?.epoch.value ?? 0

@@ -25,16 +25,6 @@ public struct ControllerStatus: Sendable, Hashable, Codable {
         public var began: Int64
         public var steps: [Step]
     }
-    /// A form of what passes between the two.
-    public struct Format: Sendable, Hashable, Codable {
-        /// `records`, `snapshot/bgp`, …
-        public var name: String
-        /// What this release reads and writes.
-        public var oldest: UInt16
-        public var newest: UInt16
-        /// What is spoken with the twin that was connected last; `nil` before there was any.
-        public var agreed: UInt16?
-    }
     public struct Twin: Sendable, Hashable, Codable {
         public var isConnected = false
         public var state: ControllerState?
@@ -67,8 +57,6 @@ public struct ControllerStatus: Sendable, Hashable, Codable {
     public var digestMismatches = 0
     public var bulkUpdates = 0
     public var twin = Twin()
-    /// By name.
-    public var formats: [Format] = []
     /// The newest sixteen, newest last.
     public var switchovers: [Switchover] = []
     public var quarantined: [UInt64] = []

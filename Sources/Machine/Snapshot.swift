@@ -62,6 +62,9 @@ public struct SnapshotReader {
         end = octets.upperBound
     }
 
+    /// Octets that may still be read.
+    var left: Int { end - position }
+
     mutating func skip(to place: Int) { position = place }
 
     private func need(_ count: Int) throws(DecodeError) {

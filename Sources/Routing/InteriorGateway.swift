@@ -87,6 +87,18 @@ public struct RouteOffer: Hashable, Sendable {
     }
 }
 
+extension RouteOffer: Fielded {
+    public static var blank: Self { .init(nextHops: [], metric: 0, distance: 0) }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.list(&nextHops)
+        try visitor.field(&metric)
+        try visitor.field(&kind)
+        try visitor.field(&distance)
+        try visitor.field(&tag)
+    }
+}
+
 /// A protocol's news about one prefix. `nil` withdraws.
 public struct RouteUpdate: Hashable, Sendable {
     public var prefix: IPPrefix

@@ -307,10 +307,7 @@ extension InteriorGateways {
         writer.section(Self.section) { w in
             w.writeList(isConfigured) { isConfigured, w in w.write(isConfigured) }
             w.write(isRedundant)
-            w.writeList(stops) { stop, w in
-                w.write(stop.faults)
-                w.write(stop.until)
-            }
+            w.writeList(stops) { $0.write(to: &$1) }
             w.writeList(subscribed) { list, w in
                 w.writeList(list) { subscription, w in subscription.write(to: &w) }
             }
@@ -324,15 +321,12 @@ extension InteriorGateways {
         (isConfigured, isRedundant, stops, subscribed) = try sections.read(Self.section) { r throws(DecodeError) in
             let isConfigured = try r.readList { r throws(DecodeError) in try r.readBool() }
             let isRedundant = try r.readBool()
-            let stops = try r.readList { r throws(DecodeError) in
-                Stop(faults: try r.read(), until: try r.readOptionalInstant())
-            }
+            let stops = try r.readList { r throws(DecodeError) in try Stop(from: &r) }
             let subscribed = try r.readList { r throws(DecodeError) in
                 try r.readList { r throws(DecodeError) in try PacketSubscription(from: &r) }
             }
             let count = InteriorGatewayID.allCases.count
-            guard isConfigured.count == count, subscribed.count == count, stops.count == count,
-                stops.allSatisfy({ $0.faults <= 1 << 16 })
+            guard isConfigured.count == count, subscribed.count == count, stops.count == count
             else {
                 throw DecodeError("interior gateway protocols", at: r.position, .badLength)
             }
@@ -345,5 +339,15 @@ extension InteriorGateways {
         (rip, ripng) = try sections.read(RIPInstance.section) { r throws(DecodeError) in
             (try RIPInstance(from: &r), try RIPInstance(from: &r))
         }
+    }
+}
+
+extension InteriorGateways.Stop: Fielded {
+    static var blank: Self { .init() }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&faults)
+        try visitor.require(faults <= 1 << 16, "faults of timers")
+        try visitor.field(&until)
     }
 }

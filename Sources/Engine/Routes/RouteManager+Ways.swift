@@ -210,25 +210,3 @@ extension RouteManager {
         toldGateways = gateways
     }
 }
-
-extension IPPrefix {
-    func write(to writer: inout SnapshotWriter) {
-        switch self {
-        case .v4(let p): IPAddress.v4(p.address).write(to: &writer)
-        case .v6(let p): IPAddress.v6(p.address).write(to: &writer)
-        }
-        writer.write(length)
-    }
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        let address = try IPAddress(from: &reader)
-        let length: UInt8 = try reader.read()
-        switch address {
-        case .v4(let a):
-            guard length <= 32 else { throw DecodeError("prefix length", at: reader.position, .badValue) }
-            self = .v4(IPv4Prefix(a, length))
-        case .v6(let a):
-            guard length <= 128 else { throw DecodeError("prefix length", at: reader.position, .badValue) }
-            self = .v6(IPv6Prefix(a, length))
-        }
-    }
-}

@@ -92,7 +92,7 @@ public struct RedistributionTable: Sendable, Equatable {
 
     private static func write(_ entry: Entry, to writer: inout SnapshotWriter) {
         let route = entry.route
-        entry.prefix.writeState(to: &writer)
+        entry.prefix.write(to: &writer)
         writer.write(route.source.rawValue)
         writer.write(route.metric != nil)
         writer.write(route.metric ?? 0)
@@ -100,7 +100,7 @@ public struct RedistributionTable: Sendable, Equatable {
         writer.write(route.tag)
         writer.write(route.levels)
         writer.write(route.nextHop != nil)
-        route.nextHop?.writeState(to: &writer)
+        route.nextHop?.write(to: &writer)
     }
 
     public func write(to writer: inout SnapshotWriter) {
@@ -109,7 +109,7 @@ public struct RedistributionTable: Sendable, Equatable {
 
     public init(from reader: inout SnapshotReader) throws(DecodeError) {
         entries = try reader.readList { r throws(DecodeError) in
-            let prefix = try IPPrefix(stateFrom: &r)
+            let prefix = try IPPrefix(from: &r)
             guard let source = RouteProtocol(rawValue: try r.read()) else {
                 throw DecodeError("route protocol", at: r.position, .badValue)
             }
@@ -118,7 +118,7 @@ public struct RedistributionTable: Sendable, Equatable {
             let isExternal = try r.readBool()
             let tag: UInt32 = try r.read()
             let levels: UInt8 = try r.read()
-            let nextHop = try r.readBool() ? try IPAddress(stateFrom: &r) : nil
+            let nextHop = try r.readBool() ? try IPAddress(from: &r) : nil
             return Entry(
                 prefix: prefix,
                 route: RedistributedRoute(
