@@ -57,6 +57,8 @@ import Wire
         try listed(StreamEndpoint.self)
         try listed(SessionAddresses.self)
         try listed(RouteOffer.self)
+        try listed(RedistributedRoute.self)
+        try listed(RedistributionTable.Entry.self)
         try listed(FatalMemory.self)
         try listed(FatalMemory.Source.self)
         try listed(FatalMemory.Item.self)
@@ -73,6 +75,9 @@ import Wire
         try listed(BGP.Challenger.self)
         try listed(SessionStateMachine.self)
         try listed(NotificationMessage.self)
+        try listed(FatalInputs.Source.self)
+        try listed(FatalInputs.Route.self)
+        try listed(FatalInputs.Message.self)
 
         try listed(OSPFInterface.self)
         try listed(OSPFNeighbor.self)

@@ -38,7 +38,7 @@ import Testing
         guard case .version(let version) = ManagementCodecTests.results[0] else { return }
         #expect(
             version.lines == [
-                "lockstep 1, controller A (n), pid 7", "  started  1970-01-01 00:00:00 UTC",
+                "lockstep 1, controller A (n), pid 7", "  started  1970-01-01 00:00:00.000 UTC",
                 "  formats  management 1, datastore tables 2, introduction 3", "Between the two  Known here  Spoken",
                 "records              2 to 3       2", "snapshot/bgp              1       -",
             ])
