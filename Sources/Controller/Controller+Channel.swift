@@ -29,14 +29,17 @@ extension Controller {
             configuration: inForce, hasLostConfiguration: mastership.isWithheld,
             gaspToken: configuration.gaspToken!, identity: configuration.identity,
             keyFingerprint: keys.first?.fingerprint ?? 0, keyShare: keyShare, arbiter: configuration.arbiter,
-            detectionTime: watch.detectionTime, schemas: Self.schemas)
+            detectionTime: watch.detectionTime, schemas: configuration.schemas)
     }
-    /// What passes between the two, and in which forms this release reads and writes it.
-    static let schemas = SchemaMap([
-        RecordSchema.part,
-        .init(
-            "snapshot", oldest: UInt16(EngineSnapshot.schemas.lowerBound), newest: UInt16(EngineSnapshot.schemas.upperBound)),
-    ])
+    /// What passes between the two, and in which forms this release reads and writes it. What the host sends along has a part
+    /// that the host adds (`ControllerConfiguration.schemas`).
+    public static let schemas = SchemaMap(
+        [
+            ChannelSchema.part, RecordSchema.part, .init("configuration", RouterConfiguration.schemas),
+            .init("snapshot", SnapshotFormat.layout...SnapshotFormat.layout),
+        ] + EngineSnapshot.sections.map { .init(sectionName($0), $0.schemas) })
+
+    private static func sectionName(_ section: SnapshotSection) -> String { "snapshot/\(section.name)" }
 
     /// What the two controller files should agree on, and do not.
     var detectionDifference: String? {
@@ -135,16 +138,26 @@ extension Controller {
         }
     }
 
+    private mutating func refuse(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) {
+        let words = "the channel's peer is refused: \(reason)"
+        channelRefusal = words
+        complain(.refusal(reason), .alarm, words, at: now, into: &outputs)
+        send(.refuse(reason: reason))
+        closeChannel("refused: \(reason)", at: now, into: &outputs)
+    }
+
     private mutating func greet(_ message: ChannelMessage, at now: Instant, into outputs: inout [ControllerOutput]) {
         switch message {
         case .hello(let twin):
             let ours = hello
-            if let refusal = ours.refusal(of: twin) {
-                channelRefusal = "the channel's peer is refused: \(refusal)"
-                complain(.refusal("\(refusal)"), .alarm, "the channel's peer is refused: \(refusal)", at: now, into: &outputs)
-                send(.refuse(reason: "\(refusal)"))
-                closeChannel("refused: \(refusal)", at: now, into: &outputs)
-                return
+            if let refusal = ours.refusal(of: twin) { return refuse("\(refusal)", at: now, into: &outputs) }
+            // What is agreed on is taken by the engine before anything is sent in it.
+            let agreed = ours.schemas.agreed(with: twin.schemas)
+            let format: SnapshotFormat
+            do throws(SnapshotError) {
+                format = try SnapshotFormat(EngineSnapshot.sections) { agreed[Self.sectionName($0)] }
+            } catch {
+                return refuse("\(error)", at: now, into: &outputs)
             }
             // Somebody made a third controller from the twin's files: the twin is heard, so this is not the twin.
             if twin.bootNonce != watch.twinNonce, !isTwinDead, watch.isKnownStartHeard(at: now),
@@ -153,11 +166,7 @@ extension Controller {
                 let reason =
                     "another process that is controller \(twin.controller) of this pair is heard at this moment: is a third "
                     + "controller running from a copy of its files?"
-                channelRefusal = "the channel's peer is refused: \(reason)"
-                complain(.refusal(reason), .alarm, "the channel's peer is refused: \(reason)", at: now, into: &outputs)
-                send(.refuse(reason: reason))
-                closeChannel("refused: \(reason)", at: now, into: &outputs)
-                return
+                return refuse(reason, at: now, into: &outputs)
             }
             // The vote may say that our copy is the router's: it is kept as it is until then.
             if pair?.isClaiming ?? false {
@@ -168,6 +177,9 @@ extension Controller {
             farewell = nil
             if twin.bootNonce != self.twin?.bootNonce { sender?.forgetJoinFailures() }
             channelReceiver.frameMaximum = ChannelLimit.frame
+            channelReceiver.records = agreed[RecordSchema.part.name]
+            agreement = agreed
+            snapshotFormat = format
             self.twin = twin
             isTwinDead = false
             suspectedDeadAt = nil
@@ -181,9 +193,9 @@ extension Controller {
             if let difference = detectionDifference { note(.alarm, "srm", difference, into: &outputs) }
             note(.notice, "srm", "the twin \(twin.controller) is connected, \(twin.state)", into: &outputs)
             if ours.schemas != twin.schemas {
-                let agreed = ours.schemas.agreed(with: twin.schemas).map { "\($0.name) \($0.schema)" }
+                let words = agreed.parts.map { "\($0.name) \($0.schema)" }.joined(separator: ", ")
                 note(
-                    .notice, "rcm", "the twin is of another release: the two speak \(agreed.joined(separator: ", "))",
+                    .notice, "rcm", "the twin is of another release: the two speak \(words)",
                     into: &outputs)
             }
             // What is held from an earlier channel has a gap after it.

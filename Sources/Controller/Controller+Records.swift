@@ -92,7 +92,7 @@ extension Controller {
             case .tellInSync(let isInSync): send(.inSync(isInSync, from: watch.sequence + 1))
             case .takeSnapshot:
                 dispatchApply(isForced: true, into: &outputs)
-                issue(.snapshot, .snapshot, into: &outputs)
+                issue(.snapshot(as: snapshotFormat), .snapshot, into: &outputs)
             case .setTwinEligible(let isEligible):
                 master(at: now, into: &outputs) { $0.setTwinEligible(isEligible, into: &$1) }
             case .committed(let index): committed(index, at: now, into: &outputs)
@@ -271,7 +271,7 @@ extension Controller {
         for action in actions {
             switch action {
             case .send(let message): send(message)
-            case .restore(let octets): issue(.restore(octets), .restore, into: &outputs)
+            case .restore(let octets): issue(.restore(octets, as: snapshotFormat), .restore, into: &outputs)
             case .apply(let records):
                 guard let last = records.last else { break }
                 announceConfigurations(in: records, into: &outputs)

@@ -150,6 +150,10 @@ public struct Controller {
     var channelReceiver = ChannelReceiver()
     var channelBuffer = ByteWriter()
     var twin: Hello?
+    /// In which forms the twin that was connected last and this one speak; `nil` before there was any.
+    public internal(set) var agreement: SchemaAgreement?
+    /// The same of the engine's snapshots.
+    var snapshotFormat = EngineSnapshot.newest
     /// Why the newest handshake came to nothing; `nil` once one came to something.
     var channelRefusal: String?
     /// Why the twin left by its operator's will, until it is back.

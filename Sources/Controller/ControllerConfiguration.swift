@@ -54,6 +54,8 @@ public struct ControllerConfiguration: Sendable {
     public var heartbeatsLostMaximum = 5
     /// Interfaces of the router on which the pair says nothing of itself, by name.
     public var quietInterfaces: Set<String> = []
+    /// What passes between the two, and in which forms: this release's, and that of what the host sends along.
+    public var schemas = Controller.schemas
     /// For the simulator, which plants them.
     public var mistakes: Mistakes = []
     /// How often a vote elsewhere (`witness`, `etcd`) is asked to prolong the lease.

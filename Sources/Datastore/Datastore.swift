@@ -10,6 +10,9 @@ import Synchronization
 /// cannot be written waits in memory, is readable there, and is tried again. A damaged file is moved aside and a new one
 /// begun, which the twin or the configuration file fills.
 public actor Datastore {
+    /// Version of the tables of the file. No other is read, but for those that an older release left.
+    public static let tablesVersion = DatastoreFile.version
+
     public struct Status: Hashable, Sendable {
         /// The failure that stands now; `nil` when everything is on disk.
         public var failure: DatastoreFailure?

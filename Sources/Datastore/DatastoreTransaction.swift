@@ -18,6 +18,10 @@ public enum DatastoreTransaction: Hashable, Sendable, Codable {
     /// A configuration for the history only.
     case pastConfiguration(ConfigurationRevision)
 
+    /// The forms of `encoded` that this release writes and reads, for the handshake of the two controllers. A case more, or a
+    /// value more in one, is a new form.
+    public static let schemas: ClosedRange<UInt16> = 1...1
+
     /// Octets of an encoded transaction: 13 MiB, so that every accepted configuration fits, 4 MiB of text with 8 MiB of
     /// encoding, and who wrote it.
     public static let lengthMaximum = 13 << 20

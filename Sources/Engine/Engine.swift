@@ -67,11 +67,11 @@ public struct Engine: ~Copyable {
             return .applied(
                 upTo: state.applied, effects: effects, fib: state.takeFIBUpdate(), digest: state.digest,
                 nextDeadline: nextDeadline)
-        case .snapshot:
-            return .snapshot(EngineSnapshot(index: state.applied, state: state))
-        case .restore(let bytes):
+        case .snapshot(let format):
+            return .snapshot(EngineSnapshot(index: state.applied, state: state, format: format))
+        case .restore(let bytes, let format):
             do {
-                state = try EngineState(decoding: bytes)
+                state = try EngineState(decoding: bytes, as: format)
                 state.streams.setWatch(watch)
                 state.interior.setWatch(watch)
                 return .restored(

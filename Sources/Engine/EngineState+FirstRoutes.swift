@@ -101,16 +101,14 @@ extension EngineState {
     }
 }
 
-extension FirstRoutesWatch: Snapshotting {
-    func write(to writer: inout SnapshotWriter) {
-        writer.write(since)
-        writer.write(nextLook)
-        writer.write(isOver)
-    }
+extension FirstRoutesWatch: Fielded {
+    static let section = SnapshotSection(13, "first-routes", schemas: 1...1)
+    static var blank: Self { .init() }
 
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        since = try reader.readOptionalInstant()
-        nextLook = try reader.readInstant()
-        isOver = try reader.readBool()
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&since)
+        try visitor.field(&nextLook)
+        try visitor.field(&isOver)
+        visitor.derived(isNews)
     }
 }

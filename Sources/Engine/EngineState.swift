@@ -1,4 +1,9 @@
+import BGP
+import ISIS
 import Machine
+import OSPF
+import RIP
+import RTR
 import Records
 import Routing
 import Wire
@@ -46,51 +51,64 @@ struct EngineState: Sendable {
 }
 
 extension EngineState {
-    /// Grows with every change of the encoding; another number is refused, never guessed at.
-    static let schema: UInt32 = 6
-    /// The oldest that it still reads.
-    static let oldestSchema: UInt32 = 6
+    /// What the state itself holds beside its parts.
+    private static let system = SnapshotSection(1, "system", schemas: 1...1)
+    private static let configured = SnapshotSection(2, "configuration", schemas: RouterConfiguration.schemas)
 
-    func encoded() -> [UInt8] {
-        var writer = SnapshotWriter()
-        writer.write(Self.schema)
-        writer.write(applied.value)
-        writer.write(now)
-        writer.write(epoch.value)
-        writer.write(revision)
+    /// All sections of a snapshot, in the order in which they are written. A number that was once here is not given again.
+    static let sections = [
+        system, configured, TransportTable.section, RouteManager.section, StreamProtocols.section, BGPInstance.section,
+        RTRInstance.section, InteriorGateways.section, OSPFInstance.section, ISISInstance.section, RIPInstance.section,
+        BFDRegistry.section, FirstRoutesWatch.section,
+    ]
+
+    func encoded(as format: SnapshotFormat = EngineSnapshot.newest) -> [UInt8] {
+        var writer = SnapshotWriter(as: format)
+        writer.section(Self.system) { w in
+            w.write(applied.value)
+            w.write(now)
+            w.write(epoch.value)
+            w.write(revision)
+            w.write(systemDigest.value)
+        }
         // What was decoded from a record can be encoded again.
-        writer.writeBlock((try? configuration.encoded()) ?? [])
-        writer.write(systemDigest.value)
-        transport.write(to: &writer)
-        routes.write(to: &writer)
+        writer.section(Self.configured) { $0.writeBlock((try? configuration.encoded()) ?? []) }
+        writer.section(TransportTable.section) { transport.write(to: &$0) }
+        writer.section(RouteManager.section) { routes.write(to: &$0) }
         streams.write(to: &writer)
         interior.write(to: &writer)
-        bfd.write(to: &writer)
-        firstRoutes.write(to: &writer)
+        writer.section(BFDRegistry.section) { bfd.write(to: &$0) }
+        writer.section(FirstRoutesWatch.section) { firstRoutes.write(to: &$0) }
         return writer.bytes
     }
 
-    init(decoding bytes: [UInt8]) throws(DecodeError) {
-        var reader = SnapshotReader(bytes)
-        guard try reader.read(UInt32.self) == Self.schema else { throw DecodeError("snapshot schema", at: 0, .unsupported) }
-        applied = LogIndex(try reader.read())
-        now = try reader.readInstant()
-        epoch = Epoch(try reader.read())
-        revision = try reader.read()
-        let text = try reader.readBlock(of: UInt8.self)
-        do {
-            configuration = try RouterConfiguration(decoding: text)
-        } catch {
-            throw DecodeError("snapshot configuration", at: reader.position, .badValue)
+    /// - Throws: what is not as `format` says, and where.
+    init(decoding bytes: [UInt8], as format: SnapshotFormat = EngineSnapshot.newest) throws(SnapshotError) {
+        let sections = try SnapshotSections(bytes, as: format)
+        (applied, now, epoch, revision, systemDigest) = try sections.read(Self.system) { r throws(DecodeError) in
+            let applied = LogIndex(try r.read()), now = try r.readInstant(), epoch = Epoch(try r.read())
+            let revision: UInt64 = try r.read()
+            return (applied, now, epoch, revision, StateDigest(try r.read()))
         }
-        systemDigest = StateDigest(try reader.read())
-        transport = try TransportTable(from: &reader)
-        routes = try RouteManager(from: &reader, configuration: configuration)
-        streams = try StreamProtocols(from: &reader, configuration: configuration)
-        interior = try InteriorGateways(from: &reader)
-        bfd = try BFDRegistry(from: &reader, configuration: configuration)
-        firstRoutes = try FirstRoutesWatch(from: &reader)
+        let configuration = try sections.read(Self.configured) { r throws(DecodeError) in
+            let octets = try r.readBlock(of: UInt8.self)
+            do {
+                return try RouterConfiguration(decoding: octets)
+            } catch {
+                throw DecodeError("configuration", at: r.position, .badValue)
+            }
+        }
+        self.configuration = configuration
+        transport = try sections.read(TransportTable.section) { r throws(DecodeError) in try TransportTable(from: &r) }
+        routes = try sections.read(RouteManager.section) { r throws(DecodeError) in
+            try RouteManager(from: &r, configuration: configuration)
+        }
+        streams = try StreamProtocols(from: sections, configuration: configuration)
+        interior = try InteriorGateways(from: sections)
+        bfd = try sections.read(BFDRegistry.section) { r throws(DecodeError) in
+            try BFDRegistry(from: &r, configuration: configuration)
+        }
+        firstRoutes = try sections.read(FirstRoutesWatch.section) { r throws(DecodeError) in try FirstRoutesWatch(from: &r) }
         keyChains = KeyChainWatch(configuration.keyChains ?? [], at: now)
-        try reader.expectEnd()
     }
 }

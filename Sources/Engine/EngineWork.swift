@@ -8,9 +8,11 @@ public enum EngineWork: Sendable {
     /// Apply these records, whose indices follow on what was applied before.
     case apply([Record])
     /// Copy the state as it is now. The copy is cheap; encoding it is `EngineSnapshot.encoded()`, for another thread.
-    case snapshot
+    /// - Parameter as: what was agreed with whoever is to read it.
+    case snapshot(as: SnapshotFormat = EngineSnapshot.newest)
     /// Replace the state by that of a snapshot.
-    case restore([UInt8])
+    /// - Parameter as: what was agreed with whoever wrote it; anything else is refused.
+    case restore([UInt8], as: SnapshotFormat = EngineSnapshot.newest)
     /// What a line card must know to go on from here.
     case image
 }
@@ -23,8 +25,8 @@ public enum EngineReport: Sendable {
         upTo: LogIndex, effects: [IndexedEffect], fib: FIBUpdate, digest: EngineDigest, nextDeadline: Instant?)
     case snapshot(EngineSnapshot)
     case restored(upTo: LogIndex, fib: FIBUpdate, digest: EngineDigest, nextDeadline: Instant?)
-    /// The bytes were no snapshot of this release; the state before is kept.
-    case restoreFailed(DecodeError)
+    /// The bytes were not the snapshot that was agreed on; the state before is kept.
+    case restoreFailed(SnapshotError)
     case image(LineCardImage)
 }
 
@@ -75,17 +77,21 @@ public struct EngineDigest: Hashable, Sendable {
 
 /// The engine's state at one index: a copy that shares its tables with the engine until either changes.
 public struct EngineSnapshot: Sendable {
-    /// Forms of `encoded` that this release reads and writes.
-    public static let schemas = EngineState.oldestSchema...EngineState.schema
+    /// The sections of `encoded`, each with the forms in which this release reads and writes it.
+    public static let sections = EngineState.sections
+    /// Each section in its newest form.
+    public static let newest = SnapshotFormat(newest: sections)
 
     public let index: LogIndex
     let state: EngineState
+    let format: SnapshotFormat
 
-    init(index: LogIndex, state: EngineState) {
+    init(index: LogIndex, state: EngineState, format: SnapshotFormat) {
         self.index = index
         self.state = state
+        self.format = format
     }
 
     /// The bytes for `EngineWork.restore`. Takes time in proportion to the tables; call it off the engine's thread.
-    public func encoded() -> [UInt8] { state.encoded() }
+    public func encoded() -> [UInt8] { state.encoded(as: format) }
 }

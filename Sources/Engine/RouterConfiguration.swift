@@ -60,6 +60,10 @@ public struct RouterConfiguration: Hashable, Sendable, Codable {
         self.testing = testing
     }
 
+    /// The forms of `encoded` that this release writes and reads: of what a record `configure` holds, and of what the engine's
+    /// snapshot does. A setting with a default is no new form, since an older release leaves it out and a newer one is not told.
+    public static let schemas: ClosedRange<UInt16> = 1...1
+
     /// The octets for the record `configure`: equal configurations give equal octets.
     /// - Throws: `EncodingError` if they are more than `BinaryCodingLimits.length`.
     public func encoded() throws -> [UInt8] { try BinaryEncoder().encode(self) }

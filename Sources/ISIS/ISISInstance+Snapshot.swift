@@ -6,17 +6,18 @@ import Wire
 
 /// The bulk update: everything that `digest` stands for, and the timers.
 extension ISISInstance: Snapshotting {
+    /// The form of what follows. A change of it is a number more here.
+    public static let section = SnapshotSection(10, "isis", schemas: 1...1)
+
     public func write(to writer: inout SnapshotWriter) {
-        let encoder = BinaryEncoder()
-        // Both are plain values of ours, which the encoder never refuses.
         writer.write(configuration != nil)
-        if let configuration { writer.writeBlock((try? encoder.encode(configuration)) ?? []) }
-        writer.writeBlock((try? encoder.encode(interfaces)) ?? [])
+        if let configuration { writer.writeCold(configuration) }
+        writer.writeCold(interfaces)
         writer.writeBlock(downInterfaces.map { $0 ? UInt8(1) : 0 })
         writer.write(UInt64(circuits.count))
         for circuit in circuits {
             writer.write(circuit != nil)
-            circuit?.writeState(to: &writer)
+            circuit?.write(to: &writer)
         }
         for database in databases { database.write(to: &writer) }
         for originator in originators { originator.write(to: &writer) }
@@ -31,11 +32,8 @@ extension ISISInstance: Snapshotting {
 
     public init(from reader: inout SnapshotReader) throws(DecodeError) {
         self.init(seed: 0)
-        if try reader.readBool() {
-            let wanted: ISISConfiguration = try Self.decode("IS-IS configuration", &reader)
-            configuration = wanted
-        }
-        interfaces = try Self.decode("interfaces", &reader)
+        if try reader.readBool() { configuration = try reader.readCold(ISISConfiguration.self) }
+        interfaces = try reader.readCold()
         downInterfaces = try reader.readBlock(of: UInt8.self).map { $0 != 0 }
         let count = try reader.readCount()
         guard count <= interfaces.count else { throw DecodeError("circuits", at: reader.position, .badLength) }
@@ -50,7 +48,7 @@ extension ISISInstance: Snapshotting {
             var circuit = Circuit(
                 interface: InterfaceID(UInt16(number)), configuration: wanted.configuration, levels: wanted.levels,
                 circuitID: 0, on: interfaces[number])
-            try circuit.readState(from: &reader)
+            try circuit.visit(&reader)
             circuits.append(circuit)
         }
         databases = [try LSPDatabase(from: &reader), try LSPDatabase(from: &reader)]
@@ -88,16 +86,6 @@ extension ISISInstance: Snapshotting {
             }
         }
         calculation.routes.finishRestore()
-    }
-
-    private static func decode<T: Decodable>(_ what: StaticString, _ reader: inout SnapshotReader) throws(DecodeError) -> T {
-        let at = reader.position
-        let bytes = try reader.readBlock(of: UInt8.self)
-        do {
-            return try BinaryDecoder().decode(T.self, from: bytes)
-        } catch {
-            throw DecodeError(what, at: at, .badValue)
-        }
     }
 }
 

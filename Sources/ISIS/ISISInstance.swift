@@ -175,7 +175,11 @@ public struct ISISInstance: InteriorGateway {
     /// Of everything the twin must have. Databases, which are large, keep theirs current; circuits are few.
     public var digest: StateDigest {
         var digest = StateDigest(0x1515)
-        for circuit in circuits { circuit?.mix(into: &digest) }
+        for circuit in circuits {
+            guard let circuit else { continue }
+            digest.mix(UInt64(circuit.interface.value) << 8 | UInt64(circuit.levels.rawValue))
+            circuit.mix(into: &digest)
+        }
         for database in databases { digest.mix(database.digest.value) }
         for originator in originators { digest.mix(originator.digest) }
         digest.mix(UInt64(backoff.state.rawValue))

@@ -6,8 +6,18 @@ import Wire
 /// (an invisible octet would differ between twins); `MachineTests` checks the types that are sent this way.
 public struct SnapshotWriter {
     public private(set) var bytes: [UInt8] = []
+    /// In which schema what follows is to be written: that of the section; 0 outside of one.
+    public internal(set) var schema: UInt16 = 0
+    /// Of the sections that follow.
+    var format = SnapshotFormat(newest: [])
 
     public init() {}
+
+    mutating func patch(_ value: UInt64, at place: Int) {
+        unsafe bytes.withUnsafeMutableBytes {
+            unsafe $0.storeBytes(of: value.littleEndian, toByteOffset: place, as: UInt64.self)
+        }
+    }
 
     public mutating func reserve(_ count: Int) { bytes.reserveCapacity(bytes.count + count) }
 
@@ -35,13 +45,30 @@ public struct SnapshotWriter {
 
 /// Reads what `SnapshotWriter` wrote. It throws, and never traps, on bytes that are not such a snapshot.
 public struct SnapshotReader {
-    public let bytes: [UInt8]
+    private let bytes: [UInt8]
     public private(set) var position = 0
+    /// Where what may be read ends.
+    private let end: Int
+    /// In which schema what is read was written: that of the section; 0 outside of one.
+    public let schema: UInt16
 
-    public init(_ bytes: [UInt8]) { self.bytes = bytes }
+    public init(_ bytes: [UInt8]) { self.init(bytes, within: bytes.indices, schema: 0) }
+
+    /// A section of a snapshot; it cannot be read beyond.
+    init(_ bytes: [UInt8], within octets: Range<Int>, schema: UInt16) {
+        self.bytes = bytes
+        self.schema = schema
+        position = octets.lowerBound
+        end = octets.upperBound
+    }
+
+    /// Octets that may still be read.
+    var left: Int { end - position }
+
+    mutating func skip(to place: Int) { position = place }
 
     private func need(_ count: Int) throws(DecodeError) {
-        if count < 0 || count > bytes.count - position { throw DecodeError("snapshot", at: position, .truncated) }
+        if count < 0 || count > end - position { throw DecodeError("snapshot", at: position, .truncated) }
     }
 
     public mutating func read<T: FixedWidthInteger & BitwiseCopyable>(_: T.Type = T.self) throws(DecodeError) -> T {
@@ -90,7 +117,7 @@ public struct SnapshotReader {
     public mutating func readList<T>(_ body: (inout SnapshotReader) throws(DecodeError) -> T) throws(DecodeError) -> [T] {
         let count = try readCount()
         // The count is not trusted for the reservation: bytes may be anybody's.
-        guard count <= bytes.count - position else { throw DecodeError("snapshot list", at: position, .badLength) }
+        guard count <= end - position else { throw DecodeError("snapshot list", at: position, .badLength) }
         var result: [T] = []
         result.reserveCapacity(min(count, 1 << 16))
         for _ in 0..<count { result.append(try body(&self)) }
@@ -98,7 +125,7 @@ public struct SnapshotReader {
     }
 
     public func expectEnd() throws(DecodeError) {
-        if position != bytes.count { throw DecodeError("snapshot", at: position, .trailing) }
+        if position != end { throw DecodeError("snapshot", at: position, .trailing) }
     }
 }
 

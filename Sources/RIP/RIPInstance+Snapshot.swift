@@ -5,6 +5,9 @@ import Wire
 
 /// Everything a neighbour would notice if it were lost.
 extension RIPInstance {
+    /// The form of what follows. A change of it is a number more here.
+    public static let section = SnapshotSection(11, "rip", schemas: 1...1)
+
     public var digest: StateDigest {
         var result = table.digest
         result.mix(random.state)
@@ -17,11 +20,11 @@ extension RIPInstance {
             result.mix(place << 1 | (table.isRegular ? 1 : 0))
         }
         result.mix(configuration == nil ? 0 : UInt64(version.rawValue))
-        for interface in interfaces { interface.digest(into: &result) }
+        for interface in interfaces { interface.mix(into: &result) }
         for (index, neighbor) in neighbors.enumerated() {
             guard let neighbor else { continue }
             result.mix(UInt64(index))
-            neighbor.digest(into: &result)
+            neighbor.mix(into: &result)
         }
         result.mix(fatal.digest)
         return result
@@ -36,11 +39,7 @@ extension RIPInstance {
         writer.write(isTableLimitReported)
         writer.write(isForeignLimitReported)
         writer.write(redistributedDefault != nil)
-        if let redistributedDefault {
-            writer.write(redistributedDefault.metric ?? 0)
-            writer.write(redistributedDefault.tag)
-            writer.write(redistributedDefault.nextHop)
-        }
+        redistributedDefault?.write(to: &writer)
         writer.writeList(interfaces) { $0.write(to: &$1) }
         writer.writeList(neighbors) { neighbor, w in
             w.write(neighbor != nil)
@@ -61,14 +60,13 @@ extension RIPInstance {
         triggeredNotBefore = try reader.readInstant()
         isTableLimitReported = try reader.readBool()
         isForeignLimitReported = try reader.readBool()
-        if try reader.readBool() {
-            let metric: UInt8 = try reader.read()
-            let tag: UInt16 = try reader.read()
-            redistributedDefault = ForeignRoute(
-                metric: metric == 0 ? nil : metric, tag: tag, nextHop: try reader.readOptionalAddress())
-        }
+        if try reader.readBool() { redistributedDefault = try ForeignRoute(from: &reader) }
         let version = configuration?.version ?? .v2
-        interfaces = try reader.readList { r throws(DecodeError) in try RIPInterface(from: &r, version: version) }
+        interfaces = try reader.readList { r throws(DecodeError) in
+            var interface = try RIPInterface(from: &r)
+            interface.derive(version)
+            return interface
+        }
         neighbors = try reader.readList { r throws(DecodeError) -> RIPNeighbor? in
             try r.readBool() ? try RIPNeighbor(from: &r) : nil
         }

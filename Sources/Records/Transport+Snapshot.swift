@@ -1,138 +1,166 @@
 import Machine
 import Wire
 
-extension IPAddress: Snapshotting {
-    public func write(to writer: inout SnapshotWriter) {
-        switch self {
-        case .v4(let a):
-            writer.write(UInt8(4))
-            writer.write(a.raw)
-        case .v6(let a):
-            writer.write(UInt8(6))
-            writer.write(a.high)
-            writer.write(a.low)
+extension PacketAddress: Fielded {
+    public static let blank = PacketAddress.ip(.blank)
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        var number: UInt8 = station == nil ? 0 : 1
+        try visitor.number(&number)
+        switch number {
+        case 0:
+            var address = IPAddress.blank
+            if case .ip(let own) = self { address = own }
+            try visitor.nested(&address)
+            self = .ip(address)
+        case 1:
+            var raw = station?.raw ?? 0
+            try visitor.number(&raw)
+            self = .station(MACAddress(raw: raw))
+        default: try visitor.require(false, "packet address")
         }
     }
-    public init(from reader: inout SnapshotReader) throws(DecodeError) {
-        switch try reader.read(UInt8.self) {
-        case 4: self = .v4(IPv4Address(raw: try reader.read()))
-        case 6:
-            let high: UInt64 = try reader.read()
-            self = .v6(IPv6Address(high: high, low: try reader.read()))
-        default: throw DecodeError("address family", at: reader.position, .badValue)
-        }
+}
+
+extension PacketSubscription: Fielded {
+    public static var blank: Self { .init(interface: InterfaceID(0), packetProtocol: .ip(.ipv4, number: 0), groups: []) }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&interface, \.value, InterfaceID.init)
+        try visitor.field(&packetProtocol, "packet protocol")
+        try visitor.list(&groups)
     }
 }
 
-extension PacketAddress: Snapshotting {
-    public func write(to writer: inout SnapshotWriter) {
-        writer.write(station != nil)
-        switch self {
-        case .ip(let address): address.write(to: &writer)
-        case .station(let address): writer.write(address.raw)
-        }
+extension ConnectionTuple: Fielded {
+    public static var blank: Self {
+        .init(interface: InterfaceID(0), local: .blank, localPort: 0, remote: .blank, remotePort: 0)
     }
-    public init(from reader: inout SnapshotReader) throws(DecodeError) {
-        self = try reader.readBool() ? .station(MACAddress(raw: try reader.read())) : .ip(try IPAddress(from: &reader))
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&interface, \.value, InterfaceID.init)
+        try visitor.field(&local)
+        try visitor.field(&localPort)
+        try visitor.field(&remote)
+        try visitor.field(&remotePort)
     }
 }
 
-extension PacketSubscription: Snapshotting {
-    public func write(to writer: inout SnapshotWriter) {
-        writer.write(interface.value)
-        writer.write(packetProtocol.rawValue)
-        writer.writeList(groups) { group, w in group.write(to: &w) }
-    }
-    public init(from reader: inout SnapshotReader) throws(DecodeError) {
-        let interface = InterfaceID(try reader.read())
-        guard let number = PacketProtocol(rawValue: try reader.read()) else {
-            throw DecodeError("packet protocol", at: reader.position, .badValue)
-        }
-        self.init(
-            interface: interface, packetProtocol: number,
-            groups: try reader.readList { r throws(DecodeError) in try PacketAddress(from: &r) })
+extension ConnectionOwner: Fielded {
+    public static var blank: Self { .init() }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&instance, \.value, StreamProtocolID.init)
+        try visitor.field(&endpoint, \.value, StreamEndpointID.init)
     }
 }
 
-extension ConnectionTuple: Snapshotting {
-    public func write(to writer: inout SnapshotWriter) {
-        writer.write(interface.value)
-        local.write(to: &writer)
-        writer.write(localPort)
-        remote.write(to: &writer)
-        writer.write(remotePort)
-    }
-    public init(from reader: inout SnapshotReader) throws(DecodeError) {
-        let interface = InterfaceID(try reader.read())
-        let local = try IPAddress(from: &reader)
-        let localPort: UInt16 = try reader.read()
-        let remote = try IPAddress(from: &reader)
-        self.init(
-            interface: interface, local: local, localPort: localPort, remote: remote, remotePort: try reader.read())
+extension TransportOptions: Fielded {
+    public static var blank: Self { .init() }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.block(&md5Key)
+        try visitor.require(md5Key.count <= 80, "MD5 key")
+        try visitor.field(&hopLimit)
+        try visitor.field(&minimumHopLimit)
+        try visitor.field(&dscp)
+        try visitor.field(&maximumSegmentSize)
     }
 }
 
-extension ConnectionOwner: Snapshotting {
-    public func write(to writer: inout SnapshotWriter) {
-        writer.write(instance.value)
-        writer.write(endpoint.value)
+extension ConnectionIdentity: Fielded {
+    public static var blank: Self {
+        .init(
+            tuple: .blank, initialSendSequence: 0, initialReceiveSequence: 0, peerMaximumSegmentSize: 0, peerWindowShift: nil,
+            windowShift: 0, selectiveAcknowledgment: false, timestamps: false, timestampOffset: 0, options: .blank)
     }
-    public init(from reader: inout SnapshotReader) throws(DecodeError) {
-        let instance = StreamProtocolID(try reader.read())
-        self.init(instance, StreamEndpointID(try reader.read()))
-    }
-}
 
-extension TransportOptions: Snapshotting {
-    public func write(to writer: inout SnapshotWriter) {
-        writer.writeBlock(md5Key)
-        writer.write(hopLimit)
-        writer.write(minimumHopLimit)
-        writer.write(dscp)
-        writer.write(maximumSegmentSize)
-    }
-    public init(from reader: inout SnapshotReader) throws(DecodeError) {
-        self.init()
-        md5Key = try reader.readBlock(of: UInt8.self)
-        guard md5Key.count <= 80 else { throw DecodeError("MD5 key", at: reader.position, .badLength) }
-        hopLimit = try reader.read()
-        minimumHopLimit = try reader.read()
-        dscp = try reader.read()
-        maximumSegmentSize = try reader.read()
-    }
-}
-
-extension ConnectionIdentity: Snapshotting {
-    public func write(to writer: inout SnapshotWriter) {
-        tuple.write(to: &writer)
-        writer.write(initialSendSequence)
-        writer.write(initialReceiveSequence)
-        writer.write(peerMaximumSegmentSize)
-        writer.write(peerWindowShift ?? 255)
-        writer.write(windowShift)
-        writer.write(selectiveAcknowledgment)
-        writer.write(timestamps)
-        writer.write(timestampOffset)
-        options.write(to: &writer)
-    }
-    public init(from reader: inout SnapshotReader) throws(DecodeError) {
-        let tuple = try ConnectionTuple(from: &reader)
-        let sendSequence: UInt32 = try reader.read()
-        let receiveSequence: UInt32 = try reader.read()
-        let segmentSize: UInt16 = try reader.read()
-        let peerShift: UInt8 = try reader.read()
-        let shift: UInt8 = try reader.read()
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&tuple)
+        try visitor.field(&initialSendSequence)
+        try visitor.field(&initialReceiveSequence)
+        try visitor.field(&peerMaximumSegmentSize)
+        try visitor.field(&peerWindowShift)
+        try visitor.field(&windowShift)
         // RFC 7323 §2.3: a shift is at most 14.
-        guard peerShift <= 14 || peerShift == 255, shift <= 14 else {
-            throw DecodeError("window shift", at: reader.position, .badValue)
-        }
-        let selective = try reader.readBool()
-        let timestamps = try reader.readBool()
-        let offset: UInt32 = try reader.read()
-        self.init(
-            tuple: tuple, initialSendSequence: sendSequence, initialReceiveSequence: receiveSequence,
-            peerMaximumSegmentSize: segmentSize, peerWindowShift: peerShift == 255 ? nil : peerShift,
-            windowShift: shift, selectiveAcknowledgment: selective, timestamps: timestamps, timestampOffset: offset,
-            options: try TransportOptions(from: &reader))
+        try visitor.require(windowShift <= 14 && peerWindowShift ?? 0 <= 14, "window shift")
+        try visitor.field(&selectiveAcknowledgment)
+        try visitor.field(&timestamps)
+        try visitor.field(&timestampOffset)
+        try visitor.field(&options)
+    }
+}
+
+extension ConnectRequest: Fielded {
+    public static var blank: Self {
+        .init(
+            connection: ConnectionID(0), owner: .blank, tuple: .blank, initialSendSequence: 0, timestampOffset: 0,
+            options: .blank)
+    }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&connection, \.value, ConnectionID.init)
+        try visitor.field(&owner)
+        try visitor.field(&tuple)
+        try visitor.field(&initialSendSequence)
+        try visitor.field(&timestampOffset)
+        try visitor.field(&options)
+    }
+}
+
+extension LineCardImage.TimeWait: Fielded {
+    public static var blank: Self {
+        .init(
+            connection: ConnectionID(0), identity: .blank, sentOffset: 0, receivedOffset: 0, peerTimestamp: 0, since: .zero)
+    }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&connection, \.value, ConnectionID.init)
+        try visitor.field(&identity)
+        try visitor.field(&sentOffset)
+        try visitor.field(&receivedOffset)
+        try visitor.field(&peerTimestamp)
+        try visitor.field(&since)
+    }
+}
+
+extension BFDPeer: Fielded {
+    public static var blank: Self { .init(interface: nil, local: .blank, remote: .blank) }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&interface, \.value, InterfaceID.init)
+        try visitor.field(&local)
+        try visitor.field(&remote)
+    }
+}
+
+extension BFDSequenceClock: Fielded {
+    public static var blank: Self { .init(base: 0, since: .zero, quantum: 1) }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&base)
+        try visitor.field(&since)
+        try visitor.field(&quantum)
+    }
+}
+
+extension BFDStatus: Fielded {
+    public static var blank: Self { .init() }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&state, "BFD state")
+        try visitor.field(&diagnostic, "BFD diagnostic")
+        try visitor.field(&remoteDiscriminator)
+        try visitor.field(&remoteState, "BFD state")
+        try visitor.field(&remoteDiagnostic, "BFD diagnostic")
+        try visitor.field(&remoteMinRx)
+        try visitor.field(&remoteDesiredMinTx)
+        try visitor.field(&remoteMultiplier)
+        try visitor.field(&remoteDemand)
+        try visitor.field(&transmitInUse)
+        try visitor.field(&receiveInUse)
+        try visitor.field(&isPolled)
+        try visitor.field(&sequence)
+        try visitor.field(&receivedSequence)
     }
 }

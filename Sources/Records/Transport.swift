@@ -211,7 +211,12 @@ public struct TransmitStream: Sendable {
     }
 }
 
-extension TransmitStream: Snapshotting {
+extension TransmitStream: SnapshotPart {
+    /// Its owner tells a digest of what was put into it, as it is put.
+    public func mix(into digest: inout StateDigest) {
+        digest.mix(start)
+        digest.mix(UInt64(count) << 1 | (isFinished ? 1 : 0))
+    }
     public func write(to writer: inout SnapshotWriter) {
         writer.write(start)
         writer.write(isFinished)

@@ -201,45 +201,44 @@ public struct FatalMemory: Sendable {
     }
 }
 
-extension FatalMemory: Snapshotting {
-    public func write(to writer: inout SnapshotWriter) {
-        writer.write(faultCount)
-        writer.write(isRedundant)
-        writer.writeList(sources) { source, w in
-            w.write(source.interface.value)
-            source.address.write(to: &w)
-            w.write(source.faults)
-            w.write(source.heldUntil)
-            w.write(source.until)
-        }
-        writer.writeList(items) { item, w in
-            w.write(item.digest)
-            w.write(item.source)
-            w.write(item.fault)
-            w.write(item.times)
-            w.write(item.needed)
-            w.write(item.until)
-        }
+extension FatalMemory.Source: Fielded {
+    public static var blank: Self {
+        .init(interface: InterfaceID(0), address: .blank, faults: 0, heldUntil: .zero, until: .zero)
     }
 
-    public init(from reader: inout SnapshotReader) throws(DecodeError) {
-        faultCount = try reader.read()
-        isRedundant = try reader.readBool()
-        sources = try reader.readList { r throws(DecodeError) in
-            let interface = InterfaceID(try r.read())
-            let address = try PacketAddress(from: &r)
-            return Source(
-                interface: interface, address: address, faults: try r.read(), heldUntil: try r.readInstant(),
-                until: try r.readInstant())
-        }
-        items = try reader.readList { r throws(DecodeError) in
-            Item(
-                digest: try r.read(), source: try r.read(), fault: try r.read(), times: try r.read(),
-                needed: try r.read(), until: try r.readInstant())
-        }
-        guard sources.count <= Self.sourcesMaximum, items.count <= Self.itemsMaximum,
-            sources.allSatisfy({ $0.faults <= 1 << 16 }), items.allSatisfy({ $0.times <= 1 << 16 })
-        else { throw DecodeError("fatal packets", at: reader.position, .badLength) }
-        index()
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&interface, \.value, InterfaceID.init)
+        try visitor.field(&address)
+        try visitor.field(&faults)
+        try visitor.require(faults <= 1 << 16, "faults of a source")
+        try visitor.field(&heldUntil)
+        try visitor.field(&until)
+    }
+}
+
+extension FatalMemory.Item: Fielded {
+    static var blank: Self { .init(digest: 0, source: 0, fault: 0, times: 0, needed: 0, until: .zero) }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&digest)
+        try visitor.field(&source)
+        try visitor.field(&fault)
+        try visitor.field(&times)
+        try visitor.require(times <= 1 << 16, "faults of an item")
+        try visitor.field(&needed)
+        try visitor.field(&until)
+    }
+}
+
+extension FatalMemory: Fielded {
+    public static var blank: Self { .init() }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&faultCount)
+        try visitor.field(&isRedundant)
+        try visitor.list(&sources, maximum: Self.sourcesMaximum)
+        try visitor.list(&items, maximum: Self.itemsMaximum)
+        visitor.derived(order)
+        if visitor.isReading { index() }
     }
 }

@@ -88,6 +88,18 @@ public struct RouteOffer: Hashable, Sendable {
     }
 }
 
+extension RouteOffer: Fielded {
+    public static var blank: Self { .init(nextHops: [], metric: 0, distance: 0) }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.list(&nextHops, maximum: Self.nextHopsMaximum)
+        try visitor.field(&metric)
+        try visitor.field(&kind)
+        try visitor.field(&distance)
+        try visitor.field(&tag)
+    }
+}
+
 /// A protocol's news about one prefix. `nil` withdraws.
 public struct RouteUpdate: Hashable, Sendable {
     public var prefix: IPPrefix
@@ -125,6 +137,19 @@ public struct RedistributedRoute: Hashable, Sendable {
         self.tag = tag
         self.levels = levels
         self.nextHop = nextHop
+    }
+}
+
+extension RedistributedRoute: Fielded {
+    public static var blank: Self { .init(source: .connected) }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&source, "route protocol")
+        try visitor.field(&metric)
+        try visitor.field(&isExternalMetric)
+        try visitor.field(&tag)
+        try visitor.field(&levels)
+        try visitor.field(&nextHop)
     }
 }
 

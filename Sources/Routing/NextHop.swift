@@ -35,33 +35,27 @@ extension NextHop: Comparable {
     }
 }
 
-extension NextHop {
-    func write(to writer: inout SnapshotWriter) {
-        switch self {
-        case .connected(let interface):
-            writer.write(UInt8(0))
-            writer.write(interface.value)
-        case .gateway(let address):
-            writer.write(UInt8(1))
-            address.write(to: &writer)
-        case .blackhole:
-            writer.write(UInt8(2))
-        case .via(let address, let interface):
-            writer.write(UInt8(3))
-            address.write(to: &writer)
-            writer.write(interface.value)
-        }
-    }
+extension NextHop: Fielded {
+    public static let blank = NextHop.blackhole
 
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        switch try reader.read(UInt8.self) {
-        case 0: self = .connected(InterfaceID(try reader.read()))
-        case 1: self = .gateway(try IPAddress(from: &reader))
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        var number: UInt8, address = IPAddress.blank, interface: UInt16 = 0
+        switch self {
+        case .connected(let own): (number, interface) = (0, own.value)
+        case .gateway(let own): (number, address) = (1, own)
+        case .blackhole: number = 2
+        case .via(let own, let way): (number, address, interface) = (3, own, way.value)
+        }
+        try visitor.number(&number)
+        if number == 1 || number == 3 { try visitor.nested(&address) }
+        if number == 0 || number == 3 { try visitor.number(&interface) }
+        guard visitor.isReading else { return }
+        switch number {
+        case 0: self = .connected(InterfaceID(interface))
+        case 1: self = .gateway(address)
         case 2: self = .blackhole
-        case 3:
-            let address = try IPAddress(from: &reader)
-            self = .via(address, InterfaceID(try reader.read()))
-        default: throw DecodeError("next hop", at: reader.position, .badValue)
+        case 3: self = .via(address, InterfaceID(interface))
+        default: try visitor.require(false, "next hop")
         }
     }
 }

@@ -178,47 +178,36 @@ public struct SessionAddresses: Hashable, Sendable {
     }
 }
 
-extension StreamEndpoint: Snapshotting {
-    public func write(to writer: inout SnapshotWriter) {
-        writer.write(number.value)
-        writer.write(local != nil)
-        local?.write(to: &writer)
-        writer.write(localPort)
-        remote.write(to: &writer)
-        writer.write(remotePort)
-        options.write(to: &writer)
+extension StreamEndpoint: Fielded {
+    public static var blank: Self {
+        .init(
+            number: StreamEndpointID(0), local: nil, localPort: 0, remote: .blank, remotePort: 0, options: .blank)
     }
 
-    public init(from reader: inout SnapshotReader) throws(DecodeError) {
-        let number = StreamEndpointID(try reader.read())
-        let local = try reader.readBool() ? try IPAddress(from: &reader) : nil
-        let localPort: UInt16 = try reader.read()
-        let remote = try IPAddress(from: &reader)
-        let remotePort: UInt16 = try reader.read()
-        self.init(
-            number: number, local: local, localPort: localPort, remote: remote, remotePort: remotePort,
-            options: try TransportOptions(from: &reader))
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&number, \.value, StreamEndpointID.init)
+        try visitor.field(&local)
+        try visitor.field(&localPort)
+        try visitor.field(&remote)
+        try visitor.field(&remotePort)
+        try visitor.field(&options)
     }
 }
 
-extension SessionAddresses: Snapshotting {
-    // Neither family has its unspecified address as an address of ours.
-    public func write(to writer: inout SnapshotWriter) {
-        writer.write(ipv4?.raw ?? 0)
-        for address in [ipv6, linkLocal] {
-            writer.write(address?.high ?? 0)
-            writer.write(address?.low ?? 0)
-        }
-    }
+extension SessionAddresses: Fielded {
+    public static var blank: Self { .init() }
 
-    public init(from reader: inout SnapshotReader) throws(DecodeError) {
-        func ipv6(_ reader: inout SnapshotReader) throws(DecodeError) -> IPv6Address? {
-            let high: UInt64 = try reader.read()
-            let address = IPv6Address(high: high, low: try reader.read())
-            return address == .any ? nil : address
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&ipv4, \.raw, IPv4Address.init(raw:))
+        for path in [\SessionAddresses.ipv6, \.linkLocal] {
+            var address = self[keyPath: path].map { IPAddress.v6($0) }
+            try visitor.field(&address)
+            guard visitor.isReading else { continue }
+            switch address {
+            case .v6(let address): self[keyPath: path] = address
+            case .v4: try visitor.require(false, "address family")
+            case nil: self[keyPath: path] = nil
+            }
         }
-        let raw: UInt32 = try reader.read()
-        let global = try ipv6(&reader)
-        self.init(ipv4: raw == 0 ? nil : IPv4Address(raw: raw), ipv6: global, linkLocal: try ipv6(&reader))
     }
 }

@@ -63,7 +63,7 @@ struct EngineBench {
         result.octetsPerRoute = Double(residentOctets() - before) / Double(table.routeCount)
 
         var mark = cpuSeconds()
-        guard case .snapshot(let snapshot) = engine.perform(.snapshot) else { return result }
+        guard case .snapshot(let snapshot) = engine.perform(.snapshot()) else { return result }
         result.snapshotCopyMilliseconds = (cpuSeconds() - mark) * 1e3
         driver.longest = 0
         driver.receive(0, table.messages[0], &engine)

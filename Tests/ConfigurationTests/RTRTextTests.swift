@@ -47,7 +47,7 @@ private func router(_ section: String) -> String {
             "{caches: [198.18.0.5], refresh: 1h, expire: 1h}",
             "it must be above refresh, or data expire before they are asked for again"
         ),
-        ("{caches: [198.18.0.5], expire: 5m}", "'5m' is not allowed; write a time from 10m to 2d"),
+        ("{caches: [198.18.0.5], expire: 5m}", "5m is not allowed; write a time from 10m to 48h"),
         ("{cache: 198.18.0.5}", "unknown key; write caches"),
     ]) func `a mistake is named`(_ section: String, _ message: String) {
         let result = read(router(section))

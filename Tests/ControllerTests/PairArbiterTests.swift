@@ -331,7 +331,7 @@ import Wire
             let copy = Hello(
                 routerName: "r1", pairID: 77, controller: twin.id, state: .booting, epoch: .zero, wasActive: false,
                 isPreferred: true, bootNonce: 4711, configuration: .none, gaspToken: DyingGasp.Token(high: 1, low: 2),
-                keyShare: PairKey(high: 3, low: 4), arbiter: .link, schemas: Self.schemas)
+                keyShare: PairKey(high: 3, low: 4), arbiter: .link, schemas: Controller.schemas)
             world.closeChannel("another connection")
             world.run(.milliseconds(2))
             world.deliver(.channelOpened, to: victim)
@@ -357,13 +357,6 @@ import Wire
         #expect(world.isChannelUp)
         #expect(world.isRedundant)
     }
-
-    /// As a controller of this release says them.
-    private static let schemas = SchemaMap([
-        RecordSchema.part,
-        .init(
-            "snapshot", oldest: UInt16(EngineSnapshot.schemas.lowerBound), newest: UInt16(EngineSnapshot.schemas.upperBound)),
-    ])
 
     @Test("A controller with another key boots beside a healthy router: it hears the router answer, stays silent and says why")
     func wrongKey() {

@@ -58,7 +58,7 @@ import Wire
         var random = RandomNumbers(seed: UInt64(seed) &* 77)
         let fixture = try Self.started(6)
         Self.churn(fixture, &random, steps: random.number(in: 0...250))
-        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot) else { return }
+        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot()) else { return }
         let firstRecord = fixture.records.count, firstEffect = fixture.log.count
         // The snapshot is encoded after the engine went on: it must not have moved with it.
         Self.churn(fixture, &random, steps: 150)
@@ -88,7 +88,7 @@ import Wire
         for _ in 0..<6 {
             Self.churn(fixture, &random, steps: 60)
             var twin = Engine(seed: 1)
-            guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot),
+            guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot()),
                 case .restored(_, let whole, _, _) = twin.perform(.restore(snapshot.encoded()))
             else {
                 Issue.record("no snapshot")

@@ -211,7 +211,7 @@ import Wire
             }
         }
         churn()
-        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot) else { return }
+        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot()) else { return }
         let bytes = snapshot.encoded()
         let from = fixture.records.count, logged = fixture.log.count
         churn()
@@ -249,7 +249,7 @@ import Wire
         #expect(!isPresent(prefix) && isPresent(other))
         Self.report(fixture, .up)
         #expect(isPresent(prefix))
-        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot) else { return }
+        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot()) else { return }
         var twin = Engine(seed: 1)
         guard case .restored = twin.perform(.restore(snapshot.encoded())), case .image(let image) = twin.perform(.image) else {
             Issue.record("refused")

@@ -111,7 +111,7 @@ import Wire
         let fixture = try Self.fixture(peers: 2)
         fixture.establish(0)
         fixture.announce(0, Self.ten)
-        guard case .snapshot(let early) = fixture.engine.perform(.snapshot) else { return }
+        guard case .snapshot(let early) = fixture.engine.perform(.snapshot()) else { return }
         var twin = Engine(seed: 1)
         guard case .restored(_, let complete, let digest, let deadline) = twin.perform(.restore(early.encoded())) else {
             Issue.record("refused")
@@ -132,7 +132,7 @@ import Wire
         }
         #expect(heard == [fixture.index])
         #expect(twin.digest == fixture.engine.digest)
-        guard case .snapshot(let late) = fixture.engine.perform(.snapshot),
+        guard case .snapshot(let late) = fixture.engine.perform(.snapshot()),
             case .restored(_, let whole, _, _) = twin.perform(.restore(late.encoded()))
         else { return }
         #expect(whole.hasFirstRoutes)

@@ -80,7 +80,7 @@ import Wire
         let fixture = EngineFixture()
         try fixture.configure(Self.configuration())
         fixture.pass(.seconds(seconds))
-        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot) else { return }
+        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot()) else { return }
         let bytes = snapshot.encoded()
         var twin = Engine(seed: 99)
         guard case .restored = twin.perform(.restore(bytes)) else {

@@ -84,7 +84,7 @@ import Wire
         fixture.apply(.quarantined(.packet(Self.response([Self.bad]))))
         fixture.apply(.redundancy(true))
         fixture.pass(.seconds(3))
-        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot) else { return }
+        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot()) else { return }
         var engine = Engine(seed: 0)
         guard case .restored = engine.perform(.restore(snapshot.encoded())) else {
             Issue.record("the snapshot cannot be restored")
@@ -146,7 +146,7 @@ import Wire
         fixture.pass(.seconds(500))
         #expect(fixture.engine.rip.configuration == nil && !Self.has(fixture, Self.good))
         // All of this passes through a snapshot.
-        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot) else { return }
+        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot()) else { return }
         var engine = Engine(seed: 0)
         _ = engine.perform(.restore(snapshot.encoded()))
         #expect(engine.digest == fixture.engine.digest && engine.nextDeadline == fixture.engine.nextDeadline)
@@ -232,7 +232,7 @@ import Wire
         fixture.pass(.seconds(500))
         #expect(EngineBFDTests.sessions(fixture).count == 1)
         // All of this passes through a snapshot.
-        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot) else { return }
+        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot()) else { return }
         var engine = Engine(seed: 0)
         _ = engine.perform(.restore(snapshot.encoded()))
         #expect(engine.digest == fixture.engine.digest && engine.nextDeadline == fixture.engine.nextDeadline)

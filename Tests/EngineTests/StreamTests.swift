@@ -71,7 +71,7 @@ import Wire
         let octets = Self.response + (1...30).flatMap { Self.payload($0, origin: 7) }
         // A PDU is cut in two by the end of the record.
         fixture.apply(.tcpReceived(id, bytes: Array(octets[..<330]), peerTimestamp: 0))
-        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot) else { return }
+        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot()) else { return }
         let firstRecord = fixture.records.count, firstEffect = fixture.log.count
         fixture.apply(.mastership(.b, Epoch(2), isFresh: false))
         fixture.apply(.tcpReceived(id, bytes: Array(octets[330...]) + Self.end, peerTimestamp: 0))
@@ -232,7 +232,7 @@ import Wire
         fixture.apply(.redundancy(true))
         for n in 0...1 { fixture.establish(n) }
         fixture.announce(1, IPv4Prefix("10.2.0.0/16")!)
-        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot) else { return }
+        guard case .snapshot(let snapshot) = fixture.engine.perform(.snapshot()) else { return }
         var twin = Engine(seed: 0)
         guard case .restored = twin.perform(.restore(snapshot.encoded())) else {
             Issue.record("the snapshot was refused")

@@ -48,8 +48,10 @@ import Testing
     static let results: [ManagementResult] = [
         .version(
             VersionView(
-                release: "1", channel: 1, snapshot: 2, controller: "a", name: "n", pid: 7, started: Date(timeIntervalSince1970: 0)
-            )),
+                release: "1", tables: 2, introduction: 3,
+                formats: [
+                    .init(name: "records", oldest: 2, newest: 3, agreed: 2), .init(name: "snapshot/bgp", oldest: 1, newest: 1),
+                ], controller: "a", name: "n", pid: 7, started: Date(timeIntervalSince1970: 0))),
         .redundancy(
             RedundancyView(
                 pair: "p", local: .init(id: "a", name: "p-a", state: "active"), epoch: 3, arbiter: "link", isReady: true,

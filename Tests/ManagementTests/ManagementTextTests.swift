@@ -34,6 +34,16 @@ import Testing
         #expect(table.lines == ["Name      Count  Note", "a       1000000  x", "longer        1"])
     }
 
+    @Test func `a release is shown with every format and what is spoken of it`() throws {
+        guard case .version(let version) = ManagementCodecTests.results[0] else { return }
+        #expect(
+            version.lines == [
+                "lockstep 1, controller A (n), pid 7", "  started  1970-01-01 00:00:00.000 UTC",
+                "  formats  management 1, datastore tables 2, introduction 3", "Between the two  Known here  Spoken",
+                "records              2 to 3       2", "snapshot/bgp              1       -",
+            ])
+    }
+
     @Test func `a switchover is shown step by step`() {
         #expect(
             ManagementCodecTests.switchover.lines == [

@@ -1,8 +1,9 @@
 import Machine
 import Records
-import Redundancy
 import Testing
 import Wire
+
+@testable import Redundancy
 
 /// The bytes on the channel: every message survives the way, and no octets from a stranger do harm.
 @Suite struct CodingTests {
@@ -263,9 +264,44 @@ import Wire
         #expect(refusal { $0.arbiter = .leasefile }?.hasPrefix("its arbiter is leasefile, this controller's link") == true)
         #expect(refusal { $0.identity = Self.hello.identity }?.hasPrefix("it has the identity of this controller") == true)
         #expect(
-            refusal { $0.schemas = SchemaMap([.init("records", oldest: 7, newest: 8)]) }
-                == "its release writes schema 8 of 'records' and reads no older than 7, this one's 2 and no older than 2: update the "
-                + "controller with the older release, which is this one")
+            refusal { $0.schemas = $0.schemas.with(.init("records", 7...8)) }
+                == "the two releases cannot be combined: of 'records' controller A speaks schema 2 and controller B speaks schema "
+                + "7 to 8: update controller A, which has the older release")
+    }
+
+    @Test("Two maps that cannot be combined are refused in the same words on both sides, whatever they differ in")
+    func schemaRefusals() {
+        func refusal(_ ours: [SchemaMap.Part], _ theirs: [SchemaMap.Part]) -> String? {
+            var a = Self.hello, b = Self.hello
+            b.controller = .b
+            b.identity = 99
+            a.schemas = SchemaMap(ours)
+            b.schemas = SchemaMap(theirs)
+            let words = a.refusal(of: b)?.description
+            #expect(b.refusal(of: a)?.description == words)
+            return words
+        }
+        let start = "the two releases cannot be combined: "
+        let older = ": update controller A, which has the older release"
+        #expect(refusal([.init("x", 1...2)], [.init("x", 2...3)]) == nil)
+        #expect(refusal([], [.init("x", 0...3)]) == nil)
+        #expect(refusal([], [.init("x", 1...3)]) == start + "controller A does not know 'x'" + older)
+        #expect(
+            refusal([.init("x", 1...2)], [.init("x", 3...4)])
+                == start + "of 'x' controller A speaks schema 1 to 2 and controller B speaks schema 3 to 4" + older)
+        #expect(
+            refusal([.init("x", 1...1)], [])
+                == start + "controller B does not know 'x': update controller B, which has the older release")
+        #expect(
+            refusal([.init("x", 1...1), .init("y", 2...2)], [.init("x", 2...2), .init("y", 1...1)])
+                == start
+                + "of 'x' controller A speaks schema 1 and controller B speaks schema 2; of 'y' controller A speaks schema 2 "
+                + "and controller B speaks schema 1: neither release follows the other: install the same one on both controllers")
+        #expect(
+            refusal([], (1...5).map { .init("p\($0)", 1...1) })
+                == start
+                + "controller A does not know 'p1'; controller A does not know 'p2'; controller A does not know 'p3'; and 2 "
+                + "more" + older)
     }
 
     @Test("DESIGN §6: two releases agree on the older schema")
@@ -273,25 +309,52 @@ import Wire
         var newer = Self.hello
         newer.controller = .b
         newer.identity = 99
-        newer.schemas = SchemaMap([.init("records", oldest: 1, newest: 9), .init("tunnels", oldest: 1, newest: 1)])
+        newer.schemas = newer.schemas.with(.init("records", 1...9)).with(.init("tunnels", 0...1))
         #expect(Self.hello.refusal(of: newer) == nil)
-        // A part that only one knows is not used.
+        // A part that can be left out is not used with a twin that does not know it.
         for agreed in [Self.hello.schemas.agreed(with: newer.schemas), newer.schemas.agreed(with: Self.hello.schemas)] {
-            #expect(agreed.map(\.name) == ["records"] && agreed.map(\.schema) == [RecordSchema.current])
+            #expect(agreed.parts.map(\.name) == ["channel", "records"])
+            #expect(agreed["records"] == RecordSchema.current && agreed["tunnels"] == 0)
         }
+    }
+
+    @Test("The kinds of a record schema are fixed: one that it does not have is no record of it")
+    func recordKinds() throws {
+        var writer = ByteWriter()
+        writer.record(Record(index: LogIndex(1), time: .zero, body: .time))
+        var reader = ByteReader(writer.bytes.span.bytes)
+        #expect(try reader.record(index: LogIndex(1)).body == .time)
+        var older = ByteReader(writer.bytes.span.bytes)
+        do {
+            _ = try older.record(index: LogIndex(1), schema: RecordSchema.oldest - 1)
+            Issue.record("a kind that the schema does not have was read")
+        } catch {
+            #expect(error == DecodeError("record kind", at: 0, .unsupported))
+        }
+        // Who adds a kind begins a schema: these are those of 2.
+        let kinds = (UInt8.min...UInt8.max).compactMap { RecordSchema.Kind(rawValue: $0) }
+        #expect(kinds.filter { $0.since <= 2 }.map(\.rawValue) == Array(0...15))
+        #expect(kinds.allSatisfy { $0.since <= RecordSchema.current })
     }
 
     @Test("DESIGN §6: each part of what passes between two releases has a schema of its own, and both sides refuse alike")
     func schemaParts() throws {
         let old = SchemaMap([.init("records", oldest: 1, newest: 2), .init("snapshot", oldest: 2, newest: 3)])
         let new = SchemaMap([.init("snapshot", oldest: 4, newest: 5), .init("records", oldest: 2, newest: 4)])
-        #expect(old.difference(new)?.ours.name == "snapshot")
-        #expect(new.difference(old)?.theirs.newest == 3)
+        #expect(old.differences(new).map(\.ours.name) == ["snapshot"])
+        #expect(new.differences(old).map(\.theirs.newest) == [3])
         var hello = Self.hello
         hello.schemas = new
         let octets = ChannelMessage.hello(hello).encoded()
         var receiver = ChannelReceiver()
         receiver.append(octets)
+        #expect(try receiver.next() == .hello(hello))
+        // The greatest map, with the longest name of a router, is still an introduction.
+        hello.routerName = String(repeating: "r", count: 255)
+        hello.schemas = SchemaMap(
+            (10..<(10 + SchemaMap.partsMaximum)).map { .init("\($0)" + String(repeating: "n", count: 30), 1...9) })
+        receiver = ChannelReceiver()
+        receiver.append(ChannelMessage.hello(hello).encoded())
         #expect(try receiver.next() == .hello(hello))
     }
 

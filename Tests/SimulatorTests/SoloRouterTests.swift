@@ -78,7 +78,7 @@ import Wire
     }
 
     private func encoded(_ engine: inout Engine) -> [UInt8] {
-        guard case .snapshot(let snapshot) = engine.perform(.snapshot) else { return [] }
+        guard case .snapshot(let snapshot) = engine.perform(.snapshot()) else { return [] }
         return snapshot.encoded()
     }
 }

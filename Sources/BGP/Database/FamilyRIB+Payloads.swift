@@ -35,20 +35,14 @@ struct PayloadScan: Sendable {
 extension PayloadScan: Snapshotting {
     func write(to writer: inout SnapshotWriter) {
         for list in [waiting, scanned] {
-            writer.writeList(list) { prefix, w in
-                prefix.address.write(to: &w)
-                w.write(prefix.length)
-            }
+            writer.writeList(list) { prefix, w in prefix.write(to: &w) }
         }
         writer.write(cursor)
     }
 
     init(from reader: inout SnapshotReader) throws(DecodeError) {
         func prefixes(_ reader: inout SnapshotReader) throws(DecodeError) -> [IPPrefix] {
-            try reader.readList { r throws(DecodeError) in
-                let address = try IPAddress(from: &r)
-                return IPPrefix(address, try r.read())
-            }
+            try reader.readList { r throws(DecodeError) in try IPPrefix(from: &r) }
         }
         waiting = try prefixes(&reader)
         scanned = try prefixes(&reader)

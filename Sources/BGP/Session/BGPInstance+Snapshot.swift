@@ -4,6 +4,9 @@ import Routing
 import Wire
 
 extension BGPInstance {
+    /// The form of what follows. A change of it is a number more here.
+    public static let section = SnapshotSection(6, "bgp", schemas: 1...1)
+
     public func write(to writer: inout SnapshotWriter) {
         writer.write(random.state)
         writer.write(configuration != nil)

@@ -372,39 +372,51 @@ struct UpdateOutline {
     }
 }
 
+extension FatalInputs.Source: Fielded {
+    static var blank: Self { .init(name: 0, faults: 0, until: .zero) }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&name)
+        try visitor.field(&faults)
+        try visitor.field(&until)
+    }
+}
+
+extension FatalInputs.Route: Fielded {
+    static var blank: Self { .init(source: 0, attributes: 0, prefix: 0, fault: 0, until: .zero) }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&source)
+        try visitor.field(&attributes)
+        try visitor.field(&prefix)
+        try visitor.field(&fault)
+        try visitor.field(&until)
+        visitor.derived(sharesPrefix)
+        visitor.derived(sharesAttributes)
+    }
+}
+
+extension FatalInputs.Message: Fielded {
+    static var blank: Self { .init(source: 0, digest: 0, until: .zero) }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&source)
+        try visitor.field(&digest)
+        try visitor.field(&until)
+    }
+}
+
 extension FatalInputs: Snapshotting {
     func write(to writer: inout SnapshotWriter) {
-        writer.writeList(sources) { source, w in
-            w.write(source.name)
-            w.write(source.faults)
-            w.write(source.until)
-        }
-        writer.writeList(routes) { route, w in
-            w.write(route.source)
-            w.write(route.attributes)
-            w.write(route.prefix)
-            w.write(route.fault)
-            w.write(route.until)
-        }
-        writer.writeList(messages) { message, w in
-            w.write(message.source)
-            w.write(message.digest)
-            w.write(message.until)
-        }
+        writer.writeList(sources) { $0.write(to: &$1) }
+        writer.writeList(routes) { $0.write(to: &$1) }
+        writer.writeList(messages) { $0.write(to: &$1) }
     }
 
     init(from reader: inout SnapshotReader) throws(DecodeError) {
-        sources = try reader.readList { r throws(DecodeError) in
-            Source(name: try r.read(), faults: try r.read(), until: try r.readInstant())
-        }
-        routes = try reader.readList { r throws(DecodeError) in
-            Route(
-                source: try r.read(), attributes: try r.read(), prefix: try r.read(), fault: try r.read(),
-                until: try r.readInstant())
-        }
-        messages = try reader.readList { r throws(DecodeError) in
-            Message(source: try r.read(), digest: try r.read(), until: try r.readInstant())
-        }
+        sources = try reader.readList { r throws(DecodeError) in try Source(from: &r) }
+        routes = try reader.readList { r throws(DecodeError) in try Route(from: &r) }
+        messages = try reader.readList { r throws(DecodeError) in try Message(from: &r) }
         guard sources.count <= Self.sourcesMaximum, routes.count <= Self.routesMaximum, messages.count <= Self.messagesMaximum
         else { throw DecodeError("fatal inputs", at: reader.position, .badLength) }
         index()

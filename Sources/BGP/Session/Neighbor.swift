@@ -194,201 +194,78 @@ struct SessionTimer: Hashable, Sendable {
 
 // MARK: snapshot
 
-extension Optional where Wrapped == NotificationMessage {
-    func write(to writer: inout SnapshotWriter) {
-        writer.write(self != nil)
-        guard let self else { return }
-        writer.write(self.code)
-        writer.write(self.subcode)
-        writer.writeBlock(self.data)
-    }
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        guard try reader.readBool() else {
-            self = nil
-            return
-        }
-        let code: UInt8 = try reader.read()
-        let subcode: UInt8 = try reader.read()
-        self = NotificationMessage(code: code, subcode: subcode, data: try reader.readBlock(of: UInt8.self))
+extension NotificationMessage: Fielded {
+    public static var blank: Self { .init(code: 0, subcode: 0) }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&code)
+        try visitor.field(&subcode)
+        try visitor.block(&data)
     }
 }
 
-extension SnapshotWriter {
-    /// A small value by its Codable form.
-    mutating func writeCold(_ value: some Encodable) {
-        // Only a value that cannot be coded at all throws here: lists beyond the coder's bounds, which configuration
-        // and messages never reach.
-        guard let bytes = try? BinaryEncoder().encode(value) else { preconditionFailure("a cold value encodes") }
-        writeBlock(bytes)
-    }
-}
-extension SnapshotReader {
-    mutating func readCold<T: Decodable>(_: T.Type = T.self) throws(DecodeError) -> T {
-        let at = position
-        let bytes = try readBlock(of: UInt8.self)
-        guard let value = try? BinaryDecoder().decode(T.self, from: bytes) else {
-            throw DecodeError("snapshot value", at: at, .badValue)
-        }
-        return value
-    }
-}
+extension Session: Fielded {
+    static var blank: Self { .init(machine: .blank) }
 
-extension SessionStateMachine: Snapshotting {
-    public func write(to writer: inout SnapshotWriter) {
-        writer.write(state.rawValue)
-        writer.write(connectRetryCounter)
-        writer.write(delayOpen)
-        writer.write(isPassive)
-        writer.write(isDelayOpenTimerRunning)
-        writer.write(holdTime)
-    }
-    public init(from reader: inout SnapshotReader) throws(DecodeError) {
-        guard let state = SessionState(rawValue: try reader.read()) else {
-            throw DecodeError("session state", at: reader.position, .badValue)
-        }
-        let counter: UInt32 = try reader.read()
-        let delayOpen = try reader.readBool()
-        let isPassive = try reader.readBool()
-        let isDelayed = try reader.readBool()
-        self.init(
-            state: state, connectRetryCounter: counter, delayOpen: delayOpen, isPassive: isPassive,
-            isDelayOpenTimerRunning: isDelayed, holdTime: try reader.read())
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&machine)
+        try visitor.field(&connection, \.value, ConnectionID.init)
+        try visitor.field(&isConnecting)
+        try visitor.field(&isOpen)
+        try visitor.field(&tuple)
+        try visitor.field(&addresses)
+        try visitor.block(&partial)
+        try visitor.field(&sentOffset)
+        try visitor.field(&acknowledgedOffset)
+        try visitor.cold(&localOpen)
+        try visitor.cold(&remoteOpen)
+        try visitor.cold(&negotiated)
+        try visitor.field(&disabledFamilies, "families")
+        try visitor.field(&completeFamilies, "families")
+        try visitor.field(&pendingRefresh, "families")
+        try visitor.field(&refreshedAt)
+        try visitor.field(&holdDeadline)
+        try visitor.field(&lastSent)
+        try visitor.field(&lastProgress)
+        try visitor.field(&establishedAt)
     }
 }
 
-extension IPAddress {
-    func write(to writer: inout SnapshotWriter) {
-        switch self {
-        case .v4(let address):
-            writer.write(UInt8(4))
-            writer.write(address.raw)
-        case .v6(let address):
-            writer.write(UInt8(6))
-            writer.write(address.high)
-            writer.write(address.low)
-        }
-    }
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        switch try reader.read(UInt8.self) {
-        case 4: self = .v4(IPv4Address(raw: try reader.read()))
-        case 6:
-            let high: UInt64 = try reader.read()
-            self = .v6(IPv6Address(high: high, low: try reader.read()))
-        default: throw DecodeError("address family", at: reader.position - 1, .badValue)
-        }
+extension Challenger: Fielded {
+    static var blank: Self { .init(connection: ConnectionID(0), tuple: .blank, addresses: .blank) }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&connection, \.value, ConnectionID.init)
+        try visitor.field(&tuple)
+        try visitor.field(&addresses)
+        try visitor.block(&octets)
+        try visitor.field(&question)
     }
 }
 
-extension Session: Snapshotting {
-    func write(to writer: inout SnapshotWriter) {
-        machine.write(to: &writer)
-        writer.write(connection?.value ?? 0)
-        writer.write(isConnecting)
-        writer.write(isOpen)
-        writer.write(tuple != nil)
-        tuple?.write(to: &writer)
-        addresses.write(to: &writer)
-        writer.writeBlock(partial)
-        writer.write(sentOffset)
-        writer.write(acknowledgedOffset)
-        writer.writeCold(localOpen)
-        writer.writeCold(remoteOpen)
-        writer.writeCold(negotiated)
-        writer.write(disabledFamilies.rawValue)
-        writer.write(completeFamilies.rawValue)
-        writer.write(pendingRefresh.rawValue)
-        writer.write(refreshedAt)
-        writer.write(holdDeadline)
-        writer.write(lastSent)
-        writer.write(lastProgress)
-        writer.write(establishedAt)
+extension Neighbor: Fielded {
+    static var blank: Self {
+        .init(configuration: NeighborConfiguration(address: .blank, remoteAS: ASNumber(0)))
     }
 
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        machine = try SessionStateMachine(from: &reader)
-        let number: UInt32 = try reader.read()
-        connection = number == 0 ? nil : ConnectionID(number)
-        isConnecting = try reader.readBool()
-        isOpen = try reader.readBool()
-        if try reader.readBool() { tuple = try ConnectionTuple(from: &reader) }
-        addresses = try SessionAddresses(from: &reader)
-        partial = try reader.readBlock(of: UInt8.self)
-        sentOffset = try reader.read()
-        acknowledgedOffset = try reader.read()
-        localOpen = try reader.readCold()
-        remoteOpen = try reader.readCold()
-        negotiated = try reader.readCold()
-        disabledFamilies = RouteFamilySet(rawValue: try reader.read())
-        completeFamilies = RouteFamilySet(rawValue: try reader.read())
-        pendingRefresh = RouteFamilySet(rawValue: try reader.read())
-        refreshedAt = try reader.readOptionalInstant()
-        holdDeadline = try reader.readOptionalInstant()
-        lastSent = try reader.readInstant()
-        lastProgress = try reader.readInstant()
-        establishedAt = try reader.readOptionalInstant()
-    }
-}
-
-extension Challenger: Snapshotting {
-    func write(to writer: inout SnapshotWriter) {
-        writer.write(connection.value)
-        tuple.write(to: &writer)
-        addresses.write(to: &writer)
-        writer.writeBlock(octets)
-        writer.write(question != nil)
-        writer.write(question ?? 0)
-    }
-
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        connection = ConnectionID(try reader.read())
-        tuple = try ConnectionTuple(from: &reader)
-        addresses = try SessionAddresses(from: &reader)
-        octets = try reader.readBlock(of: UInt8.self)
-        let isAsked = try reader.readBool()
-        let offset: UInt64 = try reader.read()
-        question = isAsked ? offset : nil
-    }
-}
-
-extension Neighbor: Snapshotting {
-    func write(to writer: inout SnapshotWriter) {
-        writer.writeCold(configuration)
-        own.write(to: &writer)
-        writer.write(incoming != nil)
-        incoming?.write(to: &writer)
-        writer.write(challenger != nil)
-        challenger?.write(to: &writer)
-        writer.write(failures)
-        writer.write(isBlocked)
-        writer.write(isQuarantined)
-        writer.write(warnedFamilies.rawValue)
-        writer.write(isWarnedOfPaths)
-        writer.write(lastUpdate)
-        writer.write(hasBeenQuiet)
-        writer.write(establishedCount)
-        lastNotificationSent.write(to: &writer)
-        lastNotificationReceived.write(to: &writer)
-        writer.write(lastDownReason)
-        writer.write(lastDownAt)
-    }
-
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        configuration = try reader.readCold()
-        own = try Session(from: &reader)
-        if try reader.readBool() { incoming = try Session(from: &reader) }
-        if try reader.readBool() { challenger = try Challenger(from: &reader) }
-        failures = try reader.read()
-        isBlocked = try reader.readBool()
-        isQuarantined = try reader.readBool()
-        warnedFamilies = RouteFamilySet(rawValue: try reader.read())
-        isWarnedOfPaths = try reader.readBool()
-        lastUpdate = try reader.readInstant()
-        hasBeenQuiet = try reader.readBool()
-        establishedCount = try reader.read()
-        lastNotificationSent = try Optional<NotificationMessage>(from: &reader)
-        lastNotificationReceived = try Optional<NotificationMessage>(from: &reader)
-        lastDownReason = try reader.readString()
-        lastDownAt = try reader.readOptionalInstant()
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.cold(&configuration)
+        try visitor.field(&own)
+        try visitor.field(&incoming)
+        try visitor.field(&challenger)
+        try visitor.field(&failures)
+        try visitor.field(&isBlocked)
+        try visitor.field(&isQuarantined)
+        try visitor.field(&warnedFamilies, "families")
+        try visitor.field(&isWarnedOfPaths)
+        try visitor.field(&lastUpdate)
+        try visitor.field(&hasBeenQuiet)
+        try visitor.field(&establishedCount)
+        try visitor.field(&lastNotificationSent)
+        try visitor.field(&lastNotificationReceived)
+        try visitor.field(&lastDownReason)
+        try visitor.field(&lastDownAt)
+        visitor.derived(counters)
     }
 }
 

@@ -1,3 +1,4 @@
+import Machine
 import Wire
 
 /// RFC 4271 §8.2.2
@@ -120,19 +121,6 @@ public struct SessionStateMachine: Hashable, Sendable {
     public init(delayOpen: Bool, isPassive: Bool) {
         self.delayOpen = delayOpen
         self.isPassive = isPassive
-    }
-
-    /// As a snapshot had it.
-    init(
-        state: SessionState, connectRetryCounter: UInt32, delayOpen: Bool, isPassive: Bool,
-        isDelayOpenTimerRunning: Bool, holdTime: UInt16
-    ) {
-        self.state = state
-        self.connectRetryCounter = connectRetryCounter
-        self.delayOpen = delayOpen
-        self.isPassive = isPassive
-        self.isDelayOpenTimerRunning = isDelayOpenTimerRunning
-        self.holdTime = holdTime
     }
 
     public mutating func handle(_ event: SessionEvent, into actions: inout [SessionAction]) {
@@ -350,5 +338,18 @@ public struct SessionStateMachine: Hashable, Sendable {
         case .openError: .state(subcode, [MessageType.open.rawValue])
         default: .state(.unspecified)
         }
+    }
+}
+
+extension SessionStateMachine: Fielded {
+    public static var blank: Self { .init(delayOpen: false, isPassive: false) }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&state, "session state")
+        try visitor.field(&connectRetryCounter)
+        try visitor.field(&delayOpen)
+        try visitor.field(&isPassive)
+        try visitor.field(&isDelayOpenTimerRunning)
+        try visitor.field(&holdTime)
     }
 }

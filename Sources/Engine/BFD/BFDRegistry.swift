@@ -373,13 +373,15 @@ struct BFDRegistry: Sendable {
     }
 
     private static func hash(_ entry: Entry) -> UInt64 {
-        var writer = SnapshotWriter()
-        entry.write(to: &writer)
-        return seededHash(writer.bytes.span.bytes, seed: 0xbfd)
+        var digest = StateDigest(0xbfd)
+        entry.mix(into: &digest)
+        return digest.value
     }
 }
 
 extension BFDRegistry {
+    static let section = SnapshotSection(12, "bfd", schemas: 1...1)
+
     /// Parameters follow from the configuration, which the engine's snapshot holds anyway.
     func write(to writer: inout SnapshotWriter) {
         writer.write(random.state)
@@ -405,96 +407,38 @@ extension BFDRegistry {
     }
 }
 
-extension BFDRegistry.Entry {
-    func write(to w: inout SnapshotWriter) {
-        w.write(peer.interface?.value ?? .max)
-        peer.local.write(to: &w)
-        peer.remote.write(to: &w)
-        w.write(discriminator)
-        w.write(sourcePort)
-        w.writeList(interests) { interest, w in
-            w.write(interest.client.number)
-            w.write(interest.profile != nil)
-            if let profile = interest.profile { w.write(profile) }
-        }
-        w.write(isUp.map { $0 ? UInt8(1) : 0 } ?? 2)
-        w.write(wasUp)
-        w.write(faults)
-        w.write(heldUntil)
-        status.write(to: &w)
-    }
+extension BFDRegistry.Interest: Fielded {
+    static var blank: Self { .init(client: .bgp, profile: nil) }
 
-    init(from r: inout SnapshotReader) throws(DecodeError) {
-        let interface: UInt16 = try r.read()
-        let local = try IPAddress(from: &r)
-        peer = BFDPeer(
-            interface: interface == .max ? nil : InterfaceID(interface), local: local, remote: try IPAddress(from: &r))
-        discriminator = try r.read()
-        sourcePort = try r.read()
-        interests = try r.readList { r throws(DecodeError) in
-            guard let client = BFDClient(number: try r.read()) else {
-                throw DecodeError("BFD client", at: r.position, .badValue)
-            }
-            return BFDRegistry.Interest(client: client, profile: try r.readBool() ? try r.readString() : nil)
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        visitor.begin()
+        var number = client.number
+        try visitor.number(&number)
+        if visitor.isReading {
+            if let known = BFDClient(number: number) { client = known } else { try visitor.require(false, "BFD client") }
         }
-        let opinion: UInt8 = try r.read()
-        isUp = opinion == 2 ? nil : opinion == 1
-        wasUp = try r.readBool()
-        faults = try r.read()
-        heldUntil = try r.readOptionalInstant()
-        guard faults <= 1 << 16 else { throw DecodeError("BFD session", at: r.position, .badValue) }
-        status = try BFDStatus(from: &r)
-        parameters = BFDSessionParameters()
+        try visitor.field(&profile)
     }
 }
 
-extension BFDStatus {
-    func write(to w: inout SnapshotWriter) {
-        w.write(state.rawValue)
-        w.write(diagnostic.rawValue)
-        w.write(remoteDiscriminator)
-        w.write(remoteState.rawValue)
-        w.write(remoteDiagnostic.rawValue)
-        w.write(remoteMinRx)
-        w.write(remoteDesiredMinTx)
-        w.write(remoteMultiplier)
-        w.write(remoteDemand)
-        w.write(transmitInUse)
-        w.write(receiveInUse)
-        w.write(isPolled)
-        w.write(sequence.base)
-        w.write(sequence.since)
-        w.write(sequence.quantum)
-        w.write(receivedSequence != nil)
-        w.write(receivedSequence ?? 0)
+extension BFDRegistry.Entry: Fielded {
+    static var blank: Self {
+        .init(
+            peer: .blank, discriminator: 0, sourcePort: 0, parameters: BFDSessionParameters(), status: BFDStatus(),
+            interests: [])
     }
 
-    init(from r: inout SnapshotReader) throws(DecodeError) {
-        self.init()
-        state = try Self.state(&r)
-        diagnostic = BFDDiagnostic(rawValue: try r.read())
-        remoteDiscriminator = try r.read()
-        remoteState = try Self.state(&r)
-        remoteDiagnostic = BFDDiagnostic(rawValue: try r.read())
-        remoteMinRx = try r.read()
-        remoteDesiredMinTx = try r.read()
-        remoteMultiplier = try r.read()
-        remoteDemand = try r.readBool()
-        transmitInUse = try r.read()
-        receiveInUse = try r.read()
-        isPolled = try r.readBool()
-        sequence.base = try r.read()
-        sequence.since = try r.readInstant()
-        sequence.quantum = try r.read()
-        let isKnown = try r.readBool()
-        let number: UInt32 = try r.read()
-        receivedSequence = isKnown ? number : nil
-    }
-
-    private static func state(_ r: inout SnapshotReader) throws(DecodeError) -> BFDState {
-        guard let state = BFDState(rawValue: try r.read()) else {
-            throw DecodeError("BFD state", at: r.position, .badValue)
-        }
-        return state
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&peer)
+        try visitor.field(&discriminator)
+        try visitor.field(&sourcePort)
+        visitor.derived(parameters)
+        try visitor.list(&interests)
+        try visitor.field(&isUp)
+        try visitor.field(&wasUp)
+        try visitor.field(&faults)
+        try visitor.require(faults <= 1 << 16, "BFD session")
+        try visitor.field(&heldUntil)
+        try visitor.field(&status)
     }
 }

@@ -300,44 +300,54 @@ struct InteriorGateways: Sendable {
 }
 
 extension InteriorGateways {
+    /// What is known of all of them. Each protocol has a section of its own.
+    static let section = SnapshotSection(8, "interior", schemas: 1...1)
+
     func write(to writer: inout SnapshotWriter) {
-        writer.writeList(isConfigured) { isConfigured, w in w.write(isConfigured) }
-        writer.write(isRedundant)
-        writer.writeList(stops) { stop, w in
-            w.write(stop.faults)
-            w.write(stop.until)
+        writer.section(Self.section) { w in
+            w.writeList(isConfigured) { isConfigured, w in w.write(isConfigured) }
+            w.write(isRedundant)
+            w.writeList(stops) { $0.write(to: &$1) }
+            w.writeList(subscribed) { list, w in
+                w.writeList(list) { subscription, w in subscription.write(to: &w) }
+            }
         }
-        writer.writeList(subscribed) { list, w in
-            w.writeList(list) { subscription, w in subscription.write(to: &w) }
-        }
-        ospf.write(to: &writer)
-        ospfv3.write(to: &writer)
-        ospfv3IPv4.write(to: &writer)
-        isis.write(to: &writer)
-        rip.write(to: &writer)
-        ripng.write(to: &writer)
+        writer.section(OSPFInstance.section) { w in for instance in [ospf, ospfv3, ospfv3IPv4] { instance.write(to: &w) } }
+        writer.section(ISISInstance.section) { isis.write(to: &$0) }
+        writer.section(RIPInstance.section) { w in for instance in [rip, ripng] { instance.write(to: &w) } }
     }
 
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        isConfigured = try reader.readList { r throws(DecodeError) in try r.readBool() }
-        isRedundant = try reader.readBool()
-        stops = try reader.readList { r throws(DecodeError) in
-            Stop(faults: try r.read(), until: try r.readOptionalInstant())
+    init(from sections: SnapshotSections) throws(SnapshotError) {
+        (isConfigured, isRedundant, stops, subscribed) = try sections.read(Self.section) { r throws(DecodeError) in
+            let isConfigured = try r.readList { r throws(DecodeError) in try r.readBool() }
+            let isRedundant = try r.readBool()
+            let stops = try r.readList { r throws(DecodeError) in try Stop(from: &r) }
+            let subscribed = try r.readList { r throws(DecodeError) in
+                try r.readList { r throws(DecodeError) in try PacketSubscription(from: &r) }
+            }
+            let count = InteriorGatewayID.allCases.count
+            guard isConfigured.count == count, subscribed.count == count, stops.count == count
+            else {
+                throw DecodeError("interior gateway protocols", at: r.position, .badLength)
+            }
+            return (isConfigured, isRedundant, stops, subscribed)
         }
-        subscribed = try reader.readList { r throws(DecodeError) in
-            try r.readList { r throws(DecodeError) in try PacketSubscription(from: &r) }
+        (ospf, ospfv3, ospfv3IPv4) = try sections.read(OSPFInstance.section) { r throws(DecodeError) in
+            (try OSPFInstance(from: &r), try OSPFInstance(from: &r), try OSPFInstance(from: &r))
         }
-        let count = InteriorGatewayID.allCases.count
-        guard isConfigured.count == count, subscribed.count == count, stops.count == count,
-            stops.allSatisfy({ $0.faults <= 1 << 16 })
-        else {
-            throw DecodeError("interior gateway protocols", at: reader.position, .badLength)
+        isis = try sections.read(ISISInstance.section) { r throws(DecodeError) in try ISISInstance(from: &r) }
+        (rip, ripng) = try sections.read(RIPInstance.section) { r throws(DecodeError) in
+            (try RIPInstance(from: &r), try RIPInstance(from: &r))
         }
-        ospf = try OSPFInstance(from: &reader)
-        ospfv3 = try OSPFInstance(from: &reader)
-        ospfv3IPv4 = try OSPFInstance(from: &reader)
-        isis = try ISISInstance(from: &reader)
-        rip = try RIPInstance(from: &reader)
-        ripng = try RIPInstance(from: &reader)
+    }
+}
+
+extension InteriorGateways.Stop: Fielded {
+    static var blank: Self { .init() }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&faults)
+        try visitor.require(faults <= 1 << 16, "faults of timers")
+        try visitor.field(&until)
     }
 }

@@ -177,6 +177,8 @@ extension RouteManager {
 
     // MARK: snapshot
 
+    static let section = SnapshotSection(4, "routes", schemas: 1...1)
+
     /// Interfaces, static routes and policies are those of the configuration, which the engine's snapshot holds anyway;
     /// what follows from them and from the tables is worked out again.
     func write(to writer: inout SnapshotWriter) {
@@ -207,27 +209,5 @@ extension RouteManager {
         ipv6.resume(interfaces: isUp, statics: specifications(), destinations: Self.own(allDestinations))
         resumeAnnouncing()
         toldGateways = gateways
-    }
-}
-
-extension IPPrefix {
-    func write(to writer: inout SnapshotWriter) {
-        switch self {
-        case .v4(let p): IPAddress.v4(p.address).write(to: &writer)
-        case .v6(let p): IPAddress.v6(p.address).write(to: &writer)
-        }
-        writer.write(length)
-    }
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        let address = try IPAddress(from: &reader)
-        let length: UInt8 = try reader.read()
-        switch address {
-        case .v4(let a):
-            guard length <= 32 else { throw DecodeError("prefix length", at: reader.position, .badValue) }
-            self = .v4(IPv4Prefix(a, length))
-        case .v6(let a):
-            guard length <= 128 else { throw DecodeError("prefix length", at: reader.position, .badValue) }
-            self = .v6(IPv6Prefix(a, length))
-        }
     }
 }

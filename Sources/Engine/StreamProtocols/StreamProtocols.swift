@@ -301,42 +301,57 @@ struct StreamProtocols: Sendable {
 }
 
 extension StreamProtocols {
+    /// What is known of all of them. Each protocol has a section of its own.
+    static let section = SnapshotSection(5, "streams", schemas: 1...1)
+
     func write(to writer: inout SnapshotWriter) {
-        writer.write(seed)
-        writer.write(isRedundant)
-        bgp.write(to: &writer)
-        rtr.write(to: &writer)
-        writer.writeList(processes) { process, w in
-            w.write(process.id.value)
-            process.bgp.write(to: &w)
+        writer.section(Self.section) { w in
+            w.write(seed)
+            w.write(isRedundant)
+            w.writeList(endpoints) { list, w in w.writeList(list) { endpoint, w in endpoint.write(to: &w) } }
+            w.writeList(trackers) { tracker, w in
+                tracker.address.write(to: &w)
+                w.write(tracker.instances)
+            }
         }
-        writer.writeList(endpoints) { list, w in w.writeList(list) { endpoint, w in endpoint.write(to: &w) } }
-        writer.writeList(trackers) { tracker, w in
-            tracker.address.write(to: &w)
-            w.write(tracker.instances)
+        writer.section(BGPInstance.section) { w in
+            bgp.write(to: &w)
+            w.writeList(processes) { process, w in
+                w.write(process.id.value)
+                process.bgp.write(to: &w)
+            }
         }
+        writer.section(RTRInstance.section) { rtr.write(to: &$0) }
     }
 
-    init(from reader: inout SnapshotReader, configuration: RouterConfiguration) throws(DecodeError) {
-        seed = try reader.read()
-        isRedundant = try reader.readBool()
-        bgp = try BGPInstance(from: &reader)
-        rtr = try RTRInstance(from: &reader)
-        processes = try reader.readList { r throws(DecodeError) in
-            let id = StreamProtocolID(try r.read())
-            return Process(id: id, bgp: try BGPInstance(from: &r))
+    init(from sections: SnapshotSections, configuration: RouterConfiguration) throws(SnapshotError) {
+        (seed, isRedundant, endpoints, trackers) = try sections.read(Self.section) { r throws(DecodeError) in
+            let seed: UInt64 = try r.read()
+            let isRedundant = try r.readBool()
+            let endpoints = try r.readList { r throws(DecodeError) in
+                try r.readList { r throws(DecodeError) in try StreamEndpoint(from: &r) }
+            }
+            let trackers = try r.readList { r throws(DecodeError) in
+                let address = try IPAddress(from: &r)
+                return Tracker(address: address, instances: try r.read())
+            }
+            guard endpoints.count == Self.instancesMaximum,
+                zip(trackers, trackers.dropFirst()).allSatisfy({ $0.address < $1.address })
+            else { throw DecodeError("stream protocols", at: r.position, .badValue) }
+            return (seed, isRedundant, endpoints, trackers)
         }
-        endpoints = try reader.readList { r throws(DecodeError) in
-            try r.readList { r throws(DecodeError) in try StreamEndpoint(from: &r) }
+        (bgp, processes) = try sections.read(BGPInstance.section) { r throws(DecodeError) in
+            let bgp = try BGPInstance(from: &r)
+            let processes = try r.readList { r throws(DecodeError) in
+                let id = StreamProtocolID(try r.read())
+                return Process(id: id, bgp: try BGPInstance(from: &r))
+            }
+            guard processes.allSatisfy({ StreamProtocolID.processes.contains($0.id) }),
+                zip(processes, processes.dropFirst()).allSatisfy({ $0.id < $1.id })
+            else { throw DecodeError("BGP processes", at: r.position, .badValue) }
+            return (bgp, processes)
         }
-        trackers = try reader.readList { r throws(DecodeError) in
-            let address = try IPAddress(from: &r)
-            return Tracker(address: address, instances: try r.read())
-        }
-        guard endpoints.count == Self.instancesMaximum, processes.allSatisfy({ StreamProtocolID.processes.contains($0.id) }),
-            zip(processes, processes.dropFirst()).allSatisfy({ $0.id < $1.id }),
-            zip(trackers, trackers.dropFirst()).allSatisfy({ $0.address < $1.address })
-        else { throw DecodeError("stream protocols", at: reader.position, .badValue) }
+        rtr = try sections.read(RTRInstance.section) { r throws(DecodeError) in try RTRInstance(from: &r) }
         let own = configuration.interfaces.flatMap { $0.addresses.map(\.address) }
         bgp.rib.setOwnAddresses(own)
         for place in processes.indices { processes[place].bgp.rib.setOwnAddresses(own) }

@@ -7,9 +7,9 @@ import Wire
 /// (FIG. 25). From this alone a line card goes on with a connection.
 struct TransportTable: Sendable {
     struct Connection: Sendable {
-        let connection: ConnectionID
-        let owner: ConnectionOwner
-        let identity: ConnectionIdentity
+        fileprivate(set) var connection: ConnectionID
+        fileprivate(set) var owner: ConnectionOwner
+        fileprivate(set) var identity: ConnectionIdentity
         var receivedOffset: UInt64 = 0
         var peerFinished = false
         var peerTimestamp: UInt32 = 0
@@ -189,80 +189,36 @@ struct TransportTable: Sendable {
     }
 }
 
-extension TransportTable: Snapshotting {
-    func write(to writer: inout SnapshotWriter) {
-        writer.writeList(connections) { connection, w in
-            w.write(connection.connection.value)
-            connection.owner.write(to: &w)
-            connection.identity.write(to: &w)
-            w.write(connection.receivedOffset)
-            w.write(connection.peerFinished)
-            w.write(connection.peerTimestamp)
-            connection.stream.write(to: &w)
-        }
-        writer.writeList(pendingConnects) { request, w in
-            w.write(request.connection.value)
-            request.owner.write(to: &w)
-            request.tuple.write(to: &w)
-            w.write(request.initialSendSequence)
-            w.write(request.timestampOffset)
-            request.options.write(to: &w)
-        }
-        writer.writeList(timeWaits) { old, w in
-            w.write(old.connection.value)
-            old.identity.write(to: &w)
-            w.write(old.sentOffset)
-            w.write(old.receivedOffset)
-            w.write(old.peerTimestamp)
-            w.write(old.since)
-        }
-        writer.write(nextRequested.value)
-        writer.write(nextAccepted.value)
-        writer.write(digest.value)
-        writer.write(sequenceSecret)
-    }
+extension TransportTable.Connection: Fielded {
+    static var blank: Self { .init(connection: ConnectionID(0), owner: .blank, identity: .blank) }
 
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        connections = try reader.readList { r throws(DecodeError) in
-            let number = ConnectionID(try r.read())
-            let owner = try ConnectionOwner(from: &r)
-            var connection = Connection(connection: number, owner: owner, identity: try ConnectionIdentity(from: &r))
-            connection.receivedOffset = try r.read()
-            connection.peerFinished = try r.readBool()
-            connection.peerTimestamp = try r.read()
-            connection.stream = try TransmitStream(from: &r)
-            return connection
-        }
-        pendingConnects = try reader.readList { r throws(DecodeError) in
-            let connection = ConnectionID(try r.read())
-            let owner = try ConnectionOwner(from: &r)
-            let tuple = try ConnectionTuple(from: &r)
-            let sequence: UInt32 = try r.read()
-            let offset: UInt32 = try r.read()
-            return ConnectRequest(
-                connection: connection, owner: owner, tuple: tuple, initialSendSequence: sequence, timestampOffset: offset,
-                options: try TransportOptions(from: &r))
-        }
-        timeWaits = try reader.readList { r throws(DecodeError) in
-            let connection = ConnectionID(try r.read())
-            let identity = try ConnectionIdentity(from: &r)
-            let sent: UInt64 = try r.read()
-            let received: UInt64 = try r.read()
-            let timestamp: UInt32 = try r.read()
-            return LineCardImage.TimeWait(
-                connection: connection, identity: identity, sentOffset: sent, receivedOffset: received,
-                peerTimestamp: timestamp, since: try r.readInstant())
-        }
-        guard timeWaits.count <= Self.timeWaitsMaximum else {
-            throw DecodeError("connections in TIME-WAIT", at: reader.position, .badLength)
-        }
-        nextRequested = ConnectionID(try reader.read())
-        nextAccepted = ConnectionID(try reader.read())
-        digest = StateDigest(try reader.read())
-        sequenceSecret = try reader.read()
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&connection, \.value, ConnectionID.init)
+        try visitor.field(&owner)
+        try visitor.field(&identity)
+        try visitor.field(&receivedOffset)
+        try visitor.field(&peerFinished)
+        try visitor.field(&peerTimestamp)
+        try visitor.part(&stream)
+    }
+}
+
+extension TransportTable: Fielded {
+    static let section = SnapshotSection(3, "transport", schemas: 1...1)
+    static var blank: Self { .init(sequenceSecret: 0) }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.list(&connections)
+        try visitor.list(&pendingConnects)
+        try visitor.list(&timeWaits, maximum: Self.timeWaitsMaximum)
+        try visitor.field(&nextRequested, \.value, ConnectionID.init)
+        try visitor.field(&nextAccepted, \.value, ConnectionID.init)
+        try visitor.field(&digest, \.value, StateDigest.init)
+        try visitor.field(&sequenceSecret)
+        visitor.derived(lastHashed)
+        visitor.derived(places)
+        guard visitor.isReading else { return }
         for (place, connection) in connections.enumerated() { places[connection.connection] = place }
-        guard places.count == connections.count else {
-            throw DecodeError("connection table", at: reader.position, .badValue)
-        }
+        try visitor.require(places.count == connections.count, "connection table")
     }
 }

@@ -2,6 +2,7 @@ import CHost
 import Configuration
 import Controller
 import Crypto
+import Datastore
 import Foundation
 import Machine
 import Records
@@ -11,6 +12,9 @@ import Redundancy
 typealias ControllerSettings = ControllerConfiguration
 
 extension ControllerSettings {
+    /// What passes between the two, the datastore's transactions with it.
+    static let formats = Controller.schemas.with(.init("datastore", DatastoreTransaction.schemas))
+
     /// - Parameters:
     ///   - memory: what is kept of the pair.
     static func make(
@@ -21,6 +25,7 @@ extension ControllerSettings {
         var settings = ControllerSettings(
             id: file.controller, routerName: file.pair, pairID: pairID(file.pair), bootNonce: random.next(),
             randomSeed: random.next())
+        settings.schemas = Self.formats
         settings.gaspToken = DyingGasp.Token(high: random.next(), low: random.next())
         settings.pairKey = memory.key
         settings.identity = memory.identity

@@ -55,7 +55,7 @@ final class ManagementAnswers: ManagementHandler {
         _ command: ManagementCommand, author: String, progress: @Sendable (ManagementResult) async throws -> Void
     ) async throws -> ManagementResult {
         switch command {
-        case .showVersion: .version(version)
+        case .showVersion: .version(await version())
         case .showRedundancy: .redundancy(try await redundancy())
         case .showBGPSummary: .bgpSummary(try await bgpSummary())
         case .showBGPNeighbors(let address): .bgpNeighbors(try await bgpNeighbors(address))
@@ -93,9 +93,16 @@ final class ManagementAnswers: ManagementHandler {
         }
     }
 
-    private var version: VersionView {
-        VersionView(
-            release: Release.version, channel: Int(Hello.protocolVersion), snapshot: Int(RecordSchema.current),
+    private func version() async -> VersionView {
+        // Of a release one wants to know even when its edge hangs.
+        let spoken = try? await edge.look(timeout: .seconds(1)) { controller, _ in controller.agreement }
+        return VersionView(
+            release: Release.version, tables: Datastore.tablesVersion, introduction: Int(Hello.protocolVersion),
+            formats: ControllerSettings.formats.parts.map { part in
+                .init(
+                    name: part.name, oldest: Int(part.oldest), newest: Int(part.newest), agreed: spoken.map { Int($0[part.name]) }
+                )
+            },
             controller: file.controller.letter, name: file.name, pid: getpid(), started: started)
     }
 

@@ -56,17 +56,8 @@ struct RedistributedRoutes: Sendable {
 
     private static func hash(_ entry: (prefix: IPPrefix, route: RedistributedRoute)) -> UInt64 {
         var digest = StateDigest(0x8ed1)
-        switch entry.prefix {
-        case .v4(let prefix): digest.mix(UInt64(prefix.address.raw) << 8 | UInt64(prefix.length))
-        case .v6(let prefix):
-            digest.mix(prefix.address.high)
-            digest.mix(prefix.address.low)
-            digest.mix(UInt64(prefix.length) << 32)
-        }
-        let route = entry.route
-        digest.mix(UInt64(route.source.rawValue) << 16 | UInt64(route.levels) << 8 | (route.isExternalMetric ? 1 : 0))
-        digest.mix(route.metric.map { UInt64($0) } ?? .max)
-        digest.mix(UInt64(route.tag))
+        entry.prefix.mix(into: &digest)
+        entry.route.mix(into: &digest)
         return digest.value
     }
 }
@@ -74,53 +65,14 @@ struct RedistributedRoutes: Sendable {
 extension RedistributedRoutes: Snapshotting {
     func write(to writer: inout SnapshotWriter) {
         writer.writeList(entries) { entry, w in
-            switch entry.prefix {
-            case .v4(let prefix):
-                w.write(UInt8(4))
-                w.write(prefix.address.raw)
-                w.write(prefix.length)
-            case .v6(let prefix):
-                w.write(UInt8(6))
-                w.write(prefix.address.high)
-                w.write(prefix.address.low)
-                w.write(prefix.length)
-            }
-            w.write(entry.route.source.rawValue)
-            w.write(entry.route.metric != nil)
-            w.write(entry.route.metric ?? 0)
-            w.write(entry.route.isExternalMetric)
-            w.write(entry.route.tag)
-            w.write(entry.route.levels)
+            entry.prefix.write(to: &w)
+            entry.route.write(to: &w)
         }
     }
 
     init(from reader: inout SnapshotReader) throws(DecodeError) {
         entries = try reader.readList { r throws(DecodeError) in
-            let prefix: IPPrefix
-            let at = r.position
-            if try r.read(UInt8.self) == 4 {
-                let address = IPv4Address(raw: try r.read())
-                let length: UInt8 = try r.read()
-                guard length <= 32 else { throw DecodeError("prefix", at: at, .badValue) }
-                prefix = .v4(IPv4Prefix(address, length))
-            } else {
-                let high: UInt64 = try r.read()
-                let address = IPv6Address(high: high, low: try r.read())
-                let length: UInt8 = try r.read()
-                guard length <= 128 else { throw DecodeError("prefix", at: at, .badValue) }
-                prefix = .v6(IPv6Prefix(address, length))
-            }
-            guard let source = RouteProtocol(rawValue: try r.read()) else { throw DecodeError("route", at: at, .badValue) }
-            let hasMetric = try r.readBool()
-            let metric: UInt32 = try r.read()
-            let isExternal = try r.readBool()
-            let tag: UInt32 = try r.read()
-            return (
-                prefix,
-                RedistributedRoute(
-                    source: source, metric: hasMetric ? metric : nil, isExternalMetric: isExternal, tag: tag,
-                    levels: try r.read())
-            )
+            (prefix: try IPPrefix(from: &r), route: try RedistributedRoute(from: &r))
         }
         for (a, b) in zip(entries, entries.dropFirst()) where a.prefix >= b.prefix {
             throw DecodeError("redistributed routes", at: reader.position, .badValue)

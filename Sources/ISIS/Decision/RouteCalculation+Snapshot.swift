@@ -51,52 +51,22 @@ extension RouteCalculation: Snapshotting {
 
 extension SnapshotWriter {
     fileprivate mutating func writeRoute(_ offer: RouteOffer, _ flags: ReachFlags) {
-        write(offer.metric)
-        write(offer.kind)
-        write(offer.distance)
-        write(offer.tag)
+        offer.write(to: &self)
         write(flags.rawValue)
-        writeList(offer.nextHops) { hop, w in
-            // Nothing else is ever published.
-            switch hop {
-            case .via(.v4(let address), let interface):
-                w.write(UInt8(4))
-                w.write(address.raw)
-                w.write(interface.value)
-            case .via(.v6(let address), let interface):
-                w.write(UInt8(6))
-                w.write(address.high)
-                w.write(address.low)
-                w.write(interface.value)
-            case .connected, .gateway, .blackhole: w.write(UInt8(0))
-            }
-        }
     }
 }
 
 extension SnapshotReader {
     fileprivate mutating func readRoute() throws(DecodeError) -> (RouteOffer, ReachFlags) {
-        let metric: UInt32 = try read()
-        let kind: UInt8 = try read()
-        let distance: UInt8 = try read()
-        let tag: UInt32 = try read()
-        let flags = ReachFlags(rawValue: try read())
-        let nextHops: [NextHop] = try readList { r throws(DecodeError) in
-            switch try r.read(UInt8.self) {
-            case 0: return .blackhole
-            case 4:
-                let address = IPv4Address(raw: try r.read())
-                return .via(.v4(address), InterfaceID(try r.read()))
-            case 6:
-                let high: UInt64 = try r.read()
-                let low: UInt64 = try r.read()
-                return .via(.v6(IPv6Address(high: high, low: low)), InterfaceID(try r.read()))
-            default: throw DecodeError("next hop", at: r.position, .badValue)
+        let offer = try RouteOffer(from: &self)
+        // Nothing else is ever published.
+        let isPublished = offer.nextHops.allSatisfy {
+            switch $0 {
+            case .via, .blackhole: true
+            case .connected, .gateway: false
             }
         }
-        guard (1...RouteOffer.nextHopsMaximum).contains(nextHops.count) else {
-            throw DecodeError("next hops", at: position, .badLength)
-        }
-        return (RouteOffer(nextHops: nextHops, metric: metric, kind: kind, distance: distance, tag: tag), flags)
+        guard !offer.nextHops.isEmpty, isPublished else { throw DecodeError("next hops", at: position, .badValue) }
+        return (offer, ReachFlags(rawValue: try read()))
     }
 }

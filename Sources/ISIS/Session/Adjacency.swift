@@ -62,94 +62,47 @@ public struct Adjacency: Sendable, Hashable {
     func isUp(_ level: Level) -> Bool { state == .up && usage.contains(level) }
 }
 
-extension Adjacency {
-    /// What the twin must have of it.
-    func mix(into digest: inout StateDigest) {
-        digest.mix(system.raw)
-        digest.mix(station.raw)
-        digest.mix(UInt64(usage.rawValue) << 32 | UInt64(state.rawValue) << 24 | UInt64(priority) << 16 | UInt64(holdingTime))
-        digest.mix(lanID.raw)
-        for area in areas { digest.mix(area.octets.span.bytes) }
-        for address in ipv4 { digest.mix(UInt64(address.raw)) }
-        for address in ipv6 {
-            digest.mix(address.high)
-            digest.mix(address.low)
-        }
-        digest.mix(UInt64(protocols) << 8 | UInt64(topologies))
-        digest.mix(extendedCircuitID.map { UInt64($0) } ?? .max)
-        digest.mix(UInt64(isRestarting ? 1 : 0) | UInt64(isSuppressed ? 2 : 0) | (bfd == nil ? 0 : 4))
-        digest.mix(isBFDUp.map { $0 ? 2 : 1 } ?? 0)
+extension AreaAddress: Fielded {
+    public static let blank = AreaAddress([0])!
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        var octets = self.octets
+        try visitor.octets(of: &octets)
+        guard visitor.isReading else { return }
+        if let area = AreaAddress(octets) { self = area } else { try visitor.require(false, "area address") }
+    }
+}
+
+extension Adjacency: Fielded {
+    public static var blank: Self {
+        .init(system: .zero, station: MACAddress(raw: 0), usage: .level1, holdingTime: 0, heard: .zero)
     }
 
-    func write(to writer: inout SnapshotWriter) {
-        writer.write(system.raw)
-        writer.write(station.raw)
-        writer.write(usage.rawValue)
-        writer.write(state.rawValue)
-        writer.write(holdingTime)
-        writer.write(priority)
-        writer.write(lanID.raw)
-        writer.writeList(areas) { area, w in w.writeBlock(area.octets) }
-        writer.writeBlock(ipv4.map(\.raw))
-        writer.writeBlock(ipv6.flatMap { [$0.high, $0.low] })
-        writer.write(protocols)
-        writer.write(topologies)
-        writer.write(extendedCircuitID != nil)
-        writer.write(extendedCircuitID ?? 0)
-        writer.write(heard)
-        writer.write(upSince)
-        writer.write(isRestarting)
-        writer.write(isSuppressed)
-        writer.write(bfd != nil)
-        if let bfd {
-            writer.write(bfd.interface?.value ?? .max)
-            bfd.local.write(to: &writer)
-            bfd.remote.write(to: &writer)
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&system, \.raw, SystemID.init(raw:))
+        try visitor.field(&station, \.raw, MACAddress.init(raw:))
+        try visitor.field(&usage, "levels of an adjacency")
+        try visitor.field(&state, "state of an adjacency")
+        try visitor.field(&holdingTime)
+        try visitor.field(&priority)
+        try visitor.field(&lanID, \.raw, NodeID.init(raw:))
+        try visitor.list(&areas)
+        try visitor.block(&ipv4, \.raw, IPv4Address.init(raw:))
+        visitor.begin()
+        var halves = ipv6.flatMap { [$0.high, $0.low] }
+        try visitor.octets(of: &halves)
+        try visitor.require(halves.count & 1 == 0, "addresses of an adjacency")
+        if visitor.isReading {
+            ipv6 = stride(from: 0, to: halves.count, by: 2).map { IPv6Address(high: halves[$0], low: halves[$0 + 1]) }
         }
-        writer.write(isBFDUp.map { $0 ? UInt8(2) : 1 } ?? 0)
-    }
-
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        system = SystemID(raw: try reader.read())
-        station = MACAddress(raw: try reader.read())
-        guard let usage = ISISLevels(rawValue: try reader.read()), let state = State(rawValue: try reader.read()) else {
-            throw DecodeError("adjacency", at: reader.position, .badValue)
-        }
-        self.usage = usage
-        self.state = state
-        holdingTime = try reader.read()
-        priority = try reader.read()
-        lanID = NodeID(raw: try reader.read())
-        areas = try reader.readList { r throws(DecodeError) in
-            guard let area = AreaAddress(try r.readBlock(of: UInt8.self)) else {
-                throw DecodeError("area address", at: r.position, .badValue)
-            }
-            return area
-        }
-        ipv4 = try reader.readBlock(of: UInt32.self).map { IPv4Address(raw: $0) }
-        let halves = try reader.readBlock(of: UInt64.self)
-        ipv6 = stride(from: 0, to: halves.count & ~1, by: 2).map { IPv6Address(high: halves[$0], low: halves[$0 + 1]) }
-        protocols = try reader.read()
-        topologies = try reader.read()
-        let hasCircuit = try reader.readBool()
-        let circuit: UInt32 = try reader.read()
-        extendedCircuitID = hasCircuit ? circuit : nil
-        heard = try reader.readInstant()
-        upSince = try reader.readOptionalInstant()
-        isRestarting = try reader.readBool()
-        isSuppressed = try reader.readBool()
-        bfd = nil
-        if try reader.readBool() {
-            let interface: UInt16 = try reader.read()
-            let local = try IPAddress(from: &reader)
-            bfd = BFDPeer(
-                interface: interface == .max ? nil : InterfaceID(interface), local: local,
-                remote: try IPAddress(from: &reader))
-        }
-        switch try reader.read(UInt8.self) {
-        case 1: isBFDUp = false
-        case 2: isBFDUp = true
-        default: isBFDUp = nil
-        }
+        try visitor.field(&protocols)
+        try visitor.field(&topologies)
+        try visitor.field(&extendedCircuitID)
+        try visitor.field(&heard)
+        try visitor.field(&upSince)
+        try visitor.field(&isRestarting)
+        try visitor.field(&isSuppressed)
+        try visitor.field(&bfd)
+        try visitor.field(&isBFDUp)
     }
 }

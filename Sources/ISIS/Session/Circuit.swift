@@ -114,44 +114,38 @@ extension IPv6Address {
     }
 }
 
-extension Circuit {
-    func mix(into digest: inout StateDigest) {
-        digest.mix(UInt64(interface.value) << 16 | UInt64(circuitID) << 8 | UInt64(levels.rawValue) << 1 | (isUp ? 1 : 0))
-        digest.mix(UInt64(adjacencies.count))
-        for adjacency in adjacencies { adjacency.mix(into: &digest) }
-        for lan in lans {
-            digest.mix(lan.lanID.raw)
-            digest.mix((lan.designated?.raw ?? 1 << 60) << 1 | (lan.isWaiting ? 1 : 0))
-        }
+extension Circuit.LAN: Fielded {
+    static var blank: Self { .init() }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&isWaiting)
+        try visitor.field(&designated, \.raw, SystemID.init(raw:))
+        try visitor.field(&lanID, \.raw, NodeID.init(raw:))
+    }
+}
+
+extension Circuit: Fielded {
+    static var blank: Self {
+        .init(
+            interface: InterfaceID(0), configuration: ISISInterfaceConfiguration(interface: 0), levels: .level1, circuitID: 0,
+            on: InterfaceConfiguration(name: "", virtualMAC: MACAddress(raw: 0), addresses: []))
     }
 
-    /// What the configuration does not tell.
-    func writeState(to writer: inout SnapshotWriter) {
-        writer.write(isUp)
-        writer.write(circuitID)
-        writer.write(hastened)
-        writer.write(flaps)
-        writer.writeList(adjacencies) { adjacency, w in adjacency.write(to: &w) }
-        for lan in lans {
-            writer.write(lan.isWaiting)
-            writer.write(lan.designated != nil)
-            writer.write(lan.designated?.raw ?? 0)
-            writer.write(lan.lanID.raw)
-        }
-    }
-
-    mutating func readState(from reader: inout SnapshotReader) throws(DecodeError) {
-        isUp = try reader.readBool()
-        circuitID = try reader.read()
-        hastened = try reader.read()
-        flaps = try reader.read()
-        adjacencies = try reader.readList { r throws(DecodeError) in try Adjacency(from: &r) }
-        for i in 0..<2 {
-            lans[i].isWaiting = try reader.readBool()
-            let isElected = try reader.readBool()
-            let designated = SystemID(raw: try reader.read())
-            lans[i].designated = isElected ? designated : nil
-            lans[i].lanID = NodeID(raw: try reader.read())
-        }
+    /// What the configuration does not tell: a circuit that is read is one that the configuration has made before.
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        visitor.derived(interface)
+        visitor.derived(configuration)
+        visitor.derived(levels)
+        try visitor.field(&isUp)
+        try visitor.field(&circuitID)
+        try visitor.list(&adjacencies)
+        try visitor.list(&lans)
+        try visitor.require(lans.count == 2, "levels of a circuit")
+        try visitor.field(&hastened)
+        try visitor.field(&flaps)
+        visitor.derived(frameOctets)
+        visitor.derived(ipv4)
+        visitor.derived(ipv6)
+        visitor.derived(station)
     }
 }

@@ -220,25 +220,17 @@ extension ISISInstance {
     }
 }
 
-extension IgnoredLSP: Snapshotting {
-    func write(to writer: inout SnapshotWriter) {
-        writer.write(level.rawValue)
-        writer.write(circuit)
-        writer.write(id.raw)
-        writer.write(sequence)
-        writer.write(checksum)
-        writer.write(expiry)
+extension IgnoredLSP: Fielded {
+    static var blank: Self {
+        .init(level: .one, circuit: 0, id: LSPID(raw: 0), sequence: 0, checksum: 0, expiry: .zero)
     }
 
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        guard let level = Level(rawValue: try reader.read()) else {
-            throw DecodeError("level of an LSP", at: reader.position, .badValue)
-        }
-        self.level = level
-        circuit = try reader.read()
-        id = LSPID(raw: try reader.read())
-        sequence = try reader.read()
-        checksum = try reader.read()
-        expiry = try reader.readInstant()
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&level, "level of an LSP")
+        try visitor.field(&circuit)
+        try visitor.field(&id, \.raw, LSPID.init(raw:))
+        try visitor.field(&sequence)
+        try visitor.field(&checksum)
+        try visitor.field(&expiry)
     }
 }

@@ -2,11 +2,18 @@ import Foundation
 
 extension VersionView {
     public var lines: [String] {
-        [
+        var table = TextTable([("Between the two", .left), ("Known here", .right), ("Spoken", .right)])
+        for format in formats {
+            table.append([
+                format.name, format.oldest == format.newest ? "\(format.newest)" : "\(format.oldest) to \(format.newest)",
+                format.agreed.map { "\($0)" } ?? "-",
+            ])
+        }
+        return [
             "lockstep \(release), controller \(controller.uppercased()) (\(name)), pid \(pid)",
             "  started  \(Words.time(ManagementTime.text(started))) UTC",
-            "  formats  management \(management), channel \(channel), snapshot \(snapshot)",
-        ]
+            "  formats  management \(management), datastore tables \(tables), introduction \(introduction)",
+        ] + table.lines
     }
 }
 

@@ -2,25 +2,47 @@ import Foundation
 
 /// `show version`
 public struct VersionView: Hashable, Sendable, Codable {
+    /// One part of what passes between the two controllers.
+    public struct Format: Hashable, Sendable, Codable {
+        /// `channel`, `records`, `configuration`, `datastore`, `snapshot` and each of its sections, such as `snapshot/bgp`.
+        public var name: String
+        /// The schemas that this release reads and writes.
+        public var oldest: Int
+        public var newest: Int
+        /// The schema that is spoken with the twin; missing before there was one.
+        public var agreed: Int?
+
+        public init(name: String, oldest: Int, newest: Int, agreed: Int? = nil) {
+            self.name = name
+            self.oldest = oldest
+            self.newest = newest
+            self.agreed = agreed
+        }
+    }
+
     public var release: String
     /// Version of the management protocol.
     public var management: Int
-    /// Versions of the formats that the twins must agree on.
-    public var channel: Int
-    public var snapshot: Int
+    /// Version of the datastore's tables.
+    public var tables: Int
+    /// Version of the introduction by which the two controllers find out what they have in common.
+    public var introduction: Int
+    /// By name.
+    public var formats: [Format]
     public var controller: String
     public var name: String
     public var pid: Int32
     public var started: Date
 
     public init(
-        release: String, management: Int = ManagementProtocol.version, channel: Int, snapshot: Int, controller: String,
-        name: String, pid: Int32, started: Date
+        release: String, management: Int = ManagementProtocol.version, tables: Int, introduction: Int, formats: [Format],
+        controller: String, name: String, pid: Int32, started: Date
     ) {
         self.release = release
         self.management = management
-        self.channel = channel
-        self.snapshot = snapshot
+        self.tables = tables
+        self.introduction = introduction
+        self.formats = formats
         self.controller = controller
         self.name = name
         self.pid = pid

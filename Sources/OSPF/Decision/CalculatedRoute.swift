@@ -67,155 +67,43 @@ public struct CalculatedRouter: Hashable, Sendable {
 
 // MARK: snapshot
 
-extension CalculatedRoute {
+extension CalculatedRoute: Fielded {
+    public static var blank: Self {
+        .init(
+            prefix: .blank, type: .intraArea, area: 0, cost: 0, type2Cost: 0, tag: 0, advertisingRouter: 0, isNSSA: false,
+            nextHops: [])
+    }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&prefix)
+        try visitor.field(&type, "path type")
+        try visitor.field(&area)
+        try visitor.field(&cost)
+        try visitor.field(&type2Cost)
+        try visitor.field(&tag)
+        try visitor.field(&advertisingRouter)
+        try visitor.field(&isNSSA)
+        try visitor.list(&nextHops)
+    }
+
     var digestWord: UInt64 {
-        var writer = SnapshotWriter()
-        write(to: &writer)
-        return seededHash(writer.bytes.span.bytes, seed: 0x0597)
-    }
-
-    func write(to writer: inout SnapshotWriter) {
-        prefix.writeState(to: &writer)
-        writer.write(type.rawValue)
-        writer.write(area)
-        writer.write(cost)
-        writer.write(type2Cost)
-        writer.write(tag)
-        writer.write(advertisingRouter)
-        writer.write(isNSSA)
-        writer.writeList(nextHops) { hop, w in hop.writeState(to: &w) }
-    }
-
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        prefix = try IPPrefix(stateFrom: &reader)
-        guard let type = OSPFPathType(rawValue: try reader.read()) else {
-            throw DecodeError("path type", at: reader.position, .badValue)
-        }
-        self.type = type
-        area = try reader.read()
-        cost = try reader.read()
-        type2Cost = try reader.read()
-        tag = try reader.read()
-        advertisingRouter = try reader.read()
-        isNSSA = try reader.readBool()
-        nextHops = try reader.readList { r throws(DecodeError) in try NextHop(stateFrom: &r) }
+        var digest = StateDigest(0x0597)
+        mix(into: &digest)
+        return digest.value
     }
 }
 
-extension CalculatedRouter {
-    func write(to writer: inout SnapshotWriter) {
-        writer.write(routerID)
-        writer.write(type.rawValue)
-        writer.write(area)
-        writer.write(cost)
-        writer.write(options.rawValue)
-        writer.writeList(nextHops) { hop, w in hop.writeState(to: &w) }
+extension CalculatedRouter: Fielded {
+    public static var blank: Self {
+        .init(routerID: 0, type: .intraArea, area: 0, cost: 0, nextHops: [], options: [])
     }
 
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        routerID = try reader.read()
-        guard let type = OSPFPathType(rawValue: try reader.read()) else {
-            throw DecodeError("path type", at: reader.position, .badValue)
-        }
-        self.type = type
-        area = try reader.read()
-        cost = try reader.read()
-        options = OSPFOptions(rawValue: try reader.read())
-        nextHops = try reader.readList { r throws(DecodeError) in try NextHop(stateFrom: &r) }
-    }
-}
-
-extension RouteOffer {
-    func writeState(to writer: inout SnapshotWriter) {
-        writer.write(metric)
-        writer.write(kind)
-        writer.write(distance)
-        writer.write(tag)
-        writer.writeList(nextHops) { hop, w in hop.writeState(to: &w) }
-    }
-
-    init(stateFrom reader: inout SnapshotReader) throws(DecodeError) {
-        let metric: UInt32 = try reader.read()
-        let kind: UInt8 = try reader.read()
-        let distance: UInt8 = try reader.read()
-        let tag: UInt32 = try reader.read()
-        let nextHops = try reader.readList { r throws(DecodeError) in try NextHop(stateFrom: &r) }
-        self.init(nextHops: nextHops, metric: metric, kind: kind, distance: distance, tag: tag)
-    }
-}
-
-extension IPAddress {
-    func writeState(to writer: inout SnapshotWriter) {
-        switch self {
-        case .v4(let address):
-            writer.write(UInt8(4))
-            writer.write(address.raw)
-        case .v6(let address):
-            writer.write(UInt8(6))
-            writer.write(address.high)
-            writer.write(address.low)
-        }
-    }
-
-    init(stateFrom reader: inout SnapshotReader) throws(DecodeError) {
-        switch try reader.read(UInt8.self) {
-        case 4: self = .v4(IPv4Address(raw: try reader.read()))
-        case 6:
-            let high: UInt64 = try reader.read()
-            self = .v6(IPv6Address(high: high, low: try reader.read()))
-        default: throw DecodeError("address", at: reader.position, .badValue)
-        }
-    }
-}
-
-extension IPPrefix {
-    func writeState(to writer: inout SnapshotWriter) {
-        switch self {
-        case .v4(let prefix): IPAddress.v4(prefix.address).writeState(to: &writer)
-        case .v6(let prefix): IPAddress.v6(prefix.address).writeState(to: &writer)
-        }
-        writer.write(length)
-    }
-
-    init(stateFrom reader: inout SnapshotReader) throws(DecodeError) {
-        let address = try IPAddress(stateFrom: &reader)
-        let length: UInt8 = try reader.read()
-        guard length <= (address.family == .ipv4 ? 32 : 128) else {
-            throw DecodeError("prefix length", at: reader.position, .badValue)
-        }
-        switch address {
-        case .v4(let address): self = .v4(IPv4Prefix(address, length))
-        case .v6(let address): self = .v6(IPv6Prefix(address, length))
-        }
-    }
-}
-
-extension NextHop {
-    func writeState(to writer: inout SnapshotWriter) {
-        switch self {
-        case .connected(let interface):
-            writer.write(UInt8(0))
-            writer.write(interface.value)
-        case .gateway(let address):
-            writer.write(UInt8(1))
-            address.writeState(to: &writer)
-        case .via(let address, let interface):
-            writer.write(UInt8(2))
-            address.writeState(to: &writer)
-            writer.write(interface.value)
-        case .blackhole: writer.write(UInt8(3))
-        }
-    }
-
-    init(stateFrom reader: inout SnapshotReader) throws(DecodeError) {
-        switch try reader.read(UInt8.self) {
-        case 0: self = .connected(InterfaceID(try reader.read()))
-        case 1: self = .gateway(try IPAddress(stateFrom: &reader))
-        case 2:
-            let address = try IPAddress(stateFrom: &reader)
-            self = .via(address, InterfaceID(try reader.read()))
-        case 3: self = .blackhole
-        default: throw DecodeError("next hop", at: reader.position, .badValue)
-        }
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&routerID)
+        try visitor.field(&type, "path type")
+        try visitor.field(&area)
+        try visitor.field(&cost)
+        try visitor.list(&nextHops)
+        try visitor.field(&options, "options of a router")
     }
 }

@@ -84,53 +84,31 @@ public struct RedistributionTable: Sendable, Equatable {
     }
 
     private static func hash(_ entry: Entry) -> UInt64 {
-        var writer = SnapshotWriter()
-        write(entry, to: &writer)
-        return seededHash(writer.bytes.span.bytes, seed: 0x7d1)
+        var digest = StateDigest(0x7d1)
+        entry.mix(into: &digest)
+        return digest.value
     }
 
     // MARK: snapshot
 
-    private static func write(_ entry: Entry, to writer: inout SnapshotWriter) {
-        let route = entry.route
-        entry.prefix.writeState(to: &writer)
-        writer.write(route.source.rawValue)
-        writer.write(route.metric != nil)
-        writer.write(route.metric ?? 0)
-        writer.write(route.isExternalMetric)
-        writer.write(route.tag)
-        writer.write(route.levels)
-        writer.write(route.nextHop != nil)
-        route.nextHop?.writeState(to: &writer)
-    }
-
-    public func write(to writer: inout SnapshotWriter) {
-        writer.writeList(entries) { entry, w in Self.write(entry, to: &w) }
-    }
+    public func write(to writer: inout SnapshotWriter) { writer.writeList(entries) { $0.write(to: &$1) } }
 
     public init(from reader: inout SnapshotReader) throws(DecodeError) {
-        entries = try reader.readList { r throws(DecodeError) in
-            let prefix = try IPPrefix(stateFrom: &r)
-            guard let source = RouteProtocol(rawValue: try r.read()) else {
-                throw DecodeError("route protocol", at: r.position, .badValue)
-            }
-            let hasMetric = try r.readBool()
-            let metric: UInt32 = try r.read()
-            let isExternal = try r.readBool()
-            let tag: UInt32 = try r.read()
-            let levels: UInt8 = try r.read()
-            let nextHop = try r.readBool() ? try IPAddress(stateFrom: &r) : nil
-            return Entry(
-                prefix: prefix,
-                route: RedistributedRoute(
-                    source: source, metric: hasMetric ? metric : nil, isExternalMetric: isExternal, tag: tag,
-                    levels: levels, nextHop: nextHop))
-        }
+        entries = try reader.readList { r throws(DecodeError) in try Entry(from: &r) }
         for (i, entry) in entries.enumerated() {
             if i > 0, entry.prefix <= entries[i - 1].prefix {
                 throw DecodeError("redistributed routes", at: reader.position, .badValue)
             }
             digest.add(Self.hash(entry))
         }
+    }
+}
+
+extension RedistributionTable.Entry: Fielded {
+    public static var blank: Self { .init(prefix: .blank, route: .blank) }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&prefix)
+        try visitor.field(&route)
     }
 }

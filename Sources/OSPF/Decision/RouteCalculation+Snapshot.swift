@@ -1,4 +1,5 @@
 import Machine
+import Routing
 import Wire
 
 /// What the last calculation left: routes, and what the routing table manager was told. Graphs and sources follow from
@@ -10,11 +11,11 @@ extension RouteCalculation {
         let kept = prefixes.filter { $0.isUsed && ($0.route != nil || $0.offered != nil) }
             .sorted { $0.prefix < $1.prefix }
         writer.writeList(kept) { record, w in
-            record.prefix.writeState(to: &w)
+            record.prefix.write(to: &w)
             w.write(record.route != nil)
             record.route?.write(to: &w)
             w.write(record.offered != nil)
-            record.offered?.writeState(to: &w)
+            record.offered?.write(to: &w)
         }
         writer.writeList(boundaryRouters) { router, w in router.write(to: &w) }
         writer.writeList(borders) { border, w in
@@ -28,9 +29,9 @@ extension RouteCalculation {
         self.init(seed: seed)
         isBorderRouter = try reader.readBool()
         let records = try reader.readList { r throws(DecodeError) -> PrefixRecord in
-            var record = PrefixRecord(prefix: try IPPrefix(stateFrom: &r))
+            var record = PrefixRecord(prefix: try IPPrefix(from: &r))
             if try r.readBool() { record.route = try CalculatedRoute(from: &r) }
-            if try r.readBool() { record.offered = try .init(stateFrom: &r) }
+            if try r.readBool() { record.offered = try RouteOffer(from: &r) }
             return record
         }
         for record in records {

@@ -5,10 +5,13 @@ import SPF
 import Wire
 
 extension OSPFInstance: Snapshotting {
+    /// The form of what follows. A change of it is a number more here.
+    public static let section = SnapshotSection(9, "ospf", schemas: 1...1)
+
     public func write(to writer: inout SnapshotWriter) {
         writer.write(random.state)
-        Self.writeCold(configuration, to: &writer)
-        Self.writeCold(devices, to: &writer)
+        writer.writeCold(configuration)
+        writer.writeCold(devices)
         writer.writeBlock(carrierLost.map(\.value))
         writer.writeList(interfaces) { interface, w in
             w.write(interface != nil)
@@ -33,8 +36,8 @@ extension OSPFInstance: Snapshotting {
     public init(from reader: inout SnapshotReader) throws(DecodeError) {
         self.init(seed: 0)
         random.state = try reader.read()
-        configuration = try Self.readCold(OSPFConfiguration?.self, from: &reader)
-        devices = try Self.readCold([InterfaceConfiguration].self, from: &reader)
+        configuration = try reader.readCold()
+        devices = try reader.readCold()
         carrierLost = try reader.readBlock(of: UInt16.self).map { InterfaceID($0) }
         let settings = configuration
         let list = devices
@@ -79,18 +82,6 @@ extension OSPFInstance: Snapshotting {
             guard database[handle] != nil, database.beginFlush(handle) else { throw refusal }
         }
     }
-
-    private static func writeCold(_ value: some Encodable, to writer: inout SnapshotWriter) {
-        // Our own plain values; the encoder refuses hashed collections and floating point only.
-        writer.writeBlock((try? BinaryEncoder().encode(value)) ?? [])
-    }
-
-    private static func readCold<T: Decodable>(_: T.Type, from reader: inout SnapshotReader) throws(DecodeError) -> T {
-        let octets = try reader.readBlock(of: UInt8.self)
-        do { return try BinaryDecoder().decode(T.self, from: octets) } catch {
-            throw DecodeError("OSPF configuration", at: reader.position, .badValue)
-        }
-    }
 }
 
 extension OSPFInstance {
@@ -105,9 +96,7 @@ extension OSPFInstance {
         digest.mix(UInt64(backOff.state.rawValue) << 1 | (needsCalculation ? 1 : 0))
         for interface in interfaces {
             guard let interface else { continue }
-            digest.mix(UInt64(interface.id.value) << 16 | UInt64(interface.state.rawValue) << 8 | (interface.isUp ? 1 : 0))
-            digest.mix(UInt64(interface.dr) << 32 | UInt64(interface.bdr))
-            digest.mix(UInt64(interface.delayedAcknowledgements.count))
+            interface.mix(into: &digest)
         }
         for neighbor in neighbors {
             guard let neighbor else { continue }
@@ -120,119 +109,81 @@ extension OSPFInstance {
     }
 }
 
-extension OSPFInterface {
-    func write(to writer: inout SnapshotWriter) {
-        writer.write(id.value)
-        writer.write(isUp)
-        writer.write(state.rawValue)
-        writer.write(dr)
-        writer.write(bdr)
-        writer.writeBlock(neighbors.map(\.value))
-        writer.writeList(delayedAcknowledgements) { $0.write(to: &$1) }
-        writer.write(changed)
+extension OSPFInterface: Fielded {
+    static var blank: Self {
+        .init(
+            id: InterfaceID(0), configuration: OSPFInterfaceConfiguration(name: "", areaID: .any),
+            device: InterfaceConfiguration(name: "", virtualMAC: MACAddress(raw: 0), addresses: []))
+    }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&id, \.value, InterfaceID.init)
+        visitor.derived(configuration)
+        visitor.derived(device)
+        try visitor.field(&isUp)
+        try visitor.field(&state, "OSPF interface state")
+        try visitor.field(&dr)
+        try visitor.field(&bdr)
+        try visitor.block(&neighbors, \.value, NeighborIndex.init)
+        try visitor.list(&delayedAcknowledgements)
+        visitor.derived(floodQueue)
+        try visitor.field(&changed)
+        visitor.derived(counters)
     }
 
     /// Settings and device are those of the configuration in force.
     init(
         from reader: inout SnapshotReader, _ settings: OSPFConfiguration?, _ devices: [InterfaceConfiguration]
     ) throws(DecodeError) {
-        let id = InterfaceID(try reader.read())
+        try self.init(from: &reader)
         guard Int(id.value) < devices.count,
             let configuration = settings?.interfaces.first(where: { $0.name == devices[Int(id.value)].name })
         else { throw DecodeError("OSPF interface", at: reader.position, .badValue) }
-        self.init(id: id, configuration: configuration, device: devices[Int(id.value)])
-        isUp = try reader.readBool()
-        guard let state = OSPFInterfaceState(rawValue: try reader.read()) else {
-            throw DecodeError("OSPF interface state", at: reader.position, .badValue)
-        }
-        self.state = state
-        dr = try reader.read()
-        bdr = try reader.read()
-        neighbors = try reader.readBlock(of: UInt32.self).map { NeighborIndex($0) }
-        delayedAcknowledgements = try reader.readList { r throws(DecodeError) in try LSAHeader(from: &r) }
-        changed = try reader.readInstant()
+        self.configuration = configuration
+        device = devices[Int(id.value)]
     }
 }
 
-extension OSPFNeighbor {
-    func mix(into digest: inout StateDigest) {
-        digest.mix(UInt64(routerID) << 32 | UInt64(interface.value) << 8 | UInt64(state.rawValue))
-        digest.mix(UInt64(dr) << 32 | UInt64(bdr))
-        digest.mix(UInt64(ddSequence) << 32 | UInt64(priority) << 8 | (isMaster ? 1 : 0) | (hasMore ? 2 : 0))
-        digest.mix(UInt64(summaryNext) << 32 | UInt64(options))
-        digest.mix(UInt64(bitPattern: deadDeadline.nanoseconds))
-        digest.mix(UInt64(bitPattern: graceDeadline?.nanoseconds ?? -1))
-        requests.mix(into: &digest)
-        digest.mix(retransmissions.digest.value)
-        for sequence in sequences { digest.mix(sequence) }
-    }
+extension DatabaseDescriptionMark: Fielded {
+    static var blank: Self { .init(flags: 0, options: 0, sequence: 0) }
 
-    func write(to writer: inout SnapshotWriter) {
-        writer.write(interface.value)
-        writer.write(routerID)
-        address.write(to: &writer)
-        writer.write(interfaceNumber)
-        writer.write(state.rawValue)
-        writer.write(priority)
-        writer.write(options)
-        writer.write(dr)
-        writer.write(bdr)
-        writer.write(deadDeadline)
-        writer.write(isMaster)
-        writer.write(ddSequence)
-        writer.write(lastReceived != nil)
-        if let lastReceived {
-            writer.write(lastReceived.flags)
-            writer.write(lastReceived.options)
-            writer.write(lastReceived.sequence)
-        }
-        writer.writeBlock(lastDescription)
-        writer.write(hasMore)
-        writer.write(summaryNext)
-        writer.write(summaryEnd)
-        requests.write(to: &writer)
-        retransmissions.write(to: &writer)
-        writer.write(graceDeadline)
-        writer.write(isBFDWanted)
-        writer.write(isBFDUp)
-        writer.writeBlock(sequences)
-        writer.write(changed)
-        writer.write(lastReason)
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&flags)
+        try visitor.field(&options)
+        try visitor.field(&sequence)
     }
+}
 
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        let interface = InterfaceID(try reader.read())
-        let routerID: UInt32 = try reader.read()
-        self.init(interface: interface, routerID: routerID, address: try IPAddress(from: &reader))
-        interfaceNumber = try reader.read()
-        guard let state = OSPFNeighborState(rawValue: try reader.read()) else {
-            throw DecodeError("OSPF neighbor state", at: reader.position, .badValue)
-        }
-        self.state = state
-        priority = try reader.read()
-        options = try reader.read()
-        dr = try reader.read()
-        bdr = try reader.read()
-        deadDeadline = try reader.readInstant()
-        isMaster = try reader.readBool()
-        ddSequence = try reader.read()
-        if try reader.readBool() {
-            let flags: UInt8 = try reader.read()
-            let options: UInt32 = try reader.read()
-            lastReceived = DatabaseDescriptionMark(flags: flags, options: options, sequence: try reader.read())
-        }
-        lastDescription = try reader.readBlock(of: UInt8.self)
-        hasMore = try reader.readBool()
-        summaryNext = try reader.read()
-        summaryEnd = try reader.read()
-        requests = try RequestList(from: &reader)
-        retransmissions = try RetransmissionList(from: &reader)
-        graceDeadline = try reader.readOptionalInstant()
-        isBFDWanted = try reader.readBool()
-        isBFDUp = try reader.readBool()
-        sequences = try reader.readBlock(of: UInt64.self)
-        guard sequences.count == 6 else { throw DecodeError("OSPF neighbor", at: reader.position, .badValue) }
-        changed = try reader.readInstant()
-        lastReason = try reader.readString()
+extension OSPFNeighbor: Fielded {
+    static var blank: Self { .init(interface: InterfaceID(0), routerID: 0, address: .blank) }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&interface, \.value, InterfaceID.init)
+        try visitor.field(&routerID)
+        try visitor.field(&address)
+        try visitor.field(&interfaceNumber)
+        try visitor.field(&state, "OSPF neighbor state")
+        try visitor.field(&priority)
+        try visitor.field(&options)
+        try visitor.field(&dr)
+        try visitor.field(&bdr)
+        try visitor.field(&deadDeadline)
+        try visitor.field(&isMaster)
+        try visitor.field(&ddSequence)
+        try visitor.field(&lastReceived)
+        try visitor.block(&lastDescription)
+        try visitor.field(&hasMore)
+        try visitor.field(&summaryNext)
+        try visitor.field(&summaryEnd)
+        try visitor.part(&requests)
+        try visitor.part(&retransmissions)
+        try visitor.field(&graceDeadline)
+        try visitor.field(&isBFDWanted)
+        try visitor.field(&isBFDUp)
+        try visitor.block(&sequences)
+        try visitor.require(sequences.count == 6, "OSPF neighbor")
+        try visitor.field(&changed)
+        visitor.derived(stateChanges)
+        try visitor.field(&lastReason)
     }
 }

@@ -130,7 +130,7 @@ struct OSPFNeighbor: Sendable {
 }
 
 /// RFC 2328 §10 "Link state request list": LSAs that the neighbour described and we do not have.
-struct RequestList: Sendable {
+struct RequestList: SnapshotPart, Sendable {
     private struct Item: Sendable {
         var header: LSAHeader
         var stamp: UInt64
@@ -206,27 +206,25 @@ struct RequestList: Sendable {
     }
 }
 
-extension LSAHeader {
-    func write(to writer: inout SnapshotWriter) {
-        writer.write(age)
-        writer.write(options)
-        writer.write(key.type.rawValue)
-        writer.write(key.linkStateID)
-        writer.write(key.advertisingRouter)
-        writer.write(sequence)
-        writer.write(checksum)
-        writer.write(length)
-    }
+extension LSAKey: Fielded {
+    public static var blank: Self { .init(type: .router, linkStateID: 0, advertisingRouter: 0) }
 
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        let age: UInt16 = try reader.read()
-        let options: UInt8 = try reader.read()
-        let type = LSAType(rawValue: try reader.read())
-        let linkStateID: UInt32 = try reader.read()
-        let key = LSAKey(type: type, linkStateID: linkStateID, advertisingRouter: try reader.read())
-        let sequence: Int32 = try reader.read()
-        let checksum: UInt16 = try reader.read()
-        self.init(
-            age: age, options: options, key: key, sequence: sequence, checksum: checksum, length: try reader.read())
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&type, "LS type")
+        try visitor.field(&linkStateID)
+        try visitor.field(&advertisingRouter)
+    }
+}
+
+extension LSAHeader: Fielded {
+    public static var blank: Self { .init(age: 0, options: 0, key: .blank, sequence: 0, checksum: 0, length: 0) }
+
+    public mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&age)
+        try visitor.field(&options)
+        try visitor.field(&key)
+        try visitor.field(&sequence)
+        try visitor.field(&checksum)
+        try visitor.field(&length)
     }
 }

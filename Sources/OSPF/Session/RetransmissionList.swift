@@ -6,7 +6,7 @@ import Wire
 ///
 /// All wait equally long, so this order is a queue. What was acknowledged is left in the queue and passed over; the
 /// queue is packed when most of it is such.
-struct RetransmissionList: Sendable {
+struct RetransmissionList: SnapshotPart, Sendable {
     private struct Item: Sendable, BitwiseCopyable {
         var due: Instant
         var handle: LSAHandle
@@ -76,6 +76,8 @@ struct RetransmissionList: Sendable {
     var handles: [LSAHandle] { queue[head...].filter { isAlive($0) }.map(\.handle) }
 
     // MARK: snapshot
+
+    func mix(into digest: inout StateDigest) { digest.mix(self.digest.value) }
 
     func write(to writer: inout SnapshotWriter) {
         let items = queue[head...].filter { isAlive($0) }

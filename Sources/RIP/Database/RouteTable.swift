@@ -235,11 +235,7 @@ extension RouteTable: Snapshotting {
             w.write(route.metric)
             w.write(route.connected?.value ?? .max)
             w.write(route.foreign != nil)
-            if let foreign = route.foreign {
-                w.write(foreign.metric ?? 0)
-                w.write(foreign.tag)
-                w.write(foreign.nextHop)
-            }
+            route.foreign?.write(to: &w)
             w.write(route.garbageAt)
             w.write(
                 UInt8(route.isChanged ? 1 : 0) | (route.isDirty ? 2 : 0) | (route.isOffered ? 4 : 0)
@@ -264,11 +260,7 @@ extension RouteTable: Snapshotting {
             route.metric = try r.read()
             let connected: UInt16 = try r.read()
             route.connected = connected == .max ? nil : InterfaceID(connected)
-            if try r.readBool() {
-                let metric: UInt8 = try r.read()
-                let tag: UInt16 = try r.read()
-                route.foreign = ForeignRoute(metric: metric == 0 ? nil : metric, tag: tag, nextHop: try r.readOptionalAddress())
-            }
+            if try r.readBool() { route.foreign = try ForeignRoute(from: &r) }
             route.garbageAt = try r.readOptionalInstant()
             let flags: UInt8 = try r.read()
             route.isChanged = flags & 1 != 0
@@ -332,14 +324,12 @@ extension RouteTable: Snapshotting {
     }
 }
 
-extension SnapshotWriter {
-    mutating func write(_ address: IPAddress?) {
-        write(address != nil)
-        address?.write(to: &self)
-    }
-}
-extension SnapshotReader {
-    mutating func readOptionalAddress() throws(DecodeError) -> IPAddress? {
-        try readBool() ? try IPAddress(from: &self) : nil
+extension ForeignRoute: Fielded {
+    static var blank: Self { .init(metric: nil, tag: 0, nextHop: nil) }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&metric)
+        try visitor.field(&tag)
+        try visitor.field(&nextHop)
     }
 }

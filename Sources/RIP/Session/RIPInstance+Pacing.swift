@@ -81,25 +81,24 @@ extension RIPInstance {
     }
 }
 
-extension PendingTable {
-    func write(to writer: inout SnapshotWriter) {
-        writer.write(reply.interface.value)
-        reply.destination.write(to: &writer)
-        writer.write(reply.source)
-        writer.write(reply.port)
-        writer.write(reply.messageVersion)
-        writer.write(next)
-        writer.write(isRegular)
-    }
+extension PendingTable: Fielded {
+    static var blank: Self { .init(reply: .blank, next: 0) }
 
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        let interface = InterfaceID(try reader.read())
-        let destination = try IPAddress(from: &reader)
-        let source = try reader.readOptionalAddress()
-        let port: UInt16 = try reader.read()
-        reply = Reply(
-            interface: interface, destination: destination, source: source, port: port, messageVersion: try reader.read())
-        next = try reader.read()
-        isRegular = try reader.readBool()
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&reply)
+        try visitor.field(&next)
+        try visitor.field(&isRegular)
+    }
+}
+
+extension Reply: Fielded {
+    static var blank: Self { .init(interface: InterfaceID(0), destination: .blank, source: nil, messageVersion: 0) }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&interface, \.value, InterfaceID.init)
+        try visitor.field(&destination)
+        try visitor.field(&source)
+        try visitor.field(&port)
+        try visitor.field(&messageVersion)
     }
 }

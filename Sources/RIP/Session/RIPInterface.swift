@@ -121,51 +121,25 @@ struct RIPInterface: Sendable {
     }
 }
 
-extension RIPInterface {
-    func digest(into digest: inout StateDigest) {
-        digest.mix((isUp ? 1 : 0) | (rip != nil ? 2 : 0) | UInt64(requests) << 8)
-        digest.mix(UInt64(bitPattern: regularAt?.nanoseconds ?? -1))
-        digest.mix(UInt64(bitPattern: nextRefusalEvent.nanoseconds))
-        digest.mix(UInt64(bitPattern: requestSecond))
+extension RIPInterface: Fielded {
+    static var blank: Self {
+        .init(
+            settings: InterfaceConfiguration(name: "", virtualMAC: MACAddress(raw: 0), addresses: []), rip: nil, version: .v2)
     }
 
-    func write(to writer: inout SnapshotWriter) {
-        writer.writeCold(settings)
-        writer.write(rip != nil)
-        if let rip { writer.writeCold(rip) }
-        writer.write(isUp)
-        writer.write(regularAt)
-        writer.write(nextRefusalEvent)
-        writer.write(requestSecond)
-        writer.write(requests)
-    }
-
-    init(from reader: inout SnapshotReader, version: RIPVersion) throws(DecodeError) {
-        let settings = try reader.readCold(InterfaceConfiguration.self)
-        let rip = try reader.readBool() ? try reader.readCold(RIPInterfaceConfiguration.self) : nil
-        self.init(settings: settings, rip: rip, version: version)
-        isUp = try reader.readBool()
-        regularAt = try reader.readOptionalInstant()
-        nextRefusalEvent = try reader.readInstant()
-        requestSecond = try reader.read()
-        requests = try reader.read()
-    }
-}
-
-extension SnapshotWriter {
-    mutating func writeCold(_ value: some Encodable) {
-        // Only a value that cannot be coded at all throws here, and configuration is not of that kind.
-        guard let bytes = try? BinaryEncoder().encode(value) else { preconditionFailure("a cold value encodes") }
-        writeBlock(bytes)
-    }
-}
-extension SnapshotReader {
-    mutating func readCold<T: Decodable>(_: T.Type) throws(DecodeError) -> T {
-        let at = position
-        let bytes = try readBlock(of: UInt8.self)
-        guard let value = try? BinaryDecoder().decode(T.self, from: bytes) else {
-            throw DecodeError("snapshot value", at: at, .badValue)
-        }
-        return value
+    /// Whoever reads it derives from the settings what is not listed as state.
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.cold(&settings)
+        try visitor.cold(&rip)
+        try visitor.field(&isUp)
+        try visitor.field(&regularAt)
+        try visitor.field(&nextRefusalEvent)
+        try visitor.field(&requestSecond)
+        try visitor.field(&requests)
+        visitor.derived(counters)
+        visitor.derived(sources)
+        visitor.derived(networks)
+        visitor.derived(addresses)
+        visitor.derived(ipv4Addresses)
     }
 }

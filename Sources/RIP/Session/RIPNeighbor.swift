@@ -11,7 +11,7 @@ struct RIPNeighbor: Sendable {
     }
 
     var interface: InterfaceID
-    let address: IPAddress
+    private(set) var address: IPAddress
     /// Of its last response.
     var version: UInt8
     var firstHeard: Instant
@@ -57,49 +57,32 @@ struct RIPNeighbor: Sendable {
     }
 }
 
-extension RIPNeighbor {
-    func digest(into digest: inout StateDigest) {
-        digest.mix(UInt64(interface.value) << 16 | UInt64(version) << 8 | (bfdWasUp ? 1 : 0) | (isLimitReported ? 2 : 0))
-        digest.mix(address)
-        digest.mix(UInt64(bitPattern: firstHeard.nanoseconds))
-        digest.mix(UInt64(bitPattern: lastHeard.nanoseconds))
-        digest.mix(UInt64(routeCount))
-        if let bfdLocal { digest.mix(bfdLocal) }
-        digest.mix(UInt64(bitPattern: ignoredUntil?.nanoseconds ?? -1))
-        for entry in sequences { digest.mix(UInt64(entry.key) << 32 | UInt64(entry.number)) }
-    }
+extension RIPNeighbor.Sequence: Fielded {
+    static var blank: Self { .init(key: 0, number: 0) }
 
-    func write(to writer: inout SnapshotWriter) {
-        writer.write(interface.value)
-        address.write(to: &writer)
-        writer.write(version)
-        writer.write(firstHeard)
-        writer.write(lastHeard)
-        writer.write(routeCount)
-        writer.write(bfdLocal)
-        writer.write(bfdWasUp)
-        writer.write(ignoredUntil)
-        writer.write(isLimitReported)
-        writer.writeList(sequences) { entry, w in
-            w.write(entry.key)
-            w.write(entry.number)
-        }
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&key)
+        try visitor.field(&number)
     }
+}
 
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        let interface = InterfaceID(try reader.read())
-        let address = try IPAddress(from: &reader)
-        let version: UInt8 = try reader.read()
-        self.init(interface: interface, address: address, version: version, at: try reader.readInstant())
-        lastHeard = try reader.readInstant()
-        routeCount = try reader.read()
-        bfdLocal = try reader.readOptionalAddress()
-        bfdWasUp = try reader.readBool()
-        ignoredUntil = try reader.readOptionalInstant()
-        isLimitReported = try reader.readBool()
-        sequences = try reader.readList { r throws(DecodeError) in
-            let key: UInt8 = try r.read()
-            return Sequence(key: key, number: try r.read())
-        }
+extension RIPNeighbor: Fielded {
+    static var blank: Self { .init(interface: InterfaceID(0), address: .blank, version: 0, at: .zero) }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&interface, \.value, InterfaceID.init)
+        try visitor.field(&address)
+        try visitor.field(&version)
+        try visitor.field(&firstHeard)
+        try visitor.field(&lastHeard)
+        try visitor.field(&routeCount)
+        try visitor.field(&bfdLocal)
+        try visitor.field(&bfdWasUp)
+        try visitor.field(&ignoredUntil)
+        try visitor.field(&isLimitReported)
+        try visitor.list(&sequences)
+        visitor.derived(responses)
+        visitor.derived(badPackets)
+        visitor.derived(badRoutes)
     }
 }

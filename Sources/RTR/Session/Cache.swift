@@ -103,70 +103,46 @@ struct Cache: Sendable {
     }
 }
 
-extension Cache: Snapshotting {
-    func write(to writer: inout SnapshotWriter) {
-        writer.writeCold(configuration)
-        writer.write(state.rawValue)
-        writer.write(connection != nil)
-        writer.write(connection?.value ?? 0)
-        for flag in [isOpen, isNegotiated, isInSync, isNotified, canResume] { writer.write(flag) }
-        writer.write(version)
-        writer.writeBlock(partial)
-        writer.write(query.rawValue)
-        writer.write(responseSession)
-        writer.write(session)
-        writer.write(serial)
-        writer.write(dataVersion)
-        writer.write(UInt64(routerKeys))
-        writer.write(UInt64(stagedKeys))
-        writer.write(timing.refresh)
-        writer.write(timing.retry)
-        writer.write(timing.expire)
-        writer.write(failures)
-        writer.write(lastQuery)
-        writer.write(lastHeard)
-        writer.write(synchronizedAt)
-        writer.write(expiresAt)
-        writer.writeCold(counters)
-        writer.write(lastFailure)
-    }
+extension CacheTiming: Fielded {
+    static var blank: Self { .init() }
 
-    init(from reader: inout SnapshotReader) throws(DecodeError) {
-        self.init(configuration: try reader.readCold(CacheConfiguration.self))
-        let refused = DecodeError("cache", at: reader.position, .badValue)
-        guard let state = CacheState(rawValue: try reader.read()) else { throw refused }
-        self.state = state
-        let hasConnection = try reader.readBool()
-        let number = ConnectionID(try reader.read())
-        connection = hasConnection ? number : nil
-        isOpen = try reader.readBool()
-        isNegotiated = try reader.readBool()
-        isInSync = try reader.readBool()
-        isNotified = try reader.readBool()
-        canResume = try reader.readBool()
-        version = try reader.read()
-        partial = try reader.readBlock(of: UInt8.self)
-        guard let query = Query(rawValue: try reader.read()) else { throw refused }
-        self.query = query
-        responseSession = try reader.read()
-        session = try reader.read()
-        serial = try reader.read()
-        dataVersion = try reader.read()
-        let keys: UInt64 = try reader.read(), staged: UInt64 = try reader.read()
-        guard keys <= 1 << 40, staged <= 1 << 40, version <= 1, dataVersion <= 1, partial.count < PDUHeader.reportMaximum else {
-            throw refused
-        }
-        routerKeys = Int(keys)
-        stagedKeys = Int(staged)
-        timing.refresh = try reader.read()
-        timing.retry = try reader.read()
-        timing.expire = try reader.read()
-        failures = try reader.read()
-        lastQuery = try reader.readInstant()
-        lastHeard = try reader.readInstant()
-        synchronizedAt = try reader.readOptionalInstant()
-        expiresAt = try reader.readOptionalInstant()
-        counters = try reader.readCold(CacheCounters.self)
-        lastFailure = try reader.readString()
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.field(&refresh)
+        try visitor.field(&retry)
+        try visitor.field(&expire)
+    }
+}
+
+extension Cache: Fielded {
+    static var blank: Self { .init(configuration: CacheConfiguration(address: .blank)) }
+
+    mutating func visit<V: FieldVisitor>(_ visitor: inout V) throws(V.Failure) {
+        try visitor.cold(&configuration)
+        try visitor.field(&state, "state of a cache")
+        try visitor.field(&connection, \.value, ConnectionID.init)
+        try visitor.field(&isOpen)
+        try visitor.field(&version)
+        try visitor.field(&isNegotiated)
+        try visitor.field(&isInSync)
+        try visitor.block(&partial)
+        try visitor.field(&query, "query to a cache")
+        try visitor.field(&responseSession)
+        try visitor.field(&isNotified)
+        try visitor.field(&canResume)
+        try visitor.field(&session)
+        try visitor.field(&serial)
+        try visitor.field(&dataVersion)
+        try visitor.require(
+            version <= 1 && dataVersion <= 1 && partial.count < PDUHeader.reportMaximum, "session with a cache")
+        try visitor.field(size: &routerKeys)
+        try visitor.field(size: &stagedKeys)
+        try visitor.field(&timing)
+        try visitor.field(&failures)
+        try visitor.field(&lastQuery)
+        try visitor.field(&lastHeard)
+        try visitor.field(&synchronizedAt)
+        try visitor.field(&expiresAt)
+        try visitor.cold(&counters)
+        try visitor.field(&lastFailure)
     }
 }

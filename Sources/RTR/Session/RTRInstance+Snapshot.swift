@@ -4,6 +4,9 @@ import Routing
 import Wire
 
 extension RTRInstance {
+    /// The form of what follows. A change of it is a number more here.
+    public static let section = SnapshotSection(7, "rtr", schemas: 1...1)
+
     public func write(to writer: inout SnapshotWriter) {
         writer.write(configuration != nil)
         if let configuration { writer.writeCold(configuration) }
@@ -38,17 +41,8 @@ extension RTRInstance {
         var digest = table.digest
         for (number, cache) in caches.enumerated() {
             guard let cache else { continue }
-            digest.mix(UInt64(number) << 32 | UInt64(cache.connection?.value ?? 0))
-            var flags = UInt64(cache.state.rawValue) << 16 | UInt64(cache.query.rawValue) << 8 | UInt64(cache.version) << 7
-            for (bit, flag) in [cache.isOpen, cache.isNegotiated, cache.isInSync, cache.isNotified, cache.canResume].enumerated()
-            where flag { flags |= 1 << UInt64(bit) }
-            digest.mix(flags)
-            digest.mix(UInt64(cache.serial) << 32 | UInt64(cache.session) << 16 | UInt64(cache.responseSession))
-            digest.mix(UInt64(cache.routerKeys) << 32 ^ UInt64(cache.stagedKeys) ^ UInt64(cache.failures) << 16)
-            digest.mix(UInt64(cache.timing.refresh) << 32 | UInt64(cache.timing.retry))
-            digest.mix(UInt64(bitPattern: cache.lastQuery.nanoseconds ^ cache.lastHeard.nanoseconds << 1))
-            digest.mix(UInt64(bitPattern: cache.expiresAt?.nanoseconds ?? -1))
-            digest.mix(cache.partial.span.bytes)
+            digest.mix(UInt64(number))
+            cache.mix(into: &digest)
         }
         digest.mix(fatal.digest)
         digest.mix(UInt64(lingering.count))
@@ -84,24 +78,5 @@ extension CacheTimer {
         case 4: self = .linger(ConnectionID(number))
         default: throw DecodeError("cache timer", at: reader.position, .badValue)
         }
-    }
-}
-
-extension SnapshotWriter {
-    /// Values that are few: as the configuration's encoding.
-    mutating func writeCold(_ value: some Encodable) {
-        // Plain values of ours can always be encoded.
-        guard let bytes = try? BinaryEncoder().encode(value) else { preconditionFailure("a plain value can be encoded") }
-        writeBlock(bytes)
-    }
-}
-
-extension SnapshotReader {
-    mutating func readCold<T: Decodable>(_: T.Type = T.self) throws(DecodeError) -> T {
-        let bytes = try readBlock(of: UInt8.self)
-        guard let value = try? BinaryDecoder().decode(T.self, from: bytes) else {
-            throw DecodeError("snapshot value", at: position, .badValue)
-        }
-        return value
     }
 }

@@ -24,6 +24,11 @@ public enum ChannelLimit {
     public static let forwardedFrames = 1024
 }
 
+/// Of the frames and messages after the introduction.
+public enum ChannelSchema {
+    public static let part = SchemaMap.Part("channel", 1...1)
+}
+
 extension ChannelMessage {
     enum Kind: UInt8 {
         case hello = 1
@@ -145,7 +150,8 @@ extension ChannelMessage {
     }
 
     /// Reads what follows the length.
-    public init(decoding bytes: RawSpan) throws(DecodeError) {
+    /// - Parameter records: the schema of records that was agreed.
+    public init(decoding bytes: RawSpan, records schema: UInt16 = RecordSchema.current) throws(DecodeError) {
         var reader = ByteReader(bytes)
         guard let kind = Kind(rawValue: try reader.u8("message kind")) else {
             throw DecodeError("message kind", at: 0, .unsupported)
@@ -160,7 +166,7 @@ extension ChannelMessage {
         case .leaving: self = .leaving(reason: try reader.text("reason"))
         case .records:
             let epoch = Epoch(try reader.u64("epoch"))
-            self = .records(epoch, try reader.records())
+            self = .records(epoch, try reader.records(schema))
         case .stored: self = .stored(LogIndex(try reader.u64("stored")))
         case .applied:
             let index = LogIndex(try reader.u64("applied"))
@@ -270,7 +276,7 @@ extension ByteWriter {
 
 extension ByteReader {
     @_lifetime(self: copy self)
-    mutating func records() throws(DecodeError) -> [Record] {
+    mutating func records(_ schema: UInt16) throws(DecodeError) -> [Record] {
         let at = offset
         let first = try u64("first index")
         let count = try length(ChannelLimit.recordsInBatch, "records")
@@ -278,7 +284,7 @@ extension ByteReader {
         var records: [Record] = []
         // A record has at least 9 octets, so the reservation is bounded by what is there.
         records.reserveCapacity(min(count, remaining / 9 + 1))
-        for i in 0..<UInt64(count) { records.append(try record(index: LogIndex(first + i))) }
+        for i in 0..<UInt64(count) { records.append(try record(index: LogIndex(first + i), schema: schema)) }
         return records
     }
 

@@ -9,6 +9,8 @@ public struct ChannelReceiver: Sendable {
     private var position = 0
     /// The longest frame accepted now.
     public var frameMaximum = ChannelLimit.firstFrame
+    /// The schema of records that the two have agreed on.
+    public var records = RecordSchema.current
     private var isDead = false
 
     public init() {}
@@ -43,7 +45,7 @@ public struct ChannelReceiver: Sendable {
         let start = position + 4
         position = start + length
         do throws(DecodeError) {
-            return try ChannelMessage(decoding: buffer.span.bytes.extracting(start..<(start + length)))
+            return try ChannelMessage(decoding: buffer.span.bytes.extracting(start..<(start + length)), records: records)
         } catch {
             isDead = true
             throw error

@@ -6,11 +6,11 @@ import Wire
 public struct Hello: Hashable, Sendable {
     /// `LOCKSTEP` in ASCII.
     static let magic: UInt64 = 0x4c4f_434b_5354_4550
-    /// Of the framing and the messages. Records and snapshots have a schema of their own.
+    /// Of this message alone, which must be read before anything is agreed. What follows it has schemas of its own.
     public static let protocolVersion: UInt16 = 3
 
     public var protocolVersion = Hello.protocolVersion
-    /// What of records, snapshots and the like it reads and writes.
+    /// What of messages, records, sections of a snapshot and the like it reads and writes.
     public var schemas: SchemaMap
     public var routerName: String
     public var pairID: UInt64
@@ -41,7 +41,7 @@ public struct Hello: Hashable, Sendable {
         wasActive: Bool, isPreferred: Bool, bootNonce: UInt64, configuration: ConfigurationPosition,
         hasLostConfiguration: Bool = false, gaspToken: DyingGasp.Token, identity: UInt64 = 0, keyFingerprint: UInt64 = 0,
         keyShare: PairKey = PairKey(high: 0, low: 0), arbiter: ArbiterKind = .link,
-        detectionTime: Duration = .milliseconds(50), schemas: SchemaMap = SchemaMap([RecordSchema.part])
+        detectionTime: Duration = .milliseconds(50), schemas: SchemaMap = SchemaMap([ChannelSchema.part, RecordSchema.part])
     ) {
         self.schemas = schemas
         self.identity = identity
@@ -72,7 +72,8 @@ public struct Hello: Hashable, Sendable {
         if identity != 0, twin.identity == identity { return .identity }
         if twin.controller == controller { return .controllerID(controller) }
         if twin.arbiter != arbiter { return .arbiter(ours: arbiter, theirs: twin.arbiter) }
-        if let (ours, theirs) = schemas.difference(twin.schemas) { return .schema(ours: ours, theirs: theirs) }
+        let differences = schemas.differences(twin.schemas)
+        if !differences.isEmpty { return .schemas(differences, own: controller) }
         return nil
     }
 
@@ -90,7 +91,7 @@ public struct Hello: Hashable, Sendable {
 
     public enum Refusal: Hashable, Sendable, CustomStringConvertible {
         case protocolVersion(ours: UInt16, theirs: UInt16)
-        case schema(ours: SchemaMap.Part, theirs: SchemaMap.Part)
+        case schemas([SchemaMap.Difference], own: ControllerID)
         case pairID
         case routerName(ours: String, theirs: String)
         case controllerID(ControllerID)
@@ -101,10 +102,7 @@ public struct Hello: Hashable, Sendable {
             switch self {
             case .protocolVersion(let ours, let theirs):
                 "it speaks channel protocol \(theirs), this controller \(ours)"
-            case .schema(let ours, let theirs):
-                "its release writes schema \(theirs.newest) of '\(ours.name)' and reads no older than \(theirs.oldest), this one's "
-                    + "\(ours.newest) and no older than \(ours.oldest): update the controller with the "
-                    + "\(ours.newest < theirs.newest ? "older release, which is this one" : "older release, which is the other one")"
+            case .schemas(let differences, let own): Self.words(differences, own)
             case .pairID: "it belongs to another pair: 'pair' must be the same in both controller files"
             case .routerName(let ours, let theirs):
                 "it is router '\(theirs)', this is '\(ours)': 'router' must be the same in both controller files"
@@ -116,6 +114,23 @@ public struct Hello: Hashable, Sendable {
             case .arbiter(let ours, let theirs):
                 "its arbiter is \(theirs.rawValue), this controller's \(ours.rawValue): both controller files must name the same"
             }
+        }
+
+        /// Of differences; the others are counted.
+        private static let listedMaximum = 3
+
+        private static func words(_ differences: [SchemaMap.Difference], _ own: ControllerID) -> String {
+            var list = differences.prefix(listedMaximum).map { $0.words(own) }.joined(separator: "; ")
+            if differences.count > listedMaximum { list += "; and \(differences.count - listedMaximum) more" }
+            let advice: String
+            if differences.allSatisfy(\.isTwinOlder) {
+                advice = "update controller \(own.other), which has the older release"
+            } else if !differences.contains(where: \.isTwinOlder) {
+                advice = "update controller \(own), which has the older release"
+            } else {
+                advice = "neither release follows the other: install the same one on both controllers"
+            }
+            return "the two releases cannot be combined: \(list): \(advice)"
         }
 
         public static func == (a: Self, b: Self) -> Bool { a.description == b.description }

@@ -14,13 +14,17 @@ import Wire
 // Network order throughout. Indices are not sent with each record: a batch is contiguous and names its first. Every
 // length is checked against a bound before anything is reserved, since the channel's peer may be anybody who got that far.
 
-/// What releases may differ in. Two controllers agree on the older schema that both speak (DESIGN §6).
+/// Of the records. Two controllers agree on the older schema that both speak (DESIGN §6).
 public enum RecordSchema {
     /// The schema that this release writes.
     public static let current: UInt16 = 2
     /// The oldest that it still reads and writes.
     public static let oldest: UInt16 = 2
     public static let part = SchemaMap.Part("records", oldest: oldest, newest: current)
+
+    /// Whether a record can be shipped to a twin with whom this schema was agreed. The kinds of a schema are fixed: who adds one
+    /// begins a new schema, so that a twin that does not know the kind is refused at the handshake and never meets it.
+    static func has(_ kind: Kind, in schema: UInt16) -> Bool { kind.since <= schema }
 
     /// Bounds of what a record may hold, in octets.
     public static let receivedOctetsMaximum = 65_536
@@ -45,6 +49,16 @@ public enum RecordSchema {
         case bfd = 13
         case redundancy = 14
         case memoryExhausted = 15
+
+        /// The schema that brought it.
+        var since: UInt16 {
+            switch self {
+            case .time, .tcpAccepted, .tcpConnected, .tcpReceived, .tcpAcknowledged, .tcpPeerFinished, .tcpClosed,
+                .interfaceState, .configure, .command, .mastership, .quarantined, .packetReceived, .bfd, .redundancy,
+                .memoryExhausted:
+                2
+            }
+        }
     }
 }
 
@@ -247,18 +261,19 @@ extension ByteWriter {
 extension ByteReader {
     /// Reads what `ByteWriter.record` wrote and gives it this index.
     @_lifetime(self: copy self)
-    public mutating func record(index: LogIndex) throws(DecodeError) -> Record {
+    /// - Parameter schema: what was agreed with whoever wrote it.
+    public mutating func record(index: LogIndex, schema: UInt16 = RecordSchema.current) throws(DecodeError) -> Record {
         let at = offset
-        guard let kind = RecordSchema.Kind(rawValue: try u8("record kind")) else {
+        guard let kind = RecordSchema.Kind(rawValue: try u8("record kind")), RecordSchema.has(kind, in: schema) else {
             throw DecodeError("record kind", at: at, .unsupported)
         }
         let time = Instant(nanoseconds: Int64(bitPattern: try u64("record time")))
         guard time >= .zero else { throw DecodeError("record time", at: at + 1, .badValue) }
-        return Record(index: index, time: time, body: try recordBody(kind))
+        return Record(index: index, time: time, body: try recordBody(kind, schema))
     }
 
     @_lifetime(self: copy self)
-    mutating func recordBody(_ kind: RecordSchema.Kind) throws(DecodeError) -> RecordBody {
+    mutating func recordBody(_ kind: RecordSchema.Kind, _ schema: UInt16) throws(DecodeError) -> RecordBody {
         switch kind {
         case .time:
             return .time
@@ -322,7 +337,7 @@ extension ByteReader {
                 guard try ahead.u8("record kind") != RecordSchema.Kind.quarantined.rawValue else {
                     throw DecodeError("quarantined input", at: offset, .badValue)
                 }
-                let inner = try record(index: .zero)
+                let inner = try record(index: .zero, schema: schema)
                 guard inner.time == .zero else { throw DecodeError("record time", at: at, .badValue) }
                 return .quarantined(.timers(number, inner.body))
             default: throw DecodeError("quarantined input", at: at, .badValue)

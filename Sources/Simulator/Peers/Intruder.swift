@@ -133,12 +133,11 @@ public final class Intruder {
             gaspToken: DyingGasp.Token(high: random.next(), low: random.next()),
             keyShare: PairKey(high: random.next(), low: random.next()),
             arbiter: kind == .wrongArbiter ? (arbiter == .link ? .leasefile : .link) : arbiter)
-        let newest = UInt16(EngineSnapshot.schemas.upperBound)
-        let snapshot =
-            kind == .wrongSchema
-            ? SchemaMap.Part("snapshot", oldest: newest + 1, newest: newest + 1)
-            : SchemaMap.Part("snapshot", oldest: UInt16(EngineSnapshot.schemas.lowerBound), newest: newest)
-        hello.schemas = SchemaMap([RecordSchema.part, snapshot])
+        hello.schemas = Controller.schemas
+        // A release with another form of one protocol's state.
+        if kind == .wrongSchema, let bgp = hello.schemas["snapshot/bgp"] {
+            hello.schemas = hello.schemas.with(.init(bgp.name, oldest: bgp.newest + 1, newest: bgp.newest + 1))
+        }
         return ChannelMessage.hello(hello).encoded()
     }
 

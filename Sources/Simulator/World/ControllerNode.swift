@@ -139,7 +139,7 @@ final class ControllerNode {
 
     /// The state as bytes, now: for the checker that compares a restored engine with the one that grew up.
     func encodedState() -> [UInt8] {
-        guard case .snapshot(let snapshot) = engine.engine.perform(.snapshot) else { return [] }
+        guard case .snapshot(let snapshot) = engine.engine.perform(.snapshot()) else { return [] }
         return snapshot.encoded()
     }
 

@@ -114,17 +114,17 @@ struct SoloRouter: ~Copyable {
     var interiorRoutes: [String] { RouteLines.of(engine.ipv4Routes) + RouteLines.of(engine.ipv6Routes) }
 
     mutating func encodedState() -> [UInt8] {
-        guard case .snapshot(let snapshot) = engine.perform(.snapshot) else { return [] }
+        guard case .snapshot(let snapshot) = engine.perform(.snapshot()) else { return [] }
         return snapshot.encoded()
     }
 
     /// Another engine restored from this one's snapshot goes on in its place. `false` if it encodes differently.
     mutating func passThroughSnapshot() -> Bool {
-        guard case .snapshot(let snapshot) = engine.perform(.snapshot) else { return false }
+        guard case .snapshot(let snapshot) = engine.perform(.snapshot()) else { return false }
         let bytes = snapshot.encoded()
         var restored = Engine(seed: 0)
         guard case .restored = restored.perform(.restore(bytes)), restored.digest == engine.digest,
-            case .snapshot(let again) = restored.perform(.snapshot), again.encoded() == bytes
+            case .snapshot(let again) = restored.perform(.snapshot()), again.encoded() == bytes
         else { return false }
         engine = restored
         snapshotsPassed += 1
