@@ -149,6 +149,8 @@ extension RedistributedRoute: Fielded {
         try visitor.field(&isExternalMetric)
         try visitor.field(&tag)
         try visitor.field(&levels)
+        // For BGP, which makes attributes of them and keeps those.
+        visitor.derived(attributes)
         try visitor.field(&nextHop)
     }
 }

@@ -150,7 +150,7 @@ import Wire
         hold(
             EngineState(seed: 1),
             """
-            applied now epoch revision configuration transport routes streams interior bfd firstRoutes \
+            applied now epoch revision configuration transport routes streams interior bfd firstRoutes keyChains \
             systemDigest
             """)
         hold(StreamProtocols(bgp: 1, others: 2), "bgp rtr processes endpoints trackers isRedundant seed watch")
@@ -162,7 +162,7 @@ import Wire
             RouteManager(seed: 1),
             """
             ipv4 ipv6 interfaces isUp statics usableNextHops connected distances destinations toldGateways \
-            areGatewaysSuspect redistribution aggregation aggregates4 aggregates6 redistributor4 redistributor6
+            areGatewaysSuspect redistribution aggregation definitions aggregates4 aggregates6 redistributor4 redistributor6
             """)
         hold(
             BFDRegistry(seed: 1),
