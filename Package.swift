@@ -8,10 +8,13 @@ import PackageDescription
 let environment = ProcessInfo.processInfo.environment
 let coreOnly = environment["LOCKSTEP_CORE"] == "1"
 
-let settings: [SwiftSetting] = [
-    .enableExperimentalFeature("Lifetimes"),
-    .enableUpcomingFeature("ExistentialAny"),
-]
+// LOCKSTEP_STRICT=1 takes warnings for errors: for whoever changes the code. Another compiler may warn of other things, which is
+// no reason to build nothing.
+let settings: [SwiftSetting] =
+    [
+        .enableExperimentalFeature("Lifetimes"),
+        .enableUpcomingFeature("ExistentialAny"),
+    ] + (environment["LOCKSTEP_STRICT"] == "1" ? [.treatAllWarnings(as: .error)] : [])
 
 func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)

@@ -284,7 +284,7 @@ public actor Datastore {
         isRetryScheduled = true
         Task {
             try? await Task.sleep(for: delay)
-            await self.retryScheduled()
+            self.retryScheduled()
         }
     }
     private func retryScheduled() {

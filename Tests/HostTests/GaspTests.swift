@@ -1,6 +1,7 @@
 import CHost
 import Foundation
 import Records
+import Synchronization
 import Testing
 import Wire
 
@@ -119,29 +120,28 @@ import Wire
 
 @Suite struct WatchdogTests {
     @Test func `What does not change for ten looks hangs, and what is idle does not`() {
-        nonisolated(unsafe) var engine: UInt64? = nil
-        nonisolated(unsafe) var edge: UInt64? = 1
+        let engine = Mutex<UInt64?>(nil), edge = Mutex<UInt64?>(1)
         var rule = Watchdog.Rule([
-            .init("the engine") { engine }, .init("the edge") { edge },
+            .init("the engine") { engine.withLock { $0 } }, .init("the edge") { edge.withLock { $0 } },
         ])
         for turn in 0..<100 {
-            edge = UInt64(turn)
+            edge.withLock { $0 = UInt64(turn) }
             #expect(rule.look() == nil)
         }
-        engine = 77
+        engine.withLock { $0 = 77 }
         for turn in 100..<110 {
-            edge = UInt64(turn)
+            edge.withLock { $0 = UInt64(turn) }
             #expect(rule.look() == nil)
         }
-        edge = 110
+        edge.withLock { $0 = 110 }
         #expect(rule.look() == 0)
     }
 
     @Test func `A record that ends in time starts the count anew`() {
-        nonisolated(unsafe) var engine: UInt64? = 0
-        var rule = Watchdog.Rule([.init("the engine") { engine }])
+        let engine = Mutex<UInt64?>(0)
+        var rule = Watchdog.Rule([.init("the engine") { engine.withLock { $0 } }])
         for index in 0..<20 {
-            engine = UInt64(index)
+            engine.withLock { $0 = UInt64(index) }
             for _ in 0..<Watchdog.looks { #expect(rule.look() == nil) }
         }
     }

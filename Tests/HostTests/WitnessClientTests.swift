@@ -62,7 +62,7 @@ import Witness
                 address: "127.0.0.1", port: port,
                 identity: Renewable(try WitnessIdentity.Client(secrets: [secret], pair: pair, controller: "\(controller)")),
                 session: session ?? UInt64(controller.rawValue) + 1, lease: lease)
-            return try VoteProbe { sink in try VoteThread { try WitnessLink(settings, sink, $0) } }
+            return try VoteProbe { sink in try VoteThread { WitnessLink(settings, sink, $0) } }
         }
     }
 

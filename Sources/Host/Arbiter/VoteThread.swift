@@ -6,7 +6,7 @@ import Records
 import Redundancy
 
 /// What asks a vote. It belongs to one event loop, and every call comes from there.
-protocol VoteLink: AnyObject {
+protocol VoteLink: AnyObject, SendableMetatype {
     func begin()
     func ask(_ request: ArbiterRequest)
     func stop()

@@ -26,7 +26,7 @@ enum Vote {
                 address: "\(witness.address)", port: Int(witness.port), identity: identity, session: session, lease: witness.lease
             )
             return (
-                { sink in try VoteThread { try WitnessLink(settings, sink, $0) } },
+                { sink in try VoteThread { WitnessLink(settings, sink, $0) } },
                 KeyKeeper.Renewal(name: "witness", place: place, files: .init(paths: witness.keyFiles)) {
                     let now =
                         if case .witness(let now) = try ConfigurationFiles.controller(place).0.arbiter { now } else { witness }

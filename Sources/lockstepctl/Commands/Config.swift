@@ -34,22 +34,14 @@ private func summary(_ problems: [ConfigurationProblemView]) -> String {
 struct ConfigCheck: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Check a file, without a controller.",
-        discussion: "Controller files and router configurations are told apart by their keys.")
+        discussion: "Files of routers, controllers and witnesses are told apart by their keys.")
     @Argument(help: "The file, or - for the standard input.") var file: String
     @OptionGroup var form: JSONFlag
 
     func run() throws {
         let bytes = try read(file)
-        let problems: [ConfigurationProblem]
-        let kind: String
-        switch ConfigurationKind.of(bytes) {
-        case .controller:
-            kind = "controller file"
-            problems = ControllerText.read(bytes, file: file, directory: (file as NSString).deletingLastPathComponent).problems
-        case .router:
-            kind = "router configuration"
-            problems = RouterText.read(bytes, file: file).problems
-        }
+        let kind = ConfigurationKind.of(bytes)
+        let problems = kind.problems(bytes, file: file, directory: (file as NSString).deletingLastPathComponent)
         let view = ConfigurationCheckView(
             isAccepted: !problems.contains { $0.severity == .error },
             problems: problems.map {

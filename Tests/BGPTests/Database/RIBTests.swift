@@ -161,8 +161,8 @@ import Wire
         #expect(given[1] == given[2])
         #expect(given[1].count == 1)
         // The same memory, not only the same octets.
-        let first = unsafe given[1][0].withUnsafeBufferPointer { unsafe $0.baseAddress }
-        let second = unsafe given[2][0].withUnsafeBufferPointer { unsafe $0.baseAddress }
+        let first = unsafe given[1][0].withUnsafeBufferPointer { $0.baseAddress }
+        let second = unsafe given[2][0].withUnsafeBufferPointer { $0.baseAddress }
         #expect(unsafe first == second)
     }
 
