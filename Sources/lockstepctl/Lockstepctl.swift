@@ -11,7 +11,7 @@ struct Lockstepctl: ParsableCommand {
             Every show command also takes --json. Exit status: 0 done, 1 failed, 2 refused or wrong usage, \
             3 no controller answers.
             """,
-        subcommands: [Show.self, Config.self, Switchover.self, Clear.self, Offline.self, Online.self, Test.self])
+        subcommands: [Show.self, Config.self, Policy.self, Switchover.self, Clear.self, Offline.self, Online.self, Test.self])
 
     @OptionGroup var connection: Connection
 }

@@ -68,13 +68,14 @@ struct AttributeTable: Sendable {
     }
     /// RFC 6811 §2, Route Origin ASN; `nil` for "NONE".
     func routeOrigin(_ handle: UInt32) -> UInt32? {
-        withOctets(handle) { octets in
-            var origin: UInt32? = parameters.routerAS
-            forEachAttribute(octets) { _, type, value in
-                if type == AttributeCode.asPath { origin = Self.origin(of: value, routerAS: parameters.routerAS) }
-            }
-            return origin
+        withOctets(handle) { Self.routeOrigin($0, routerAS: parameters.routerAS) }
+    }
+    static func routeOrigin(_ canonical: RawSpan, routerAS: UInt32) -> UInt32? {
+        var origin: UInt32? = routerAS
+        forEachAttribute(canonical) { _, type, value in
+            if type == AttributeCode.asPath { origin = Self.origin(of: value, routerAS: routerAS) }
         }
+        return origin
     }
     private static func origin(of path: RawSpan, routerAS: UInt32) -> UInt32? {
         // An empty path, or one that ends inside our confederation, begins with us.

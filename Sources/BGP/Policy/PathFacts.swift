@@ -17,6 +17,12 @@ struct PathFacts: RouteFacts {
         self.isExport = isExport
     }
 
+    /// A route that is in no table.
+    init(_ route: RouteAttributes, family: RouteFamily, isExport: Bool) {
+        self.init(0, family: family, isExport: isExport)
+        self.route = route
+    }
+
     private mutating func loaded(_ table: borrowing AttributeTable) -> RouteAttributes {
         if let route { return route }
         let marks = table[handle].marks

@@ -91,6 +91,12 @@ extension BGPInstance {
             exportPolicies: neighbor.configuration.exportPolicies)
     }
 
+    /// The neighbour with this address, while its session is up.
+    public func establishedPeer(_ address: IPAddress) -> PeerIndex? {
+        guard let peer = peerIndex(address), neighbor(peer)?.establishedSlot != nil else { return nil }
+        return peer
+    }
+
     public func hasNeighbor(_ address: IPAddress) -> Bool { peerIndex(address) != nil }
 
     /// The neighbour behind an index, for views of routes.

@@ -230,7 +230,7 @@ extension ManagementAnswers {
         return view
     }
 
-    private static func view(_ attributes: AttributesView) -> RoutesView.BGP {
+    static func view(_ attributes: AttributesView) -> RoutesView.BGP {
         RoutesView.BGP(
             asPath: attributes.asPath, origin: "\(attributes.origin)", localPreference: attributes.localPreference,
             med: attributes.med, communities: attributes.communities, largeCommunities: attributes.largeCommunities,

@@ -64,6 +64,8 @@ final class ManagementAnswers: ManagementHandler {
         case .showISIS(let query): .isis(try await isis(query))
         case .showRIP(let query): .rip(try await rip(query))
         case .showRPKI(let query): .rpki(try await rpki(query))
+        case .policyTest(let query): .policy(try await policyTest(query))
+        case .policyExplain(let query): .policy(try await policyExplain(query))
         case .showTCP: .tcp(try await tcp())
         case .showInterfaces: .interfaces(try await interfaces())
         case .showFIB: .fib(try await fib())

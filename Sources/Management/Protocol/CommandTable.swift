@@ -87,6 +87,14 @@ public struct CommandDescription: Sendable {
             "show rpki", answer: "rpki", otherwise: RPKIQuery(), "The caches of the RPKI, and what they say of a prefix.",
             ManagementCommand.showRPKI
         ) { if case .showRPKI(let query) = $0 { query } else { nil } },
+        .init(
+            "policy test", answer: "policy", "What policies do with a route that is made up, and which statement decides.",
+            ManagementCommand.policyTest
+        ) { if case .policyTest(let query) = $0 { query } else { nil } },
+        .init(
+            "policy explain", answer: "policy", "What policy does with a route that is there, and which statement decides.",
+            ManagementCommand.policyExplain
+        ) { if case .policyExplain(let query) = $0 { query } else { nil } },
         .init("show tcp", .showTCP, answer: "tcp", "TCP connections of the router."),
         .init("show interfaces", .showInterfaces, answer: "interfaces", "Interfaces of the router."),
         .init(

@@ -24,6 +24,8 @@ public enum ManagementCommand: Hashable, Sendable {
     /// The kernel's forwarding table, the devices and the gate.
     case showKernelFIB
     case showEvents(EventQuery)
+    case policyTest(PolicyTestQuery)
+    case policyExplain(PolicyExplainQuery)
     /// The text of a revision, or of the configuration in force.
     case configurationShow(ConfigurationQuery)
     case configurationCheck(ConfigurationText)

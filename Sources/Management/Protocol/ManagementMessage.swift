@@ -59,6 +59,7 @@ public enum ManagementResult: Hashable, Sendable {
     case isis(ISISView)
     case rip(RIPView)
     case rpki(RPKIView)
+    case policy(PolicyView)
     case tcp(TCPView)
     case interfaces(InterfacesView)
     case fib(FIBView)

@@ -31,6 +31,7 @@ public struct ResultDescription: Sendable {
         .init("isis", ManagementResult.isis) { if case .isis(let view) = $0 { view } else { nil } },
         .init("rip", ManagementResult.rip) { if case .rip(let view) = $0 { view } else { nil } },
         .init("rpki", ManagementResult.rpki) { if case .rpki(let view) = $0 { view } else { nil } },
+        .init("policy", ManagementResult.policy) { if case .policy(let view) = $0 { view } else { nil } },
         .init("tcp", ManagementResult.tcp) { if case .tcp(let view) = $0 { view } else { nil } },
         .init("interfaces", ManagementResult.interfaces) { if case .interfaces(let view) = $0 { view } else { nil } },
         .init("fib", ManagementResult.fib) { if case .fib(let view) = $0 { view } else { nil } },

@@ -241,6 +241,35 @@ import Wire
     }
 
     @Test(.enabled(if: NetworkNamespace.isAvailable, NetworkNamespace.why))
+    func `A cable whose loss the kernel has not noticed yet`() throws {
+        try NetworkNamespace.run {
+            var devices = try Self.devices()
+            let fib = try Self.make(devices)
+            var update = FIBUpdate()
+            var other = Self.gateway(2)
+            other.interface = InterfaceID(1)
+            update.groups = [.init(id: 1, nextHops: [Self.gateway(1)]), .init(id: 2, nextHops: [Self.gateway(1), other])]
+            update.ipv4 =
+                (0..<100).map { .init(Self.prefix($0), group: 1) }
+                + (100..<200).map { .init(Self.prefix($0), group: 2) }
+            fib.take(update)
+            Self.drain(fib)
+            for _ in 0..<3 {
+                devices[0]?.isUp = false
+                fib.setDevices(devices)
+                Self.drain(fib)
+                #expect(fib.status.errors == 0, "\(fib.status.lastError)")
+                #expect(try Self.count("ip -4 route show proto 76 | grep blackhole") == 100)
+                devices[0]?.isUp = true
+                fib.setDevices(devices)
+                Self.drain(fib)
+                #expect(fib.status.errors == 0, "\(fib.status.lastError)")
+                #expect(try Self.count("ip -4 route show proto 76 | grep -v blackhole | grep nhid") == 200)
+            }
+        }
+    }
+
+    @Test(.enabled(if: NetworkNamespace.isAvailable, NetworkNamespace.why))
     func `What the kernel refuses is counted, parked and tried again`() throws {
         try NetworkNamespace.run {
             var devices = try Self.devices()

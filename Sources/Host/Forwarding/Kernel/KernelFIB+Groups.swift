@@ -40,7 +40,8 @@ extension KernelFIB {
     }
 
     func flushGroups(at now: Instant) {
-        guard groups.hasQueued || !idlePaths.isEmpty else { return }
+        guard groups.hasQueued || !idlePaths.isEmpty || !lostPaths.isEmpty else { return }
+        deleteLostPaths(at: now)
         let idle = idlePaths
         idlePaths = []
         for slot in groups.takeQueue() {
@@ -62,6 +63,19 @@ extension KernelFIB {
             freePaths.append(number)
         }
         sendBatch(at: now)
+    }
+
+    /// A number is given to another path only when the kernel has let go of it, which with a device on top of another it does in
+    /// its time; what it has removed already is not missed.
+    private func deleteLostPaths(at now: Instant) {
+        for number in lostPaths {
+            if !batch.hasRoom() { sendBatch(at: now) }
+            begin(RouteMessage.deleteNextHop, .removal)
+            nextHopNumber(batch, pathObject(number))
+            batch.end()
+        }
+        freePaths += lostPaths
+        lostPaths = []
     }
 
     private func flushGroup(_ slot: UInt32) {
@@ -177,7 +191,7 @@ extension KernelFIB {
         for number in paths.indices where paths[number]?.path.device == device {
             pathNumbers[paths[number]!.path] = nil
             paths[number] = nil
-            freePaths.append(UInt32(number))
+            lostPaths.append(UInt32(number))
         }
         idlePaths.removeAll { paths[Int($0)] == nil }
         guard count > 0 else { return }

@@ -66,6 +66,7 @@ extension KernelFIB {
         pathNumbers = [:]
         freePaths = []
         idlePaths = []
+        lostPaths = []
         var byNumber: [UInt32: KernelPath] = [:]
         for (number, path) in found.paths.sorted(by: { $0.number < $1.number }) where byNumber[number] == nil {
             while paths.count < Int(number) {

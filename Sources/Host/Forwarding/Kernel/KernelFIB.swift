@@ -78,6 +78,8 @@ final class KernelFIB {
     var pathNumbers: [KernelPath: UInt32] = [:]
     /// Paths that no group holds any more.
     var idlePaths: [UInt32] = []
+    /// Numbers of paths that went with their device, to be deleted before they are given out again.
+    var lostPaths: [UInt32] = []
 
     /// By `InterfaceID`; `nil` until the first call of `setDevices`, and until then nothing is programmed.
     var devices: [Device?]?
@@ -265,6 +267,7 @@ final class KernelFIB {
     var hasWork: Bool {
         guard devices != nil else { return false }
         return groups.hasQueued || ipv4.pendingCount + ipv6.pendingCount > 0 || !idlePaths.isEmpty
+            || !lostPaths.isEmpty
     }
     /// When to call `work` though nothing new has come.
     var deadline: Instant? {
