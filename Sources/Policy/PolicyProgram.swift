@@ -8,6 +8,12 @@ public struct PolicyOutcome: Hashable, Sendable {
     public var isChanged: Bool
     /// The statement that decided; `nil`: no statement did.
     public var decision: PolicyDecision?
+
+    public init(isAccepted: Bool, isChanged: Bool, decision: PolicyDecision?) {
+        self.isAccepted = isAccepted
+        self.isChanged = isChanged
+        self.decision = decision
+    }
 }
 
 /// Which statement decided about a route.
@@ -22,24 +28,27 @@ public struct PolicyProgram: Sendable {
     /// Policies that may call each other in a row.
     public static let depthMaximum = 8
     /// Steps of one run. Far above what statements in a row need; calls within calls could multiply.
-    static let stepsMaximum = 1 << 18
+    @usableFromInline static let stepsMaximum = 1 << 18
 
     /// Whether the prefix matters.
     public let asksForPrefix: Bool
     /// Whether `RouteContext.validity` matters.
     public let asksForValidity: Bool
-    private let steps: [Step]
+    /// What becomes of every route, unchanged; `nil` if that depends on the route.
+    public let verdict: Bool?
+    @usableFromInline let steps: [Step]
     /// By step: where it came from, for whoever wants to know who decided.
     private let places: [Place]
     private let names: [String]
-    private let communitySets: [[CommunitySetConfiguration.Entry]]
-    private let classifier: PrefixClassifier
+    @usableFromInline let communitySets: [[CommunitySetConfiguration.Entry]]
+    @usableFromInline let classifier: PrefixClassifier
 
     private struct Place: Sendable {
         var policy: Int32
         var statement: Int32
     }
 
+    @usableFromInline
     enum Step: Sendable {
         /// Goes on with the next step if it holds, else there.
         case test(Test, otherwise: Int32)
@@ -51,6 +60,7 @@ public struct PolicyProgram: Sendable {
         case decide(isAccepted: Bool)
     }
 
+    @usableFromInline
     enum Test: Sendable {
         case prefix(set: Int32, isIn: Bool)
         case communities(set: Int32, Quantity)
@@ -67,6 +77,7 @@ public struct PolicyProgram: Sendable {
         /// For what is missing.
         case never
     }
+    @usableFromInline
     enum Quantity: Sendable {
         case any, all, none
     }
@@ -80,6 +91,7 @@ public struct PolicyProgram: Sendable {
         communitySets = compiler.communitySets
         classifier = PrefixClassifier(compiler.prefixSets)
         asksForPrefix = !compiler.prefixSets.isEmpty
+        verdict = if case .decide(let isAccepted)? = steps.first { isAccepted } else { nil }
         asksForValidity = steps.contains { if case .test(.validity, _) = $0 { true } else { false } }
     }
 
@@ -91,6 +103,9 @@ public struct PolicyProgram: Sendable {
 
     /// Runs over a route, which afterwards is changed as far as the program went, also if it is rejected.
     /// - Parameter prefixClass: of `classOf`; 0 if there is no prefix.
+    ///
+    /// Compiled for each kind of route where it is used: BGP runs it once for each set of attributes.
+    @inlinable
     public func run<Facts: RouteFacts>(
         _ facts: inout Facts, in store: borrowing Facts.Store, _ context: RouteContext, prefixClass: UInt32
     ) -> PolicyOutcome {
@@ -128,14 +143,16 @@ public struct PolicyProgram: Sendable {
         return PolicyOutcome(isAccepted: false, isChanged: isChanged, decision: nil)
     }
 
-    private func decision(_ step: Int) -> PolicyDecision? {
+    @usableFromInline
+    func decision(_ step: Int) -> PolicyDecision? {
         let place = places[step]
         guard place.policy >= 0 else { return nil }
         return PolicyDecision(
             policy: names[Int(place.policy)], statement: place.statement < 0 ? nil : Int(place.statement) + 1)
     }
 
-    private func holds<Facts: RouteFacts>(
+    @inlinable
+    func holds<Facts: RouteFacts>(
         _ test: Test, _ facts: inout Facts, in store: borrowing Facts.Store, _ context: RouteContext, _ prefixClass: UInt32
     ) -> Bool {
         switch test {

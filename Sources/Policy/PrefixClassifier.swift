@@ -4,12 +4,13 @@ import Wire
 ///
 /// All entries lie in one sorted list, each knowing the next shorter one that covers it. The deepest entry that covers a
 /// prefix says its class, by the prefix's length.
+@usableFromInline
 struct PrefixClassifier: Sendable {
     private var v4: Nodes<UInt32>
     private var v6: Nodes<UInt128>
     /// By class: a bit for each set. Class 0 is in none.
-    private let members: [UInt64]
-    private let wordsPerClass: Int
+    @usableFromInline let members: [UInt64]
+    @usableFromInline let wordsPerClass: Int
     /// Classes that there are.
     var count: Int { members.count / wordsPerClass }
 
@@ -48,6 +49,7 @@ struct PrefixClassifier: Sendable {
         }
     }
 
+    @inlinable
     func isMember(_ number: UInt32, of set: Int32) -> Bool {
         members[Int(number) * wordsPerClass + Int(set) / 64] >> UInt64(set % 64) & 1 == 1
     }

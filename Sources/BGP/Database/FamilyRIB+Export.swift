@@ -332,6 +332,8 @@ struct BucketExport {
     /// RFC 1997 forbids it.
     private var isForbidden = false
     private var run: PolicyRun
+    /// Whether policy lets everything pass as it is.
+    private var passes = false
 
     init<Family: RoutedFamily>(_: Family.Type, group: ExportParameters) {
         parameters = group
@@ -344,6 +346,7 @@ struct BucketExport {
         self.handle = handle
         isForbidden = parameters.forbids(shared.attributes[handle].flags)
         run.begin(handle)
+        passes = shared.policies.verdict(parameters.chain) == true
     }
 
     /// The set to advertise, 0 for none.
@@ -352,7 +355,7 @@ struct BucketExport {
         _: Family.Type, _ key: Family.Key.Packed, _ kind: RouteSource, _ shared: inout RIBShared
     ) -> UInt32 {
         if isForbidden { return 0 }
-        if parameters.chain == PolicyTable.acceptAll { return handle }
+        if passes { return handle }
         return run.outcome(Family.prefix(key), kind, &shared)
     }
 

@@ -455,11 +455,7 @@ struct ImportPolicy {
         kind = origin.kind
         run = PolicyRun(chain: origin.importChain, family: family, isExport: false)
         run.begin(received)
-        switch origin.importChain {
-        case PolicyTable.acceptAll: constant = received
-        case PolicyTable.rejectAll: constant = 0
-        default: constant = nil
-        }
+        constant = shared.policies.verdict(origin.importChain).map { $0 ? received : 0 }
     }
 
     @inline(__always)
@@ -467,6 +463,13 @@ struct ImportPolicy {
         _: Family.Type, _ key: Family.Key.Packed, _ shared: inout RIBShared
     ) -> UInt32 {
         if let constant { return constant }
-        return run.outcome(Family.prefix(key), kind, &shared)
+        return evaluate(Family.prefix(key), &shared)
+    }
+
+    private mutating func evaluate(_ prefix: IPPrefix?, _ shared: inout RIBShared) -> UInt32 {
+        guard run.isIndifferent(shared) else { return run.outcome(prefix, kind, &shared) }
+        let outcome = run.outcome(nil, kind, &shared)
+        constant = outcome
+        return outcome
     }
 }

@@ -10,7 +10,8 @@ struct PolicyTable: Sendable {
         var neighbor: IPAddress?
         static let vacant = Definition(chain: .vacant)
     }
-    struct Entry: Sendable {
+    /// Shared, never changed: whoever runs it holds one reference.
+    final class Entry: Sendable {
         let definition: Definition
         let program: PolicyProgram
 
@@ -62,6 +63,15 @@ struct PolicyTable: Sendable {
 }
 
 extension PolicyTable {
+    /// What becomes of every route that meets the chain, or what stands in its place; `nil` if that depends on the route.
+    @inline(__always)
+    func verdict(_ chain: Int32) -> Bool? {
+        switch chain {
+        case Self.acceptAll: true
+        case Self.rejectAll: false
+        default: chains[Int(chain)].program.verdict
+        }
+    }
     /// Whether the chain, or what stands in its place, asks whether a route's origin is valid.
     func asksForValidity(_ chain: Int32) -> Bool { chain >= 0 && chains[Int(chain)].program.asksForValidity }
 }
@@ -100,6 +110,12 @@ struct PolicyRun {
     mutating func begin(_ handle: UInt32) {
         self.handle = handle
         known.removeAll(keepingCapacity: true)
+    }
+
+    /// Whether all prefixes with these attributes, from one kind of source, have one outcome.
+    func isIndifferent(_ shared: borrowing RIBShared) -> Bool {
+        let program = shared.policies.chains[Int(chain)].program
+        return !program.asksForPrefix && !program.asksForValidity
     }
 
     /// The set after policy, 0 when rejected. Without a prefix no prefix set holds.
