@@ -83,7 +83,9 @@ extension RoutesView {
                         "      group \(group): " + (ways.isEmpty ? "packets are dropped" : ways.joined(separator: ", ")))
                 }
                 guard let bgp = path.bgp else { continue }
-                lines.append("      from \(bgp.neighbor ?? "ourselves")\(bgp.neighborID.map { " (\($0))" } ?? "")")
+                lines.append(
+                    "      from \(bgp.neighbor ?? "ourselves")\(bgp.neighborID.map { " (\($0))" } ?? "")"
+                        + (bgp.pathID.map { ", path identifier \($0)" } ?? ""))
                 lines.append(
                     "      AS path \(bgp.asPath.isEmpty ? "empty" : bgp.asPath), origin \(bgp.origin)"
                         + (bgp.localPreference.map { ", local preference \($0)" } ?? "") + (bgp.med.map { ", MED \($0)" } ?? ""))
