@@ -104,7 +104,12 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     /// session with Cease/1. `nil`: `pathsDefault`; `FamilyConfiguration.unlimited`: no limit.
     public var maximumPaths: UInt32?
     /// Which path the neighbour gets in families in which it does not get several (`AddPathConfiguration`).
-    public var view = NeighborView.best
+    public var view: NeighborView {
+        get { otherView ?? .best }
+        set { otherView = newValue == .best ? nil : newValue }
+    }
+    /// `nil` for the usual one: a configuration that was stored before there was another reads as it did.
+    private var otherView: NeighborView?
 
     /// Three times what a session with the whole Internet holds (about 1.35 million paths in 2026).
     public static let pathsDefault: UInt32 = 4_000_000
@@ -193,9 +198,18 @@ public struct FamilyConfiguration: Hashable, Sendable, Codable {
     /// Minutes until the session is tried again; 0 waits for an operator.
     public var restartMinutes: UInt16 = 0
     /// RFC 7911
-    public var addPath = AddPathConfiguration()
+    public var addPath: AddPathConfiguration {
+        get { usedAddPath ?? AddPathConfiguration() }
+        set { usedAddPath = newValue.isUsed ? newValue : nil }
+    }
     /// RFC 8950: offer to give and take IPv6 next hops in a family of IPv4.
-    public var extendedNextHop = false
+    public var extendedNextHop: Bool {
+        get { usedExtendedNextHop ?? false }
+        set { usedExtendedNextHop = newValue ? true : nil }
+    }
+    /// `nil` where they are not used: a configuration that was stored before they were known reads as it did.
+    private var usedAddPath: AddPathConfiguration?
+    private var usedExtendedNextHop: Bool?
 
     public init(_ family: RouteFamily) { self.family = family }
 
