@@ -49,7 +49,7 @@ extension RoutesView {
                     }
                 let ways = Self.ways(path)
                 table.append([
-                    Self.mark(path), route.prefix, ways[0], "\(path.distance)",
+                    Self.mark(path), route.prefix, ways[0] + (path.bgp?.pathID.map { ", path \($0)" } ?? ""), "\(path.distance)",
                     path.metric.map { "\($0)" } ?? "", path.tag.map { "\($0)" } ?? "",
                     path.bgp?.localPreference.map { "\($0)" } ?? "", path.bgp?.med.map { "\($0)" } ?? "",
                     (path.bgp.map { $0.asPath + origin } ?? "").trimmingPrefix(" ").description,

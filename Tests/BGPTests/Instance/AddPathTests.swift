@@ -201,6 +201,32 @@ import Wire
         #expect(driver.instance.digest == twin.instance.digest && driver.sent == twin.sent)
     }
 
+    /// The fatal record came in the session, or held all of it from the OPEN on.
+    @Test(arguments: [false, true])
+    func `what was fatal with one identifier is known with another`(isWhole: Bool) {
+        var driver = Self.driver()
+        func open() -> [UInt8] { driver.open { $0.capabilities.sendsPathIDs = Self.both } }
+        var fatal = Self.announcement(Self.id(1))
+        if isWhole {
+            driver = Driver { for i in 0...1 { $0.neighbors[0].families[i].addPath.receive = true } }
+            driver.accept()
+            fatal = open() + Driver.keepalive + fatal
+        }
+        driver.give(.fault(driver.connection, fatal, message: isWhole ? 3 : 1))
+        #expect(driver.state == .idle)
+        driver.give(.redundancy(true))
+        driver.wait(BGPInstance.quarantinePause + .seconds(1))
+        driver.accept(4)
+        driver.receive(open())
+        driver.receive(Driver.keepalive)
+        #expect(driver.state == .established)
+        driver.receive(Self.announcement(Self.id(9) + Self.id(9, [16, 198, 51])))
+        driver.wait(.seconds(1))
+        #expect(driver.state == .established)
+        #expect(Self.paths(driver) == [] && Self.paths(driver, "198.51.0.0/16") == ["9 [65001 7] best"])
+        #expect(driver.detail.counters.quarantined == 1)
+    }
+
     /// What was stored before there was any of it must be read after.
     @Test func `a configuration that says nothing of paths and next hops has no trace of them in its octets`() throws {
         var neighbor = NeighborConfiguration(address: IPAddress("10.0.0.2")!, remoteAS: ASNumber(65001))
