@@ -103,6 +103,13 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     /// How many paths the neighbour may have here in all families together, those that policy rejected too; more end the
     /// session with Cease/1. `nil`: `pathsDefault`; `FamilyConfiguration.unlimited`: no limit.
     public var maximumPaths: UInt32?
+    /// Which path the neighbour gets in families in which it does not get several (`AddPathConfiguration`).
+    public var view: NeighborView {
+        get { otherView ?? .best }
+        set { otherView = newValue == .best ? nil : newValue }
+    }
+    /// `nil` for the usual one: a configuration that was stored before there was another reads as it did.
+    private var otherView: NeighborView?
 
     /// Three times what a session with the whole Internet holds (about 1.35 million paths in 2026).
     public static let pathsDefault: UInt32 = 4_000_000
@@ -136,6 +143,34 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     }
 }
 
+/// Which of a prefix's paths a neighbour gets that gets one.
+public enum NeighborView: String, Hashable, Sendable, Codable, CaseIterable {
+    /// The best one, if export policy lets it pass.
+    case best
+    /// RFC 7947 §2.3, for route servers: the best one of those that export policy lets pass.
+    case bestAccepted = "best-accepted"
+
+    var exportView: ExportView { self == .best ? .best : .bestAccepted }
+}
+
+/// RFC 7911: several paths of a prefix, in one family.
+public struct AddPathConfiguration: Hashable, Sendable, Codable {
+    /// Offer the neighbour to take several.
+    public var receive = false
+    /// The most paths of a prefix that the neighbour gets, 2…`pathsMaximum`, or `all`; 0: sending several is not offered.
+    public var send: UInt8 = 0
+    public init() {}
+
+    /// As many as there is room for (`pathsMaximum`).
+    public static let all = UInt8.max
+    /// Places in the Adj-RIB-Out, which neighbours with equal policy share.
+    public static let pathsMaximum = UInt8(AdjRIBOut.widthMaximum)
+
+    public var sends: Bool { send > 0 }
+    /// Whether anything is offered.
+    public var isUsed: Bool { receive || sends }
+}
+
 /// Times of a session, in seconds.
 public struct SessionTimersConfiguration: Hashable, Sendable, Codable {
     /// RFC 4271 §4.2: 0 or 3…65535. The smaller of both ends' wishes counts.
@@ -162,6 +197,19 @@ public struct FamilyConfiguration: Hashable, Sendable, Codable {
     public var warningOnly = false
     /// Minutes until the session is tried again; 0 waits for an operator.
     public var restartMinutes: UInt16 = 0
+    /// RFC 7911
+    public var addPath: AddPathConfiguration {
+        get { usedAddPath ?? AddPathConfiguration() }
+        set { usedAddPath = newValue.isUsed ? newValue : nil }
+    }
+    /// RFC 8950: offer to give and take IPv6 next hops in a family of IPv4.
+    public var extendedNextHop: Bool {
+        get { usedExtendedNextHop ?? false }
+        set { usedExtendedNextHop = newValue ? true : nil }
+    }
+    /// `nil` where they are not used: a configuration that was stored before they were known reads as it did.
+    private var usedAddPath: AddPathConfiguration?
+    private var usedExtendedNextHop: Bool?
 
     public init(_ family: RouteFamily) { self.family = family }
 

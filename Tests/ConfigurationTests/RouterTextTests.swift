@@ -161,11 +161,19 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
               import: accept-all
               export: accept-all
               families: {ipv4-unicast: {warning: 50, restart: 5m}}
+            - address: 198.18.0.14
+              remote-as: internal
+              view: best-accepted
+              families:
+                ipv4-unicast: {max-prefix: none, add-path: {receive: true, send: all}, extended-next-hop: true}
+                ipv6-unicast: {add-path: {send: 4}}
         """
 
     @Test func `a neighbour takes from its group what it does not say itself`() throws {
         let result = read(Self.complete)
-        #expect(result.problems.map(\.description) == [])
+        #expect(result.errors.isEmpty)
+        // What an operator of RFC 8950 must know.
+        #expect(result.problems.map(\.path) == ["bgp.neighbors[5].families"])
         let bgp = try #require(result.value?.bgp)
         let first = bgp.neighbors[0]
         #expect(first.remoteAS == ASNumber(65001))
@@ -192,6 +200,10 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         #expect(bgp.neighbors[4].families[0].limit(isInternal: false) == 2_000_000)
         #expect(bgp.neighbors[4].families[0].limit(isInternal: true) == nil)
         #expect(bgp.neighbors[4].pathLimit == 4_000_000)
+        let several = bgp.neighbors[5]
+        #expect(several.view == .bestAccepted && several.families.map(\.extendedNextHop) == [true, false])
+        #expect(several.families.map(\.addPath.receive) == [true, false])
+        #expect(several.families.map(\.addPath.send) == [AddPathConfiguration.all, 4])
         let definitions = try #require(result.value?.definitions)
         #expect(definitions.policies[0].statements[1].actions[1] == .prepend(asNumber: ASNumber(65000), count: 3))
         #expect(
@@ -269,6 +281,23 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
             "families: {ipv4-unicast: {max-prefix: none, warning: 50}}",
             "with 'max-prefix: none' there is no limit of which these could say something"
         ),
+        (
+            "families: {ipv6-unicast: {extended-next-hop: true}}",
+            "ipv6-unicast has IPv6 next hops without it; it is for families of IPv4"
+        ),
+        (
+            "families: {ipv4-unicast: {add-path: {send: 1}}}",
+            "'1' is not allowed; write a number of paths, all, or none, from 2 to 16"
+        ),
+        (
+            "families: {ipv4-unicast: {add-path: {tx: all}}}",
+            "unknown key; write send"
+        ),
+        (
+            "addpath-tx-all-paths: true",
+            "unknown key; write families: {ipv4-unicast: {add-path: {send: all}}}"
+        ),
+        ("view: all", "'all' is not allowed; it can be best or best-accepted"),
         ("max-prefix: 0", "'0' is not allowed; write a number of prefixes, or none, from 1 to 4294967294"),
         ("max-paths: many", "'many' is not allowed; write a number of paths, or none, from 1 to 4294967294"),
         ("allow-as-in: 11", "'11' is not allowed; write a number from 0 to 10"),

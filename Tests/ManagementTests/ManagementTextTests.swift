@@ -101,6 +101,18 @@ import Testing
         #expect(detail.contains("  state Established, up 00:01:01"))
         #expect(detail.contains("  hold time 9 s, keepalive 3 s (configured hold time 90 s)"))
         #expect(detail.contains("  export policy none: no route passes without one (RFC 8212)"))
+        // What was agreed on beyond the usual has a line of its own.
+        #expect(!detail.contains { $0.contains("RFC 7911") || $0.contains("RFC 8950") })
+        var several = view.neighbors[0]
+        var agreed = BGPFamilyView(family: "ipv4-unicast", isNegotiated: true)
+        agreed.addPathReceive = true
+        agreed.addPathSend = 16
+        agreed.extendedNextHop = true
+        several.families = [agreed]
+        #expect(
+            BGPNeighborView(summary: several, kind: "external", configuredHoldTime: 90).lines.last
+                == "  ipv4-unicast: several paths of a prefix are received (RFC 7911), at most 16 paths of a prefix are sent "
+                + "(RFC 7911), IPv6 next hops (RFC 8950)")
     }
 
     @Test func `routes are shown a line for each path, or with everything`() {
@@ -132,6 +144,11 @@ import Testing
                 "10.0.0.0/8, 1 path", "  B*> bgp, distance 20, best, in the forwarding table", "      via 198.18.0.11 on lan",
                 "      from 198.18.0.11", "      AS path 65001 65002, origin igp, local preference 100",
             ])
+        // RFC 7911: which of several paths it is.
+        var one = view
+        one.routes[0].paths[0].bgp?.pathID = 7
+        #expect(one.lines[1].contains("via 198.18.0.11 on lan, path 7 "))
+        #expect(one.detailLines[3] == "      from 198.18.0.11, path identifier 7")
     }
 
     @Test func `a route with several next hops has a line for each, and says which group it is in`() {

@@ -39,8 +39,8 @@ public struct PathView: Hashable, Sendable, Codable {
     public var source: RouteSource
     /// `nil` for the router itself.
     public var neighbor: IPAddress?
-    /// RFC 7911: as the neighbour calls it; 0 when it gives no identifiers.
-    public var pathID: UInt32
+    /// RFC 7911: as the neighbour calls it; `nil` when it gives no identifiers.
+    public var pathID: UInt32?
     /// With labels only: of 20 bits.
     public var label: UInt32?
     public var isBest: Bool
@@ -281,8 +281,8 @@ extension FamilyRIB {
             }
             return PathView(
                 source: source.kind, neighbor: source.kind == .local ? nil : source.address,
-                pathID: adjRIBIn.identity(path).id, label: Family.hasLabels ? adjRIBIn.identity(path).label : nil, isBest: isBest,
-                ineligibility: why,
+                pathID: source.receivesPathIDs.contains(family) ? adjRIBIn.identity(path).id : nil,
+                label: Family.hasLabels ? adjRIBIn.identity(path).label : nil, isBest: isBest, ineligibility: why,
                 decidedBy: step, reason: reason, metric: metric == NextHopTable.unreachable ? nil : metric,
                 validity: prefix.map { shared.validity(of: $0, p.received) },
                 received: shared.attributes.view(p.received),
@@ -303,6 +303,9 @@ extension FamilyRIB {
         return compareLate(path, best, shared).step
     }
 
+    /// How far a page of received paths may go beyond its limit.
+    private static var morePaths: Int { 256 }
+
     func received(_ source: Int, after last: Key?, _ limit: Int, _ shared: borrowing RIBShared) -> [NeighborRouteView] {
         var found: [(key: Key, path: UInt32)] = []
         var page = adjRIBIn.firstPage(source)
@@ -317,7 +320,10 @@ extension FamilyRIB {
         }
         found.sort { a, b in a.key != b.key ? a.key < b.key : adjRIBIn.identity(a.path).id < adjRIBIn.identity(b.path).id }
         let hasPathIDs = shared.sources[source].receivesPathIDs.contains(family)
-        return found.prefix(limit).map { key, path in
+        // The next page begins behind a destination, so the paths to the last one stay together, as far as that has a bound.
+        var end = min(limit, found.count)
+        while end > 0, end < found.count, end - limit < Self.morePaths, found[end].key == found[end - 1].key { end += 1 }
+        return found[..<end].map { key, path in
             let p = adjRIBIn.paths[Int(path)], identity = adjRIBIn.identity(path)
             return NeighborRouteView(
                 destination: RouteDestination(Family.self, key), label: Family.hasLabels ? identity.label : nil,

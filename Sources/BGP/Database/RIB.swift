@@ -204,9 +204,12 @@ public struct RIB: Sendable {
     }
 
     /// The configuration of an established neighbour changed, the session stays.
-    public mutating func update(_ peer: PeerIndex, neighbor: NeighborConfiguration) {
+    /// - Parameter view: another one of the families that have none of their own.
+    public mutating func update(_ peer: PeerIndex, neighbor: NeighborConfiguration, view: ExportView? = nil) {
         guard let source = source(peer), let old = sessions[source] else { return }
-        apply(Session(neighbor: neighbor, session: old.session), source, isNew: false)
+        var session = old.session
+        if let view { session.view = view }
+        apply(Session(neighbor: neighbor, session: session), source, isNew: false)
     }
 
     /// Compiles what a neighbour's configuration says for its source, and puts it into the right groups.
@@ -242,9 +245,13 @@ public struct RIB: Sendable {
         for family in RouteFamily.allCases {
             parameters.sendsPathIDs = own.sendsPathIDs.contains(family)
             parameters.takesIPv6NextHops = own.takesIPv6NextHops.contains(family)
+            // RFC 8950 §5: our own address is of the address family that the session runs over, where both would do.
+            let isOverIPv6 = neighbor.address.family == .ipv6 && own.nextHopIPv6 != nil
+            parameters.nextHopIPv4 = parameters.takesIPv6NextHops && isOverIPv6 ? nil : own.nextHopIPv4
+            parameters.view = own.view(family)
             // Without identifiers a neighbour can tell no two paths apart.
-            if case .several = own.view {
-                parameters.view = parameters.sendsPathIDs ? .several(UInt8(own.view.width)) : .bestAccepted
+            if case .several = parameters.view {
+                parameters.view = parameters.sendsPathIDs ? .several(UInt8(parameters.view.width)) : .bestAccepted
             }
             let carries = own.families.contains(family)
             tables.run(Place(source: source, parameters: carries ? parameters : nil), on: family, &shared)

@@ -24,6 +24,20 @@ public struct RIBSession: Hashable, Sendable, Codable {
     public var takesIPv6NextHops: RouteFamilySet = []
     /// Which of a prefix's paths the neighbour gets.
     public var view = ExportView.best
+    /// Families with another view than that.
+    public var views: [FamilyView] = []
+
+    /// The view of one family.
+    public struct FamilyView: Hashable, Sendable, Codable {
+        public var family: RouteFamily
+        public var view: ExportView
+        public init(family: RouteFamily, view: ExportView) {
+            self.family = family
+            self.view = view
+        }
+    }
+
+    func view(_ family: RouteFamily) -> ExportView { views.first { $0.family == family }?.view ?? view }
 
     public init(
         identifier: RouterID, families: RouteFamilySet, fourOctetAS: Bool, extendedMessages: Bool,

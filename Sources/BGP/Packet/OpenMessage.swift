@@ -16,6 +16,12 @@ public struct Capabilities: Hashable, Sendable, Codable {
     public var extendedMessages = false
     /// RFC 6793
     public var fourOctetAS: ASNumber?
+    /// RFC 7911 §4: families of which whoever says this can take several paths of a prefix, and those of which it can send
+    /// them.
+    public var receivesPathIDs: RouteFamilySet = []
+    public var sendsPathIDs: RouteFamilySet = []
+    /// RFC 8950 §4: families whose routes may have an IPv6 next hop though their own are IPv4.
+    public var ipv6NextHops: RouteFamilySet = []
     /// RFC 4724: only noted; we keep sessions instead of restarting them.
     public var gracefulRestart: GracefulRestart?
     /// Codes of the others, ascending, without repetition.
@@ -51,10 +57,48 @@ public struct Capabilities: Hashable, Sendable, Codable {
     enum Code {
         static let multiprotocol: UInt8 = 1
         static let routeRefresh: UInt8 = 2
+        static let extendedNextHop: UInt8 = 5
         static let extendedMessage: UInt8 = 6
         static let gracefulRestart: UInt8 = 64
         static let fourOctetAS: UInt8 = 65
+        static let addPath: UInt8 = 69
         static let enhancedRouteRefresh: UInt8 = 70
+    }
+
+    /// RFC 7911 §4, the field Send/Receive.
+    private enum SendReceive {
+        static let receive: UInt8 = 1
+        static let send: UInt8 = 2
+    }
+
+    /// RFC 7911 §4: a tuple with another value of Send/Receive counts as not understood; the others beside it were meant. Its
+    /// sender must say all families in one capability, so that a family twice is its mistake: the last word counts, as with
+    /// BIRD.
+    private mutating func readAddPath(_ value: inout ByteReader) throws(DecodeError) {
+        while !value.isAtEnd {
+            let afi = try value.u16("AFI")
+            let safi = try value.u8("SAFI")
+            let sendReceive = try value.u8("Send/Receive")
+            guard let family = RouteFamily(afi: afi, safi: safi), (1...3).contains(sendReceive) else { continue }
+            let set = RouteFamilySet(family)
+            receivesPathIDs.subtract(set)
+            sendsPathIDs.subtract(set)
+            if sendReceive & SendReceive.receive != 0 { receivesPathIDs.insert(set) }
+            if sendReceive & SendReceive.send != 0 { sendsPathIDs.insert(set) }
+        }
+    }
+
+    /// RFC 8950 §4: only IPv4 families with IPv6 next hops may stand there; what else does is read over.
+    private mutating func readExtendedNextHop(_ value: inout ByteReader) throws(DecodeError) {
+        while !value.isAtEnd {
+            let afi = try value.u16("NLRI AFI")
+            let safi = try value.u16("NLRI SAFI")
+            let nextHop = try value.u16("next hop AFI")
+            guard nextHop == AddressFamily.ipv6.rawValue, let safi = UInt8(exactly: safi),
+                let family = RouteFamily(afi: afi, safi: safi), family.canExtendNextHop
+            else { continue }
+            ipv6NextHops.insert(RouteFamilySet(family))
+        }
     }
 
     /// The families that the session may use as far as this side is concerned.
@@ -81,6 +125,9 @@ public struct Capabilities: Hashable, Sendable, Codable {
             case Code.routeRefresh: routeRefresh = true
             case Code.extendedMessage: extendedMessages = true
             case Code.enhancedRouteRefresh: enhancedRouteRefresh = true
+            // RFC 8950 §4 and RFC 7911 §4: one triple or tuple at least, and nothing beside them.
+            case Code.extendedNextHop where length > 0 && length % 6 == 0: try readExtendedNextHop(&value)
+            case Code.addPath where length > 0 && length % 4 == 0: try readAddPath(&value)
             case Code.fourOctetAS where length == 4:
                 fourOctetAS = ASNumber(try value.u32("AS number"))
             // RFC 4724 §3: flags and time, then four octets for each family.
@@ -119,11 +166,33 @@ public struct Capabilities: Hashable, Sendable, Codable {
             writer.u8(0)
         }
         flag(Code.routeRefresh, routeRefresh, &writer)
+        let extended = RouteFamily.allCases.filter { ipv6NextHops.contains($0) }
+        if !extended.isEmpty {
+            writer.u8(Code.extendedNextHop)
+            writer.u8(UInt8(6 * extended.count))
+            for family in extended {
+                writer.u16(family.afi)
+                writer.u16(UInt16(family.safi))
+                writer.u16(AddressFamily.ipv6.rawValue)
+            }
+        }
         flag(Code.extendedMessage, extendedMessages, &writer)
         if let fourOctetAS {
             writer.u8(Code.fourOctetAS)
             writer.u8(4)
             writer.u32(fourOctetAS.raw)
+        }
+        let several = RouteFamily.allCases.filter { receivesPathIDs.union(sendsPathIDs).contains($0) }
+        if !several.isEmpty {
+            writer.u8(Code.addPath)
+            writer.u8(UInt8(4 * several.count))
+            for family in several {
+                writer.u16(family.afi)
+                writer.u8(family.safi)
+                writer.u8(
+                    (receivesPathIDs.contains(family) ? SendReceive.receive : 0)
+                        | (sendsPathIDs.contains(family) ? SendReceive.send : 0))
+            }
         }
         flag(Code.enhancedRouteRefresh, enhancedRouteRefresh, &writer)
         return writer.bytes
@@ -240,6 +309,12 @@ public struct NegotiatedSession: Hashable, Sendable, Codable {
     public var fourOctetAS: Bool
     public var routeRefresh: Bool
     public var extendedMessages: Bool
+    /// RFC 7911 §5: families in which the neighbour's prefixes come with path identifiers, and those in which ours go with
+    /// them: one end said that it sends, the other that it receives.
+    public var receivesPathIDs: RouteFamilySet
+    public var sendsPathIDs: RouteFamilySet
+    /// RFC 8950 §4: families that may have IPv6 next hops in both directions, since both ends said so.
+    public var ipv6NextHops: RouteFamilySet
 
     /// RFC 4271 §6.2 and RFC 5492 §3: whether the peer's OPEN is acceptable, and what follows from both.
     public init(
@@ -261,5 +336,9 @@ public struct NegotiatedSession: Hashable, Sendable, Codable {
         fourOctetAS = local.capabilities.fourOctetAS != nil && remote.capabilities.fourOctetAS != nil
         routeRefresh = local.capabilities.routeRefresh && remote.capabilities.routeRefresh
         extendedMessages = local.capabilities.extendedMessages && remote.capabilities.extendedMessages
+        let own = local.capabilities, others = remote.capabilities
+        receivesPathIDs = own.receivesPathIDs.intersection(others.sendsPathIDs).intersection(families)
+        sendsPathIDs = own.sendsPathIDs.intersection(others.receivesPathIDs).intersection(families)
+        ipv6NextHops = own.ipv6NextHops.intersection(others.ipv6NextHops).intersection(families)
     }
 }

@@ -50,6 +50,9 @@ public struct RouteFamily: RawRepresentable, Hashable, Comparable, Sendable, Cod
     public var safi: UInt8 { code.safi }
     /// The family of its prefixes' addresses; `nil` when they are none.
     public var addressFamily: AddressFamily? { AddressFamily(rawValue: afi) }
+    /// RFC 8950 §4: whether a capability can give its routes IPv6 next hops. Only families of IPv4 need one: others have them
+    /// anyway.
+    public var canExtendNextHop: Bool { addressFamily == .ipv4 && !type.nextHops.contains(.ipv6) }
     /// As configuration and views spell it: `ipv4-unicast`.
     public var description: String { type.name }
 }

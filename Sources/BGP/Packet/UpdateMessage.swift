@@ -13,10 +13,12 @@ public struct UpdateContext: Hashable, Sendable, BitwiseCopyable {
     public var families: RouteFamilySet
     /// Those in whose NLRI a path identifier stands before each prefix (RFC 7911 §3).
     public var pathIDs: RouteFamilySet
+    /// Those whose MP_REACH_NLRI may have an IPv6 next hop though the family alone allows none (RFC 8950 §4).
+    public var ipv6NextHops: RouteFamilySet
 
     public init(
         routerAS: ASNumber, routerID: RouterID, fourOctetAS: Bool, isInternal: Bool, families: RouteFamilySet,
-        pathIDs: RouteFamilySet = []
+        pathIDs: RouteFamilySet = [], ipv6NextHops: RouteFamilySet = []
     ) {
         self.routerAS = routerAS
         self.routerID = routerID
@@ -24,6 +26,7 @@ public struct UpdateContext: Hashable, Sendable, BitwiseCopyable {
         self.isInternal = isInternal
         self.families = families
         self.pathIDs = pathIDs
+        self.ipv6NextHops = ipv6NextHops
     }
 
     /// Two attribute blocks of equal octets mean the same when this is equal (within one router): the key under which
@@ -278,11 +281,14 @@ public struct UpdateMessage: ~Escapable {
             unreachNLRI = attributes.extracting((value + 3)..<end)
             return
         }
-        // RFC 7606 §7.11: the next hop's length must be one that the family has, and within the attribute.
+        // RFC 7606 §7.11: the next hop's length must be one that the family has, or that was agreed on for it (RFC 8950 §3), and
+        // within the attribute.
         let nextHopCount = Int(unsafe attributes.unsafeLoadUnaligned(fromByteOffset: value + 3, as: UInt8.self))
         let nextHopAt = value + 4
         guard nextHopAt + nextHopCount + 1 <= end else { return try fail("the next hop overruns the attribute") }
-        switch family.type.nextHops.intersection(NextHopForms(octets: nextHopCount)) {
+        var forms = family.type.nextHops
+        if context.ipv6NextHops.contains(family) { forms.formUnion([.ipv6, .ipv6Pair]) }
+        switch forms.intersection(NextHopForms(octets: nextHopCount)) {
         case .ipv4:
             reachNextHop = .v4(
                 IPv4Address(

@@ -67,7 +67,9 @@ extension BGPInstance {
         neighbors[i]!.configuration = wanted
         neighbors[i]!.own.machine.isPassive = wanted.passive
         neighbors[i]!.own.machine.delayOpen = wanted.timers.delayOpen > 0
-        if neighbors[i]!.establishedSlot != nil { rib.update(peer, neighbor: wanted) }
+        if neighbors[i]!.establishedSlot != nil {
+            rib.update(peer, neighbor: wanted, view: wanted.view.exportView)
+        }
         let isLimitOther = before.families != wanted.families || before.maximumPaths != wanted.maximumPaths
         if wanted.isShutdown {
             timers.cancel(timer(.idleHold, peer, .own))
@@ -174,6 +176,16 @@ extension NeighborConfiguration {
             && port == other.port && timers.hold == other.timers.hold && md5Key == other.md5Key
             && ttlSecurityHops == other.ttlSecurityHops && multihop == other.multihop
             && routeRefresh == other.routeRefresh && extendedMessages == other.extendedMessages
-            && families.map(\.family) == other.families.map(\.family)
+            && families.map(\.negotiated) == other.families.map(\.negotiated)
+    }
+}
+
+extension FamilyConfiguration {
+    /// What an OPEN says of it. How many paths are sent belongs to it: identifiers are places among so many.
+    fileprivate var negotiated: FamilyConfiguration {
+        var part = FamilyConfiguration(family)
+        part.addPath = addPath
+        part.extendedNextHop = extendedNextHop
+        return part
     }
 }

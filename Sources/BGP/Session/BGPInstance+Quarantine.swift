@@ -27,7 +27,9 @@ extension BGPInstance {
         let peer = owner.peer
         if !octets.isEmpty {
             let begun = (owner.isChallenger ? neighbor.challenger?.octets : neighbor[owner.slot]?.partial) ?? []
-            fatalInputs.learn(begun + octets, message: message, from: FatalInputs.name(neighbor.configuration.address), at: now)
+            fatalInputs.learn(
+                begun + octets, message: message, from: FatalInputs.name(neighbor.configuration.address),
+                pathIDs: pathIDs(owner, neighbor), at: now)
         }
         neighbors[Int(peer.value)]!.isQuarantined = true
         timers.cancel(timer(.idleHold, peer, .own))
@@ -44,6 +46,14 @@ extension BGPInstance {
         dropChallenger(peer, farewell, at: now, into: &effects)
         run(.automaticStop(farewell), peer, owner.slot, reason: "quarantined", at: now, into: &effects)
         run(.automaticStop(farewell), peer, owner.slot.other, reason: "quarantined", at: now, into: &effects)
+    }
+
+    /// RFC 7911: how the prefixes of a fatal record are to be read. One that holds the OPEN, too, was agreed on nowhere: then
+    /// either nothing was, or what we offer.
+    private func pathIDs(_ owner: Owner, _ neighbor: Neighbor) -> [RouteFamilySet] {
+        if !owner.isChallenger, let negotiated = neighbor[owner.slot]?.negotiated { return [negotiated.receivesPathIDs] }
+        let offered = openMessage(for: neighbor.configuration).capabilities.receivesPathIDs
+        return offered.isEmpty ? [[]] : [[], offered]
     }
 
     /// Who is held down may come back when somebody could survive it.

@@ -232,7 +232,8 @@ extension BGPInstance {
             peer: peer,
             context: UpdateContext(
                 routerAS: configuration.routerAS, routerID: configuration.routerID, fourOctetAS: negotiated.fourOctetAS,
-                isInternal: isInternal, families: negotiated.families.subtracting(session.disabledFamilies)),
+                isInternal: isInternal, families: negotiated.families.subtracting(session.disabledFamilies),
+                pathIDs: negotiated.receivesPathIDs, ipv6NextHops: negotiated.ipv6NextHops),
             firstAS: firstAS, key: 0)
         setting.key = UInt32(setting.context.attributeKey) | checkedASIndex(firstAS) << 4
         let fatal = fatalSource(peer, at: now)
@@ -313,7 +314,10 @@ extension BGPInstance {
         _ body: RawSpan, _ fatal: (name: UInt64, faults: UInt32)?, _ setting: UpdateSetting, _ slot: SessionSlot,
         _ screened: inout Int, at now: Instant, into effects: inout [Effect]
     ) throws(NotificationMessage) -> AttributeFault? {
-        guard let fatal, let rest = fatalInputs.screened(body, from: fatal.name, faults: fatal.faults) else {
+        guard let fatal,
+            let rest = fatalInputs.screened(
+                body, from: fatal.name, faults: fatal.faults, pathIDs: setting.context.pathIDs)
+        else {
             return try process(body, setting, slot, at: now, into: &effects)
         }
         screened += max(rest.count, 1)

@@ -242,7 +242,13 @@ extension BGPInstance {
     func openMessage(for configuration: NeighborConfiguration) -> OpenMessage {
         var capabilities = Capabilities()
         capabilities.hasMultiprotocol = true
-        for family in configuration.families { capabilities.families.insert(RouteFamilySet(family.family)) }
+        for family in configuration.families {
+            let set = RouteFamilySet(family.family)
+            capabilities.families.insert(set)
+            if family.addPath.receive { capabilities.receivesPathIDs.insert(set) }
+            if family.addPath.sends { capabilities.sendsPathIDs.insert(set) }
+            if family.extendedNextHop, family.family.canExtendNextHop { capabilities.ipv6NextHops.insert(set) }
+        }
         capabilities.routeRefresh = configuration.routeRefresh
         capabilities.extendedMessages = configuration.extendedMessages
         let routerAS = self.configuration?.routerAS ?? .zero
@@ -402,12 +408,19 @@ extension BGPInstance {
         timers.cancel(timer(.idleHold, peer, .own))
         timers.set(timer(.sendHold, peer, slot), at: now + sendHoldTime(session))
         updateOutlet(peer)
-        rib.establish(
-            peer, neighbor: neighbor.configuration,
-            session: RIBSession(
-                identifier: remote.identifier, families: negotiated.families, fourOctetAS: negotiated.fourOctetAS,
-                extendedMessages: negotiated.extendedMessages, nextHopIPv4: session.addresses.ipv4,
-                nextHopIPv6: session.addresses.ipv6, linkLocal: session.addresses.linkLocal))
+        var ribSession = RIBSession(
+            identifier: remote.identifier, families: negotiated.families, fourOctetAS: negotiated.fourOctetAS,
+            extendedMessages: negotiated.extendedMessages, nextHopIPv4: session.addresses.ipv4,
+            nextHopIPv6: session.addresses.ipv6, linkLocal: session.addresses.linkLocal)
+        ribSession.receivesPathIDs = negotiated.receivesPathIDs
+        ribSession.sendsPathIDs = negotiated.sendsPathIDs
+        ribSession.takesIPv6NextHops = negotiated.ipv6NextHops
+        ribSession.view = neighbor.configuration.view.exportView
+        ribSession.views = neighbor.configuration.families.compactMap { family in
+            negotiated.sendsPathIDs.contains(family.family)
+                ? RIBSession.FamilyView(family: family.family, view: .several(family.addPath.send)) : nil
+        }
+        rib.establish(peer, neighbor: neighbor.configuration, session: ribSession)
         event(
             .notice, peer,
             "session established, hold time \(negotiated.holdTime) s, identifier \(remote.identifier)", into: &effects)

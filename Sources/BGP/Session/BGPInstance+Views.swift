@@ -34,6 +34,11 @@ public struct NeighborDetail: Hashable, Sendable, Codable {
         public var prefixesAdvertised: Int
         /// 0: no limit.
         public var maximumPrefixes: UInt32
+        /// RFC 7911, negotiated: the neighbour sends several paths of a prefix, and how many it gets at most; `nil`: one.
+        public var receivesPathIDs: Bool
+        public var pathsSent: UInt8?
+        /// RFC 8950, negotiated: IPv6 next hops in a family of IPv4.
+        public var hasIPv6NextHops: Bool
     }
     public var summary: NeighborSummary
     public var isInternal: Bool
@@ -76,7 +81,11 @@ extension BGPInstance {
                 isComplete: session.completeFamilies.contains(configured.family),
                 prefixesReceived: rib.prefixCount(peer, configured.family),
                 prefixesAdvertised: rib.advertisedCount(peer, configured.family),
-                maximumPrefixes: configured.limit(isInternal: isInternal(neighbor)) ?? 0)
+                maximumPrefixes: configured.limit(isInternal: isInternal(neighbor)) ?? 0,
+                receivesPathIDs: session.negotiated?.receivesPathIDs.contains(configured.family) ?? false,
+                pathsSent: session.negotiated?.sendsPathIDs.contains(configured.family) ?? false
+                    ? min(configured.addPath.send, AddPathConfiguration.pathsMaximum) : nil,
+                hasIPv6NextHops: session.negotiated?.ipv6NextHops.contains(configured.family) ?? false)
         }
         return NeighborDetail(
             summary: summary, isInternal: isInternal(neighbor), localAddress: session.tuple?.local,

@@ -8,7 +8,7 @@ import Wire
 ///
 /// The dying gasp names the message; if it could not, every message of the record is meant. Each announcement in it is
 /// remembered by what is the same however its sender packs it next time: the octets of its attributes without any NLRI, and
-/// its prefix. An UPDATE that holds both again is treated as the withdrawal of that prefix (RFC 7606 §2). A message that
+/// its prefix, without the path identifier, which may be another one then (RFC 7911 §5). An UPDATE that holds both again is treated as the withdrawal of that prefix (RFC 7606 §2). A message that
 /// announces nothing is known by its octets. A neighbour that is fatal once more, in another form, is known from then on by
 /// what both forms have in common, prefixes or attributes, alone; by either of the two if they have nothing in common.
 ///
@@ -68,8 +68,13 @@ struct FatalInputs: Sendable {
     // MARK: learning
 
     /// A record with these octets of the neighbour's stream was fatal; the first message begins with them.
-    /// - Parameter message: which one, from 1; 0: any of them.
-    mutating func learn(_ octets: [UInt8], message: Int = 0, from source: UInt64, at now: Instant) {
+    /// - Parameters:
+    ///   - message: which one, from 1; 0: any of them.
+    ///   - pathIDs: families whose prefixes have path identifiers. Of more than one set it is not known which holds, since the
+    ///     record began before the session: what is announced is remembered as each of them reads it.
+    mutating func learn(
+        _ octets: [UInt8], message: Int = 0, from source: UInt64, pathIDs: [RouteFamilySet] = [[]], at now: Instant
+    ) {
         forget { $0 <= now }
         let until = now + Self.memory
         var fault: UInt32 = 1
@@ -91,16 +96,19 @@ struct FatalInputs: Sendable {
             position += length
             number += 1
             // A record holds a few thousand prefixes at most; they are cut to the bound at once, not one by one.
-            if message == 0 || message == number { learn(type, body, source, fault, until) }
+            if message == 0 || message == number { learn(type, body, source, pathIDs, fault, until) }
         }
         routes.removeFirst(max(0, routes.count - Self.routesMaximum))
         index()
     }
 
-    private mutating func learn(_ type: UInt8, _ body: RawSpan, _ source: UInt64, _ fault: UInt32, _ until: Instant) {
+    private mutating func learn(
+        _ type: UInt8, _ body: RawSpan, _ source: UInt64, _ pathIDs: [RouteFamilySet], _ fault: UInt32, _ until: Instant
+    ) {
         guard type != MessageType.keepalive.rawValue else { return }
         var count = 0
-        if type == MessageType.update.rawValue, let outline = UpdateOutline(body) {
+        for families in type == MessageType.update.rawValue ? pathIDs : [] {
+            guard let outline = UpdateOutline(body, pathIDs: families) else { continue }
             for prefix in outline.prefixes(of: body) {
                 count += 1
                 // Known from before; what stands twice in one record does no harm.
@@ -168,10 +176,14 @@ struct FatalInputs: Sendable {
     }
 
     /// What is left of an UPDATE without the announcements that were fatal, or `nil` if none was among them.
-    /// - Parameter faults: of this source, more than 0.
-    func screened(_ body: RawSpan, from source: UInt64, faults: UInt32) -> ScreenedUpdate? {
+    /// - Parameters:
+    ///   - faults: of this source, more than 0.
+    ///   - pathIDs: families whose prefixes have path identifiers in this session.
+    func screened(
+        _ body: RawSpan, from source: UInt64, faults: UInt32, pathIDs: RouteFamilySet = []
+    ) -> ScreenedUpdate? {
         if isKnown(MessageType.update.rawValue, body, from: source) { return ScreenedUpdate() }
-        guard let outline = UpdateOutline(body) else { return nil }
+        guard let outline = UpdateOutline(body, pathIDs: pathIDs) else { return nil }
         let attributes = outline.attributes
         guard faults > 1 || hasAttributes(attributes, source, { _ in true }) else { return nil }
         // Fatal in two forms that have nothing in common: the attributes alone are enough, or the prefix.
@@ -225,15 +237,15 @@ struct FatalInputs: Sendable {
 struct ScreenedUpdate: Sendable {
     /// Its body, to be processed as usual; empty: nothing is left.
     var body: [UInt8] = []
-    /// To be withdrawn besides: NLRI of the family of its MP_REACH_NLRI.
+    /// To be withdrawn besides: NLRI of the family of its MP_REACH_NLRI, with path identifiers where that family has them.
     var withdrawn: [UInt8] = []
     var family: RouteFamily?
     /// Announcements that were taken out.
     var count = 0
 }
 
-/// Where the parts of an UPDATE are, read with nothing but the lengths in it (RFC 4271 §4.3, RFC 4760 §3). Apart from the
-/// decoder on purpose: an octet string that was fatal to that one must not meet it again to be recognised.
+/// Where the parts of an UPDATE are, read with nothing but the lengths in it (RFC 4271 §4.3, RFC 4760 §3) and what was agreed
+/// on path identifiers (RFC 7911 §3). Apart from the decoder on purpose: an octet string that was fatal to that one must not meet it again to be recognised.
 struct UpdateOutline {
     /// Of the attributes' types and values, without NLRI.
     private(set) var attributes: UInt64 = 0
@@ -243,9 +255,12 @@ struct UpdateOutline {
     /// The whole attribute MP_REACH_NLRI with its header, and its NLRI.
     private var reach: (whole: Range<Int>, nlri: Range<Int>, family: RouteFamily)?
     private var unreach: Range<Int>?
+    private let pathIDs: RouteFamilySet
 
     /// `nil` for lengths that do not fit each other, or NLRI that cannot be told apart.
-    init?(_ body: RawSpan) {
+    /// - Parameter pathIDs: families whose prefixes have path identifiers.
+    init?(_ body: RawSpan, pathIDs: RouteFamilySet = []) {
+        self.pathIDs = pathIDs
         let count = body.byteCount
         guard count >= 4 else { return nil }
         let withdrawnEnd = 2 + Self.u16(body, 0)
@@ -255,7 +270,7 @@ struct UpdateOutline {
         withdrawn = 2..<withdrawnEnd
         list = (withdrawnEnd + 2)..<listEnd
         nlri = listEnd..<count
-        guard Self.isList(body, nlri, bits: 32) else { return nil }
+        guard isList(body, nlri, .ipv4Unicast) else { return nil }
         var i = list.lowerBound
         while i < list.upperBound {
             let isLong = Self.octet(body, i) & 0x10 != 0
@@ -273,7 +288,7 @@ struct UpdateOutline {
                 counted = value.lowerBound..<nlriStart
                 let afi = UInt16(Self.u16(body, value.lowerBound)), safi = Self.octet(body, value.lowerBound + 2)
                 guard reach == nil, let family = RouteFamily(afi: afi, safi: safi) else { return nil }
-                guard Self.isList(body, nlriStart..<value.upperBound, bits: Int(family.type.bitsMaximum)) else { return nil }
+                guard isList(body, nlriStart..<value.upperBound, family) else { return nil }
                 reach = (i..<value.upperBound, nlriStart..<value.upperBound, family)
             case 15:
                 unreach = i..<value.upperBound
@@ -289,24 +304,33 @@ struct UpdateOutline {
     private static func octet(_ body: RawSpan, _ i: Int) -> UInt8 { unsafe body.unsafeLoad(fromByteOffset: i, as: UInt8.self) }
     private static func u16(_ body: RawSpan, _ i: Int) -> Int { Int(octet(body, i)) << 8 | Int(octet(body, i + 1)) }
 
-    private static func isList(_ body: RawSpan, _ range: Range<Int>, bits: Int) -> Bool {
+    /// Octets in front of each prefix of the family.
+    private func before(_ family: RouteFamily) -> Int { pathIDs.contains(family) ? 4 : 0 }
+
+    private func isList(_ body: RawSpan, _ range: Range<Int>, _ family: RouteFamily) -> Bool {
+        let before = before(family), bits = Int(family.type.bitsMaximum)
         var i = range.lowerBound
         while i < range.upperBound {
-            let length = Int(octet(body, i))
+            i += before
+            guard i < range.upperBound else { return false }
+            let length = Int(Self.octet(body, i))
             guard length <= bits else { return false }
             i += 1 + (length + 7) / 8
         }
         return i == range.upperBound
     }
 
-    private static func prefixes(_ body: RawSpan, _ range: Range<Int>, _ family: RouteFamily) -> [(
+    /// The names of prefixes, and where each of them lies with its identifier.
+    private func prefixes(_ body: RawSpan, _ range: Range<Int>, _ family: RouteFamily) -> [(
         name: UInt64, octets: Range<Int>
     )] {
+        let before = before(family)
         var found: [(name: UInt64, octets: Range<Int>)] = []
         var i = range.lowerBound
         while i < range.upperBound {
-            let end = i + 1 + (Int(octet(body, i)) + 7) / 8
-            found.append((seededHash(body.extracting(i..<end), seed: UInt64(family.index)), i..<end))
+            let at = i + before
+            let end = at + 1 + (Int(Self.octet(body, at)) + 7) / 8
+            found.append((seededHash(body.extracting(at..<end), seed: UInt64(family.index)), i..<end))
             i = end
         }
         return found
@@ -314,8 +338,8 @@ struct UpdateOutline {
 
     /// Digests of the prefixes that are announced.
     func prefixes(of body: RawSpan) -> [UInt64] {
-        let own = Self.prefixes(body, nlri, .ipv4Unicast).map(\.name)
-        return reach.map { own + Self.prefixes(body, $0.nlri, $0.family).map(\.name) } ?? own
+        let own = prefixes(body, nlri, .ipv4Unicast).map(\.name)
+        return reach.map { own + prefixes(body, $0.nlri, $0.family).map(\.name) } ?? own
     }
 
     /// The same UPDATE with the announcements that `isFatal` names turned into withdrawals.
@@ -323,7 +347,7 @@ struct UpdateOutline {
         var result = ScreenedUpdate()
         var withdrawn = [UInt8](copying: body.extracting(self.withdrawn))
         var kept: [UInt8] = [], keptReach: [UInt8] = []
-        for prefix in Self.prefixes(body, nlri, .ipv4Unicast) {
+        for prefix in prefixes(body, nlri, .ipv4Unicast) {
             let octets = [UInt8](copying: body.extracting(prefix.octets))
             if isFatal(prefix.name) {
                 withdrawn += octets
@@ -333,7 +357,7 @@ struct UpdateOutline {
             }
         }
         if let reach {
-            for prefix in Self.prefixes(body, reach.nlri, reach.family) {
+            for prefix in prefixes(body, reach.nlri, reach.family) {
                 let octets = [UInt8](copying: body.extracting(prefix.octets))
                 if isFatal(prefix.name) {
                     result.withdrawn += octets

@@ -96,7 +96,16 @@ struct BGPText {
         "maximum-paths": "max-paths", "afi-safi": "families",
         "address-families": "families", "disabled": "shutdown: true", "enabled": "shutdown: true or false",
         "allowas-in": "allow-as-in", "route-map": "import or export", "connect-retry": "timers: {connect-retry: N}",
+        "secondary": "view: best-accepted", "add-path": addPathHint, "add-paths": addPathHint, "addpath": addPathHint,
+        "addpath-tx-all-paths": "families: {ipv4-unicast: {add-path: {send: all}}}",
+        "addpath-tx-best-selected": "families: {ipv4-unicast: {add-path: {send: N}}}",
+        "addpath-rx": "families: {ipv4-unicast: {add-path: {receive: true}}}",
+        "disable-addpath-rx": "nothing; several paths are received only with add-path: {receive: true}",
+        "extended-nexthop": extendedNextHopHint, "extended-next-hop": extendedNextHopHint,
+        "capability-extended-nexthop": extendedNextHopHint,
     ]
+    private static let addPathHint = "families: {ipv4-unicast: {add-path: {receive: true, send: all}}}"
+    private static let extendedNextHopHint = "families: {ipv4-unicast: {extended-next-hop: true}}"
 
     private var groups: Setting<BGPConfiguration> {
         Setting("peer-groups", values: "NAME: …", "What neighbors have in common: any key of a neighbor but address.") {
@@ -195,6 +204,9 @@ struct BGPText {
             Setting("default-originate", \.defaultOriginate, .flag, "A default route for this neighbor.")
             Setting("route-refresh", \.routeRefresh, .flag, "RFC 2918.")
             Setting("extended-messages", \.extendedMessages, .flag, "RFC 8654.")
+            Setting(
+                "view", \.view, .word,
+                "The path that it gets: the best if export lets it pass, or the best that export lets pass (RFC 7947 §2.3).")
             Setting(
                 "max-paths", \.maximumPaths, Self.limit("a number of paths"),
                 "All families together, rejected ones too; \(NeighborConfiguration.pathsDefault) otherwise.")
@@ -297,9 +309,12 @@ struct BGPText {
                 var result = self.families([known], fields)[0]
                 _ = Self.family.read(value, into: &result)
                 if result.maximumPrefixes == FamilyConfiguration.unlimited,
-                    MappingReader(anyKeysOf: value)?.entries.contains(where: { $0.key != "max-prefix" }) == true
+                    MappingReader(anyKeysOf: value)?.entries.contains(where: { Self.ofLimit.contains($0.key) }) == true
                 {
                     value.error("with 'max-prefix: none' there is no limit of which these could say something")
+                }
+                if result.extendedNextHop, !known.canExtendNextHop {
+                    value.at("extended-next-hop").error("\(known) has IPv6 next hops without it; it is for families of IPv4")
                 }
                 return result
             }
@@ -341,15 +356,60 @@ struct BGPText {
         }
     }
 
+    /// What says something of the limit of a family.
+    private static let ofLimit: Set<String> = ["warning", "warning-only", "restart"]
+
     private static var family: Section<FamilyConfiguration> {
-        Section(FamilyConfiguration(.ipv4Unicast)) {
+        Section(
+            FamilyConfiguration(.ipv4Unicast),
+            foreign: [
+                "add-paths": "add-path: {receive: true, send: all}", "addpath": "add-path: {receive: true, send: all}",
+                "addpath-tx-all-paths": "add-path: {send: all}", "addpath-tx-best-selected": "add-path: {send: N}",
+                "addpath-rx": "add-path: {receive: true}", "disable-addpath-rx": "add-path: {receive: false}",
+                "extended-nexthop": "extended-next-hop", "capability-extended-nexthop": "extended-next-hop",
+                "secondary": "view: best-accepted at the neighbor", "view": "it at the neighbor",
+            ]
+        ) {
             Setting(
                 "max-prefix", \.maximumPrefixes, limit("a number of prefixes"),
                 "More end the session with Cease/1.")
             Setting("warning", \.warningPercent, .number(1...100, "per cent"), "At so much of the limit an event warns.")
             Setting("warning-only", \.warningOnly, .flag, "The session goes on.")
             Setting("restart", \.restartMinutes, .minutes(1...65535), "Until the session is tried again; else clear bgp does it.")
+            Setting("add-path", in: \.addPath, "Several paths of a prefix, told apart by identifiers (RFC 7911).") { _ in addPath
+            }
+            Setting(
+                "extended-next-hop", \.extendedNextHop, .flag,
+                "IPv6 next hops for IPv4 routes, both ways, if the neighbor agrees (RFC 8950).")
         }
+    }
+
+    private static var addPath: Section<AddPathConfiguration> {
+        Section(
+            AddPathConfiguration(),
+            foreign: [
+                "rx": "receive", "tx": "send", "both": "receive: true, send: all", "limit": "send: N", "send-max": "send: N",
+                "send-path-count": "send: N", "tx-all-paths": "send: all",
+            ]
+        ) {
+            Setting("receive", \.receive, .flag, "Offer to take several; each counts towards the limits.")
+            Setting(
+                "send", \.send, pathsSent,
+                "Offer to send so many at most, the best ones that export lets pass; all: \(AddPathConfiguration.pathsMaximum).")
+        }
+    }
+
+    private static var pathsSent: Kind<UInt8> {
+        let number = Kind<UInt8>.number(2...AddPathConfiguration.pathsMaximum, "a number of paths, all, or none,")
+        return Kind(
+            values: "\(number.values), all or none", words: ["all", "none"],
+            read: { field in
+                switch field.scalar {
+                case "all": AddPathConfiguration.all
+                case "none": 0
+                default: number.read(field)
+                }
+            }, text: { $0 == AddPathConfiguration.all ? "all" : $0 == 0 ? "none" : "\($0)" })
     }
 
     // MARK: checks
@@ -388,8 +448,15 @@ struct BGPText {
             }
         }
         for family in neighbor.families where family.family.addressFamily.map({ !networks.hasAddress(of: $0) }) ?? false {
+            if family.extendedNextHop, networks.hasAddress(of: .ipv6) { continue }
             (fields["families"] ?? place).warn(
                 "no interface has an address of \(family.family), so there is no next hop to announce")
+        }
+        for family in neighbor.families where family.extendedNextHop && family.family.canExtendNextHop {
+            // The routing table has next hops of the prefix's own family (`UnicastFamily.change`).
+            (fields["families"] ?? place).warn(
+                "routes of \(family.family) with an IPv6 next hop are kept and passed on, but packets are not forwarded by them "
+                    + "here; do not put this router in their way (next-hop-self, external neighbors)")
         }
         if isExternal, bgp.ebgpRequiresPolicy, !neighbor.isShutdown {
             let missing = [("import", neighbor.importPolicies.isEmpty), ("export", neighbor.exportPolicies.isEmpty)]

@@ -18,9 +18,13 @@ extension ManagementAnswers {
 
     private static func families(_ detail: NeighborDetail?) -> [BGPFamilyView] {
         (detail?.families ?? []).map {
-            BGPFamilyView(
+            var view = BGPFamilyView(
                 family: $0.family.description, isNegotiated: $0.isNegotiated, received: UInt64($0.prefixesReceived),
                 maximumPrefixes: $0.maximumPrefixes)
+            view.addPathReceive = $0.receivesPathIDs ? true : nil
+            view.addPathSend = $0.pathsSent
+            view.extendedNextHop = $0.hasIPv6NextHops ? true : nil
+            return view
         }
     }
 
@@ -136,6 +140,15 @@ extension ManagementAnswers {
         if capabilities.routeRefresh { list.append("route-refresh") }
         if capabilities.enhancedRouteRefresh { list.append("enhanced-route-refresh") }
         if capabilities.extendedMessages { list.append("extended-messages") }
+        for family in RouteFamily.allCases {
+            switch (capabilities.receivesPathIDs.contains(family), capabilities.sendsPathIDs.contains(family)) {
+            case (true, true): list.append("add-path \(family) receive and send")
+            case (true, false): list.append("add-path \(family) receive")
+            case (false, true): list.append("add-path \(family) send")
+            case (false, false): break
+            }
+        }
+        list += RouteFamily.allCases.filter { capabilities.ipv6NextHops.contains($0) }.map { "extended-next-hop \($0)" }
         if let number = capabilities.fourOctetAS { list.append("four-octet-as \(number)") }
         if capabilities.gracefulRestart != nil { list.append("graceful-restart") }
         return list + capabilities.others.map { "code \($0)" }

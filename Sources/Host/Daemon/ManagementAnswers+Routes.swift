@@ -225,6 +225,7 @@ extension ManagementAnswers {
     private static func view(_ path: PathView) -> RoutesView.BGP {
         var view = view(path.accepted ?? path.received)
         view.neighbor = path.neighbor?.description
+        view.pathID = path.pathID
         view.rpki = path.validity.map { "\($0)" }
         view.lostBy = path.isBest ? nil : path.reason
         return view
@@ -253,7 +254,8 @@ extension ManagementAnswers {
                 ? bgp.rib.received(from: peer, family, after: after, limit: limit)
                 : bgp.rib.advertised(to: peer, family, after: after, limit: limit)
             for route in page where route.destination.prefix.map({ matches($0, selection) }) ?? true {
-                guard view.routes.count < selection.limit else {
+                // RFC 7911: a page does not part the paths to one destination.
+                guard view.routes.count < selection.limit || view.routes.last?.prefix == "\(route.destination)" else {
                     view.next = view.routes.last?.prefix
                     break
                 }
@@ -261,9 +263,11 @@ extension ManagementAnswers {
                     isBest: false, isInstalled: false, protocol: RouteProtocol.bgp.description, distance: 0,
                     nextHop: route.attributes.nextHop?.description, note: route.isAccepted ? nil : "rejected by policy")
                 path.bgp = Self.view(route.attributes)
+                path.bgp?.pathID = route.pathID
                 if isReceived { path.bgp?.neighbor = address.description }
                 view.routes.append(RoutesView.Route(prefix: "\(route.destination)", paths: [path]))
             }
+            if view.next == nil, page.count >= limit { view.next = view.routes.last?.prefix }
         }
         return view
     }

@@ -112,6 +112,13 @@ extension BGPNeighborView {
                 ])
             }
             lines += table.lines.map { "    " + $0 }
+            for family in summary.families where family.isNegotiated {
+                var agreed: [String] = []
+                if family.addPathReceive == true { agreed.append("several paths of a prefix are received (RFC 7911)") }
+                if let paths = family.addPathSend { agreed.append("at most \(paths) paths of a prefix are sent (RFC 7911)") }
+                if family.extendedNextHop == true { agreed.append("IPv6 next hops (RFC 8950)") }
+                if !agreed.isEmpty { add("\(family.family): " + agreed.joined(separator: ", ")) }
+            }
         }
         return lines
     }

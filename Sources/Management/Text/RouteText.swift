@@ -49,7 +49,7 @@ extension RoutesView {
                     }
                 let ways = Self.ways(path)
                 table.append([
-                    Self.mark(path), route.prefix, ways[0], "\(path.distance)",
+                    Self.mark(path), route.prefix, ways[0] + (path.bgp?.pathID.map { ", path \($0)" } ?? ""), "\(path.distance)",
                     path.metric.map { "\($0)" } ?? "", path.tag.map { "\($0)" } ?? "",
                     path.bgp?.localPreference.map { "\($0)" } ?? "", path.bgp?.med.map { "\($0)" } ?? "",
                     (path.bgp.map { $0.asPath + origin } ?? "").trimmingPrefix(" ").description,
@@ -83,7 +83,9 @@ extension RoutesView {
                         "      group \(group): " + (ways.isEmpty ? "packets are dropped" : ways.joined(separator: ", ")))
                 }
                 guard let bgp = path.bgp else { continue }
-                lines.append("      from \(bgp.neighbor ?? "ourselves")\(bgp.neighborID.map { " (\($0))" } ?? "")")
+                lines.append(
+                    "      from \(bgp.neighbor ?? "ourselves")\(bgp.neighborID.map { " (\($0))" } ?? "")"
+                        + (bgp.pathID.map { ", path identifier \($0)" } ?? ""))
                 lines.append(
                     "      AS path \(bgp.asPath.isEmpty ? "empty" : bgp.asPath), origin \(bgp.origin)"
                         + (bgp.localPreference.map { ", local preference \($0)" } ?? "") + (bgp.med.map { ", MED \($0)" } ?? ""))

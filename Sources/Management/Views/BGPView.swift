@@ -16,6 +16,12 @@ public struct BGPFamilyView: Hashable, Sendable, Codable {
     public var advertised: UInt64
     /// 0 is no limit.
     public var maximumPrefixes: UInt32
+    /// RFC 7911, negotiated: the neighbor sends several paths of a prefix. Absent: one.
+    public var addPathReceive: Bool?
+    /// RFC 7911, negotiated: how many paths of a prefix the neighbor gets at most. Absent: one.
+    public var addPathSend: UInt8?
+    /// RFC 8950, negotiated: IPv4 routes may have IPv6 next hops. Absent: no.
+    public var extendedNextHop: Bool?
 
     public init(
         family: String, isNegotiated: Bool, received: UInt64 = 0, accepted: UInt64? = nil, best: UInt64? = nil,

@@ -59,6 +59,8 @@ public struct RoutesView: Hashable, Sendable, Codable {
         /// The neighbour that sent it, `nil` for our own.
         public var neighbor: String?
         public var neighborID: String?
+        /// RFC 7911: the identifier that the neighbor gave the path, or gets it with; absent without one.
+        public var pathID: UInt32?
         /// RFC 4271 §5.1.2 as people write it: `65001 65002 {65003,65004}`.
         public var asPath: String
         /// `igp`, `egp`, `incomplete`

@@ -253,7 +253,7 @@ import Wire
         try pair.settle()
         func paths(_ pair: Pair) -> [String] {
             (pair.second.route(RouteDestination(sample.family, sample.destinations[0])!)?.paths ?? [])
-                .map { "\($0.pathID): \($0.received.asPath)" }
+                .map { "\($0.pathID ?? 0): \($0.received.asPath)" }
         }
         #expect(paths(pair) == ["1: 65000 100", "2: 65000 100 100"])
         try pair.restore()

@@ -168,7 +168,7 @@ import Wire
             rib.announce((Build.u32(id) + nlri).span.bytes, .ipv4Unicast, from: PeerIndex(0), attributes: handle)
         }
         func paths(_ rib: RIB) -> [String] {
-            (rib.route(IPPrefix("20.0.0.0/8")!)?.paths ?? []).map { "\($0.pathID) med \($0.received.med ?? 0) \($0.reason)" }
+            (rib.route(IPPrefix("20.0.0.0/8")!)?.paths ?? []).map { "\($0.pathID ?? 0) med \($0.received.med ?? 0) \($0.reason)" }
         }
         announce(7, &rib, med: 5)
         announce(9, &rib, med: 5)

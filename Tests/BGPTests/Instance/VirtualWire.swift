@@ -143,9 +143,14 @@ struct VirtualWire {
     }
 
     private func own(_ node: Int) -> SessionAddresses {
-        guard case .v4(let address) = addresses[node] else { return SessionAddresses() }
-        return SessionAddresses(
-            ipv4: address, ipv6: IPv6Address(high: 0x2001_0db8_0000_0000, low: UInt64(address.raw & 255)))
+        switch addresses[node] {
+        case .v4(let address):
+            SessionAddresses(ipv4: address, ipv6: IPv6Address(high: 0x2001_0db8_0000_0000, low: UInt64(address.raw & 255)))
+        case .v6(let address):
+            SessionAddresses(
+                ipv4: IPv4Address(raw: 0x0a00_0000 | UInt32(address.low & 255)), ipv6: address,
+                linkLocal: IPv6Address(high: 0xfe80 << 48, low: address.low & 255))
+        }
     }
 
     private mutating func deliver(_ parcel: Parcel) {

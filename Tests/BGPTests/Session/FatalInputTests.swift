@@ -97,6 +97,39 @@ import Wire
         #expect(nothing.body.isEmpty && nothing.withdrawn == Self.x)
     }
 
+    /// RFC 7911 §5: identifiers are no names that last.
+    @Test func `With path identifiers it is known by its prefix, whatever identifier comes with it`() throws {
+        let both: RouteFamilySet = [.ipv4Unicast, .ipv6Unicast]
+        func screened(_ inputs: FatalInputs, _ body: [UInt8], _ pathIDs: RouteFamilySet) -> ScreenedUpdate? {
+            inputs.screened(body.span.bytes, from: Self.source, faults: 1, pathIDs: pathIDs)
+        }
+        func id(_ id: UInt8, _ prefix: [UInt8]) -> [UInt8] { [0, 0, 0, id] + prefix }
+        func long(_ nlri: [UInt8]) -> [UInt8] { Self.origin + Self.path(9) + Self.reach(nlri, isLong: true) }
+        var inputs = FatalInputs()
+        let fatal = Self.message(Self.body(Self.attributes(), id(1, Self.a)))
+        inputs.learn(fatal, from: Self.source, pathIDs: [both], at: Self.at)
+        let rest = try #require(
+            screened(inputs, Self.body(Self.attributes(), id(1, Self.b) + id(7, Self.a) + id(1, Self.a)), both))
+        #expect(rest.count == 2)
+        #expect(rest.body == Self.body(withdrawn: id(7, Self.a) + id(1, Self.a), Self.attributes(), id(1, Self.b)))
+        // In a session without identifiers, too, and the other way round.
+        let plain = try #require(screened(inputs, Self.body(Self.attributes(), Self.a + Self.b), []))
+        #expect(plain.body == Self.body(withdrawn: Self.a, Self.attributes(), Self.b))
+        inputs = FatalInputs()
+        inputs.learn(Self.message(Self.body(long(Self.x))), from: Self.source, at: Self.at)
+        let reached = try #require(screened(inputs, Self.body(long(id(3, Self.y) + id(4, Self.x))), both))
+        #expect(reached.withdrawn == id(4, Self.x) && reached.body == Self.body(long(id(3, Self.y))))
+        // A record that held the OPEN, too: nobody knows how its prefixes are to be read.
+        inputs = FatalInputs()
+        inputs.learn(fatal, from: Self.source, pathIDs: [[], both], at: Self.at)
+        #expect(screened(inputs, Self.body(Self.attributes(), id(2, Self.a)), both)?.count == 1)
+        // What cannot be told apart is known by its octets.
+        let half = Self.body(Self.attributes(), [0, 0, 0, 1])
+        #expect(screened(inputs, half, both) == nil)
+        inputs.learn(Self.message(half), from: Self.source, pathIDs: [both], at: Self.at)
+        #expect(screened(inputs, half, both)?.body.isEmpty == true)
+    }
+
     @Test func `Withdrawals beside what was fatal are kept`() throws {
         let unreach: [UInt8] = [0x80, 15, 8, 0, 2, 1] + [32, 0x20, 1, 0x0d, 0xb9]
         let inputs = fatal(Self.message(Self.body(Self.attributes(), Self.a)))
@@ -166,11 +199,15 @@ import Wire
                 octets[random.number(in: 0...(octets.count - 1))] = UInt8(random.number(in: 0...255))
             }
             if random.chance(1, in: 4) { octets.removeLast(random.number(in: 1...(octets.count - 1))) }
-            if let rest = screened(inputs, octets), !rest.body.isEmpty, rest.count > 0 {
-                let isUpdate = UpdateOutline(rest.body.span.bytes) != nil
+            let families: RouteFamilySet = random.chance(1, in: 2) ? [.ipv4Unicast, .ipv6Unicast] : []
+            let faults = inputs.faults(of: Self.source, at: Self.at)
+            if let rest = inputs.screened(octets.span.bytes, from: Self.source, faults: faults, pathIDs: families),
+                !rest.body.isEmpty, rest.count > 0
+            {
+                let isUpdate = UpdateOutline(rest.body.span.bytes, pathIDs: families) != nil
                 #expect(isUpdate, "what is left is an UPDATE again")
             }
-            inputs.learn(Self.message(octets), from: Self.source, at: Self.at)
+            inputs.learn(Self.message(octets), from: Self.source, pathIDs: [families], at: Self.at)
         }
     }
 }
