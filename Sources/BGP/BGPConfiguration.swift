@@ -82,6 +82,10 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     public var nextHopSelf = false
     /// Take private AS numbers (RFC 6996) out of the path that an external neighbour gets.
     public var removePrivateAS = false
+    /// RFC 9234 §4: what we are to the neighbour, an external one. `nil`: roles have no part in it.
+    public var role: PeeringRole?
+    /// RFC 9234 §4.2, strict mode: a neighbour that does not say its role gets no session.
+    public var roleStrict = false
     /// How often our own AS may occur in a received path, 0…10.
     public var allowASIn: UInt8 = 0
     /// RFC 4271 §6.3: the first AS in the path of an external neighbour must be its own. Off towards route servers.

@@ -164,6 +164,34 @@ struct AttributeTable: Sendable {
         return handle
     }
 
+    /// RFC 9234 §5, on receipt and before policy: the set that stands for this one on a session with that role.
+    mutating func ingress(_ handle: UInt32, _ role: PeeringRole, remoteAS: UInt32) -> UInt32 {
+        let set = sets[Int(handle)]
+        let value = set.flags.contains(.isOnlyToCustomer) ? set.onlyToCustomer : nil
+        switch OnlyToCustomer.ingress(role, value, remoteAS: remoteAS) {
+        case .unchanged: return handle
+        case .leak:
+            let octets = octets(handle)
+            return intern(octets.span.bytes, marks: set.marks.union(.isLeak))
+        case .marked:
+            var octets = octets(handle)
+            var attribute: [UInt8] = [0xc0, AttributeCode.onlyToCustomer, 4]
+            ExportEncoder.append(remoteAS, to: &attribute)
+            octets.insert(contentsOf: attribute, at: Self.place(of: AttributeCode.onlyToCustomer, in: octets))
+            return intern(octets.span.bytes, marks: set.marks)
+        }
+    }
+
+    /// Where an attribute of this type belongs among canonical octets that have none.
+    static func place(of type: UInt8, in octets: [UInt8], from start: Int = 0) -> Int {
+        var at = start
+        while at + 3 < octets.count, octets[at + 1] < type {
+            let isLong = octets[at] & 0x10 != 0
+            at += isLong ? 4 + (Int(octets[at + 2]) << 8 | Int(octets[at + 3])) : 3 + Int(octets[at + 2])
+        }
+        return min(at, octets.count)
+    }
+
     // MARK: counting
 
     @inline(__always) mutating func retain(_ handle: UInt32, _ count: Int = 1) {
@@ -254,6 +282,9 @@ struct AttributeTable: Sendable {
                     if value.u32(i) == parameters.clusterID { set.flags.insert(.isReflectedBack) }
                     i &+= 4
                 }
+            case AttributeCode.onlyToCustomer where value.byteCount == 4:
+                set.onlyToCustomer = value.u32(0)
+                set.flags.insert(.isOnlyToCustomer)
             case AttributeCode.mpReach where value.byteCount >= 20:
                 // AFI, SAFI, length of next hop; of a pair (RFC 2545 §3) the global address comes first.
                 nextHop = .v6(IPv6Address(high: value.u64(4), low: value.u64(12)))

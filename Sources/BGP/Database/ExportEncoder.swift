@@ -37,6 +37,8 @@ struct ExportEncoder {
         var wroteLocalPreference = false
         var as4Path: [UInt8] = []
         var as4Aggregator: [UInt8] = []
+        // RFC 9234 §5, egress 1: marked with our AS unless it is marked.
+        var owesMark = parameters.role?.isAboveOrBeside == true
         let p = parameters
         // RFC 4271 §5.1.5 asks for LOCAL_PREF towards internal neighbours; it stands between 4 and 6.
         func addLocalPreference(_ out: inout [UInt8]) {
@@ -56,11 +58,19 @@ struct ExportEncoder {
                 as4Aggregator = []
             }
         }
+        func addMark(_ type: UInt8, _ out: inout [UInt8]) {
+            guard owesMark, type >= AttributeCode.onlyToCustomer else { return }
+            owesMark = false
+            if type == AttributeCode.onlyToCustomer { return }
+            out.append(contentsOf: [0xc0, AttributeCode.onlyToCustomer, 4])
+            Self.append(p.localAS, to: &out)
+        }
         forEachAttribute(canonical) { flags, type, value in
             if type >= AttributeCode.localPreference {
                 if type == AttributeCode.localPreference { hasLocalPreference = true }
                 addLocalPreference(&out)
                 addAS4(type, &out)
+                addMark(type, &out)
             }
             switch type {
             case AttributeCode.asPath:
@@ -105,7 +115,7 @@ struct ExportEncoder {
             case AttributeCode.originatorID, AttributeCode.clusterList:
                 // RFC 4456 §8: non-transitive, within the AS.
                 if !p.isExternal { Self.copy(flags, type, value, to: &out) }
-            case AttributeCode.origin, AttributeCode.atomicAggregate:
+            case AttributeCode.origin, AttributeCode.atomicAggregate, AttributeCode.onlyToCustomer:
                 Self.copy(flags, type, value, to: &out)
             default:
                 // RFC 4271 §5: optional transitive attributes that we do not know go on with the partial bit.
@@ -114,6 +124,7 @@ struct ExportEncoder {
         }
         addLocalPreference(&out)
         addAS4(255, &out)
+        addMark(255, &out)
         return result
     }
 
@@ -144,14 +155,10 @@ struct ExportEncoder {
 
     /// Puts NEXT_HOP where it belongs among the attributes from `start` on: the route came with another form of it.
     private func insertNextHop(_ address: IPv4Address, into out: inout [UInt8], from start: Int) {
-        var at = start
-        while at + 3 < out.count, out[at + 1] < AttributeCode.nextHop {
-            let isLong = out[at] & 0x10 != 0
-            at += isLong ? 4 + (Int(out[at + 2]) << 8 | Int(out[at + 3])) : 3 + Int(out[at + 2])
-        }
+        let at = AttributeTable.place(of: AttributeCode.nextHop, in: out, from: start)
         var attribute: [UInt8] = [0x40, AttributeCode.nextHop, 4]
         Self.append(address.raw, to: &attribute)
-        out.insert(contentsOf: attribute, at: min(at, out.count))
+        out.insert(contentsOf: attribute, at: at)
     }
 
     // MARK: AS_PATH

@@ -329,7 +329,7 @@ struct BucketExport {
     private let code: FamilyCode
     private let encoder: ExportEncoder
     private var handle: UInt32 = 0
-    /// RFC 1997 forbids it.
+    /// RFC 1997, RFC 8212 or RFC 9234 forbids it.
     private var isForbidden = false
     private var run: PolicyRun
 
@@ -373,9 +373,11 @@ struct BucketExport {
 
 extension ExportParameters {
     /// RFC 1997: NO_ADVERTISE to nobody, NO_EXPORT and NO_EXPORT_SUBCONFED to no other AS. RFC 8212: nothing without policy.
+    /// RFC 9234 §5, egress 2: what goes to customers only goes to no provider, peer or route server. No action of policy
+    /// touches the mark, so it matters not that policy comes after.
     @inline(__always)
     func forbids(_ flags: AttributeSet.Flags) -> Bool {
         flags.contains(.noAdvertise) || isExternal && !flags.isDisjoint(with: [.noExport, .noExportSubconfed])
-            || chain == PolicyTable.rejectAll
+            || chain == PolicyTable.rejectAll || flags.contains(.isOnlyToCustomer) && role?.isBelowOrBeside == true
     }
 }

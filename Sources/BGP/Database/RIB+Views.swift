@@ -15,6 +15,8 @@ public struct AttributesView: Hashable, Sendable, Codable {
     public var localPreference: UInt32?
     public var communities: [String]
     public var largeCommunities: [String]
+    /// RFC 9234 §5: the AS that said that the route goes to customers only.
+    public var onlyToCustomer: ASNumber?
     /// Whatever else is there: type, flags and value in hexadecimal.
     public var others: [String]
 
@@ -27,7 +29,10 @@ public struct AttributesView: Hashable, Sendable, Codable {
         localPreference = route.localPreference
         communities = route.communities.map(\.description)
         largeCommunities = route.largeCommunities.map(\.description)
-        others = route.others.map { other in
+        onlyToCustomer = route.others.first { $0.type == AttributeCode.onlyToCustomer && $0.value.count == 4 }.map { other in
+            ASNumber(other.value.reduce(0) { $0 << 8 | UInt32($1) })
+        }
+        others = route.others.filter { $0.type != AttributeCode.onlyToCustomer }.map { other in
             func hex(_ octet: UInt8) -> String { (octet < 16 ? "0" : "") + String(octet, radix: 16) }
             return "type \(other.type) flags \(hex(other.flags)) value " + other.value.map(hex).joined()
         }
@@ -56,7 +61,7 @@ public struct PathView: Hashable, Sendable, Codable {
     public var validity: OriginValidity?
     /// As received.
     public var received: AttributesView
-    /// After import policy; `nil` when rejected.
+    /// After import policy; `nil` when rejected, or not shown to policy for being a route leak.
     public var accepted: AttributesView?
 }
 
@@ -224,7 +229,7 @@ private struct AdvertisedCount: TableQuery {
 private struct AcceptedCounts: TableQuery {
     var source: Int
     func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> (accepted: Int, best: Int) {
-        table.acceptedCounts(source)
+        table.acceptedCounts(source, shared)
     }
 }
 
@@ -286,9 +291,14 @@ extension FamilyRIB {
                 decidedBy: step, reason: reason, metric: metric == NextHopTable.unreachable ? nil : metric,
                 validity: prefix.map { shared.validity(of: $0, p.received) },
                 received: shared.attributes.view(p.received),
-                accepted: p.accepted == 0 ? nil : shared.attributes.view(p.accepted))
+                accepted: isTaken(p, shared) ? shared.attributes.view(p.accepted) : nil)
         }
         return RouteView(destination: RouteDestination(Family.self, prefixes[number]), paths: views)
+    }
+
+    /// Import policy took it. A route leak was not shown to policy.
+    private func isTaken(_ path: Path, _ shared: borrowing RIBShared) -> Bool {
+        path.accepted != 0 && !shared.attributes[path.accepted].marks.contains(.isLeak)
     }
 
     /// By which step `path` loses to the best one; `nil` when it is not eligible or nothing was chosen.
@@ -322,7 +332,7 @@ extension FamilyRIB {
             return NeighborRouteView(
                 destination: RouteDestination(Family.self, key), label: Family.hasLabels ? identity.label : nil,
                 pathID: hasPathIDs ? identity.id : nil, attributes: shared.attributes.view(p.received),
-                isAccepted: p.accepted != 0)
+                isAccepted: isTaken(p, shared))
         }
     }
 
@@ -376,14 +386,14 @@ extension FamilyRIB {
         return views
     }
 
-    func acceptedCounts(_ source: Int) -> (accepted: Int, best: Int) {
+    func acceptedCounts(_ source: Int, _ shared: borrowing RIBShared) -> (accepted: Int, best: Int) {
         var accepted = 0, best = 0
         var page = adjRIBIn.firstPage(source)
         while page != 0 {
             let first = (page - 1) << AdjRIBIn.pageBits
             for path in first..<(first + UInt32(AdjRIBIn.pageSize)) {
                 let p = adjRIBIn.paths[Int(path)]
-                guard p.received != 0, p.accepted != 0 else { continue }
+                guard p.received != 0, isTaken(p, shared) else { continue }
                 accepted += 1
                 if locRIB.entries[Int(p.prefix)].best == path { best += 1 }
             }
@@ -431,6 +441,7 @@ extension Ineligibility {
         case .nextHopUnreachable: "next hop is unreachable"
         case .asLoop: "our own AS is in the path"
         case .reflectionLoop: "our own identifier or cluster is in the route"
+        case .routeLeak: "route leak: it was to go to customers only (RFC 9234)"
         }
     }
 }

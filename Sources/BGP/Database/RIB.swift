@@ -33,6 +33,8 @@ public struct RIB: Sendable {
     public internal(set) var nextDeadline: Instant?
     /// Announcements that were ignored, since this controller runs.
     var martians: Int { shared.martians }
+    /// Announcements that were route leaks (RFC 9234), likewise.
+    var leaks: Int { shared.leaks }
     /// The router's own addresses: host routes to them are ignored.
     public mutating func setOwnAddresses(_ addresses: [IPAddress]) {
         tables.runAll(SetOwnAddresses(addresses: addresses), &shared)
@@ -198,6 +200,8 @@ public struct RIB: Sendable {
         entry.peer = peer.value
         entry.state = .up
         entry.kind = neighbor.remoteAS == configuration.routerAS ? .internal : .external
+        // Another role is another session, so it stays what it is.
+        entry.role = entry.kind == .external ? neighbor.role : nil
         entry.receivesPathIDs = session.receivesPathIDs
         shared.sources[source] = entry
         apply(Session(neighbor: neighbor, session: session), source, isNew: true)
@@ -242,6 +246,7 @@ public struct RIB: Sendable {
         for family in RouteFamily.allCases {
             parameters.sendsPathIDs = own.sendsPathIDs.contains(family)
             parameters.takesIPv6NextHops = own.takesIPv6NextHops.contains(family)
+            parameters.role = family.code.hasRoles ? shared.sources[source].role : nil
             // Without identifiers a neighbour can tell no two paths apart.
             if case .several = own.view {
                 parameters.view = parameters.sendsPathIDs ? .several(UInt8(own.view.width)) : .bestAccepted

@@ -24,7 +24,9 @@ struct Source: BitwiseCopyable, Sendable {
     /// How often our own AS may stand in a path.
     var allowASIn: UInt8 = 0
     var isIPv6: UInt8 = 0
-    var reserved: UInt16 = 0
+    /// What we are to the neighbour, + 1; 0 for nothing.
+    private var rawRole: UInt8 = 0
+    var reserved: UInt8 = 0
     /// Index of the compiled import policy, or one of `PolicyTable`'s special values.
     var importChain: Int32 = PolicyTable.rejectAll
     var exportChain: Int32 = PolicyTable.rejectAll
@@ -42,6 +44,12 @@ struct Source: BitwiseCopyable, Sendable {
     var kind: RouteSource {
         get { RouteSource(rawValue: rawKind) ?? .internal }
         set { rawKind = newValue.rawValue }
+    }
+
+    /// RFC 9234 §4
+    var role: PeeringRole? {
+        get { rawRole == 0 ? nil : PeeringRole(rawValue: rawRole - 1) }
+        set { rawRole = newValue.map { $0.rawValue + 1 } ?? 0 }
     }
 
     enum State: UInt8, BitwiseCopyable, Sendable {
@@ -85,6 +93,8 @@ struct RIBShared: Sendable {
     var hasMetTrap = false
     /// Announcements that were ignored because no neighbour can have a way there. No part of the state.
     var martians = 0
+    /// RFC 9234 §5: announcements that were route leaks. Likewise.
+    var leaks = 0
     /// By family: attributes of the default route that is made for neighbours; 0 while none asked for one.
     var defaultRoutes = [UInt32](repeating: 0, count: Int(RouteFamily.count))
 

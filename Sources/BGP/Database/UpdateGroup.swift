@@ -52,6 +52,8 @@ struct ExportParameters: Hashable, Sendable {
     var sendsPathIDs = false
     /// RFC 8950: an IPv6 next hop may stand where the family alone allows none.
     var takesIPv6NextHops = false
+    /// RFC 9234: what we are to the neighbour, where the family has roles.
+    var role: PeeringRole?
     /// Compiled policy, or one of `PolicyTable`'s special values.
     var chain: Int32
 

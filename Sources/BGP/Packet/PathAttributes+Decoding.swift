@@ -170,6 +170,11 @@ extension PathAttributes {
                 return decoding.lengthFault(type, .treatAsWithdraw, block, range)
             }
             keep(type, flags, value, &decoding)
+        case .onlyToCustomer:
+            // RFC 9234 §5; whoever it is for, it stays as it came. It is no bit of `present`, which ends at type 32.
+            guard length == 4 else { return decoding.lengthFault(type, .treatAsWithdraw, block, range) }
+            keep(type, flags, value, &decoding)
+            return
         case .as4Path:
             if let reason = decoding.readAS4Path(value) {
                 return decoding.fault(type, .attributeDiscard, reason, .update(.optionalAttributeError), block, range)

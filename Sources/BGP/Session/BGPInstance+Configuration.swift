@@ -174,6 +174,6 @@ extension NeighborConfiguration {
             && port == other.port && timers.hold == other.timers.hold && md5Key == other.md5Key
             && ttlSecurityHops == other.ttlSecurityHops && multihop == other.multihop
             && routeRefresh == other.routeRefresh && extendedMessages == other.extendedMessages
-            && families.map(\.family) == other.families.map(\.family)
+            && families.map(\.family) == other.families.map(\.family) && role == other.role && roleStrict == other.roleStrict
     }
 }

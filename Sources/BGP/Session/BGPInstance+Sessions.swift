@@ -245,6 +245,8 @@ extension BGPInstance {
         for family in configuration.families { capabilities.families.insert(RouteFamilySet(family.family)) }
         capabilities.routeRefresh = configuration.routeRefresh
         capabilities.extendedMessages = configuration.extendedMessages
+        // RFC 9234 §4.1
+        if let role = configuration.role { capabilities.roles = [role.rawValue] }
         let routerAS = self.configuration?.routerAS ?? .zero
         capabilities.fourOctetAS = routerAS
         return OpenMessage(

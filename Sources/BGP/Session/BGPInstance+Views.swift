@@ -43,6 +43,8 @@ public struct NeighborDetail: Hashable, Sendable, Codable {
     public var remoteIdentifier: RouterID?
     /// Negotiated, seconds.
     public var holdTime: UInt16?
+    /// RFC 9234: what we are to the neighbour.
+    public var role: PeeringRole?
     public var localCapabilities: Capabilities?
     public var remoteCapabilities: Capabilities?
     public var families: [Family]
@@ -82,7 +84,8 @@ extension BGPInstance {
             summary: summary, isInternal: isInternal(neighbor), localAddress: session.tuple?.local,
             localPort: session.tuple?.localPort, remotePort: session.tuple?.remotePort,
             remoteIdentifier: session.remoteOpen?.identifier, holdTime: session.negotiated?.holdTime,
-            localCapabilities: session.localOpen?.capabilities, remoteCapabilities: session.remoteOpen?.capabilities,
+            role: neighbor.configuration.role, localCapabilities: session.localOpen?.capabilities,
+            remoteCapabilities: session.remoteOpen?.capabilities,
             families: families, counters: neighbor.counters,
             lastNotificationSent: neighbor.lastNotificationSent?.description,
             lastNotificationReceived: neighbor.lastNotificationReceived?.description,

@@ -96,6 +96,7 @@ struct BGPText {
         "maximum-paths": "max-paths", "afi-safi": "families",
         "address-families": "families", "disabled": "shutdown: true", "enabled": "shutdown: true or false",
         "allowas-in": "allow-as-in", "route-map": "import or export", "connect-retry": "timers: {connect-retry: N}",
+        "local-role": "role", "strict-mode": "role-strict", "require-roles": "role-strict",
     ]
 
     private var groups: Setting<BGPConfiguration> {
@@ -191,6 +192,10 @@ struct BGPText {
             Setting("remove-private-as", \.removePrivateAS, .flag, "Private AS numbers (RFC 6996) leave the path.")
             Setting("allow-as-in", \.allowASIn, .number(0...10), "How often our own AS may be in a received path.")
             Setting("enforce-first-as", \.enforceFirstAS, .flag, "RFC 4271 §6.3; false towards route servers.")
+            Setting(
+                "role", \.role, .one(of: PeeringRole.allCases),
+                "What we are to an external neighbor (RFC 9234): provider if it is our customer.")
+            Setting("role-strict", \.roleStrict, .flag, "No session with a neighbor that does not say its role.")
             Setting("send-communities", \.sendCommunities, .flag, "Of all kinds.")
             Setting("default-originate", \.defaultOriginate, .flag, "A default route for this neighbor.")
             Setting("route-refresh", \.routeRefresh, .flag, "RFC 2918.")
@@ -386,6 +391,11 @@ struct BGPText {
                 let own = networks.addresses.filter { $0.family == address.family }.prefix(4).map { "\($0)" }
                 field.error("\(local) is no address of the router\(own.isEmpty ? "" : "; it has \(own.joined(separator: ", "))")")
             }
+        }
+        if neighbor.role != nil, !isExternal, bgp.routerAS != .zero {
+            (fields["role"] ?? place).error("a role is towards another AS (RFC 9234 §4); this neighbor is internal")
+        } else if neighbor.role == nil, neighbor.roleStrict {
+            (fields["role-strict"] ?? place).error("'role-strict' needs 'role': what we are to the neighbor")
         }
         for family in neighbor.families where family.family.addressFamily.map({ !networks.hasAddress(of: $0) }) ?? false {
             (fields["families"] ?? place).warn(

@@ -116,6 +116,9 @@ extension ManagementAnswers {
         view.exportIsMissing = requirePolicy && !detail.isInternal && detail.exportPolicies.isEmpty
         view.hasPassword = configured?.md5Key.isEmpty == false
         view.multihop = configured?.multihop ?? 0
+        view.role = detail.role?.description
+        if let roles = detail.remoteCapabilities?.roles, !roles.isEmpty { view.remoteRole = PeeringRole.words(roles) }
+        if detail.counters.routeLeaks > 0 { view.routeLeaks = detail.counters.routeLeaks }
         if let hops = configured?.ttlSecurityHops, hops > 0 { view.minimumHopLimit = 255 - (hops - 1) }
         view.droppedCount = UInt64(detail.summary.flaps)
         view.establishedCount = UInt64(detail.summary.flaps) + (detail.summary.state == .established ? 1 : 0)
@@ -136,6 +139,7 @@ extension ManagementAnswers {
         if capabilities.routeRefresh { list.append("route-refresh") }
         if capabilities.enhancedRouteRefresh { list.append("enhanced-route-refresh") }
         if capabilities.extendedMessages { list.append("extended-messages") }
+        if !capabilities.roles.isEmpty { list.append("role \(PeeringRole.words(capabilities.roles))") }
         if let number = capabilities.fourOctetAS { list.append("four-octet-as \(number)") }
         if capabilities.gracefulRestart != nil { list.append("graceful-restart") }
         return list + capabilities.others.map { "code \($0)" }

@@ -231,10 +231,12 @@ extension ManagementAnswers {
     }
 
     private static func view(_ attributes: AttributesView) -> RoutesView.BGP {
-        RoutesView.BGP(
+        var view = RoutesView.BGP(
             asPath: attributes.asPath, origin: "\(attributes.origin)", localPreference: attributes.localPreference,
             med: attributes.med, communities: attributes.communities, largeCommunities: attributes.largeCommunities,
             unknown: attributes.others)
+        view.onlyToCustomer = attributes.onlyToCustomer?.raw
+        return view
     }
 
     private static func neighborRoutes(

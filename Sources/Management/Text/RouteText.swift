@@ -91,6 +91,7 @@ extension RoutesView {
                 if !bgp.largeCommunities.isEmpty {
                     lines.append("      large communities " + bgp.largeCommunities.joined(separator: " "))
                 }
+                if let marked = bgp.onlyToCustomer { lines.append("      only to customers, says AS \(marked)") }
                 if let rpki = bgp.rpki { lines.append("      origin \(rpki) in the RPKI") }
                 if let aggregator = bgp.aggregator { lines.append("      aggregated by \(aggregator)") }
                 if bgp.atomicAggregate { lines.append("      atomic aggregate") }

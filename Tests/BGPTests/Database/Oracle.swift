@@ -42,7 +42,8 @@ struct Oracle {
         for (i, peer) in peers.enumerated() where peer.isUp {
             let names = peer.neighbor.importPolicies
             if names.isEmpty, peer.isExternal, configuration.ebgpRequiresPolicy { continue }
-            for (id, received) in peer.routes[prefix] ?? [:] {
+            for (id, told) in peer.routes[prefix] ?? [:] {
+                guard let received = ingress(told, peer) else { continue }
                 guard let route = names.isEmpty ? received : runPolicy(names, received, prefix, peer, .init(peer), false)
                 else { continue }
                 let loops = route.path.flatMap(\.numbers).filter { $0 == configuration.routerAS }.count
@@ -52,6 +53,35 @@ struct Oracle {
             }
         }
         return list
+    }
+
+    // MARK: RFC 9234 §5
+
+    static func mark(_ route: RouteAttributes) -> ASNumber? {
+        route.others.first { $0.type == 35 }.map { ASNumber($0.value.reduce(0) { $0 << 8 | UInt32($1) }) }
+    }
+    static func marked(_ route: RouteAttributes, _ number: ASNumber) -> RouteAttributes {
+        var route = route
+        let at = route.others.firstIndex { $0.type > 35 } ?? route.others.count
+        route.others.insert(.init(flags: 0xc0, type: 35, value: Build.u32(number.raw)), at: at)
+        return route
+    }
+    /// `nil`: a leak.
+    private func ingress(_ route: RouteAttributes, _ peer: Peer) -> RouteAttributes? {
+        guard let role = peer.neighbor.role else { return route }
+        if let mark = Self.mark(route) {
+            if role == .provider || role == .rs { return nil }
+            if role == .peer, mark != peer.neighbor.remoteAS { return nil }
+        } else if role == .customer || role == .peer || role == .rsClient {
+            return Self.marked(route, peer.neighbor.remoteAS)
+        }
+        return route
+    }
+    /// `nil`: not to this neighbour.
+    private func egress(_ route: RouteAttributes, _ peer: Peer) -> RouteAttributes? {
+        guard let role = peer.neighbor.role else { return route }
+        if Self.mark(route) != nil { return role == .provider || role == .rs ? route : nil }
+        return role == .customer || role == .rsClient ? route : Self.marked(route, configuration.routerAS)
     }
 
     private func isUnspecified(_ address: IPAddress) -> Bool { address == .v4(.any) || address == .v6(.any) }
@@ -203,7 +233,7 @@ struct Oracle {
             } else {
                 route.localPreference = configuration.defaultLocalPreference
             }
-            return route
+            return [.provider, .rs, .peer].contains(peer.neighbor.role) ? Self.marked(route, configuration.routerAS) : route
         }
         return nil
     }
@@ -245,7 +275,7 @@ struct Oracle {
             route.localPreference = configuration.defaultLocalPreference
         }
         route.marks = []
-        return route
+        return egress(route, peer)
     }
 }
 

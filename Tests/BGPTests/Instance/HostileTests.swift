@@ -10,7 +10,8 @@ import Wire
         Build.origin + Build.path4(65001, 65002) + Build.nextHop + Build.attribute(0x80, 4, [0, 0, 0, 50])
         + Build.attribute(0x40, 6, []) + Build.attribute(0xc0, 7, Build.u32(65001) + [10, 0, 0, 9])
         + Build.attribute(0xc0, 8, [0xfd, 0xe9, 0, 1]) + Build.attribute(0xc0, 16, [0, 2, 0xfd, 0xe9, 0, 0, 0, 1])
-        + Build.attribute(0xc0, 32, Build.u32(65001) + Build.u32(1) + Build.u32(2)) + Build.attribute(0xe0, 99, [1, 2, 3])
+        + Build.attribute(0xc0, 32, Build.u32(65001) + Build.u32(1) + Build.u32(2)) + Build.attribute(0xc0, 35, Build.u32(65001))
+        + Build.attribute(0xe0, 99, [1, 2, 3])
     static let v4 = Build.update(attributes: update4, nlri: Build.nlri + [16, 10, 1])
     static let v6 = Build.update(
         attributes: Build.reach6(Build.nlri6) + Build.origin + Build.path4(65001) + Build.attribute(0xc0, 8, [0, 1, 0, 1]))
