@@ -65,6 +65,8 @@ struct AttributeSet: BitwiseCopyable, Sendable {
         static let nextHopIsOurs = Marks(rawValue: 2)
         /// RFC 9234 §5: a route leak, in a set that stands in place of what import policy would have made.
         static let isLeak = Marks(rawValue: 4)
+        /// RFC 4456 §8: reflected, with ORIGINATOR_ID and our cluster in CLUSTER_LIST; nothing else of it is changed.
+        static let isReflected = Marks(rawValue: 8)
     }
 
     var localPreference: UInt32 { ~UInt32(truncatingIfNeeded: rank >> 32) }

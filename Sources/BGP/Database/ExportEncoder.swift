@@ -131,7 +131,9 @@ struct ExportEncoder {
     private func replacesNextHop(isUnspecified: Bool, _ marks: AttributeSet.Marks) -> Bool {
         if isUnspecified { return true }
         if marks.contains(.nextHopIsOurs) { return false }
-        return parameters.isExternal || parameters.nextHopSelf
+        if parameters.isExternal { return true }
+        // RFC 4456 §10: a reflector does not change the next hop, unless it is told to.
+        return marks.contains(.isReflected) ? parameters.nextHopSelfReflected : parameters.nextHopSelf
     }
 
     /// The next hop that these neighbours get: the one the route has, or ourselves. `nil`: there is none that they take.
@@ -262,13 +264,13 @@ struct ExportEncoder {
     private static func copy(_ flags: UInt8, _ type: UInt8, _ value: RawSpan, to out: inout [UInt8]) {
         appendAttribute(flags, type, value, to: &out)
     }
-    private static func appendHeader(_ flags: UInt8, _ type: UInt8, _ count: Int, to out: inout [UInt8]) {
+    static func appendHeader(_ flags: UInt8, _ type: UInt8, _ count: Int, to out: inout [UInt8]) {
         out.append(count > 255 ? flags | 0x10 : flags & ~0x10)
         out.append(type)
         if count > 255 { out.append(UInt8(truncatingIfNeeded: count >> 8)) }
         out.append(UInt8(truncatingIfNeeded: count))
     }
-    private static func appendAttribute(_ flags: UInt8, _ type: UInt8, _ value: RawSpan, to out: inout [UInt8]) {
+    static func appendAttribute(_ flags: UInt8, _ type: UInt8, _ value: RawSpan, to out: inout [UInt8]) {
         appendHeader(flags, type, value.byteCount, to: &out)
         unsafe value.withUnsafeBytes { unsafe out.append(contentsOf: $0) }
     }

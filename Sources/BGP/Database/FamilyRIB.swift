@@ -99,12 +99,14 @@ struct FamilyRIB<Family: RoutedFamily>: Sendable {
         let hasIdentities = hasPathIDs || Family.hasLabels
         if hasIdentities { adjRIBIn.keepIdentities() }
         var policy = ImportPolicy(source: source, received: received, family: family, &shared)
+        let isLoop = shared.attributes[received].flags.contains(.isReflectedBack)
         var trap: Key.Packed? = nil
         if let prefix = shared.trapOnPrefix, let key = Family.key(prefix) { trap = key.packed }
         var position = 0
         while position < nlri.byteCount {
             position = readBatch(nlri, from: position, hasPathIDs: hasPathIDs)
             if policy.isLeak { shared.leaks += batchKeys.count }
+            if isLoop { shared.reflectionLoops += batchKeys.count }
             for k in 0..<batchKeys.count {
                 let packed = batchKeys[k]
                 if let trap, trap == packed {
@@ -463,7 +465,7 @@ struct ImportPolicy {
             base = shared.attributes.ingress(received, role, remoteAS: origin.remoteAS)
         }
         isLeak = shared.attributes[base].marks.contains(.isLeak)
-        if isLeak {
+        if isLeak || base == 0 {
             constant = base
             return
         }

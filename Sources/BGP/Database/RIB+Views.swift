@@ -15,6 +15,9 @@ public struct AttributesView: Hashable, Sendable, Codable {
     public var localPreference: UInt32?
     public var communities: [String]
     public var largeCommunities: [String]
+    /// RFC 4456 §8
+    public var originatorID: RouterID?
+    public var clusterList: [RouterID]
     /// RFC 9234 §5: the AS that said that the route goes to customers only.
     public var onlyToCustomer: ASNumber?
     /// Whatever else is there: type, flags and value in hexadecimal.
@@ -29,10 +32,17 @@ public struct AttributesView: Hashable, Sendable, Codable {
         localPreference = route.localPreference
         communities = route.communities.map(\.description)
         largeCommunities = route.largeCommunities.map(\.description)
-        onlyToCustomer = route.others.first { $0.type == AttributeCode.onlyToCustomer && $0.value.count == 4 }.map { other in
-            ASNumber(other.value.reduce(0) { $0 << 8 | UInt32($1) })
+        func numbers(_ type: UInt8) -> [UInt32] {
+            guard let value = route.others.first(where: { $0.type == type })?.value else { return [] }
+            return stride(from: 0, to: value.count / 4 * 4, by: 4).map { at in
+                value[at..<(at + 4)].reduce(0) { $0 << 8 | UInt32($1) }
+            }
         }
-        others = route.others.filter { $0.type != AttributeCode.onlyToCustomer }.map { other in
+        originatorID = numbers(AttributeCode.originatorID).first.map { RouterID(raw: $0) }
+        clusterList = numbers(AttributeCode.clusterList).map { RouterID(raw: $0) }
+        onlyToCustomer = numbers(AttributeCode.onlyToCustomer).first.map { ASNumber($0) }
+        let known = [AttributeCode.originatorID, AttributeCode.clusterList, AttributeCode.onlyToCustomer]
+        others = route.others.filter { !known.contains($0.type) }.map { other in
             func hex(_ octet: UInt8) -> String { (octet < 16 ? "0" : "") + String(octet, radix: 16) }
             return "type \(other.type) flags \(hex(other.flags)) value " + other.value.map(hex).joined()
         }

@@ -35,6 +35,8 @@ public struct RIB: Sendable {
     var martians: Int { shared.martians }
     /// Announcements that were route leaks (RFC 9234), likewise.
     var leaks: Int { shared.leaks }
+    /// Announcements that came back to us by reflection (RFC 4456 §8), likewise.
+    var reflectionLoops: Int { shared.reflectionLoops }
     /// The router's own addresses: host routes to them are ignored.
     public mutating func setOwnAddresses(_ addresses: [IPAddress]) {
         tables.runAll(SetOwnAddresses(addresses: addresses), &shared)
@@ -86,7 +88,8 @@ public struct RIB: Sendable {
     private static func parameters(_ configuration: BGPConfiguration) -> AttributeTable.Parameters {
         AttributeTable.Parameters(
             routerAS: configuration.routerAS.raw, routerID: configuration.routerID.raw,
-            clusterID: configuration.routerID.raw, defaultLocalPreference: configuration.defaultLocalPreference)
+            clusterID: (configuration.clusterID ?? configuration.routerID).raw,
+            defaultLocalPreference: configuration.defaultLocalPreference)
     }
 
     // MARK: configuration
@@ -111,7 +114,8 @@ public struct RIB: Sendable {
         if isPolicyChanged {
             shared.policies.configure(new)
         }
-        if isPolicyChanged || parameters != Self.parameters(old) {
+        let isReflectionChanged = old.clientToClientReflection != new.clientToClientReflection
+        if isPolicyChanged || isReflectionChanged || parameters != Self.parameters(old) {
             for source in sessions.indices { if let s = sessions[source] { apply(s, source, isNew: false) } }
             shared.policies.keepOnly(shared.sources.flatMap { [$0.importChain, $0.exportChain] })
         }
@@ -200,7 +204,8 @@ public struct RIB: Sendable {
         entry.peer = peer.value
         entry.state = .up
         entry.kind = neighbor.remoteAS == configuration.routerAS ? .internal : .external
-        // Another role is another session, so it stays what it is.
+        // Another role, or to be a client or none, is another session: these stay what they are.
+        entry.sourceClass = entry.kind == .external ? .outside : neighbor.isReflectorClient ? .client : .nonClient
         entry.role = entry.kind == .external ? neighbor.role : nil
         entry.receivesPathIDs = session.receivesPathIDs
         shared.sources[source] = entry
@@ -243,6 +248,16 @@ public struct RIB: Sendable {
             defaultOriginate: neighbor.defaultOriginate,
             nextHopIPv4: own.nextHopIPv4, nextHopIPv6: own.nextHopIPv6, linkLocal: own.linkLocal,
             view: own.view, chain: exportChain)
+        if !isExternal {
+            // RFC 4456 §6: from clients to everybody, from the others to clients.
+            if shared.sources[source].sourceClass == .client {
+                parameters.takes = configuration.clientToClientReflection ? .all : [.outside, .nonClient]
+            } else {
+                parameters.takes = [.outside, .client]
+            }
+            parameters.clusterID = shared.attributes.parameters.clusterID
+            parameters.nextHopSelfReflected = neighbor.nextHopSelf && neighbor.nextHopSelfReflected
+        }
         for family in RouteFamily.allCases {
             parameters.sendsPathIDs = own.sendsPathIDs.contains(family)
             parameters.takesIPv6NextHops = own.takesIPv6NextHops.contains(family)

@@ -145,15 +145,11 @@ extension PathAttributes {
         case .originatorID:
             guard length == 4 else { return decoding.lengthFault(type, .treatAsWithdraw, block, range) }
             originatorID = RouterID(raw: u32(0))
-            if originatorID == decoding.context.routerID { markReflectedBack() }
         case .clusterList:
             guard length > 0, length % 4 == 0 else {
                 return decoding.lengthFault(type, .treatAsWithdraw, block, range)
             }
             unsafe value.withUnsafeBytes { unsafe clusterList.append(contentsOf: $0) }
-            for at in stride(from: 0, to: length, by: 4) where u32(at) == decoding.context.routerID.raw {
-                markReflectedBack()
-            }
         case .extendedCommunities:
             guard length > 0, length % 8 == 0 else {
                 return decoding.lengthFault(type, .treatAsWithdraw, block, range)

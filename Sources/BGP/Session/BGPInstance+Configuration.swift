@@ -175,5 +175,6 @@ extension NeighborConfiguration {
             && ttlSecurityHops == other.ttlSecurityHops && multihop == other.multihop
             && routeRefresh == other.routeRefresh && extendedMessages == other.extendedMessages
             && families.map(\.family) == other.families.map(\.family) && role == other.role && roleStrict == other.roleStrict
+            && isReflectorClient == other.isReflectorClient
     }
 }

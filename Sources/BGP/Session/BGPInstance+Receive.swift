@@ -268,12 +268,12 @@ extension BGPInstance {
         var setting = UpdateSetting(
             peer: peer,
             context: UpdateContext(
-                routerAS: configuration.routerAS, routerID: configuration.routerID, fourOctetAS: negotiated.fourOctetAS,
-                isInternal: isInternal, families: negotiated.families.subtracting(session.disabledFamilies)),
+                routerAS: configuration.routerAS, fourOctetAS: negotiated.fourOctetAS, isInternal: isInternal,
+                families: negotiated.families.subtracting(session.disabledFamilies)),
             firstAS: firstAS, key: 0)
         setting.key = UInt32(setting.context.attributeKey) | checkedASIndex(firstAS) << 4
         let fatal = fatalSource(peer, at: now)
-        let martians = rib.martians, leaks = rib.leaks
+        let martians = rib.martians, leaks = rib.leaks, loops = rib.reflectionLoops
         var count: UInt64 = 0, screened = 0
         var worst: AttributeFault?
         var faulty: UInt64 = 0
@@ -312,6 +312,8 @@ extension BGPInstance {
             neighbors[i]!.counters.martians &+= UInt64(rib.martians - martians)
             event(.warning, peer, "\(rib.martians - martians) announcements of unusable prefixes are ignored", into: &effects)
         }
+        // No event: between two reflectors of one cluster this is how it has to be.
+        neighbors[i]!.counters.reflectionLoops &+= UInt64(rib.reflectionLoops - loops)
         if rib.leaks > leaks {
             neighbors[i]!.counters.routeLeaks &+= UInt64(rib.leaks - leaks)
             event(
@@ -508,8 +510,6 @@ extension BGPInstance {
             case .sessionReset(let notification): throw notification
             }
         }
-        // RFC 4456 §8: a route of our own that came back.
-        if scratch.attributes.isReflectedBack { return false }
         scratch.canonical.bytes.removeAll(keepingCapacity: true)
         switch (kind, update.reachNextHop) {
         case (.multiprotocolIPv4, .v4(let address)): scratch.attributes.setNextHop(address)

@@ -164,6 +164,8 @@ public struct NeighborCounters: Hashable, Sendable, Codable {
     public var martians: UInt64 = 0
     /// RFC 9234 §5: announcements that were route leaks. They are kept, and never chosen.
     public var routeLeaks: UInt64 = 0
+    /// RFC 4456 §8: announcements that came back to us by reflection. Likewise.
+    public var reflectionLoops: UInt64 = 0
 }
 
 /// Names a timer of the instance.

@@ -32,7 +32,8 @@ struct BGPText {
             foreign: [
                 "local-as": "as", "asn": "as", "neighbours": "neighbors", "neighbor": "neighbors", "groups": "peer-groups",
                 "ebgp-requires-policy": "require-policy", "network": "networks",
-                "local-preference": "default-local-preference",
+                "local-preference": "default-local-preference", "cluster": "cluster-id", "rr-cluster-id": "cluster-id",
+                "client-to-client": "client-to-client-reflection",
             ]
         ) {
             Setting("as", \.routerAS, .asNumber, "The router's own.").required()
@@ -43,6 +44,10 @@ struct BGPText {
             Setting(
                 "default-local-preference", \.defaultLocalPreference, .number(0...UInt32.max),
                 "Of routes to which no policy gives one.")
+            Setting("cluster-id", \.clusterID, .routerID, "Of which we are a reflector (RFC 4456 §7); the router id otherwise.")
+            Setting(
+                "client-to-client-reflection", \.clientToClientReflection, .flag,
+                "False where clients have sessions with each other.")
             Setting("distance", in: \.distances, "Administrative distances.") { _ in
                 Section(DistanceConfiguration(), isWhole: true) {
                     Setting("external", \.external, .number(1...255), "Of routes of external neighbors.")
@@ -96,7 +101,9 @@ struct BGPText {
         "maximum-paths": "max-paths", "afi-safi": "families",
         "address-families": "families", "disabled": "shutdown: true", "enabled": "shutdown: true or false",
         "allowas-in": "allow-as-in", "route-map": "import or export", "connect-retry": "timers: {connect-retry: N}",
-        "local-role": "role", "strict-mode": "role-strict", "require-roles": "role-strict",
+        "rr-client": "route-reflector-client", "route-reflector": "route-reflector-client",
+        "next-hop-self-force": "next-hop-self-reflected", "local-role": "role", "strict-mode": "role-strict",
+        "require-roles": "role-strict",
     ]
 
     private var groups: Setting<BGPConfiguration> {
@@ -189,6 +196,9 @@ struct BGPText {
             Setting("shutdown", \.shutdown, shutdown, "A text is for the neighbor (RFC 9003).")
             Setting("passive", \.passive, .flag, "Never connect, only accept.")
             Setting("next-hop-self", \.nextHopSelf, .flag, "Our own address as next hop for internal neighbors.")
+            Setting(
+                "next-hop-self-reflected", \.nextHopSelfReflected, .flag, "The same for what is reflected; with next-hop-self.")
+            Setting("route-reflector-client", \.isReflectorClient, .flag, "An internal neighbor, of our cluster (RFC 4456).")
             Setting("remove-private-as", \.removePrivateAS, .flag, "Private AS numbers (RFC 6996) leave the path.")
             Setting("allow-as-in", \.allowASIn, .number(0...10), "How often our own AS may be in a received path.")
             Setting("enforce-first-as", \.enforceFirstAS, .flag, "RFC 4271 §6.3; false towards route servers.")
@@ -391,6 +401,14 @@ struct BGPText {
                 let own = networks.addresses.filter { $0.family == address.family }.prefix(4).map { "\($0)" }
                 field.error("\(local) is no address of the router\(own.isEmpty ? "" : "; it has \(own.joined(separator: ", "))")")
             }
+        }
+        if neighbor.isReflectorClient, isExternal {
+            (fields["route-reflector-client"] ?? place)
+                .error(
+                    "only an internal neighbor is a client (RFC 4456 §6); AS \(neighbor.remoteAS) is not ours, \(bgp.routerAS)")
+        }
+        if neighbor.nextHopSelfReflected, !neighbor.nextHopSelf {
+            (fields["next-hop-self-reflected"] ?? place).error("'next-hop-self-reflected' needs 'next-hop-self: true'")
         }
         if neighbor.role != nil, !isExternal, bgp.routerAS != .zero {
             (fields["role"] ?? place).error("a role is towards another AS (RFC 9234 §4); this neighbor is internal")

@@ -116,6 +116,8 @@ extension ManagementAnswers {
         view.exportIsMissing = requirePolicy && !detail.isInternal && detail.exportPolicies.isEmpty
         view.hasPassword = configured?.md5Key.isEmpty == false
         view.multihop = configured?.multihop ?? 0
+        if detail.isReflectorClient { view.isReflectorClient = true }
+        if detail.counters.reflectionLoops > 0 { view.reflectionLoops = detail.counters.reflectionLoops }
         view.role = detail.role?.description
         if let roles = detail.remoteCapabilities?.roles, !roles.isEmpty { view.remoteRole = PeeringRole.words(roles) }
         if detail.counters.routeLeaks > 0 { view.routeLeaks = detail.counters.routeLeaks }

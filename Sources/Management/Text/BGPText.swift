@@ -65,6 +65,7 @@ extension BGPNeighborView {
         if let lastSent { last.append("sent \(Words.span(lastSent)) ago") }
         if !last.isEmpty { add("last message " + last.joined(separator: ", ")) }
         var traits: [String] = []
+        if isReflectorClient == true { traits.append("route reflector client") }
         if passive { traits.append("passive") }
         if hasPassword { traits.append("TCP MD5") }
         if minimumHopLimit > 0 { traits.append("TTL security, at least \(minimumHopLimit)") }
@@ -76,6 +77,9 @@ extension BGPNeighborView {
         add("established \(establishedCount) times, dropped \(droppedCount)")
         if let lastError { add("last error: \(lastError)\(lastErrorAge.map { ", \(Words.upTime($0)) ago" } ?? "")") }
         if let unusable { add("unusable: \(unusable) announcements of groups, loopback or our own addresses were ignored") }
+        if let reflectionLoops {
+            add("loops: \(reflectionLoops) announcements came back by reflection and are not chosen (RFC 4456)")
+        }
         if let routeLeaks {
             add("route leaks: \(routeLeaks) announcements were to go to customers only and are not chosen (RFC 9234)")
         }

@@ -47,12 +47,43 @@ struct Oracle {
                 guard let route = names.isEmpty ? received : runPolicy(names, received, prefix, peer, .init(peer), false)
                 else { continue }
                 let loops = route.path.flatMap(\.numbers).filter { $0 == configuration.routerAS }.count
-                if loops > Int(peer.neighbor.allowASIn) { continue }
+                if loops > Int(peer.neighbor.allowASIn) || cameBack(route) { continue }
                 guard let nextHop = route.nextHop, isUnspecified(nextHop) || reachable[nextHop] != nil else { continue }
                 list.append(Candidate(peer: i, id: id, route: route))
             }
         }
         return list
+    }
+
+    // MARK: RFC 4456
+
+    private var cluster: UInt32 { (configuration.clusterID ?? configuration.routerID).raw }
+
+    private func value(_ type: UInt8, _ route: RouteAttributes) -> [UInt8] { route.others.first { $0.type == type }?.value ?? [] }
+
+    /// §8: our identifier, or our cluster.
+    private func cameBack(_ route: RouteAttributes) -> Bool {
+        let list = value(10, route)
+        return value(9, route) == Build.u32(configuration.routerID.raw)
+            || stride(from: 0, to: list.count, by: 4).contains { Array(list[$0..<($0 + 4)]) == Build.u32(cluster) }
+    }
+    /// §6
+    private func reflects(from source: Peer, to peer: Peer) -> Bool {
+        switch (source.neighbor.isReflectorClient, peer.neighbor.isReflectorClient) {
+        case (false, false): false
+        case (true, true): configuration.clientToClientReflection
+        default: true
+        }
+    }
+    /// §8
+    private func reflected(_ route: RouteAttributes, from source: Peer) -> RouteAttributes {
+        var route = route
+        let known = value(9, route), list = value(10, route)
+        let originator = known.isEmpty ? Build.u32(source.session.identifier.raw) : known
+        route.others.removeAll { $0.type == 9 || $0.type == 10 }
+        route.others.insert(.init(flags: 0x80, type: 9, value: originator), at: 0)
+        route.others.insert(.init(flags: 0x80, type: 10, value: Build.u32(cluster) + list), at: 1)
+        return route
     }
 
     // MARK: RFC 9234 §5
@@ -241,7 +272,8 @@ struct Oracle {
     /// As the neighbour gets it; `nil`: rules or policy keep it back.
     private func exported(_ best: Candidate, _ prefix: IPPrefix, to index: Int) -> RouteAttributes? {
         let peer = peers[index]
-        if best.peer >= 0, !peers[best.peer].isExternal, !peer.isExternal { return nil }
+        let isReflected = best.peer >= 0 && !peers[best.peer].isExternal && !peer.isExternal
+        if isReflected, !reflects(from: peers[best.peer], to: peer) { return nil }
         if best.route.communities.contains(.noAdvertise) { return nil }
         if peer.isExternal, best.route.communities.contains(.noExport) || best.route.communities.contains(.noExportSubconfed) {
             return nil
@@ -254,7 +286,8 @@ struct Oracle {
         else { return nil }
         let replaces =
             isUnspecified(nextHop)
-            || !route.marks.contains(.nextHopIsOurs) && (peer.isExternal || peer.neighbor.nextHopSelf)
+            || !route.marks.contains(.nextHopIsOurs)
+                && (peer.isExternal || peer.neighbor.nextHopSelf && (!isReflected || peer.neighbor.nextHopSelfReflected))
         if replaces {
             switch prefix {
             case .v4:
@@ -274,6 +307,7 @@ struct Oracle {
         } else if route.localPreference == nil {
             route.localPreference = configuration.defaultLocalPreference
         }
+        if isReflected { route = reflected(route, from: peers[best.peer]) }
         route.marks = []
         return egress(route, peer)
     }

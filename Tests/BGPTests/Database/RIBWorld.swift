@@ -24,6 +24,8 @@ struct RIBWorld {
     var payloads = VRPTable(seed: 5)
     /// Routes with the OTC attribute of RFC 9234 are among those that are drawn.
     var drawsMarks = false
+    /// Routes that came back to us by reflection are among them (RFC 4456 §8).
+    var drawsLoops = false
     static let nextHops: [IPAddress] = (1...6).map { .v4(IPv4Address(10, 9, 0, UInt8($0))) }
     static let nextHops6: [IPAddress] = (1...4).map { .v6(IPv6Address(high: 0x2001_0db8 << 32, low: UInt64($0))) }
 
@@ -153,6 +155,14 @@ struct RIBWorld {
         if !peer.isExternal, random.chance(1, in: 4) {
             route.others.insert(.init(flags: 0x80, type: 9, value: [9, 9, 9, UInt8(random.number(in: 1...3))]), at: 0)
             route.others.insert(.init(flags: 0x80, type: 10, value: [1, 1, 1, 1]), at: 1)
+        }
+        if drawsLoops, !peer.isExternal, random.chance(1, in: 3) {
+            route.others.removeAll { $0.type == 9 || $0.type == 10 }
+            let own = random.chance(1, in: 2) ? oracle.configuration.routerID.raw : 0x0a00_0099
+            let list = [0x0101_0101, own, 0x0202_0202].prefix(random.number(in: 1...3))
+            let isOrigin = random.chance(1, in: 4)
+            if isOrigin { route.others.insert(.init(flags: 0x80, type: 9, value: Build.u32(own)), at: 0) }
+            route.others.insert(.init(flags: 0x80, type: 10, value: list.flatMap { Build.u32($0) }), at: isOrigin ? 1 : 0)
         }
         return route
     }
