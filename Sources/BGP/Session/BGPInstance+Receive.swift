@@ -522,6 +522,15 @@ extension BGPInstance {
             reach = MultiprotocolNextHop(global: address, linkLocal: update.reachLinkLocal ?? .any)
         }
         scratch.attributes.encode(into: &scratch.canonical, fourOctetAS: true, reach: reach)
+        // Two-octet AS numbers take twice the room here: a path that fills an extended message (RFC 8654) fits none any more.
+        guard scratch.canonical.bytes.count <= MessageHeader.extendedLengthMaximum else {
+            found =
+                found
+                ?? AttributeFault(
+                    type: .asPath, handling: .treatAsWithdraw, reason: "no message has room for it with four-octet numbers",
+                    notification: .update(.malformedASPath))
+            return false
+        }
         return true
     }
 

@@ -18,6 +18,28 @@ import Wire
     static let withdraw = Build.update(withdrawn: Build.nlri)
     static let withdraw6 = Build.update(attributes: Build.unreach6(Build.nlri6))
 
+    @Test("a path of two-octet numbers that fills an extended message is treated as withdrawn, and kills nobody")
+    func longPath() {
+        var driver = Driver { $0.ebgpRequiresPolicy = false }
+        driver.accept()
+        driver.receive(
+            driver.open {
+                $0.capabilities.fourOctetAS = nil
+                $0.capabilities.extendedMessages = true
+            })
+        driver.receive(Driver.keepalive)
+        driver.receive(
+            Build.message(2, Build.update(attributes: Build.origin + Build.path2(65001) + Build.nextHop, nlri: Build.nlri)))
+        #expect(driver.prefixes[0] == 1)
+        var path: [UInt8] = []
+        for _ in 0..<100 { path += [2, 255] + (0..<255).flatMap { _ in Build.u16(65001) } }
+        let attributes = Build.origin + Build.attribute(0x50, 2, path) + Build.nextHop
+        driver.receive(Build.message(2, Build.update(attributes: attributes, nlri: Build.nlri)))
+        #expect(driver.state == .established)
+        #expect(driver.prefixes[0] == 0)
+        #expect(driver.detail.counters.malformedUpdates == 1)
+    }
+
     @Test("a flipped bit in the attributes of IPv4 routes resets the session only where the RFC has no other way")
     func flips() {
         let start = 4, end = 4 + Self.update4.count
