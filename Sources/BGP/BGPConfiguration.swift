@@ -90,6 +90,11 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     public var isReflectorClient = false
     /// Take private AS numbers (RFC 6996) out of the path that an external neighbour gets.
     public var removePrivateAS = false
+    /// Put our own in the place of each instead, so that the path keeps its length.
+    public var replacesPrivateAS = false
+    /// Our own AS in the path in place of the neighbour's, an external one that would take it for a loop: sites of one AS
+    /// that are joined by ours (RFC 4364 §10 has the case).
+    public var overridesAS = false
     /// RFC 9234 §4: what we are to the neighbour, an external one. `nil`: roles have no part in it.
     public var role: PeeringRole?
     /// RFC 9234 §4.2, strict mode: a neighbour that does not say its role gets no session.

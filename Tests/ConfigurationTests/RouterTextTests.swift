@@ -148,7 +148,8 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
               local-address: 198.18.0.1
               shutdown: "maintenance until 10:00"
               default-originate: true
-              remove-private-as: true
+              remove-private-as: replace
+              as-override: true
               enforce-first-as: false
               send-communities: false
               route-refresh: false
@@ -193,6 +194,7 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
                 }()
             ])
         #expect(bgp.neighbors[2].pathLimit == nil)
+        #expect(bgp.neighbors[2].removePrivateAS && bgp.neighbors[2].replacesPrivateAS && bgp.neighbors[2].overridesAS)
         #expect(bgp.neighbors[2].role == .rsClient && bgp.neighbors[2].roleStrict)
         #expect(bgp.neighbors[0].role == nil && !bgp.neighbors[0].roleStrict)
         #expect(bgp.clusterID == RouterID("198.18.0.9") && !bgp.clientToClientReflection)
@@ -281,6 +283,7 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         ),
         ("max-prefix: 0", "'0' is not allowed; write a number of prefixes, or none, from 1 to 4294967294"),
         ("max-paths: many", "'many' is not allowed; write a number of paths, or none, from 1 to 4294967294"),
+        ("remove-private-as: some", "'some' is not allowed; it can be true, false or replace"),
         ("role-strict: true", "'role-strict' needs 'role': what we are to the neighbor"),
         (
             "route-reflector-client: true",

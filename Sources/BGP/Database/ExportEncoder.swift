@@ -175,7 +175,7 @@ struct ExportEncoder {
         // The path with four-octet numbers as it will be, then shrunk for a neighbour that wants two.
         let isSequence = value.byteCount >= 2 && value.u8(0) == 2 && value.u8(1) > 0
         let fits = isSequence && value.u8(1) < 255
-        if p.isExternal, p.fourOctetAS, !p.removePrivateAS, value.byteCount < 240 {
+        if p.isExternal, p.fourOctetAS, !p.removePrivateAS, p.overriddenAS == 0, value.byteCount < 240 {
             // The usual case without a detour.
             let size = value.byteCount + (fits ? 4 : 6)
             out.append(0x40)
@@ -196,7 +196,7 @@ struct ExportEncoder {
             var numbers = (0..<count).map { ASNumber(value.u32(i + 2 + 4 * $0)) }
             // RFC 5065 §4.1 (a): confederation segments stay inside.
             let isConfederation = value.u8(i) > 2
-            if p.isExternal, p.removePrivateAS { numbers.removeAll(where: \.isPrivate) }
+            if p.isExternal { change(&numbers) }
             if !numbers.isEmpty, !(p.isExternal && isConfederation) {
                 path.path.append(RouteAttributes.Segment(type: value.u8(i), numbers: numbers))
             }
@@ -224,6 +224,20 @@ struct ExportEncoder {
                 as4Path.append(UInt8(segment.numbers.count))
                 for number in segment.numbers { Self.append(number.raw, to: &as4Path) }
             }
+        }
+    }
+
+    /// What an external neighbour is not to see of a path: its own AS first, which may be a private one.
+    private func change(_ numbers: inout [ASNumber]) {
+        let own = ASNumber(parameters.localAS)
+        if parameters.overriddenAS != 0 {
+            for i in numbers.indices where numbers[i].raw == parameters.overriddenAS { numbers[i] = own }
+        }
+        guard parameters.removePrivateAS else { return }
+        if parameters.replacesPrivateAS {
+            for i in numbers.indices where numbers[i].isPrivate { numbers[i] = own }
+        } else {
+            numbers.removeAll { $0.isPrivate && !(parameters.overriddenAS != 0 && $0 == own) }
         }
     }
 

@@ -177,6 +177,8 @@ extension UpdateGroup: Snapshotting {
         writer.write(p.takes.rawValue)
         writer.write(p.clusterID)
         writer.write(p.nextHopSelfReflected)
+        writer.write(p.replacesPrivateAS)
+        writer.write(p.overriddenAS)
         writer.write(p.chain)
         out.write(to: &writer)
         writer.writeList(cohorts) { cohort, w in
@@ -206,6 +208,8 @@ extension UpdateGroup: Snapshotting {
         let takes = SourceClass(rawValue: try reader.read())
         let clusterID: UInt32 = try reader.read()
         let nextHopSelfReflected = try reader.readBool()
+        let replacesPrivateAS = try reader.readBool()
+        let overriddenAS: UInt32 = try reader.read()
         parameters = ExportParameters(
             isExternal: flags[0], localAS: localAS, defaultLocalPreference: localPreference, fourOctetAS: flags[1],
             extendedMessages: flags[2], nextHopSelf: flags[3], removePrivateAS: flags[4], sendCommunities: flags[5],
@@ -213,7 +217,8 @@ extension UpdateGroup: Snapshotting {
             nextHopIPv4: flags[6] ? IPv4Address(raw: v4) : nil, nextHopIPv6: flags[7] ? v6 : nil,
             linkLocal: flags[8] ? linkLocal : nil, view: view, sendsPathIDs: flags[10], takesIPv6NextHops: flags[11],
             role: role == 0 ? nil : PeeringRole(rawValue: role - 1), takes: takes, clusterID: clusterID,
-            nextHopSelfReflected: nextHopSelfReflected, chain: try reader.read())
+            nextHopSelfReflected: nextHopSelfReflected, replacesPrivateAS: replacesPrivateAS, overriddenAS: overriddenAS,
+            chain: try reader.read())
         out = try AdjRIBOut(from: &reader)
         guard out.width == view.width else { throw DecodeError("Adj-RIB-Out", at: at, .badValue) }
         cohorts = try reader.readList { (r) throws(DecodeError) in

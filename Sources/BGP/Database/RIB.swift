@@ -248,7 +248,10 @@ public struct RIB: Sendable {
             defaultOriginate: neighbor.defaultOriginate,
             nextHopIPv4: own.nextHopIPv4, nextHopIPv6: own.nextHopIPv6, linkLocal: own.linkLocal,
             view: own.view, chain: exportChain)
-        if !isExternal {
+        if isExternal {
+            parameters.replacesPrivateAS = neighbor.removePrivateAS && neighbor.replacesPrivateAS
+            parameters.overriddenAS = neighbor.overridesAS ? neighbor.remoteAS.raw : 0
+        } else {
             // RFC 4456 §6: from clients to everybody, from the others to clients.
             if shared.sources[source].sourceClass == .client {
                 parameters.takes = configuration.clientToClientReflection ? .all : [.outside, .nonClient]

@@ -60,6 +60,10 @@ struct ExportParameters: Hashable, Sendable {
     var clusterID: UInt32 = 0
     /// `nextHopSelf` for what is reflected.
     var nextHopSelfReflected = false
+    /// With `removePrivateAS`: ours stands in the place of each.
+    var replacesPrivateAS = false
+    /// The neighbour's AS where ours takes its place in the path; 0 elsewhere.
+    var overriddenAS: UInt32 = 0
     /// Compiled policy, or one of `PolicyTable`'s special values.
     var chain: Int32
 

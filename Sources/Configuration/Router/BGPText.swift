@@ -101,7 +101,7 @@ struct BGPText {
         "maximum-paths": "max-paths", "afi-safi": "families",
         "address-families": "families", "disabled": "shutdown: true", "enabled": "shutdown: true or false",
         "allowas-in": "allow-as-in", "route-map": "import or export", "connect-retry": "timers: {connect-retry: N}",
-        "rr-client": "route-reflector-client", "route-reflector": "route-reflector-client",
+        "override-as": "as-override", "rr-client": "route-reflector-client", "route-reflector": "route-reflector-client",
         "next-hop-self-force": "next-hop-self-reflected", "local-role": "role", "strict-mode": "role-strict",
         "require-roles": "role-strict",
     ]
@@ -199,7 +199,10 @@ struct BGPText {
             Setting(
                 "next-hop-self-reflected", \.nextHopSelfReflected, .flag, "The same for what is reflected; with next-hop-self.")
             Setting("route-reflector-client", \.isReflectorClient, .flag, "An internal neighbor, of our cluster (RFC 4456).")
-            Setting("remove-private-as", \.removePrivateAS, .flag, "Private AS numbers (RFC 6996) leave the path.")
+            Setting(
+                "remove-private-as", \.privateAS, Self.privateAS,
+                "Private AS numbers (RFC 6996) leave the path; replace: ours stands for each.")
+            Setting("as-override", \.overridesAS, .flag, "Our AS in place of the external neighbor's in the path it gets.")
             Setting("allow-as-in", \.allowASIn, .number(0...10), "How often our own AS may be in a received path.")
             Setting("enforce-first-as", \.enforceFirstAS, .flag, "RFC 4271 §6.3; false towards route servers.")
             Setting(
@@ -253,6 +256,16 @@ struct BGPText {
                 default: field.text(1...255, "true, false or a text").map { .some($0) }
                 }
             }, text: { $0.map { $0.isEmpty ? "true" : YAMLWriter.scalar($0) } ?? "false" })
+    }
+
+    private static var privateAS: Kind<PrivateAS> {
+        Kind(
+            values: "true, false or replace", words: ["true", "false", "replace"],
+            read: { field in
+                // What others call it: every private number goes here, whatever stands beside it.
+                if field.scalar == "all" { return .removed }
+                return field.choice(["true", "false", "replace"]).flatMap(PrivateAS.init)
+            }, text: \.rawValue)
     }
 
     private var timers: Section<SessionTimersConfiguration> {
@@ -407,6 +420,9 @@ struct BGPText {
                 .error(
                     "only an internal neighbor is a client (RFC 4456 §6); AS \(neighbor.remoteAS) is not ours, \(bgp.routerAS)")
         }
+        if neighbor.overridesAS, !isExternal, bgp.routerAS != .zero {
+            (fields["as-override"] ?? place).error("an internal neighbor gets paths as they are; only an external one has this")
+        }
         if neighbor.nextHopSelfReflected, !neighbor.nextHopSelf {
             (fields["next-hop-self-reflected"] ?? place).error("'next-hop-self-reflected' needs 'next-hop-self: true'")
         }
@@ -435,6 +451,19 @@ extension NeighborConfiguration {
     fileprivate var shutdown: String? {
         get { isShutdown ? shutdownMessage : nil }
         set { (isShutdown, shutdownMessage) = (newValue != nil, newValue ?? "") }
+    }
+}
+
+private enum PrivateAS: String {
+    case kept = "false"
+    case removed = "true"
+    case replaced = "replace"
+}
+
+extension NeighborConfiguration {
+    fileprivate var privateAS: PrivateAS {
+        get { removePrivateAS ? replacesPrivateAS ? .replaced : .removed : .kept }
+        set { (removePrivateAS, replacesPrivateAS) = (newValue != .kept, newValue == .replaced) }
     }
 }
 

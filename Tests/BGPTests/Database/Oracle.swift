@@ -300,6 +300,13 @@ struct Oracle {
             route.linkLocal = nil
         }
         if peer.isExternal {
+            if peer.neighbor.overridesAS {
+                for i in route.path.indices {
+                    route.path[i].numbers = route.path[i].numbers.map {
+                        $0 == peer.neighbor.remoteAS ? configuration.routerAS : $0
+                    }
+                }
+            }
             route.prepend(configuration.routerAS)
             if !route.marks.contains(.medIsOurs) { route.med = nil }
             route.localPreference = nil

@@ -299,6 +299,7 @@ import Wire
         let roles: [PeeringRole?] = PeeringRole.allCases + [nil]
         for i in 0..<8 where world.oracle.peers[i].isExternal {
             world.oracle.peers[i].neighbor.role = roles[world.random.number(in: 0...5)]
+            world.oracle.peers[i].neighbor.overridesAS = i >= 3
         }
         world.drawsMarks = true
         if seed % 3 == 0 { for i in 0..<8 { world.oracle.peers[i].session.view = i % 2 == 0 ? .bestAccepted : .several(2) } }
