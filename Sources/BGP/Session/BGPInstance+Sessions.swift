@@ -245,9 +245,9 @@ extension BGPInstance {
         for family in configuration.families { capabilities.families.insert(RouteFamilySet(family.family)) }
         capabilities.routeRefresh = configuration.routeRefresh
         capabilities.extendedMessages = configuration.extendedMessages
-        // RFC 9234 §4.1
-        if let role = configuration.role { capabilities.roles = [role.rawValue] }
         let routerAS = self.configuration?.routerAS ?? .zero
+        // RFC 9234 §4.1: to another AS.
+        if let role = configuration.role, configuration.remoteAS != routerAS { capabilities.roles = [role.rawValue] }
         capabilities.fourOctetAS = routerAS
         return OpenMessage(
             asNumber: routerAS, holdTime: configuration.timers.hold,

@@ -114,6 +114,24 @@ import Wire
         #expect(driver.messages.contains { $0.contains("the neighbor refuses us as rs; it must be rs-client there") })
     }
 
+    @Test("an internal neighbour is told no role, and asked for none")
+    func inside() {
+        var driver = Driver(isInternal: true) {
+            $0.neighbors[0].role = .peer
+            $0.neighbors[0].roleStrict = true
+        }
+        driver.accept()
+        driver.receive(driver.open { $0.capabilities.roles = [0] })
+        driver.receive(Driver.keepalive)
+        #expect(driver.state == .established)
+        #expect(driver.detail.localCapabilities?.roles == [])
+        let base = Build.origin + Build.path4(7) + Build.nextHop + Build.localPref
+        driver.receive(
+            Build.message(2, Build.update(attributes: base + Build.attribute(0xc0, 35, Build.u32(9)), nlri: Build.nlri)))
+        let path = driver.instance.rib.route(IPPrefix.v4(IPv4Prefix(IPv4Address(192, 0, 2, 0), 24)))?.paths.first
+        #expect(path?.isBest == true && path?.accepted?.onlyToCustomer == ASNumber(9))
+    }
+
     @Test("roles that fit are seen in the view, and another role is another session")
     func view() {
         var driver = Self.driver(.customer, isStrict: true)
