@@ -19,6 +19,10 @@ public struct BGPConfiguration: Hashable, Sendable, Codable {
     /// RFC 8212: without an import policy nothing is accepted from an external neighbour, without an export policy
     /// nothing is sent to it.
     public var ebgpRequiresPolicy = true
+    /// RFC 4456 §7: of which cluster we are a reflector. `nil`: of our own, named by the router identifier.
+    public var clusterID: RouterID?
+    /// RFC 4456 §6: what one client tells us goes to the others. Off where clients have sessions with each other.
+    public var clientToClientReflection = true
     /// RFC 4271 §9.1.1: the degree of preference of routes that no policy gave another.
     public var defaultLocalPreference: UInt32 = 100
     public var distances = DistanceConfiguration()
@@ -80,8 +84,21 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     public var extendedMessages = true
     /// Send our own address as next hop to internal neighbours as well.
     public var nextHopSelf = false
+    /// The same for routes that are reflected, whose next hop is left alone otherwise (RFC 4456 §10).
+    public var nextHopSelfReflected = false
+    /// RFC 4456 §6: an internal neighbour that is a client of our cluster.
+    public var isReflectorClient = false
     /// Take private AS numbers (RFC 6996) out of the path that an external neighbour gets.
     public var removePrivateAS = false
+    /// Put our own in the place of each instead, so that the path keeps its length.
+    public var replacesPrivateAS = false
+    /// Our own AS in the path in place of the neighbour's, an external one that would take it for a loop: sites of one AS
+    /// that are joined by ours (RFC 4364 §10 has the case).
+    public var overridesAS = false
+    /// RFC 9234 §4: what we are to the neighbour, an external one. `nil`: roles have no part in it.
+    public var role: PeeringRole?
+    /// RFC 9234 §4.2, strict mode: a neighbour that does not say its role gets no session.
+    public var roleStrict = false
     /// How often our own AS may occur in a received path, 0…10.
     public var allowASIn: UInt8 = 0
     /// RFC 4271 §6.3: the first AS in the path of an external neighbour must be its own. Off towards route servers.

@@ -110,6 +110,8 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
           router-id: 198.18.0.1
           require-policy: false
           default-local-preference: 150
+          cluster-id: 198.18.0.9
+          client-to-client-reflection: false
           distance: {external: 21, internal: 201, local: 202}
           networks:
             - 203.0.113.0/24
@@ -133,6 +135,8 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
             - address: 2001:db8:18::99
               remote-as: internal
               next-hop-self: true
+              next-hop-self-reflected: true
+              route-reflector-client: true
               extended-messages: false
               allow-as-in: 2
               families: [ipv6-unicast, ipv4-unicast]
@@ -144,12 +148,15 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
               local-address: 198.18.0.1
               shutdown: "maintenance until 10:00"
               default-originate: true
-              remove-private-as: true
+              remove-private-as: replace
+              as-override: true
               enforce-first-as: false
               send-communities: false
               route-refresh: false
               max-prefix: 7
               max-paths: none
+              role: rs-client
+              role-strict: true
             - address: 198.18.0.12
               remote-as: 65004
               import: accept-all
@@ -195,6 +202,11 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
                 }()
             ])
         #expect(bgp.neighbors[2].pathLimit == nil)
+        #expect(bgp.neighbors[2].removePrivateAS && bgp.neighbors[2].replacesPrivateAS && bgp.neighbors[2].overridesAS)
+        #expect(bgp.neighbors[2].role == .rsClient && bgp.neighbors[2].roleStrict)
+        #expect(bgp.neighbors[0].role == nil && !bgp.neighbors[0].roleStrict)
+        #expect(bgp.clusterID == RouterID("198.18.0.9") && !bgp.clientToClientReflection)
+        #expect(bgp.neighbors[1].isReflectorClient && bgp.neighbors[1].nextHopSelfReflected)
         #expect(bgp.neighbors[3].families[0].limit(isInternal: false) == nil)
         #expect(bgp.neighbors[3].pathLimit == 12)
         #expect(bgp.neighbors[4].families[0].limit(isInternal: false) == 2_000_000)
@@ -300,10 +312,28 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         ("view: all", "'all' is not allowed; it can be best or best-accepted"),
         ("max-prefix: 0", "'0' is not allowed; write a number of prefixes, or none, from 1 to 4294967294"),
         ("max-paths: many", "'many' is not allowed; write a number of paths, or none, from 1 to 4294967294"),
+        ("remove-private-as: some", "'some' is not allowed; it can be true, false or replace"),
+        ("role-strict: true", "'role-strict' needs 'role': what we are to the neighbor"),
+        (
+            "route-reflector-client: true",
+            "only an internal neighbor is a client (RFC 4456 §6); AS 65001 is not ours, 65000"
+        ),
+        ("next-hop-self-reflected: true", "'next-hop-self-reflected' needs 'next-hop-self: true'"),
         ("allow-as-in: 11", "'11' is not allowed; write a number from 0 to 10"),
     ])
     func `a wrong value of a neighbour is refused`(text: String, message: String) {
         #expect(read(router(neighbor: text)).errors.map(\.message) == [message])
+    }
+
+    @Test func `roles are words for what we are, and none of an internal neighbour`() {
+        for role in PeeringRole.allCases {
+            #expect(read(router(neighbor: "role: \(role)")).value?.bgp?.neighbors[0].role == role)
+        }
+        let wrong = read(router(neighbor: "role: transit")).errors.map(\.message)
+        #expect(wrong.count == 1 && wrong[0].contains("rs-client"))
+        let inside = router(bgp: "peer-groups: {inside: {remote-as: internal, role: peer}}").replacing(
+            "remote-as: 65001", with: "peer-group: inside")
+        #expect(read(inside).errors.map(\.message) == ["a role is towards another AS (RFC 9234 §4); this neighbor is internal"])
     }
 
     @Test(arguments: [

@@ -32,7 +32,9 @@ struct AttributeSet: BitwiseCopyable, Sendable {
     /// `Marks`
     var marks: Marks = []
     var reserved: UInt16 = 0
-    var reserved2: UInt64 = 0
+    /// RFC 9234 §5: of the OTC attribute, if the flag says that there is one.
+    var onlyToCustomer: UInt32 = 0
+    var reserved2: UInt32 = 0
 
     static let freeLength = UInt32.max
     var isFree: Bool { length == Self.freeLength }
@@ -50,15 +52,21 @@ struct AttributeSet: BitwiseCopyable, Sendable {
         static let isReflectedBack = Flags(rawValue: 64)
         /// The next hop is an IPv6 one.
         static let isIPv6 = Flags(rawValue: 128)
+        /// RFC 9234 §5: the OTC attribute is there.
+        static let isOnlyToCustomer = Flags(rawValue: 256)
     }
 
-    /// What policy decided and no attribute can say. Part of a set's identity.
+    /// What policy and the rules around it decided and no attribute can say. Part of a set's identity.
     struct Marks: OptionSet, Hashable, BitwiseCopyable, Sendable {
         var rawValue: UInt8
         /// MULTI_EXIT_DISC was set on the way out, or with a network of our own: it goes to external neighbours, too.
         static let medIsOurs = Marks(rawValue: 1)
         /// NEXT_HOP was set on the way out: it is not replaced.
         static let nextHopIsOurs = Marks(rawValue: 2)
+        /// RFC 9234 §5: a route leak, in a set that stands in place of what import policy would have made.
+        static let isLeak = Marks(rawValue: 4)
+        /// RFC 4456 §8: reflected, with ORIGINATOR_ID and our cluster in CLUSTER_LIST; nothing else of it is changed.
+        static let isReflected = Marks(rawValue: 8)
     }
 
     var localPreference: UInt32 { ~UInt32(truncatingIfNeeded: rank >> 32) }
@@ -88,6 +96,7 @@ enum AttributeCode {
     static let as4Path: UInt8 = 17
     static let as4Aggregator: UInt8 = 18
     static let largeCommunities: UInt8 = 32
+    static let onlyToCustomer: UInt8 = 35
 }
 
 /// Walks canonical attribute octets. What does not fit ends the walk: the octets were validated before they came here.

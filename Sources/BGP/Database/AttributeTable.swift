@@ -165,6 +165,75 @@ struct AttributeTable: Sendable {
         return handle
     }
 
+    /// RFC 9234 §5, on receipt and before policy: the set that stands for this one on a session with that role; 0 when it
+    /// has no room for the mark.
+    mutating func ingress(_ handle: UInt32, _ role: PeeringRole, remoteAS: UInt32) -> UInt32 {
+        let set = sets[Int(handle)]
+        let value = set.flags.contains(.isOnlyToCustomer) ? set.onlyToCustomer : nil
+        switch OnlyToCustomer.ingress(role, value, remoteAS: remoteAS) {
+        case .unchanged: return handle
+        case .leak:
+            let octets = octets(handle)
+            return intern(octets.span.bytes, marks: set.marks.union(.isLeak))
+        case .marked:
+            var octets = octets(handle)
+            var attribute: [UInt8] = [0xc0, AttributeCode.onlyToCustomer, 4]
+            ExportEncoder.append(remoteAS, to: &attribute)
+            octets.insert(contentsOf: attribute, at: Self.place(of: AttributeCode.onlyToCustomer, in: octets))
+            return internIfItFits(octets, marks: set.marks)
+        }
+    }
+
+    /// RFC 4456 §8: the set as a reflector passes it on. ORIGINATOR_ID is made where there is none, our cluster is put in front
+    /// of CLUSTER_LIST. 0 when there is no room for that.
+    mutating func reflected(_ handle: UInt32, originator: UInt32, cluster: UInt32) -> UInt32 {
+        var out: [UInt8] = []
+        var hasOriginator = false, hasList = false
+        func add(before type: UInt8) {
+            if type > AttributeCode.originatorID, !hasOriginator {
+                hasOriginator = true
+                out += [0x80, AttributeCode.originatorID, 4]
+                ExportEncoder.append(originator, to: &out)
+            }
+            if type > AttributeCode.clusterList, !hasList {
+                hasList = true
+                out += [0x80, AttributeCode.clusterList, 4]
+                ExportEncoder.append(cluster, to: &out)
+            }
+        }
+        withOctets(handle) { octets in
+            forEachAttribute(octets) { flags, type, value in
+                add(before: type)
+                if type == AttributeCode.originatorID { hasOriginator = true }
+                guard type == AttributeCode.clusterList else {
+                    return ExportEncoder.appendAttribute(flags, type, value, to: &out)
+                }
+                hasList = true
+                // It fits: what came in a message leaves room for four octets in sixteen bits of length.
+                ExportEncoder.appendHeader(flags, type, value.byteCount + 4, to: &out)
+                ExportEncoder.append(cluster, to: &out)
+                unsafe value.withUnsafeBytes { unsafe out.append(contentsOf: $0) }
+            }
+        }
+        add(before: .max)
+        return internIfItFits(out, marks: sets[Int(handle)].marks.union(.isReflected))
+    }
+
+    /// An attribute block that no longer fits a message cannot be kept.
+    private mutating func internIfItFits(_ octets: [UInt8], marks: AttributeSet.Marks) -> UInt32 {
+        octets.count <= 0xffff ? intern(octets.span.bytes, marks: marks) : 0
+    }
+
+    /// Where an attribute of this type belongs among canonical octets that have none.
+    static func place(of type: UInt8, in octets: [UInt8], from start: Int = 0) -> Int {
+        var at = start
+        while at + 3 < octets.count, octets[at + 1] < type {
+            let isLong = octets[at] & 0x10 != 0
+            at += isLong ? 4 + (Int(octets[at + 2]) << 8 | Int(octets[at + 3])) : 3 + Int(octets[at + 2])
+        }
+        return min(at, octets.count)
+    }
+
     // MARK: counting
 
     @inline(__always) mutating func retain(_ handle: UInt32, _ count: Int = 1) {
@@ -255,6 +324,9 @@ struct AttributeTable: Sendable {
                     if value.u32(i) == parameters.clusterID { set.flags.insert(.isReflectedBack) }
                     i &+= 4
                 }
+            case AttributeCode.onlyToCustomer where value.byteCount == 4:
+                set.onlyToCustomer = value.u32(0)
+                set.flags.insert(.isOnlyToCustomer)
             case AttributeCode.mpReach where value.byteCount >= 20:
                 // AFI, SAFI, length of next hop; of a pair (RFC 2545 §3) the global address comes first.
                 nextHop = .v6(IPv6Address(high: value.u64(4), low: value.u64(12)))

@@ -37,6 +37,8 @@ struct ExportEncoder {
         var wroteLocalPreference = false
         var as4Path: [UInt8] = []
         var as4Aggregator: [UInt8] = []
+        // RFC 9234 §5, egress 1: marked with our AS unless it is marked.
+        var owesMark = parameters.role?.isAboveOrBeside == true
         let p = parameters
         // RFC 4271 §5.1.5 asks for LOCAL_PREF towards internal neighbours; it stands between 4 and 6.
         func addLocalPreference(_ out: inout [UInt8]) {
@@ -56,11 +58,19 @@ struct ExportEncoder {
                 as4Aggregator = []
             }
         }
+        func addMark(_ type: UInt8, _ out: inout [UInt8]) {
+            guard owesMark, type >= AttributeCode.onlyToCustomer else { return }
+            owesMark = false
+            if type == AttributeCode.onlyToCustomer { return }
+            out.append(contentsOf: [0xc0, AttributeCode.onlyToCustomer, 4])
+            Self.append(p.localAS, to: &out)
+        }
         forEachAttribute(canonical) { flags, type, value in
             if type >= AttributeCode.localPreference {
                 if type == AttributeCode.localPreference { hasLocalPreference = true }
                 addLocalPreference(&out)
                 addAS4(type, &out)
+                addMark(type, &out)
             }
             switch type {
             case AttributeCode.asPath:
@@ -105,7 +115,7 @@ struct ExportEncoder {
             case AttributeCode.originatorID, AttributeCode.clusterList:
                 // RFC 4456 §8: non-transitive, within the AS.
                 if !p.isExternal { Self.copy(flags, type, value, to: &out) }
-            case AttributeCode.origin, AttributeCode.atomicAggregate:
+            case AttributeCode.origin, AttributeCode.atomicAggregate, AttributeCode.onlyToCustomer:
                 Self.copy(flags, type, value, to: &out)
             default:
                 // RFC 4271 §5: optional transitive attributes that we do not know go on with the partial bit.
@@ -114,13 +124,16 @@ struct ExportEncoder {
         }
         addLocalPreference(&out)
         addAS4(255, &out)
+        addMark(255, &out)
         return result
     }
 
     private func replacesNextHop(isUnspecified: Bool, _ marks: AttributeSet.Marks) -> Bool {
         if isUnspecified { return true }
         if marks.contains(.nextHopIsOurs) { return false }
-        return parameters.isExternal || parameters.nextHopSelf
+        if parameters.isExternal { return true }
+        // RFC 4456 §10: a reflector does not change the next hop, unless it is told to.
+        return marks.contains(.isReflected) ? parameters.nextHopSelfReflected : parameters.nextHopSelf
     }
 
     /// The next hop that these neighbours get: the one the route has, or ourselves. `nil`: there is none that they take.
@@ -144,14 +157,10 @@ struct ExportEncoder {
 
     /// Puts NEXT_HOP where it belongs among the attributes from `start` on: the route came with another form of it.
     private func insertNextHop(_ address: IPv4Address, into out: inout [UInt8], from start: Int) {
-        var at = start
-        while at + 3 < out.count, out[at + 1] < AttributeCode.nextHop {
-            let isLong = out[at] & 0x10 != 0
-            at += isLong ? 4 + (Int(out[at + 2]) << 8 | Int(out[at + 3])) : 3 + Int(out[at + 2])
-        }
+        let at = AttributeTable.place(of: AttributeCode.nextHop, in: out, from: start)
         var attribute: [UInt8] = [0x40, AttributeCode.nextHop, 4]
         Self.append(address.raw, to: &attribute)
-        out.insert(contentsOf: attribute, at: min(at, out.count))
+        out.insert(contentsOf: attribute, at: at)
     }
 
     // MARK: AS_PATH
@@ -166,7 +175,7 @@ struct ExportEncoder {
         // The path with four-octet numbers as it will be, then shrunk for a neighbour that wants two.
         let isSequence = value.byteCount >= 2 && value.u8(0) == 2 && value.u8(1) > 0
         let fits = isSequence && value.u8(1) < 255
-        if p.isExternal, p.fourOctetAS, !p.removePrivateAS, value.byteCount < 240 {
+        if p.isExternal, p.fourOctetAS, !p.removePrivateAS, p.overriddenAS == 0, value.byteCount < 240 {
             // The usual case without a detour.
             let size = value.byteCount + (fits ? 4 : 6)
             out.append(0x40)
@@ -187,7 +196,7 @@ struct ExportEncoder {
             var numbers = (0..<count).map { ASNumber(value.u32(i + 2 + 4 * $0)) }
             // RFC 5065 §4.1 (a): confederation segments stay inside.
             let isConfederation = value.u8(i) > 2
-            if p.isExternal, p.removePrivateAS { numbers.removeAll(where: \.isPrivate) }
+            if p.isExternal { change(&numbers) }
             if !numbers.isEmpty, !(p.isExternal && isConfederation) {
                 path.path.append(RouteAttributes.Segment(type: value.u8(i), numbers: numbers))
             }
@@ -215,6 +224,20 @@ struct ExportEncoder {
                 as4Path.append(UInt8(segment.numbers.count))
                 for number in segment.numbers { Self.append(number.raw, to: &as4Path) }
             }
+        }
+    }
+
+    /// What an external neighbour is not to see of a path: its own AS first, which may be a private one.
+    private func change(_ numbers: inout [ASNumber]) {
+        let own = ASNumber(parameters.localAS)
+        if parameters.overriddenAS != 0 {
+            for i in numbers.indices where numbers[i].raw == parameters.overriddenAS { numbers[i] = own }
+        }
+        guard parameters.removePrivateAS else { return }
+        if parameters.replacesPrivateAS {
+            for i in numbers.indices where numbers[i].isPrivate { numbers[i] = own }
+        } else {
+            numbers.removeAll { $0.isPrivate && !(parameters.overriddenAS != 0 && $0 == own) }
         }
     }
 
@@ -255,13 +278,13 @@ struct ExportEncoder {
     private static func copy(_ flags: UInt8, _ type: UInt8, _ value: RawSpan, to out: inout [UInt8]) {
         appendAttribute(flags, type, value, to: &out)
     }
-    private static func appendHeader(_ flags: UInt8, _ type: UInt8, _ count: Int, to out: inout [UInt8]) {
+    static func appendHeader(_ flags: UInt8, _ type: UInt8, _ count: Int, to out: inout [UInt8]) {
         out.append(count > 255 ? flags | 0x10 : flags & ~0x10)
         out.append(type)
         if count > 255 { out.append(UInt8(truncatingIfNeeded: count >> 8)) }
         out.append(UInt8(truncatingIfNeeded: count))
     }
-    private static func appendAttribute(_ flags: UInt8, _ type: UInt8, _ value: RawSpan, to out: inout [UInt8]) {
+    static func appendAttribute(_ flags: UInt8, _ type: UInt8, _ value: RawSpan, to out: inout [UInt8]) {
         appendHeader(flags, type, value.byteCount, to: &out)
         unsafe value.withUnsafeBytes { unsafe out.append(contentsOf: $0) }
     }

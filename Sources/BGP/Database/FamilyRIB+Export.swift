@@ -61,14 +61,14 @@ extension FamilyRIB {
         defer { putBack(index, &group, &work) }
         pick(&group.cohorts[0], &work)
         group.out.reserve(prefixes.capacity)
-        let isInternal = !group.parameters.isExternal
+        let takes = group.parameters.takes
         let defaultRoute = group.parameters.defaultOriginate ? shared.defaultRoutes[family.index] : 0
         bucket(&work, sets: shared.attributes.sets.count) { number in
             if defaultRoute != 0, isDefault(number) { return defaultRoute }
             let best = locRIB.entries[Int(number)].best
             if best == 0 { return 0 }
-            // RFC 4271 §9.2: what an internal neighbour told us goes to no other internal one.
-            if isInternal, shared.sources[Int(adjRIBIn.owner(best))].kind == .internal { return 0 }
+            // RFC 4271 §9.2: what an internal neighbour told us goes to another internal one by reflection only.
+            if takes != .all, shared.sources[Int(adjRIBIn.owner(best))].sourceClass.isDisjoint(with: takes) { return 0 }
             return adjRIBIn.paths[Int(best)].accepted
         }
         var builder = MessageBuilder(maximum: group.parameters.messageMaximum)
@@ -97,7 +97,7 @@ extension FamilyRIB {
                     let to =
                         isOurs
                         ? handle
-                        : export.outcome(Family.self, prefixes.keys[Int(number)], shared.sources[Int(own)].kind, &shared)
+                        : export.outcome(Family.self, prefixes.keys[Int(number)], shared.sources[Int(own)], &shared)
                     if isFirst {
                         outcome = to
                         owner = own
@@ -329,11 +329,14 @@ struct BucketExport {
     private let code: FamilyCode
     private let encoder: ExportEncoder
     private var handle: UInt32 = 0
-    /// RFC 1997 forbids it.
+    /// RFC 1997, RFC 8212 or RFC 9234 forbids it.
     private var isForbidden = false
     private var run: PolicyRun
     /// Whether policy lets everything pass as it is.
     private var passes = false
+    /// Sets of this bucket that were reflected already. No more are kept than are quickly searched.
+    private var reflections: [(outcome: UInt32, identifier: UInt32, reflected: UInt32)] = []
+    private static let reflectionsMaximum = 64
 
     init<Family: RoutedFamily>(_: Family.Type, group: ExportParameters) {
         parameters = group
@@ -347,16 +350,28 @@ struct BucketExport {
         isForbidden = parameters.forbids(shared.attributes[handle].flags)
         run.begin(handle)
         passes = shared.policies.verdict(parameters.chain) == true
+        reflections.removeAll(keepingCapacity: true)
     }
 
     /// The set to advertise, 0 for none.
     @inline(__always)
     mutating func outcome<Family: RoutedFamily>(
-        _: Family.Type, _ key: Family.Key.Packed, _ kind: RouteSource, _ shared: inout RIBShared
+        _: Family.Type, _ key: Family.Key.Packed, _ source: Source, _ shared: inout RIBShared
     ) -> UInt32 {
         if isForbidden { return 0 }
-        if passes { return handle }
-        return run.outcome(Family.prefix(key), kind, &shared)
+        let outcome = passes ? handle : run.outcome(Family.prefix(key), source.kind, &shared)
+        if parameters.clusterID == 0 || source.kind != .internal { return outcome }
+        return reflect(outcome, source.identifier, &shared)
+    }
+
+    /// RFC 4456 §8, after policy. What is made of a route depends on who told us; as a set of its own it can be shared,
+    /// stored and encoded like any other.
+    private mutating func reflect(_ outcome: UInt32, _ identifier: UInt32, _ shared: inout RIBShared) -> UInt32 {
+        if outcome == 0 { return 0 }
+        for known in reflections where known.outcome == outcome && known.identifier == identifier { return known.reflected }
+        let made = shared.attributes.reflected(outcome, originator: identifier, cluster: parameters.clusterID)
+        if reflections.count < Self.reflectionsMaximum { reflections.append((outcome, identifier, made)) }
+        return made
     }
 
     /// What stands around the NLRI of the set for which `makeFrame` was called last.
@@ -376,9 +391,11 @@ struct BucketExport {
 
 extension ExportParameters {
     /// RFC 1997: NO_ADVERTISE to nobody, NO_EXPORT and NO_EXPORT_SUBCONFED to no other AS. RFC 8212: nothing without policy.
+    /// RFC 9234 §5, egress 2: what goes to customers only goes to no provider, peer or route server. No action of policy
+    /// touches the mark, so it matters not that policy comes after.
     @inline(__always)
     func forbids(_ flags: AttributeSet.Flags) -> Bool {
         flags.contains(.noAdvertise) || isExternal && !flags.isDisjoint(with: [.noExport, .noExportSubconfed])
-            || chain == PolicyTable.rejectAll
+            || chain == PolicyTable.rejectAll || flags.contains(.isOnlyToCustomer) && role?.isBelowOrBeside == true
     }
 }

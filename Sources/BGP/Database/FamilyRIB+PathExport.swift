@@ -51,6 +51,7 @@ struct OutcomeCache: Sendable {
         var generation: UInt64 = 0
         var handle: UInt32 = 0
         var kind: UInt32 = 0
+        var originator: UInt32 = 0
         var outcome: UInt32 = 0
     }
     private var places: [Place] = []
@@ -62,20 +63,25 @@ struct OutcomeCache: Sendable {
         generation &+= 1
     }
     @inline(__always)
-    private static func index(_ handle: UInt32, _ policyClass: PolicyClass, _ kind: RouteSource) -> Int {
-        Int(truncatingIfNeeded: mix64(UInt64(handle) << 2 ^ UInt64(kind.rawValue) ^ UInt64(policyClass.raw) << 34) & 1023)
+    private static func index(_ handle: UInt32, _ policyClass: PolicyClass, _ kind: RouteSource, _ originator: UInt32) -> Int {
+        let key = UInt64(handle) << 2 ^ UInt64(kind.rawValue) ^ UInt64(policyClass.raw) << 34 ^ UInt64(originator) << 17
+        return Int(truncatingIfNeeded: mix64(key) & 1023)
     }
+    /// - Parameter originator: where reflection makes something else of each source's routes; 0 elsewhere.
     @inline(__always)
-    func find(_ handle: UInt32, _ policyClass: PolicyClass, _ kind: RouteSource) -> UInt32? {
-        let place = places[Self.index(handle, policyClass, kind)]
+    func find(_ handle: UInt32, _ policyClass: PolicyClass, _ kind: RouteSource, _ originator: UInt32) -> UInt32? {
+        let place = places[Self.index(handle, policyClass, kind, originator)]
         guard place.generation == generation, place.handle == handle, place.policyClass == policyClass.raw,
-            place.kind == UInt32(kind.rawValue)
+            place.kind == UInt32(kind.rawValue), place.originator == originator
         else { return nil }
         return place.outcome
     }
-    mutating func note(_ handle: UInt32, _ policyClass: PolicyClass, _ kind: RouteSource, _ outcome: UInt32) {
-        places[Self.index(handle, policyClass, kind)] = Place(
-            policyClass: policyClass.raw, generation: generation, handle: handle, kind: UInt32(kind.rawValue), outcome: outcome)
+    mutating func note(
+        _ handle: UInt32, _ policyClass: PolicyClass, _ kind: RouteSource, _ originator: UInt32, _ outcome: UInt32
+    ) {
+        places[Self.index(handle, policyClass, kind, originator)] = Place(
+            policyClass: policyClass.raw, generation: generation, handle: handle, kind: UInt32(kind.rawValue),
+            originator: originator, outcome: outcome)
     }
 }
 
@@ -161,22 +167,23 @@ extension FamilyRIB {
         _ room: borrowing MessageBuilder, _ work: inout ExportScratch, _ shared: inout RIBShared
     ) -> UInt32 {
         let handle = adjRIBIn.paths[Int(path)].accepted
-        let kind = shared.sources[Int(adjRIBIn.owner(path))].kind
-        // RFC 4271 §9.2: what an internal neighbour told us goes to no other internal one.
-        if !group.parameters.isExternal, kind == .internal { return 0 }
+        let source = shared.sources[Int(adjRIBIn.owner(path))], kind = source.kind
+        // RFC 4271 §9.2: what an internal neighbour told us goes to another internal one by reflection only.
+        if source.sourceClass.isDisjoint(with: group.parameters.takes) { return 0 }
+        let originator = group.parameters.clusterID != 0 && kind == .internal ? source.identifier : 0
         let chain = group.parameters.chain
         let policyClass =
             chain < 0 ? .any : shared.policyClass(of: Family.prefix(prefixes.keys[Int(number)]), handle, chain)
-        if let known = work.outcomes.find(handle, policyClass, kind) { return known }
+        if let known = work.outcomes.find(handle, policyClass, kind, originator) { return known }
         export.begin(handle, shared)
-        var outcome = export.outcome(Family.self, prefixes.keys[Int(number)], kind, &shared)
+        var outcome = export.outcome(Family.self, prefixes.keys[Int(number)], source, &shared)
         // RFC 8654 §4: attributes that leave no room for a prefix, or have no next hop for these neighbours.
         if outcome != 0,
             !(export.makeFrame(outcome, shared) && room.fits(export.frame, prefixSize: Family.sizeMaximum + 4))
         {
             outcome = 0
         }
-        work.outcomes.note(handle, policyClass, kind, outcome)
+        work.outcomes.note(handle, policyClass, kind, originator, outcome)
         return outcome
     }
 

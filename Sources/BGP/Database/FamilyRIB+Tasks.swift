@@ -85,7 +85,7 @@ extension FamilyRIB {
 
     mutating func reimport(_ path: UInt32, _ source: Int, _ shared: inout RIBShared) {
         let p = adjRIBIn.paths[Int(path)]
-        var policy = ImportPolicy(source: source, received: p.received, family: family, shared)
+        var policy = ImportPolicy(source: source, received: p.received, family: family, &shared)
         let accepted = policy.accepted(Family.self, prefixes.keys[Int(p.prefix)], &shared)
         setAccepted(path, accepted, &shared)
     }

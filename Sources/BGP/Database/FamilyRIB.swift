@@ -98,12 +98,15 @@ struct FamilyRIB<Family: RoutedFamily>: Sendable {
         let hasPathIDs = shared.sources[source].receivesPathIDs.contains(family)
         let hasIdentities = hasPathIDs || Family.hasLabels
         if hasIdentities { adjRIBIn.keepIdentities() }
-        var policy = ImportPolicy(source: source, received: received, family: family, shared)
+        var policy = ImportPolicy(source: source, received: received, family: family, &shared)
+        let isLoop = shared.attributes[received].flags.contains(.isReflectedBack)
         var trap: Key.Packed? = nil
         if let prefix = shared.trapOnPrefix, let key = Family.key(prefix) { trap = key.packed }
         var position = 0
         while position < nlri.byteCount {
             position = readBatch(nlri, from: position, hasPathIDs: hasPathIDs)
+            if policy.isLeak { shared.leaks += batchKeys.count }
+            if isLoop { shared.reflectionLoops += batchKeys.count }
             for k in 0..<batchKeys.count {
                 let packed = batchKeys[k]
                 if let trap, trap == packed {
@@ -446,16 +449,28 @@ struct RIBLimits: Sendable {
 /// Import policy over one message: the outcome per class of prefixes is worked out once.
 struct ImportPolicy {
     private let kind: RouteSource
+    let isLeak: Bool
     /// Every prefix has this outcome, when known.
     private var constant: UInt32?
     private var run: PolicyRun
 
-    init(source: Int, received: UInt32, family: RouteFamily, _ shared: borrowing RIBShared) {
+    /// Not only a set of attributes is judged here: the role comes before policy (RFC 9234 §5). It turns what was received
+    /// into another set, or into one that says that it is a leak, for which policy is not asked.
+    init(source: Int, received: UInt32, family: RouteFamily, _ shared: inout RIBShared) {
         let origin = shared.sources[source]
         kind = origin.kind
         run = PolicyRun(chain: origin.importChain, family: family, isExport: false)
-        run.begin(received)
-        constant = shared.policies.verdict(origin.importChain).map { $0 ? received : 0 }
+        var base = received
+        if let role = origin.role, family.code.hasRoles {
+            base = shared.attributes.ingress(received, role, remoteAS: origin.remoteAS)
+        }
+        isLeak = shared.attributes[base].marks.contains(.isLeak)
+        if isLeak || base == 0 {
+            constant = base
+            return
+        }
+        run.begin(base)
+        constant = shared.policies.verdict(origin.importChain).map { $0 ? base : 0 }
     }
 
     @inline(__always)

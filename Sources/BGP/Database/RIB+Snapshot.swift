@@ -173,6 +173,12 @@ extension UpdateGroup: Snapshotting {
             writer.write(address?.low ?? 0)
         }
         writer.write(p.view.rawValue)
+        writer.write(p.role.map { $0.rawValue + 1 } ?? 0)
+        writer.write(p.takes.rawValue)
+        writer.write(p.clusterID)
+        writer.write(p.nextHopSelfReflected)
+        writer.write(p.replacesPrivateAS)
+        writer.write(p.overriddenAS)
         writer.write(p.chain)
         out.write(to: &writer)
         writer.writeList(cohorts) { cohort, w in
@@ -197,12 +203,21 @@ extension UpdateGroup: Snapshotting {
         let linkLocal = IPv6Address(high: try reader.read(), low: try reader.read())
         let at = reader.position
         guard let view = ExportView(rawValue: try reader.read()) else { throw DecodeError("view", at: at, .badValue) }
+        let role: UInt8 = try reader.read()
+        guard role <= PeeringRole.allCases.count else { throw DecodeError("role", at: at, .badValue) }
+        let takes = SourceClass(rawValue: try reader.read())
+        let clusterID: UInt32 = try reader.read()
+        let nextHopSelfReflected = try reader.readBool()
+        let replacesPrivateAS = try reader.readBool()
+        let overriddenAS: UInt32 = try reader.read()
         parameters = ExportParameters(
             isExternal: flags[0], localAS: localAS, defaultLocalPreference: localPreference, fourOctetAS: flags[1],
             extendedMessages: flags[2], nextHopSelf: flags[3], removePrivateAS: flags[4], sendCommunities: flags[5],
             defaultOriginate: flags[9],
             nextHopIPv4: flags[6] ? IPv4Address(raw: v4) : nil, nextHopIPv6: flags[7] ? v6 : nil,
             linkLocal: flags[8] ? linkLocal : nil, view: view, sendsPathIDs: flags[10], takesIPv6NextHops: flags[11],
+            role: role == 0 ? nil : PeeringRole(rawValue: role - 1), takes: takes, clusterID: clusterID,
+            nextHopSelfReflected: nextHopSelfReflected, replacesPrivateAS: replacesPrivateAS, overriddenAS: overriddenAS,
             chain: try reader.read())
         out = try AdjRIBOut(from: &reader)
         guard out.width == view.width else { throw DecodeError("Adj-RIB-Out", at: at, .badValue) }

@@ -15,6 +15,11 @@ public struct AttributesView: Hashable, Sendable, Codable {
     public var localPreference: UInt32?
     public var communities: [String]
     public var largeCommunities: [String]
+    /// RFC 4456 §8
+    public var originatorID: RouterID?
+    public var clusterList: [RouterID]
+    /// RFC 9234 §5: the AS that said that the route goes to customers only.
+    public var onlyToCustomer: ASNumber?
     /// Whatever else is there: type, flags and value in hexadecimal.
     public var others: [String]
 
@@ -27,7 +32,17 @@ public struct AttributesView: Hashable, Sendable, Codable {
         localPreference = route.localPreference
         communities = route.communities.map(\.description)
         largeCommunities = route.largeCommunities.map(\.description)
-        others = route.others.map { other in
+        func numbers(_ type: UInt8) -> [UInt32] {
+            guard let value = route.others.first(where: { $0.type == type })?.value else { return [] }
+            return stride(from: 0, to: value.count / 4 * 4, by: 4).map { at in
+                value[at..<(at + 4)].reduce(0) { $0 << 8 | UInt32($1) }
+            }
+        }
+        originatorID = numbers(AttributeCode.originatorID).first.map { RouterID(raw: $0) }
+        clusterList = numbers(AttributeCode.clusterList).map { RouterID(raw: $0) }
+        onlyToCustomer = numbers(AttributeCode.onlyToCustomer).first.map { ASNumber($0) }
+        let known = [AttributeCode.originatorID, AttributeCode.clusterList, AttributeCode.onlyToCustomer]
+        others = route.others.filter { !known.contains($0.type) }.map { other in
             func hex(_ octet: UInt8) -> String { (octet < 16 ? "0" : "") + String(octet, radix: 16) }
             return "type \(other.type) flags \(hex(other.flags)) value " + other.value.map(hex).joined()
         }
@@ -56,7 +71,7 @@ public struct PathView: Hashable, Sendable, Codable {
     public var validity: OriginValidity?
     /// As received.
     public var received: AttributesView
-    /// After import policy; `nil` when rejected.
+    /// After import policy; `nil` when rejected, or not shown to policy for being a route leak.
     public var accepted: AttributesView?
 }
 
@@ -224,7 +239,7 @@ private struct AdvertisedCount: TableQuery {
 private struct AcceptedCounts: TableQuery {
     var source: Int
     func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> (accepted: Int, best: Int) {
-        table.acceptedCounts(source)
+        table.acceptedCounts(source, shared)
     }
 }
 
@@ -286,9 +301,14 @@ extension FamilyRIB {
                 decidedBy: step, reason: reason, metric: metric == NextHopTable.unreachable ? nil : metric,
                 validity: prefix.map { shared.validity(of: $0, p.received) },
                 received: shared.attributes.view(p.received),
-                accepted: p.accepted == 0 ? nil : shared.attributes.view(p.accepted))
+                accepted: isTaken(p, shared) ? shared.attributes.view(p.accepted) : nil)
         }
         return RouteView(destination: RouteDestination(Family.self, prefixes[number]), paths: views)
+    }
+
+    /// Import policy took it. A route leak was not shown to policy.
+    private func isTaken(_ path: Path, _ shared: borrowing RIBShared) -> Bool {
+        path.accepted != 0 && !shared.attributes[path.accepted].marks.contains(.isLeak)
     }
 
     /// By which step `path` loses to the best one; `nil` when it is not eligible or nothing was chosen.
@@ -328,7 +348,7 @@ extension FamilyRIB {
             return NeighborRouteView(
                 destination: RouteDestination(Family.self, key), label: Family.hasLabels ? identity.label : nil,
                 pathID: hasPathIDs ? identity.id : nil, attributes: shared.attributes.view(p.received),
-                isAccepted: p.accepted != 0)
+                isAccepted: isTaken(p, shared))
         }
     }
 
@@ -382,14 +402,14 @@ extension FamilyRIB {
         return views
     }
 
-    func acceptedCounts(_ source: Int) -> (accepted: Int, best: Int) {
+    func acceptedCounts(_ source: Int, _ shared: borrowing RIBShared) -> (accepted: Int, best: Int) {
         var accepted = 0, best = 0
         var page = adjRIBIn.firstPage(source)
         while page != 0 {
             let first = (page - 1) << AdjRIBIn.pageBits
             for path in first..<(first + UInt32(AdjRIBIn.pageSize)) {
                 let p = adjRIBIn.paths[Int(path)]
-                guard p.received != 0, p.accepted != 0 else { continue }
+                guard p.received != 0, isTaken(p, shared) else { continue }
                 accepted += 1
                 if locRIB.entries[Int(p.prefix)].best == path { best += 1 }
             }
@@ -437,6 +457,7 @@ extension Ineligibility {
         case .nextHopUnreachable: "next hop is unreachable"
         case .asLoop: "our own AS is in the path"
         case .reflectionLoop: "our own identifier or cluster is in the route"
+        case .routeLeak: "route leak: it was to go to customers only (RFC 9234)"
         }
     }
 }

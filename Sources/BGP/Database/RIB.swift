@@ -33,6 +33,10 @@ public struct RIB: Sendable {
     public internal(set) var nextDeadline: Instant?
     /// Announcements that were ignored, since this controller runs.
     var martians: Int { shared.martians }
+    /// Announcements that were route leaks (RFC 9234), likewise.
+    var leaks: Int { shared.leaks }
+    /// Announcements that came back to us by reflection (RFC 4456 §8), likewise.
+    var reflectionLoops: Int { shared.reflectionLoops }
     /// The router's own addresses: host routes to them are ignored.
     public mutating func setOwnAddresses(_ addresses: [IPAddress]) {
         tables.runAll(SetOwnAddresses(addresses: addresses), &shared)
@@ -84,7 +88,8 @@ public struct RIB: Sendable {
     private static func parameters(_ configuration: BGPConfiguration) -> AttributeTable.Parameters {
         AttributeTable.Parameters(
             routerAS: configuration.routerAS.raw, routerID: configuration.routerID.raw,
-            clusterID: configuration.routerID.raw, defaultLocalPreference: configuration.defaultLocalPreference)
+            clusterID: (configuration.clusterID ?? configuration.routerID).raw,
+            defaultLocalPreference: configuration.defaultLocalPreference)
     }
 
     // MARK: configuration
@@ -109,7 +114,8 @@ public struct RIB: Sendable {
         if isPolicyChanged {
             shared.policies.configure(new)
         }
-        if isPolicyChanged || parameters != Self.parameters(old) {
+        let isReflectionChanged = old.clientToClientReflection != new.clientToClientReflection
+        if isPolicyChanged || isReflectionChanged || parameters != Self.parameters(old) {
             for source in sessions.indices { if let s = sessions[source] { apply(s, source, isNew: false) } }
             shared.policies.keepOnly(shared.sources.flatMap { [$0.importChain, $0.exportChain] })
         }
@@ -198,6 +204,9 @@ public struct RIB: Sendable {
         entry.peer = peer.value
         entry.state = .up
         entry.kind = neighbor.remoteAS == configuration.routerAS ? .internal : .external
+        // Another role, or to be a client or none, is another session: these stay what they are.
+        entry.sourceClass = entry.kind == .external ? .outside : neighbor.isReflectorClient ? .client : .nonClient
+        entry.role = entry.kind == .external ? neighbor.role : nil
         entry.receivesPathIDs = session.receivesPathIDs
         shared.sources[source] = entry
         apply(Session(neighbor: neighbor, session: session), source, isNew: true)
@@ -242,6 +251,19 @@ public struct RIB: Sendable {
             defaultOriginate: neighbor.defaultOriginate,
             nextHopIPv4: own.nextHopIPv4, nextHopIPv6: own.nextHopIPv6, linkLocal: own.linkLocal,
             view: own.view, chain: exportChain)
+        if isExternal {
+            parameters.replacesPrivateAS = neighbor.removePrivateAS && neighbor.replacesPrivateAS
+            parameters.overriddenAS = neighbor.overridesAS ? neighbor.remoteAS.raw : 0
+        } else {
+            // RFC 4456 §6: from clients to everybody, from the others to clients.
+            if shared.sources[source].sourceClass == .client {
+                parameters.takes = configuration.clientToClientReflection ? .all : [.outside, .nonClient]
+            } else {
+                parameters.takes = [.outside, .client]
+            }
+            parameters.clusterID = shared.attributes.parameters.clusterID
+            parameters.nextHopSelfReflected = neighbor.nextHopSelf && neighbor.nextHopSelfReflected
+        }
         for family in RouteFamily.allCases {
             parameters.sendsPathIDs = own.sendsPathIDs.contains(family)
             parameters.takesIPv6NextHops = own.takesIPv6NextHops.contains(family)
@@ -249,6 +271,7 @@ public struct RIB: Sendable {
             let isOverIPv6 = neighbor.address.family == .ipv6 && own.nextHopIPv6 != nil
             parameters.nextHopIPv4 = parameters.takesIPv6NextHops && isOverIPv6 ? nil : own.nextHopIPv4
             parameters.view = own.view(family)
+            parameters.role = family.code.hasRoles ? shared.sources[source].role : nil
             // Without identifiers a neighbour can tell no two paths apart.
             if case .several = parameters.view {
                 parameters.view = parameters.sendsPathIDs ? .several(UInt8(parameters.view.width)) : .bestAccepted

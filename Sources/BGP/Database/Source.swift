@@ -24,7 +24,9 @@ struct Source: BitwiseCopyable, Sendable {
     /// How often our own AS may stand in a path.
     var allowASIn: UInt8 = 0
     var isIPv6: UInt8 = 0
-    var reserved: UInt16 = 0
+    /// What we are to the neighbour, + 1; 0 for nothing.
+    private var rawRole: UInt8 = 0
+    private var rawClass: UInt8 = SourceClass.outside.rawValue
     /// Index of the compiled import policy, or one of `PolicyTable`'s special values.
     var importChain: Int32 = PolicyTable.rejectAll
     var exportChain: Int32 = PolicyTable.rejectAll
@@ -42,6 +44,16 @@ struct Source: BitwiseCopyable, Sendable {
     var kind: RouteSource {
         get { RouteSource(rawValue: rawKind) ?? .internal }
         set { rawKind = newValue.rawValue }
+    }
+
+    var sourceClass: SourceClass {
+        get { SourceClass(rawValue: rawClass) }
+        set { rawClass = newValue.rawValue }
+    }
+    /// RFC 9234 §4
+    var role: PeeringRole? {
+        get { rawRole == 0 ? nil : PeeringRole(rawValue: rawRole - 1) }
+        set { rawRole = newValue.map { $0.rawValue + 1 } ?? 0 }
     }
 
     enum State: UInt8, BitwiseCopyable, Sendable {
@@ -70,6 +82,19 @@ struct Source: BitwiseCopyable, Sendable {
     }
 }
 
+/// RFC 4456 §6: among internal neighbours it matters from which of these a route came. A source is of one, a group takes
+/// routes of some.
+struct SourceClass: OptionSet, Hashable, BitwiseCopyable, Sendable {
+    var rawValue: UInt8
+    /// External neighbours, and the router itself: to everybody (RFC 4271 §9.2).
+    static let outside = SourceClass(rawValue: 1)
+    /// Internal neighbours that are no clients of ours: to clients.
+    static let nonClient = SourceClass(rawValue: 2)
+    /// Clients: to everybody, unless clients tell each other.
+    static let client = SourceClass(rawValue: 4)
+    static let all: SourceClass = [.outside, .nonClient, .client]
+}
+
 /// What all families work with.
 struct RIBShared: Sendable {
     var attributes: AttributeTable
@@ -85,6 +110,10 @@ struct RIBShared: Sendable {
     var hasMetTrap = false
     /// Announcements that were ignored because no neighbour can have a way there. No part of the state.
     var martians = 0
+    /// RFC 9234 §5: announcements that were route leaks. Likewise.
+    var leaks = 0
+    /// RFC 4456 §8: announcements that came back to us. Likewise.
+    var reflectionLoops = 0
     /// By family: attributes of the default route that is made for neighbours; 0 while none asked for one.
     var defaultRoutes = [UInt32](repeating: 0, count: Int(RouteFamily.count))
 

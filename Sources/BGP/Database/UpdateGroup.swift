@@ -52,6 +52,18 @@ struct ExportParameters: Hashable, Sendable {
     var sendsPathIDs = false
     /// RFC 8950: an IPv6 next hop may stand where the family alone allows none.
     var takesIPv6NextHops = false
+    /// RFC 9234: what we are to the neighbour, where the family has roles.
+    var role: PeeringRole?
+    /// Whose routes these neighbours get: RFC 4271 §9.2, RFC 4456 §6.
+    var takes = SourceClass.all
+    /// RFC 4456 §7: our cluster, towards internal neighbours; 0 towards external ones, to whom nothing is reflected.
+    var clusterID: UInt32 = 0
+    /// `nextHopSelf` for what is reflected.
+    var nextHopSelfReflected = false
+    /// With `removePrivateAS`: ours stands in the place of each.
+    var replacesPrivateAS = false
+    /// The neighbour's AS where ours takes its place in the path; 0 elsewhere.
+    var overriddenAS: UInt32 = 0
     /// Compiled policy, or one of `PolicyTable`'s special values.
     var chain: Int32
 

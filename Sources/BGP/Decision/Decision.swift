@@ -69,6 +69,8 @@ public enum Ineligibility: UInt8, Hashable, Sendable, Codable, CaseIterable {
     case asLoop = 3
     /// RFC 4456 §8
     case reflectionLoop = 4
+    /// RFC 9234 §5: marked as going to customers only, and it did not.
+    case routeLeak = 5
 }
 
 /// The comparisons, apart from any table.
@@ -79,6 +81,7 @@ enum Decision {
         if accepted == 0 { return .rejectedByPolicy }
         if source.state != .up { return .sessionDown }
         let set = attributes[accepted]
+        if set.marks.contains(.isLeak) { return .routeLeak }
         if set.ownASCount > source.allowASIn { return .asLoop }
         if set.flags.contains(.isReflectedBack) { return .reflectionLoop }
         // A network of our own is there because it is configured, not because its next hop answers.

@@ -71,13 +71,15 @@ public struct AttributeType: RawRepresentable, Hashable, Sendable, BitwiseCopyab
     public static let as4Aggregator = AttributeType(rawValue: 18)
     public static let ipv6ExtendedCommunities = AttributeType(rawValue: 25)
     public static let largeCommunities = AttributeType(rawValue: 32)
+    /// RFC 9234 §5
+    public static let onlyToCustomer = AttributeType(rawValue: 35)
 
     /// The Optional and Transitive bits that the attribute's specification asks for; `nil` for one we do not know.
     var specifiedFlags: UInt8? {
         switch rawValue {
         case 1, 2, 3, 5, 6: AttributeFlags.transitive
         case 4, 9, 10, 14, 15: AttributeFlags.optional
-        case 7, 8, 16, 17, 18, 25, 32: AttributeFlags.optional | AttributeFlags.transitive
+        case 7, 8, 16, 17, 18, 25, 32, 35: AttributeFlags.optional | AttributeFlags.transitive
         default: nil
         }
     }
@@ -101,6 +103,7 @@ public struct AttributeType: RawRepresentable, Hashable, Sendable, BitwiseCopyab
         case 18: "AS4_AGGREGATOR"
         case 25: "IPV6_EXTENDED_COMMUNITIES"
         case 32: "LARGE_COMMUNITIES"
+        case 35: "ONLY_TO_CUSTOMER"
         default: "attribute \(rawValue)"
         }
     }

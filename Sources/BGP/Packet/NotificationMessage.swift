@@ -43,6 +43,7 @@ public struct NotificationMessage: Error, Hashable, Sendable, CustomStringConver
         case unsupportedOptionalParameter = 4
         case unacceptableHoldTime = 6
         case unsupportedCapability = 7
+        case roleMismatch = 11
     }
 
     /// RFC 4271 §6.3

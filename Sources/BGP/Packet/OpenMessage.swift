@@ -22,6 +22,8 @@ public struct Capabilities: Hashable, Sendable, Codable {
     public var sendsPathIDs: RouteFamilySet = []
     /// RFC 8950 §4: families whose routes may have an IPv6 next hop though their own are IPv4.
     public var ipv6NextHops: RouteFamilySet = []
+    /// RFC 9234 §4.1: values of the Role capabilities, ascending, without repetition. A sound speaker has one at most.
+    public var roles: [UInt8] = []
     /// RFC 4724: only noted; we keep sessions instead of restarting them.
     public var gracefulRestart: GracefulRestart?
     /// Codes of the others, ascending, without repetition.
@@ -59,6 +61,7 @@ public struct Capabilities: Hashable, Sendable, Codable {
         static let routeRefresh: UInt8 = 2
         static let extendedNextHop: UInt8 = 5
         static let extendedMessage: UInt8 = 6
+        static let role: UInt8 = 9
         static let gracefulRestart: UInt8 = 64
         static let fourOctetAS: UInt8 = 65
         static let addPath: UInt8 = 69
@@ -128,6 +131,10 @@ public struct Capabilities: Hashable, Sendable, Codable {
             // RFC 8950 §4 and RFC 7911 §4: one triple or tuple at least, and nothing beside them.
             case Code.extendedNextHop where length > 0 && length % 6 == 0: try readExtendedNextHop(&value)
             case Code.addPath where length > 0 && length % 4 == 0: try readAddPath(&value)
+            case Code.role where length == 1:
+                // RFC 9234 §4.2: equal ones are one; different ones are seen where roles are compared.
+                let role = try value.u8("BGP role")
+                if !roles.contains(role) { roles = (roles + [role]).sorted() }
             case Code.fourOctetAS where length == 4:
                 fourOctetAS = ASNumber(try value.u32("AS number"))
             // RFC 4724 §3: flags and time, then four octets for each family.
@@ -146,6 +153,15 @@ public struct Capabilities: Hashable, Sendable, Codable {
                 if !others.contains(code) { others = (others + [code]).sorted() }
             }
         }
+    }
+
+    /// RFC 9234 §4.2: whether this end, ours, may have a session with the other one as far as roles go.
+    func agreesOnRole(with remote: Capabilities, isStrict: Bool) -> Bool {
+        // Several that differ are refused whatever we are ourselves.
+        if remote.roles.count > 1 { return false }
+        guard let own = roles.first.flatMap(PeeringRole.init) else { return true }
+        guard let other = remote.roles.first else { return !isStrict }
+        return other == own.counterpart.rawValue
     }
 
     /// The capabilities as one run of tuples, in ascending order of code.
@@ -177,6 +193,11 @@ public struct Capabilities: Hashable, Sendable, Codable {
             }
         }
         flag(Code.extendedMessage, extendedMessages, &writer)
+        for role in roles {
+            writer.u8(Code.role)
+            writer.u8(1)
+            writer.u8(role)
+        }
         if let fourOctetAS {
             writer.u8(Code.fourOctetAS)
             writer.u8(4)
@@ -317,12 +338,18 @@ public struct NegotiatedSession: Hashable, Sendable, Codable {
     public var ipv6NextHops: RouteFamilySet
 
     /// RFC 4271 §6.2 and RFC 5492 §3: whether the peer's OPEN is acceptable, and what follows from both.
+    ///
+    /// - Parameter requiresRole: RFC 9234 §4.2, strict mode.
     public init(
-        local: OpenMessage, remote: OpenMessage, remoteAS: ASNumber, isInternal: Bool
+        local: OpenMessage, remote: OpenMessage, remoteAS: ASNumber, isInternal: Bool, requiresRole: Bool = false
     ) throws(NotificationMessage) {
         guard remote.asNumber == remoteAS else { throw .open(.badPeerAS) }
         // RFC 6286 §2.2: within one AS identifiers are unique.
         if isInternal, remote.identifier == local.identifier { throw .open(.badBGPIdentifier) }
+        // Roles are between ASes (RFC 9234 §4).
+        if !isInternal, !local.capabilities.agreesOnRole(with: remote.capabilities, isStrict: requiresRole) {
+            throw .open(.roleMismatch)
+        }
         holdTime = min(local.holdTime, remote.holdTime)
         let offered = local.capabilities.effectiveFamilies
         families = offered.intersection(remote.capabilities.effectiveFamilies)

@@ -145,15 +145,11 @@ extension PathAttributes {
         case .originatorID:
             guard length == 4 else { return decoding.lengthFault(type, .treatAsWithdraw, block, range) }
             originatorID = RouterID(raw: u32(0))
-            if originatorID == decoding.context.routerID { markReflectedBack() }
         case .clusterList:
             guard length > 0, length % 4 == 0 else {
                 return decoding.lengthFault(type, .treatAsWithdraw, block, range)
             }
             unsafe value.withUnsafeBytes { unsafe clusterList.append(contentsOf: $0) }
-            for at in stride(from: 0, to: length, by: 4) where u32(at) == decoding.context.routerID.raw {
-                markReflectedBack()
-            }
         case .extendedCommunities:
             guard length > 0, length % 8 == 0 else {
                 return decoding.lengthFault(type, .treatAsWithdraw, block, range)
@@ -170,6 +166,11 @@ extension PathAttributes {
                 return decoding.lengthFault(type, .treatAsWithdraw, block, range)
             }
             keep(type, flags, value, &decoding)
+        case .onlyToCustomer:
+            // RFC 9234 §5; whoever it is for, it stays as it came. It is no bit of `present`, which ends at type 32.
+            guard length == 4 else { return decoding.lengthFault(type, .treatAsWithdraw, block, range) }
+            keep(type, flags, value, &decoding)
+            return
         case .as4Path:
             if let reason = decoding.readAS4Path(value) {
                 return decoding.fault(type, .attributeDiscard, reason, .update(.optionalAttributeError), block, range)

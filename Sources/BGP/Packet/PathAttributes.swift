@@ -23,8 +23,6 @@ public struct PathAttributes: Hashable, Sendable {
     public private(set) var asPathLength: UInt16 = 0
     /// How often the router's own AS number occurs, at most 255.
     public private(set) var ownASCount: UInt8 = 0
-    /// RFC 4456 §8: our router ID is the ORIGINATOR_ID or in the CLUSTER_LIST; the route is ignored.
-    public private(set) var isReflectedBack = false
     /// The first AS of the path; zero when it is empty or begins with a set.
     public private(set) var neighborAS = ASNumber.zero
     /// RFC 6811 §2: the last AS of the path; zero when it is empty or ends with a set.
@@ -132,7 +130,6 @@ public struct PathAttributes: Hashable, Sendable {
         originatorID = RouterID(raw: 0)
         asPathLength = 0
         ownASCount = 0
-        isReflectedBack = false
         neighborAS = .zero
         originAS = .zero
         asPath.removeAll(keepingCapacity: true)
@@ -148,7 +145,6 @@ public struct PathAttributes: Hashable, Sendable {
         unsafe span.withUnsafeBytes { unsafe asPath.append(contentsOf: $0) }
     }
     mutating func appendToPath(_ octet: UInt8) { asPath.append(octet) }
-    mutating func markReflectedBack() { isReflectedBack = true }
 
     /// Recomputes what is derived from `asPath`, which is sound.
     mutating func summarizePath(routerAS: ASNumber) {

@@ -5,7 +5,6 @@ import Wire
 @frozen
 public struct UpdateContext: Hashable, Sendable, BitwiseCopyable {
     public var routerAS: ASNumber
-    public var routerID: RouterID
     /// RFC 6793: both ends offered four-octet AS numbers.
     public var fourOctetAS: Bool
     public var isInternal: Bool
@@ -17,11 +16,10 @@ public struct UpdateContext: Hashable, Sendable, BitwiseCopyable {
     public var ipv6NextHops: RouteFamilySet
 
     public init(
-        routerAS: ASNumber, routerID: RouterID, fourOctetAS: Bool, isInternal: Bool, families: RouteFamilySet,
+        routerAS: ASNumber, fourOctetAS: Bool, isInternal: Bool, families: RouteFamilySet,
         pathIDs: RouteFamilySet = [], ipv6NextHops: RouteFamilySet = []
     ) {
         self.routerAS = routerAS
-        self.routerID = routerID
         self.fourOctetAS = fourOctetAS
         self.isInternal = isInternal
         self.families = families

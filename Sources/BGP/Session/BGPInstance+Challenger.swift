@@ -75,7 +75,7 @@ extension BGPInstance {
             let isInternal = configuration.remoteAS == self.configuration?.routerAS
             _ = try NegotiatedSession(
                 local: openMessage(for: configuration), remote: OpenMessage(body: body), remoteAS: configuration.remoteAS,
-                isInternal: isInternal)
+                isInternal: isInternal, requiresRole: configuration.roleStrict)
         } catch {
             return dropChallenger(peer, error, at: now, into: &effects)
         }

@@ -176,7 +176,8 @@ extension NeighborConfiguration {
             && port == other.port && timers.hold == other.timers.hold && md5Key == other.md5Key
             && ttlSecurityHops == other.ttlSecurityHops && multihop == other.multihop
             && routeRefresh == other.routeRefresh && extendedMessages == other.extendedMessages
-            && families.map(\.negotiated) == other.families.map(\.negotiated)
+            && families.map(\.negotiated) == other.families.map(\.negotiated) && role == other.role
+            && roleStrict == other.roleStrict && isReflectorClient == other.isReflectorClient
     }
 }
 

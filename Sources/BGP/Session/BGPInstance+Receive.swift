@@ -107,6 +107,17 @@ extension BGPInstance {
             let notification = NotificationMessage(body: body)
             neighbors[i]!.counters.received.notifications &+= 1
             neighbors[i]!.lastNotificationReceived = notification
+            if notification.code == NotificationMessage.Code.open.rawValue,
+                notification.subcode == NotificationMessage.OpenSubcode.roleMismatch.rawValue
+            {
+                // Nobody refused it here, so the strictness is over there: it may want a role of which we say nothing.
+                let own = neighbors[i]!.configuration.role
+                let advice = own.map { "it must be \($0.counterpart) there, or role: \($0) be another one here" }
+                event(
+                    .warning, peer,
+                    "role mismatch: the neighbor refuses us as \(own?.description ?? "one without role"); "
+                        + (advice ?? "write role: here, the counterpart of what it is"), into: &effects)
+            }
             let isVersion =
                 notification.code == NotificationMessage.Code.open.rawValue
                 && notification.subcode == NotificationMessage.OpenSubcode.unsupportedVersionNumber.rawValue
@@ -162,8 +173,12 @@ extension BGPInstance {
         do {
             remote = try OpenMessage(body: body)
             negotiated = try NegotiatedSession(
-                local: local, remote: remote, remoteAS: neighbor.configuration.remoteAS, isInternal: isInternal(neighbor))
+                local: local, remote: remote, remoteAS: neighbor.configuration.remoteAS, isInternal: isInternal(neighbor),
+                requiresRole: neighbor.configuration.roleStrict)
         } catch {
+            if error == .open(.roleMismatch), let remote = try? OpenMessage(body: body) {
+                explainRoles(remote.capabilities.roles, peer, into: &effects)
+            }
             run(.openError(error), peer, slot, reason: "sent \(error)", at: now, into: &effects)
             return
         }
@@ -186,6 +201,28 @@ extension BGPInstance {
             neighbors[i]![slot]!.negotiated = negotiated
         }
         run(.open(holdTime: negotiated.holdTime), peer, slot, reason: "unexpected OPEN", at: now, into: &effects)
+    }
+
+    /// RFC 9234 §4.2: the roles of both ends do not fit. What each of them says, and what can be written here about it.
+    private func explainRoles(_ roles: [UInt8], _ peer: PeerIndex, into effects: inout [Effect]) {
+        guard let configuration = neighbor(peer)?.configuration else { return }
+        let own = configuration.role.map { "we are \($0) here" } ?? "we have no role here"
+        let said = "role mismatch: \(own), the neighbor says \(PeeringRole.words(roles))"
+        let advice: String
+        if roles.count > 1 {
+            advice = "it must say one (RFC 9234 §4.2), which is configured there"
+        } else if let other = roles.first.flatMap(PeeringRole.init) {
+            advice =
+                "write role: \(other.counterpart) here"
+                + (configuration.role.map { ", or role \($0.counterpart) there" } ?? "")
+        } else if let role = configuration.role {
+            advice =
+                roles.isEmpty
+                ? "write role-strict: false here, or role \(role.counterpart) there" : "write role \(role.counterpart) there"
+        } else {
+            advice = "write a role here"
+        }
+        event(.warning, peer, "\(said); \(advice)", into: &effects)
     }
 
     /// RFC 4271 §6.8: the connection that the speaker with the higher identifier opened; with equal ones (RFC 6286 §2.3)
@@ -231,13 +268,13 @@ extension BGPInstance {
         var setting = UpdateSetting(
             peer: peer,
             context: UpdateContext(
-                routerAS: configuration.routerAS, routerID: configuration.routerID, fourOctetAS: negotiated.fourOctetAS,
-                isInternal: isInternal, families: negotiated.families.subtracting(session.disabledFamilies),
+                routerAS: configuration.routerAS, fourOctetAS: negotiated.fourOctetAS, isInternal: isInternal,
+                families: negotiated.families.subtracting(session.disabledFamilies),
                 pathIDs: negotiated.receivesPathIDs, ipv6NextHops: negotiated.ipv6NextHops),
             firstAS: firstAS, key: 0)
         setting.key = UInt32(setting.context.attributeKey) | checkedASIndex(firstAS) << 4
         let fatal = fatalSource(peer, at: now)
-        let martians = rib.martians
+        let martians = rib.martians, leaks = rib.leaks, loops = rib.reflectionLoops
         var count: UInt64 = 0, screened = 0
         var worst: AttributeFault?
         var faulty: UInt64 = 0
@@ -275,6 +312,14 @@ extension BGPInstance {
         if rib.martians > martians {
             neighbors[i]!.counters.martians &+= UInt64(rib.martians - martians)
             event(.warning, peer, "\(rib.martians - martians) announcements of unusable prefixes are ignored", into: &effects)
+        }
+        // No event: between two reflectors of one cluster this is how it has to be.
+        neighbors[i]!.counters.reflectionLoops &+= UInt64(rib.reflectionLoops - loops)
+        if rib.leaks > leaks {
+            neighbors[i]!.counters.routeLeaks &+= UInt64(rib.leaks - leaks)
+            event(
+                .warning, peer, "\(rib.leaks - leaks) announcements are route leaks (RFC 9234) and will not be chosen",
+                into: &effects)
         }
         if screened > 0 {
             neighbors[i]!.counters.quarantined &+= UInt64(screened)
@@ -469,8 +514,6 @@ extension BGPInstance {
             case .sessionReset(let notification): throw notification
             }
         }
-        // RFC 4456 §8: a route of our own that came back.
-        if scratch.attributes.isReflectedBack { return false }
         scratch.canonical.bytes.removeAll(keepingCapacity: true)
         switch (kind, update.reachNextHop) {
         case (.multiprotocolIPv4, .v4(let address)): scratch.attributes.setNextHop(address)
@@ -483,6 +526,15 @@ extension BGPInstance {
             reach = MultiprotocolNextHop(global: address, linkLocal: update.reachLinkLocal ?? .any)
         }
         scratch.attributes.encode(into: &scratch.canonical, fourOctetAS: true, reach: reach)
+        // Two-octet AS numbers take twice the room here: a path that fills an extended message (RFC 8654) fits none any more.
+        guard scratch.canonical.bytes.count <= MessageHeader.extendedLengthMaximum else {
+            found =
+                found
+                ?? AttributeFault(
+                    type: .asPath, handling: .treatAsWithdraw, reason: "no message has room for it with four-octet numbers",
+                    notification: .update(.malformedASPath))
+            return false
+        }
         return true
     }
 

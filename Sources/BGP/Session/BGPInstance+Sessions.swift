@@ -252,6 +252,8 @@ extension BGPInstance {
         capabilities.routeRefresh = configuration.routeRefresh
         capabilities.extendedMessages = configuration.extendedMessages
         let routerAS = self.configuration?.routerAS ?? .zero
+        // RFC 9234 §4.1: to another AS.
+        if let role = configuration.role, configuration.remoteAS != routerAS { capabilities.roles = [role.rawValue] }
         capabilities.fourOctetAS = routerAS
         return OpenMessage(
             asNumber: routerAS, holdTime: configuration.timers.hold,

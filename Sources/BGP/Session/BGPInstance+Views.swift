@@ -48,6 +48,10 @@ public struct NeighborDetail: Hashable, Sendable, Codable {
     public var remoteIdentifier: RouterID?
     /// Negotiated, seconds.
     public var holdTime: UInt16?
+    /// RFC 9234: what we are to the neighbour.
+    public var role: PeeringRole?
+    /// RFC 4456
+    public var isReflectorClient: Bool
     public var localCapabilities: Capabilities?
     public var remoteCapabilities: Capabilities?
     public var families: [Family]
@@ -91,7 +95,9 @@ extension BGPInstance {
             summary: summary, isInternal: isInternal(neighbor), localAddress: session.tuple?.local,
             localPort: session.tuple?.localPort, remotePort: session.tuple?.remotePort,
             remoteIdentifier: session.remoteOpen?.identifier, holdTime: session.negotiated?.holdTime,
-            localCapabilities: session.localOpen?.capabilities, remoteCapabilities: session.remoteOpen?.capabilities,
+            role: neighbor.configuration.role, isReflectorClient: neighbor.configuration.isReflectorClient,
+            localCapabilities: session.localOpen?.capabilities,
+            remoteCapabilities: session.remoteOpen?.capabilities,
             families: families, counters: neighbor.counters,
             lastNotificationSent: neighbor.lastNotificationSent?.description,
             lastNotificationReceived: neighbor.lastNotificationReceived?.description,

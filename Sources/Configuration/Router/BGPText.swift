@@ -32,7 +32,8 @@ struct BGPText {
             foreign: [
                 "local-as": "as", "asn": "as", "neighbours": "neighbors", "neighbor": "neighbors", "groups": "peer-groups",
                 "ebgp-requires-policy": "require-policy", "network": "networks",
-                "local-preference": "default-local-preference",
+                "local-preference": "default-local-preference", "cluster": "cluster-id", "rr-cluster-id": "cluster-id",
+                "client-to-client": "client-to-client-reflection",
             ]
         ) {
             Setting("as", \.routerAS, .asNumber, "The router's own.").required()
@@ -43,6 +44,10 @@ struct BGPText {
             Setting(
                 "default-local-preference", \.defaultLocalPreference, .number(0...UInt32.max),
                 "Of routes to which no policy gives one.")
+            Setting("cluster-id", \.clusterID, .routerID, "Of which we are a reflector (RFC 4456 §7); the router id otherwise.")
+            Setting(
+                "client-to-client-reflection", \.clientToClientReflection, .flag,
+                "False where clients have sessions with each other.")
             Setting("distance", in: \.distances, "Administrative distances.") { _ in
                 Section(DistanceConfiguration(), isWhole: true) {
                     Setting("external", \.external, .number(1...255), "Of routes of external neighbors.")
@@ -103,6 +108,9 @@ struct BGPText {
         "disable-addpath-rx": "nothing; several paths are received only with add-path: {receive: true}",
         "extended-nexthop": extendedNextHopHint, "extended-next-hop": extendedNextHopHint,
         "capability-extended-nexthop": extendedNextHopHint,
+        "override-as": "as-override", "rr-client": "route-reflector-client", "route-reflector": "route-reflector-client",
+        "next-hop-self-force": "next-hop-self-reflected", "local-role": "role", "strict-mode": "role-strict",
+        "require-roles": "role-strict",
     ]
     private static let addPathHint = "families: {ipv4-unicast: {add-path: {receive: true, send: all}}}"
     private static let extendedNextHopHint = "families: {ipv4-unicast: {extended-next-hop: true}}"
@@ -197,9 +205,19 @@ struct BGPText {
             Setting("shutdown", \.shutdown, shutdown, "A text is for the neighbor (RFC 9003).")
             Setting("passive", \.passive, .flag, "Never connect, only accept.")
             Setting("next-hop-self", \.nextHopSelf, .flag, "Our own address as next hop for internal neighbors.")
-            Setting("remove-private-as", \.removePrivateAS, .flag, "Private AS numbers (RFC 6996) leave the path.")
+            Setting(
+                "next-hop-self-reflected", \.nextHopSelfReflected, .flag, "The same for what is reflected; with next-hop-self.")
+            Setting("route-reflector-client", \.isReflectorClient, .flag, "An internal neighbor, of our cluster (RFC 4456).")
+            Setting(
+                "remove-private-as", \.privateAS, Self.privateAS,
+                "Private AS numbers (RFC 6996) leave the path; replace: ours stands for each.")
+            Setting("as-override", \.overridesAS, .flag, "Our AS in place of the external neighbor's in the path it gets.")
             Setting("allow-as-in", \.allowASIn, .number(0...10), "How often our own AS may be in a received path.")
             Setting("enforce-first-as", \.enforceFirstAS, .flag, "RFC 4271 §6.3; false towards route servers.")
+            Setting(
+                "role", \.role, .one(of: PeeringRole.allCases),
+                "What we are to an external neighbor (RFC 9234): provider if it is our customer.")
+            Setting("role-strict", \.roleStrict, .flag, "No session with a neighbor that does not say its role.")
             Setting("send-communities", \.sendCommunities, .flag, "Of all kinds.")
             Setting("default-originate", \.defaultOriginate, .flag, "A default route for this neighbor.")
             Setting("route-refresh", \.routeRefresh, .flag, "RFC 2918.")
@@ -250,6 +268,16 @@ struct BGPText {
                 default: field.text(1...255, "true, false or a text").map { .some($0) }
                 }
             }, text: { $0.map { $0.isEmpty ? "true" : YAMLWriter.scalar($0) } ?? "false" })
+    }
+
+    private static var privateAS: Kind<PrivateAS> {
+        Kind(
+            values: "true, false or replace", words: ["true", "false", "replace"],
+            read: { field in
+                // What others call it: every private number goes here, whatever stands beside it.
+                if field.scalar == "all" { return .removed }
+                return field.choice(["true", "false", "replace"]).flatMap(PrivateAS.init)
+            }, text: \.rawValue)
     }
 
     private var timers: Section<SessionTimersConfiguration> {
@@ -447,6 +475,22 @@ struct BGPText {
                 field.error("\(local) is no address of the router\(own.isEmpty ? "" : "; it has \(own.joined(separator: ", "))")")
             }
         }
+        if neighbor.isReflectorClient, isExternal {
+            (fields["route-reflector-client"] ?? place)
+                .error(
+                    "only an internal neighbor is a client (RFC 4456 §6); AS \(neighbor.remoteAS) is not ours, \(bgp.routerAS)")
+        }
+        if neighbor.overridesAS, !isExternal, bgp.routerAS != .zero {
+            (fields["as-override"] ?? place).error("an internal neighbor gets paths as they are; only an external one has this")
+        }
+        if neighbor.nextHopSelfReflected, !neighbor.nextHopSelf {
+            (fields["next-hop-self-reflected"] ?? place).error("'next-hop-self-reflected' needs 'next-hop-self: true'")
+        }
+        if neighbor.role != nil, !isExternal, bgp.routerAS != .zero {
+            (fields["role"] ?? place).error("a role is towards another AS (RFC 9234 §4); this neighbor is internal")
+        } else if neighbor.role == nil, neighbor.roleStrict {
+            (fields["role-strict"] ?? place).error("'role-strict' needs 'role': what we are to the neighbor")
+        }
         for family in neighbor.families where family.family.addressFamily.map({ !networks.hasAddress(of: $0) }) ?? false {
             if family.extendedNextHop, networks.hasAddress(of: .ipv6) { continue }
             (fields["families"] ?? place).warn(
@@ -474,6 +518,19 @@ extension NeighborConfiguration {
     fileprivate var shutdown: String? {
         get { isShutdown ? shutdownMessage : nil }
         set { (isShutdown, shutdownMessage) = (newValue != nil, newValue ?? "") }
+    }
+}
+
+private enum PrivateAS: String {
+    case kept = "false"
+    case removed = "true"
+    case replaced = "replace"
+}
+
+extension NeighborConfiguration {
+    fileprivate var privateAS: PrivateAS {
+        get { removePrivateAS ? replacesPrivateAS ? .replaced : .removed : .kept }
+        set { (removePrivateAS, replacesPrivateAS) = (newValue != .kept, newValue == .replaced) }
     }
 }
 

@@ -120,6 +120,11 @@ extension ManagementAnswers {
         view.exportIsMissing = requirePolicy && !detail.isInternal && detail.exportPolicies.isEmpty
         view.hasPassword = configured?.md5Key.isEmpty == false
         view.multihop = configured?.multihop ?? 0
+        if detail.isReflectorClient { view.isReflectorClient = true }
+        if detail.counters.reflectionLoops > 0 { view.reflectionLoops = detail.counters.reflectionLoops }
+        view.role = detail.role?.description
+        if let roles = detail.remoteCapabilities?.roles, !roles.isEmpty { view.remoteRole = PeeringRole.words(roles) }
+        if detail.counters.routeLeaks > 0 { view.routeLeaks = detail.counters.routeLeaks }
         if let hops = configured?.ttlSecurityHops, hops > 0 { view.minimumHopLimit = 255 - (hops - 1) }
         view.droppedCount = UInt64(detail.summary.flaps)
         view.establishedCount = UInt64(detail.summary.flaps) + (detail.summary.state == .established ? 1 : 0)
@@ -149,6 +154,7 @@ extension ManagementAnswers {
             }
         }
         list += RouteFamily.allCases.filter { capabilities.ipv6NextHops.contains($0) }.map { "extended-next-hop \($0)" }
+        if !capabilities.roles.isEmpty { list.append("role \(PeeringRole.words(capabilities.roles))") }
         if let number = capabilities.fourOctetAS { list.append("four-octet-as \(number)") }
         if capabilities.gracefulRestart != nil { list.append("graceful-restart") }
         return list + capabilities.others.map { "code \($0)" }

@@ -232,10 +232,14 @@ extension ManagementAnswers {
     }
 
     static func view(_ attributes: AttributesView) -> RoutesView.BGP {
-        RoutesView.BGP(
+        var view = RoutesView.BGP(
             asPath: attributes.asPath, origin: "\(attributes.origin)", localPreference: attributes.localPreference,
             med: attributes.med, communities: attributes.communities, largeCommunities: attributes.largeCommunities,
             unknown: attributes.others)
+        view.originatorID = attributes.originatorID?.description
+        if !attributes.clusterList.isEmpty { view.clusterList = attributes.clusterList.map(\.description) }
+        view.onlyToCustomer = attributes.onlyToCustomer?.raw
+        return view
     }
 
     private static func neighborRoutes(

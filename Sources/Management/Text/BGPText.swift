@@ -65,14 +65,24 @@ extension BGPNeighborView {
         if let lastSent { last.append("sent \(Words.span(lastSent)) ago") }
         if !last.isEmpty { add("last message " + last.joined(separator: ", ")) }
         var traits: [String] = []
+        if isReflectorClient == true { traits.append("route reflector client") }
         if passive { traits.append("passive") }
         if hasPassword { traits.append("TCP MD5") }
         if minimumHopLimit > 0 { traits.append("TTL security, at least \(minimumHopLimit)") }
         if multihop > 0 { traits.append("multihop \(multihop)") }
+        if role != nil || remoteRole != nil {
+            add("our role \(role ?? "none"), the neighbor says \(remoteRole ?? "none") (RFC 9234)")
+        }
         if !traits.isEmpty { add(traits.joined(separator: ", ")) }
         add("established \(establishedCount) times, dropped \(droppedCount)")
         if let lastError { add("last error: \(lastError)\(lastErrorAge.map { ", \(Words.upTime($0)) ago" } ?? "")") }
         if let unusable { add("unusable: \(unusable) announcements of groups, loopback or our own addresses were ignored") }
+        if let reflectionLoops {
+            add("loops: \(reflectionLoops) announcements came back by reflection and are not chosen (RFC 4456)")
+        }
+        if let routeLeaks {
+            add("route leaks: \(routeLeaks) announcements were to go to customers only and are not chosen (RFC 9234)")
+        }
         if let quarantined {
             add("quarantined: \(quarantined) announcements were fatal to a controller before and are treated as withdrawn")
         }

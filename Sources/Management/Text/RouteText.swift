@@ -93,6 +93,11 @@ extension RoutesView {
                 if !bgp.largeCommunities.isEmpty {
                     lines.append("      large communities " + bgp.largeCommunities.joined(separator: " "))
                 }
+                if let originator = bgp.originatorID {
+                    let clusters = bgp.clusterList.map { ", clusters " + $0.joined(separator: " ") } ?? ""
+                    lines.append("      originator \(originator)\(clusters)")
+                }
+                if let marked = bgp.onlyToCustomer { lines.append("      only to customers, says AS \(marked)") }
                 if let rpki = bgp.rpki { lines.append("      origin \(rpki) in the RPKI") }
                 if let aggregator = bgp.aggregator { lines.append("      aggregated by \(aggregator)") }
                 if bgp.atomicAggregate { lines.append("      atomic aggregate") }

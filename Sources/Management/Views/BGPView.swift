@@ -147,6 +147,15 @@ public struct BGPNeighborView: Hashable, Sendable, Codable {
     public var hasPassword: Bool
     public var minimumHopLimit: UInt8
     public var multihop: UInt8
+    /// RFC 9234: what we are to the neighbor, and what it says of itself; `nil`: nothing.
+    public var role: String?
+    public var remoteRole: String?
+    /// RFC 4456: a client of our cluster. `nil`: it is none.
+    public var isReflectorClient: Bool?
+    /// Announcements that came back to us by reflection. `nil`: none.
+    public var reflectionLoops: UInt64?
+    /// Announcements that were route leaks. `nil`: none.
+    public var routeLeaks: UInt64?
     public var importPolicies: [String]
     public var exportPolicies: [String]
     /// RFC 8212 keeps routes in or out because a policy is missing.

@@ -74,6 +74,11 @@ public struct RoutesView: Hashable, Sendable, Codable {
         public var aggregator: String?
         /// Attributes that this release passes on without knowing them: type and length.
         public var unknown: [String]
+        /// RFC 4456 §8, of a route that was reflected.
+        public var originatorID: String?
+        public var clusterList: [String]?
+        /// RFC 9234: the AS that said that the route goes to customers only.
+        public var onlyToCustomer: UInt32?
         /// What the RPKI says of its origin (RFC 6811): `valid`, `invalid`, `not found`; absent without payloads.
         public var rpki: String?
         /// The step of RFC 4271 §9.1.2.2 that decided against this path.

@@ -100,7 +100,7 @@ import Wire
 
         private mutating func read(_ body: [UInt8]) throws {
             let context = UpdateContext(
-                routerAS: second.configuration.routerAS, routerID: RouterID(raw: 2), fourOctetAS: true, isInternal: isInternal,
+                routerAS: second.configuration.routerAS, fourOctetAS: true, isInternal: isInternal,
                 families: RouteFamilySet(family), pathIDs: pathIDs)
             let update = try UpdateMessage(body: body.span.bytes, context: context)
             let hasPathIDs = pathIDs.contains(family)

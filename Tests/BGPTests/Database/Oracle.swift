@@ -42,16 +42,77 @@ struct Oracle {
         for (i, peer) in peers.enumerated() where peer.isUp {
             let names = peer.neighbor.importPolicies
             if names.isEmpty, peer.isExternal, configuration.ebgpRequiresPolicy { continue }
-            for (id, received) in peer.routes[prefix] ?? [:] {
+            for (id, told) in peer.routes[prefix] ?? [:] {
+                guard let received = ingress(told, peer) else { continue }
                 guard let route = names.isEmpty ? received : runPolicy(names, received, prefix, peer, .init(peer), false)
                 else { continue }
                 let loops = route.path.flatMap(\.numbers).filter { $0 == configuration.routerAS }.count
-                if loops > Int(peer.neighbor.allowASIn) { continue }
+                if loops > Int(peer.neighbor.allowASIn) || cameBack(route) { continue }
                 guard let nextHop = route.nextHop, isUnspecified(nextHop) || reachable[nextHop] != nil else { continue }
                 list.append(Candidate(peer: i, id: id, route: route))
             }
         }
         return list
+    }
+
+    // MARK: RFC 4456
+
+    private var cluster: UInt32 { (configuration.clusterID ?? configuration.routerID).raw }
+
+    private func value(_ type: UInt8, _ route: RouteAttributes) -> [UInt8] { route.others.first { $0.type == type }?.value ?? [] }
+
+    /// §8: our identifier, or our cluster.
+    private func cameBack(_ route: RouteAttributes) -> Bool {
+        let list = value(10, route)
+        return value(9, route) == Build.u32(configuration.routerID.raw)
+            || stride(from: 0, to: list.count, by: 4).contains { Array(list[$0..<($0 + 4)]) == Build.u32(cluster) }
+    }
+    /// §6
+    private func reflects(from source: Peer, to peer: Peer) -> Bool {
+        switch (source.neighbor.isReflectorClient, peer.neighbor.isReflectorClient) {
+        case (false, false): false
+        case (true, true): configuration.clientToClientReflection
+        default: true
+        }
+    }
+    /// §8
+    private func reflected(_ route: RouteAttributes, from source: Peer) -> RouteAttributes {
+        var route = route
+        let known = value(9, route), list = value(10, route)
+        let originator = known.isEmpty ? Build.u32(source.session.identifier.raw) : known
+        route.others.removeAll { $0.type == 9 || $0.type == 10 }
+        route.others.insert(.init(flags: 0x80, type: 9, value: originator), at: 0)
+        route.others.insert(.init(flags: 0x80, type: 10, value: Build.u32(cluster) + list), at: 1)
+        return route
+    }
+
+    // MARK: RFC 9234 §5
+
+    static func mark(_ route: RouteAttributes) -> ASNumber? {
+        route.others.first { $0.type == 35 }.map { ASNumber($0.value.reduce(0) { $0 << 8 | UInt32($1) }) }
+    }
+    static func marked(_ route: RouteAttributes, _ number: ASNumber) -> RouteAttributes {
+        var route = route
+        let at = route.others.firstIndex { $0.type > 35 } ?? route.others.count
+        route.others.insert(.init(flags: 0xc0, type: 35, value: Build.u32(number.raw)), at: at)
+        return route
+    }
+    /// `nil`: a leak.
+    private func ingress(_ route: RouteAttributes, _ peer: Peer) -> RouteAttributes? {
+        guard let role = peer.neighbor.role else { return route }
+        if let mark = Self.mark(route) {
+            if role == .provider || role == .rs { return nil }
+            if role == .peer, mark != peer.neighbor.remoteAS { return nil }
+        } else if role == .customer || role == .peer || role == .rsClient {
+            return Self.marked(route, peer.neighbor.remoteAS)
+        }
+        return route
+    }
+    /// `nil`: not to this neighbour.
+    private func egress(_ route: RouteAttributes, _ peer: Peer) -> RouteAttributes? {
+        guard let role = peer.neighbor.role else { return route }
+        if Self.mark(route) != nil { return role == .provider || role == .rs ? route : nil }
+        return role == .customer || role == .rsClient ? route : Self.marked(route, configuration.routerAS)
     }
 
     private func isUnspecified(_ address: IPAddress) -> Bool { address == .v4(.any) || address == .v6(.any) }
@@ -203,7 +264,7 @@ struct Oracle {
             } else {
                 route.localPreference = configuration.defaultLocalPreference
             }
-            return route
+            return [.provider, .rs, .peer].contains(peer.neighbor.role) ? Self.marked(route, configuration.routerAS) : route
         }
         return nil
     }
@@ -211,7 +272,8 @@ struct Oracle {
     /// As the neighbour gets it; `nil`: rules or policy keep it back.
     private func exported(_ best: Candidate, _ prefix: IPPrefix, to index: Int) -> RouteAttributes? {
         let peer = peers[index]
-        if best.peer >= 0, !peers[best.peer].isExternal, !peer.isExternal { return nil }
+        let isReflected = best.peer >= 0 && !peers[best.peer].isExternal && !peer.isExternal
+        if isReflected, !reflects(from: peers[best.peer], to: peer) { return nil }
         if best.route.communities.contains(.noAdvertise) { return nil }
         if peer.isExternal, best.route.communities.contains(.noExport) || best.route.communities.contains(.noExportSubconfed) {
             return nil
@@ -224,7 +286,8 @@ struct Oracle {
         else { return nil }
         let replaces =
             isUnspecified(nextHop)
-            || !route.marks.contains(.nextHopIsOurs) && (peer.isExternal || peer.neighbor.nextHopSelf)
+            || !route.marks.contains(.nextHopIsOurs)
+                && (peer.isExternal || peer.neighbor.nextHopSelf && (!isReflected || peer.neighbor.nextHopSelfReflected))
         if replaces {
             switch prefix {
             case .v4:
@@ -237,6 +300,13 @@ struct Oracle {
             route.linkLocal = nil
         }
         if peer.isExternal {
+            if peer.neighbor.overridesAS {
+                for i in route.path.indices {
+                    route.path[i].numbers = route.path[i].numbers.map {
+                        $0 == peer.neighbor.remoteAS ? configuration.routerAS : $0
+                    }
+                }
+            }
             route.prepend(configuration.routerAS)
             if !route.marks.contains(.medIsOurs) { route.med = nil }
             route.localPreference = nil
@@ -244,8 +314,9 @@ struct Oracle {
         } else if route.localPreference == nil {
             route.localPreference = configuration.defaultLocalPreference
         }
+        if isReflected { route = reflected(route, from: peers[best.peer]) }
         route.marks = []
-        return route
+        return egress(route, peer)
     }
 }
 

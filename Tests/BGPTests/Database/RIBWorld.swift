@@ -22,6 +22,10 @@ struct RIBWorld {
         }
     }
     var payloads = VRPTable(seed: 5)
+    /// Routes with the OTC attribute of RFC 9234 are among those that are drawn.
+    var drawsMarks = false
+    /// Routes that came back to us by reflection are among them (RFC 4456 §8).
+    var drawsLoops = false
     static let nextHops: [IPAddress] = (1...6).map { .v4(IPv4Address(10, 9, 0, UInt8($0))) }
     static let nextHops6: [IPAddress] = (1...4).map { .v6(IPv6Address(high: 0x2001_0db8 << 32, low: UInt64($0))) }
 
@@ -147,9 +151,18 @@ struct RIBWorld {
             route.communities = [list[random.number(in: 0...4)]]
         }
         if random.chance(1, in: 8) { route.others.append(.init(flags: 0xe0, type: 99, value: [1, 2, 3])) }
+        if drawsMarks, random.chance(1, in: 3) { route = Oracle.marked(route, ASNumber(UInt32(random.number(in: 101...103)))) }
         if !peer.isExternal, random.chance(1, in: 4) {
             route.others.insert(.init(flags: 0x80, type: 9, value: [9, 9, 9, UInt8(random.number(in: 1...3))]), at: 0)
             route.others.insert(.init(flags: 0x80, type: 10, value: [1, 1, 1, 1]), at: 1)
+        }
+        if drawsLoops, !peer.isExternal, random.chance(1, in: 3) {
+            route.others.removeAll { $0.type == 9 || $0.type == 10 }
+            let own = random.chance(1, in: 2) ? oracle.configuration.routerID.raw : 0x0a00_0099
+            let list = [0x0101_0101, own, 0x0202_0202].prefix(random.number(in: 1...3))
+            let isOrigin = random.chance(1, in: 4)
+            if isOrigin { route.others.insert(.init(flags: 0x80, type: 9, value: Build.u32(own)), at: 0) }
+            route.others.insert(.init(flags: 0x80, type: 10, value: list.flatMap { Build.u32($0) }), at: isOrigin ? 1 : 0)
         }
         return route
     }
@@ -259,6 +272,35 @@ struct RIBWorld {
         restored.write(to: &again)
         #expect(again.bytes == writer.bytes)
         twin = restored
+    }
+
+    /// Rounds of churn with restores, each compared with the oracle; nothing is left in the end.
+    mutating func churn(_ place: String) throws {
+        let count = oracle.peers.count
+        if random.chance(1, in: 2) {
+            limits = RIBLimits(
+                flush: random.number(in: 3...20), slice: random.number(in: 5...300), lag: random.number(in: 100...2000))
+        }
+        for i in 0..<count { establish(i) }
+        for round in 0..<8 {
+            for _ in 0..<60 {
+                RIBTests().step(&self)
+                if random.chance(1, in: 3) {
+                    var draws: [Int] = []
+                    for _ in 0..<count { draws.append(random.chance(1, in: 3) ? 0 : random.chance(1, in: 2) ? 1 : .max) }
+                    advance(random.number(in: 0...6)) { draws[$0] }
+                }
+                if random.chance(1, in: 40) { try snapshot() }
+            }
+            settle()
+            check("\(place), round \(round)")
+        }
+        for i in 0..<count { close(i) }
+        settle()
+        #expect(rib.tables.ipv4Unicast.prefixes.count == 0)
+        #expect(rib.tables.ipv6Unicast.prefixes.count == 0)
+        #expect(rib.shared.attributes.count <= 2, "the default routes that were made for a neighbour stay")
+        #expect(rib.tables.ipv4Unicast.locRIB.digest == StateDigest() && rib.tables.ipv4Unicast.groups.isEmpty)
     }
 
     // MARK: checking

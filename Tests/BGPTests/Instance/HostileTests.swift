@@ -10,12 +10,35 @@ import Wire
         Build.origin + Build.path4(65001, 65002) + Build.nextHop + Build.attribute(0x80, 4, [0, 0, 0, 50])
         + Build.attribute(0x40, 6, []) + Build.attribute(0xc0, 7, Build.u32(65001) + [10, 0, 0, 9])
         + Build.attribute(0xc0, 8, [0xfd, 0xe9, 0, 1]) + Build.attribute(0xc0, 16, [0, 2, 0xfd, 0xe9, 0, 0, 0, 1])
-        + Build.attribute(0xc0, 32, Build.u32(65001) + Build.u32(1) + Build.u32(2)) + Build.attribute(0xe0, 99, [1, 2, 3])
+        + Build.attribute(0xc0, 32, Build.u32(65001) + Build.u32(1) + Build.u32(2)) + Build.attribute(0xc0, 35, Build.u32(65001))
+        + Build.attribute(0xe0, 99, [1, 2, 3])
     static let v4 = Build.update(attributes: update4, nlri: Build.nlri + [16, 10, 1])
     static let v6 = Build.update(
         attributes: Build.reach6(Build.nlri6) + Build.origin + Build.path4(65001) + Build.attribute(0xc0, 8, [0, 1, 0, 1]))
     static let withdraw = Build.update(withdrawn: Build.nlri)
     static let withdraw6 = Build.update(attributes: Build.unreach6(Build.nlri6))
+
+    @Test("a path of two-octet numbers that fills an extended message is treated as withdrawn, and kills nobody")
+    func longPath() {
+        var driver = Driver { $0.ebgpRequiresPolicy = false }
+        driver.accept()
+        driver.receive(
+            driver.open {
+                $0.capabilities.fourOctetAS = nil
+                $0.capabilities.extendedMessages = true
+            })
+        driver.receive(Driver.keepalive)
+        driver.receive(
+            Build.message(2, Build.update(attributes: Build.origin + Build.path2(65001) + Build.nextHop, nlri: Build.nlri)))
+        #expect(driver.prefixes[0] == 1)
+        var path: [UInt8] = []
+        for _ in 0..<100 { path += [2, 255] + (0..<255).flatMap { _ in Build.u16(65001) } }
+        let attributes = Build.origin + Build.attribute(0x50, 2, path) + Build.nextHop
+        driver.receive(Build.message(2, Build.update(attributes: attributes, nlri: Build.nlri)))
+        #expect(driver.state == .established)
+        #expect(driver.prefixes[0] == 0)
+        #expect(driver.detail.counters.malformedUpdates == 1)
+    }
 
     @Test("a flipped bit in the attributes of IPv4 routes resets the session only where the RFC has no other way")
     func flips() {

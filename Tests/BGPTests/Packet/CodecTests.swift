@@ -295,16 +295,6 @@ import Wire
         #expect(attributes.asPath.isEmpty)
     }
 
-    @Test("our own cluster or identifier marks a route that came back")
-    func reflectedBack() {
-        let context = Build.context(isInternal: true)
-        let base = Build.origin + Build.path4() + Build.nextHop + Build.localPref
-        let own: [UInt8] = [10, 0, 0, 1]
-        #expect(!decode(base, context).0.isReflectedBack)
-        #expect(decode(base + Build.attribute(0x80, 9, own), context).0.isReflectedBack)
-        #expect(decode(base + Build.attribute(0x80, 10, [1, 1, 1, 1] + own), context).0.isReflectedBack)
-    }
-
     // MARK: views
 
     @Test("the block is what is left when the multiprotocol attributes are taken out, wherever they are")

@@ -41,8 +41,7 @@ enum Build {
         fourOctetAS: Bool = true, isInternal: Bool = false, families: RouteFamilySet = [.ipv4Unicast, .ipv6Unicast]
     ) -> UpdateContext {
         UpdateContext(
-            routerAS: ASNumber(65000), routerID: RouterID("10.0.0.1")!, fourOctetAS: fourOctetAS,
-            isInternal: isInternal, families: families)
+            routerAS: ASNumber(65000), fourOctetAS: fourOctetAS, isInternal: isInternal, families: families)
     }
 }
 

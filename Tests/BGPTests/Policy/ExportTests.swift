@@ -87,6 +87,49 @@ import Wire
             parameters { $0.removePrivateAS = true })
         #expect(sent.path == [.init(type: 2, numbers: [ASNumber(65000), ASNumber(100)])])
     }
+    @Test func `private AS numbers are replaced by ours where that is configured, and the path keeps its length`() {
+        let sent = decoded(
+            route {
+                $0.path = [
+                    .init(type: 2, numbers: [ASNumber(64512), ASNumber(100), ASNumber(4_200_000_001)]),
+                    .init(type: 1, numbers: [ASNumber(64513), ASNumber(7)]),
+                ]
+            },
+            parameters {
+                $0.removePrivateAS = true; $0.replacesPrivateAS = true
+            })
+        #expect(sent.path.map(\.type) == [2, 1])
+        #expect(sent.path[0].numbers == [65000, 65000, 100, 65000].map { ASNumber($0) })
+        #expect(sent.path[1].numbers == [65000, 7].map { ASNumber($0) })
+    }
+    @Test func `our AS stands in place of the neighbour's where that is configured, for old speakers too`() {
+        let received = route { $0.path[0].numbers = [ASNumber(100), ASNumber(64600), ASNumber(64600), ASNumber(64700)] }
+        func path(_ change: (inout ExportParameters) -> Void) -> [UInt32] {
+            decoded(
+                received,
+                parameters {
+                    $0.overriddenAS = 64600
+                    change(&$0)
+                }
+            ).path.flatMap(\.numbers).map(\.raw)
+        }
+        #expect(path { _ in } == [65000, 100, 65000, 65000, 64700])
+        // What was put in stays, be our own AS a private one.
+        #expect(path { $0.removePrivateAS = true } == [65000, 100, 65000, 65000])
+        #expect(
+            path {
+                $0.removePrivateAS = true; $0.replacesPrivateAS = true
+            } == [65000, 100, 65000, 65000, 65000])
+        let old = encode(
+            received,
+            parameters {
+                $0.overriddenAS = 64600; $0.fourOctetAS = false
+            }
+        ).octets
+        var two: [UInt8] = []
+        forEachAttribute(old.span.bytes) { _, type, value in if type == 2 { two = [UInt8](copying: value) } }
+        #expect(two == [2, 5] + [65000, 100, 65000, 65000, 64700].flatMap { Build.u16($0) })
+    }
     @Test func `towards a two-octet neighbour: AS_TRANS, and AS4_PATH only when needed (RFC 6793 §4.2.2)`() {
         let p = parameters {
             $0.fourOctetAS = false; $0.localAS = 70000
