@@ -114,8 +114,8 @@ struct PolicyRun {
 
     /// Whether all prefixes with these attributes, from one kind of source, have one outcome.
     func isIndifferent(_ shared: borrowing RIBShared) -> Bool {
-        let program = shared.policies.chains[Int(chain)].program
-        return !program.asksForPrefix && !program.asksForValidity
+        let entry = shared.policies.chains[Int(chain)]
+        return !entry.program.asksForPrefix && !entry.program.asksForValidity
     }
 
     /// The set after policy, 0 when rejected. Without a prefix no prefix set holds.
@@ -130,9 +130,10 @@ struct PolicyRun {
 
 extension RIBShared {
     func policyClass(of prefix: IPPrefix?, _ handle: UInt32, _ chain: Int32) -> PolicyClass {
-        let program = policies.chains[Int(chain)].program
-        let validity = program.asksForValidity ? prefix.map { self.validity(of: $0, handle) } : nil
-        return PolicyClass(program.classOf(prefix), validity)
+        // For each prefix: one reference is held, and no program is copied.
+        let entry = policies.chains[Int(chain)]
+        let validity = entry.program.asksForValidity ? prefix.map { self.validity(of: $0, handle) } : nil
+        return PolicyClass(entry.program.classOf(prefix), validity)
     }
 
     /// RFC 6811 §2.
