@@ -173,7 +173,11 @@ extension FamilyRIB {
         let originator = group.parameters.clusterID != 0 && kind == .internal ? source.identifier : 0
         let chain = group.parameters.chain
         let policyClass =
-            chain < 0 ? .any : shared.policyClass(of: Family.prefix(prefixes.keys[Int(number)]), handle, chain)
+            chain < 0
+            ? .any
+            : shared.policyClass(
+                of: Family.prefix(prefixes.keys[Int(number)]), chain,
+                origin: shared.policies.asksForValidity(chain) ? shared.attributes.routeOrigin(handle) : nil)
         if let known = work.outcomes.find(handle, policyClass, kind, originator) { return known }
         export.begin(handle, shared)
         var outcome = export.outcome(Family.self, prefixes.keys[Int(number)], source, &shared)

@@ -97,6 +97,8 @@ struct PolicyRun {
     private let family: RouteFamily
     private let isExport: Bool
     private var handle: UInt32 = 0
+    /// Of `handle`, once it was asked for: the same for all prefixes.
+    private var origin: UInt32??
     /// Outcomes of `handle` that are known. No more are kept than are quickly searched.
     private var known: [(policyClass: PolicyClass, kind: RouteSource, outcome: UInt32)] = []
     private static let knownMaximum = 64
@@ -109,6 +111,7 @@ struct PolicyRun {
 
     mutating func begin(_ handle: UInt32) {
         self.handle = handle
+        origin = nil
         known.removeAll(keepingCapacity: true)
     }
 
@@ -120,7 +123,8 @@ struct PolicyRun {
 
     /// The set after policy, 0 when rejected. Without a prefix no prefix set holds.
     mutating func outcome(_ prefix: IPPrefix?, _ kind: RouteSource, _ shared: inout RIBShared) -> UInt32 {
-        let policyClass = shared.policyClass(of: prefix, handle, chain)
+        if origin == nil, shared.policies.asksForValidity(chain) { origin = .some(shared.attributes.routeOrigin(handle)) }
+        let policyClass = shared.policyClass(of: prefix, chain, origin: origin ?? nil)
         for entry in known where entry.policyClass == policyClass && entry.kind == kind { return entry.outcome }
         let outcome = shared.evaluate(handle, chain, policyClass, kind, family, isExport: isExport)
         if known.count < Self.knownMaximum { known.append((policyClass, kind, outcome)) }
@@ -129,17 +133,20 @@ struct PolicyRun {
 }
 
 extension RIBShared {
-    func policyClass(of prefix: IPPrefix?, _ handle: UInt32, _ chain: Int32) -> PolicyClass {
+    /// - Parameter origin: of the attributes; of no meaning to a chain that does not ask for validity.
+    func policyClass(of prefix: IPPrefix?, _ chain: Int32, origin: UInt32?) -> PolicyClass {
         // For each prefix: one reference is held, and no program is copied.
         let entry = policies.chains[Int(chain)]
-        let validity = entry.program.asksForValidity ? prefix.map { self.validity(of: $0, handle) } : nil
+        let validity = entry.program.asksForValidity ? prefix.map { self.validity(of: $0, origin: origin) } : nil
         return PolicyClass(entry.program.classOf(prefix), validity)
     }
 
     /// RFC 6811 §2.
     func validity(of prefix: IPPrefix, _ handle: UInt32) -> OriginValidity {
-        guard let payloads else { return .notFound }
-        return payloads.validity(of: prefix, origin: attributes.routeOrigin(handle))
+        validity(of: prefix, origin: attributes.routeOrigin(handle))
+    }
+    func validity(of prefix: IPPrefix, origin: UInt32?) -> OriginValidity {
+        payloads?.validity(of: prefix, origin: origin) ?? .notFound
     }
 
     /// The set after policy, 0 when rejected.
