@@ -116,3 +116,9 @@ int chost_link_monitor(void) {
 }
 
 int chost_fork(void) { return fork(); }
+
+int chost_fork_paused(void) {
+    int child = fork();
+    while (child == 0) pause();
+    return child;
+}

@@ -55,7 +55,7 @@ final class WitnessStore: @unchecked Sendable {
             let (store, records, isDamaged) = try load(path, fd, names)
             return (store, Found(isNew: isNew, records: records, isDamaged: isDamaged))
         } catch {
-            Foundation.close(fd)
+            close(fd)
             throw error
         }
     }
@@ -71,8 +71,14 @@ final class WitnessStore: @unchecked Sendable {
     deinit { close() }
 
     func close() {
-        if fd >= 0 { Foundation.close(fd) }
+        if fd >= 0 { Self.close(fd) }
         fd = -1
+    }
+
+    /// Lets the lock go first: it belongs to the open file, which a child that was forked a moment ago holds, too.
+    private static func close(_ fd: Int32) {
+        flock(fd, LOCK_UN)
+        Foundation.close(fd)
     }
 
     /// A file that is there is whole.

@@ -14,6 +14,18 @@ final class TemporaryFile: Sendable {
     deinit { unlink(path) }
 }
 
+/// A child that has all our descriptors, as one has that is about to run another program.
+struct ForkedChild: ~Copyable {
+    private let id = chost_fork_paused()
+    init() throws { try #require(id > 0) }
+    deinit {
+        guard id > 0 else { return }
+        kill(id, SIGKILL)
+        var status: Int32 = 0
+        waitpid(id, &status, 0)
+    }
+}
+
 @Suite struct LeaseFileTests {
     let file = TemporaryFile()
     let lease = Duration.milliseconds(50)
@@ -45,6 +57,17 @@ final class TemporaryFile: Sendable {
         #expect(a?.answer(.setTwinEligible(Epoch(1), true), at: at(1)) == .twinEligibility(Epoch(1), true))
         a = nil
         #expect(b.answer(.acquire(atLeast: .zero), at: at(2)) == .granted(Epoch(2), leaseUntil: at(52), mayResume: true))
+    }
+
+    @Test func `A child that was forked in between does not keep the holder alive`() throws {
+        var a: LeaseFile? = try open(.a)
+        let b = try open(.b)
+        _ = a?.answer(.acquire(atLeast: .zero), at: at(0))
+        let child = try ForkedChild()
+        #expect(b.isTwinAlive)
+        a = nil
+        #expect(!b.isTwinAlive)
+        _ = consume child
     }
 
     @Test func `While the kernel is still burying the holder, its twin is told to ask again soon`() throws {

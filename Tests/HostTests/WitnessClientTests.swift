@@ -247,6 +247,16 @@ import Witness
         #expect(found.isDamaged == [false, false, false])
     }
 
+    @Test func `Two witnesses do not share a file, and a child that was forked in between does not keep it`() throws {
+        let file = TemporaryFile()
+        let (store, _) = try WitnessStore.open(path: file.path, names: ["r1"])
+        let child = try ForkedChild()
+        #expect(throws: WitnessStoreError.self) { try WitnessStore.open(path: file.path, names: ["r1"]) }
+        store.close()
+        #expect(throws: Never.self) { try WitnessStore.open(path: file.path, names: ["r1"]) }
+        _ = consume child
+    }
+
     @Test func `Of a write that was cut off, the version before is there, and it is known that something is missing`() throws {
         let file = TemporaryFile()
         do {

@@ -137,6 +137,8 @@ int chost_gasp_thread_stack(void);
 void chost_crash_by_null(void);
 /// fork, for tests that need a process to die.
 int chost_fork(void);
+/// The same of a child that does nothing, until it is killed.
+int chost_fork_paused(void);
 /// Puts the calling thread alone into a network namespace of its own. Returns a descriptor of the one before, or -errno.
 int chost_network_enter_new(void);
 /// Back into the namespace of that descriptor, which is closed. Returns 0 or the errno.
