@@ -100,6 +100,7 @@ public struct Engine: ~Copyable {
         image.listeners = state.listeners
         image.gateways = state.routes.gateways
         image.subscriptions = state.interior.subscriptions
+        image.neighbors = state.neighbors.bindings
         image.bfdSessions = state.bfd.sessions
         state.transport.fill(&image, at: state.now)
         return image

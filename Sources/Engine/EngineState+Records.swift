@@ -71,6 +71,9 @@ extension EngineState {
             apply(report, &wishes, into: &effects)
         case .memoryExhausted:
             streams.shed(at: now, into: &wishes.streams)
+        case .neighbor(let binding):
+            binding.mix(into: &systemDigest)
+            neighbors.note(binding)
         case .packetReceived(let packet):
             receive(packet, &wishes)
         case .quarantined(let poison):
@@ -107,6 +110,7 @@ extension EngineState {
             note(.alarm, "configuration revision \(revision) cannot be read and is not in force: \(error)", into: &effects)
             return
         }
+        neighbors.configure(new.interfaces, before: configuration.interfaces)
         configuration = new
         self.revision = revision
         let told = keyChains.configure(new.keyChains ?? [], at: now)
@@ -197,6 +201,7 @@ extension EngineState {
         }
         interior.tellAll(.clear(neighbor: nil), at: now, into: &wishes.interior)
         bfd.startAnew()
+        neighbors.removeAll()
         updateStaticRoutes()
     }
 }

@@ -19,6 +19,7 @@ struct EngineState: Sendable {
     var revision: UInt64 = 0
     var configuration = RouterConfiguration()
     var transport: TransportTable
+    var neighbors = NeighborTable()
     var routes: RouteManager
     var streams: StreamProtocols
     var interior: InteriorGateways
@@ -59,7 +60,7 @@ extension EngineState {
     static let sections = [
         system, configured, TransportTable.section, RouteManager.section, StreamProtocols.section, BGPInstance.section,
         RTRInstance.section, InteriorGateways.section, OSPFInstance.section, ISISInstance.section, RIPInstance.section,
-        BFDRegistry.section, FirstRoutesWatch.section,
+        BFDRegistry.section, FirstRoutesWatch.section, NeighborTable.section,
     ]
 
     func encoded(as format: SnapshotFormat = EngineSnapshot.newest) -> [UInt8] {
@@ -79,6 +80,7 @@ extension EngineState {
         interior.write(to: &writer)
         writer.section(BFDRegistry.section) { bfd.write(to: &$0) }
         writer.section(FirstRoutesWatch.section) { firstRoutes.write(to: &$0) }
+        writer.section(NeighborTable.section) { neighbors.write(to: &$0) }
         return writer.bytes
     }
 
@@ -109,6 +111,7 @@ extension EngineState {
             try BFDRegistry(from: &r, configuration: configuration)
         }
         firstRoutes = try sections.read(FirstRoutesWatch.section) { r throws(DecodeError) in try FirstRoutesWatch(from: &r) }
+        neighbors = try sections.read(NeighborTable.section) { r throws(DecodeError) in try NeighborTable(from: &r) }
         keyChains = KeyChainWatch(configuration.keyChains ?? [], at: now)
     }
 }

@@ -60,7 +60,7 @@ extension LineCard {
     /// Where a neighbour is, if it has said so.
     private func knownMAC(_ address: IPAddress, on i: Int) -> MACAddress? {
         guard let slot = neighbors.slot(of: NeighborCache.Key(interface: interfaces[i].id, address: address)),
-            neighbors.entries[slot].state == .reachable || neighbors.entries[slot].state == .probing
+            neighbors.entries[slot].state != .free, neighbors.entries[slot].state != .incomplete
         else { return nil }
         return neighbors.entries[slot].mac
     }

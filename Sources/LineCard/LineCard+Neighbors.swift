@@ -16,20 +16,23 @@ extension LineCard {
     static let unicastSolicitationDelay = Duration.seconds(1)
 
     /// Sends a frame whose destination is still empty to a neighbour, now or when it has answered.
+    /// - Parameter isAnswer: to somebody who may be anybody, like the one who sent a ping.
     mutating func send(
         _ frame: consuming [UInt8], on i: Int, to nextHop: IPAddress, for remote: IPAddress, owner: InterfaceID,
-        at now: Instant, into effects: inout [LineCardEffect]
+        isAnswer: Bool = false, at now: Instant, into effects: inout [LineCardEffect]
     ) {
         let key = NeighborCache.Key(interface: interfaces[i].id, address: nextHop)
         guard let slot = neighbors.slot(of: key) else {
             let slot = neighbors.insert(key)
             timers.cancel(.neighbor(slot))
             neighbors.entries[slot].isUsed = true
+            neighbors.entries[slot].isPeer = !isAnswer
             _ = neighbors.enqueue(.init(frame: frame, remote: remote, interface: owner), at: slot)
             solicit(slot, at: now, into: &effects)
             return
         }
         neighbors.entries[slot].isUsed = true
+        if !isAnswer { neighbors.entries[slot].isPeer = true }
         switch neighbors.entries[slot].state {
         case .free, .incomplete:
             counters.unresolved += UInt64(neighbors.enqueue(.init(frame: frame, remote: remote, interface: owner), at: slot))
@@ -43,9 +46,32 @@ extension LineCard {
             }
         case .probing:
             break
+        case .recalled:
+            if neighbors.entries[slot].tries == 0 { solicit(slot, at: now, into: &effects) }
         }
+        note(slot, at: now, into: &effects)
         address(&frame, to: neighbors.entries[slot].mac)
         put(frame, on: i, into: &effects)
+    }
+
+    /// What the controller knew that spoke before.
+    mutating func recall(_ bindings: [NeighborBinding]) {
+        for binding in bindings where Int(binding.interface.value) < interfaces.count && isUp(binding.interface) {
+            let slot = neighbors.insert(.init(interface: binding.interface, address: binding.address))
+            neighbors.entries[slot].state = .recalled
+            neighbors.entries[slot].mac = binding.mac
+            neighbors.entries[slot].isNoted = true
+        }
+    }
+
+    /// Puts it into the log where a neighbour is that we send to. If too many say something new, with the next frame.
+    private mutating func note(_ slot: Int, at now: Instant, into effects: inout [LineCardEffect]) {
+        guard neighbors.entries[slot].isPeer, !neighbors.entries[slot].isNoted, notes.take(at: now) else { return }
+        neighbors.entries[slot].isNoted = true
+        let entry = neighbors.entries[slot]
+        unlogged.append(isTCP: false)
+        effects.append(
+            .record(.neighbor(.init(interface: entry.key.interface, address: entry.key.address, mac: entry.mac))))
     }
 
     private func address(_ frame: inout [UInt8], to mac: MACAddress) {
@@ -100,6 +126,10 @@ extension LineCard {
                 neighbors.entries[slot].tries = 0
             }
             solicit(slot, at: now, into: &effects)
+        case .recalled:
+            if entry.tries < Self.solicitationDelays.count { return solicit(slot, at: now, into: &effects) }
+            // It is not where it was. The next frame begins from nothing.
+            neighbors.remove(slot)
         }
     }
 
@@ -122,7 +152,8 @@ extension LineCard {
         var isFound = false
         if let known = neighbors.slot(of: key) {
             slot = known
-            isFound = neighbors.entries[slot].state == .incomplete
+            let entry = neighbors.entries[slot]
+            isFound = entry.state == .incomplete || entry.state == .recalled && entry.mac != mac
         } else {
             isFound = true
             // Only our neighbours have business here; a stranger's address would only take a slot.
@@ -131,11 +162,12 @@ extension LineCard {
             timers.cancel(.neighbor(slot))
         }
         let entry = neighbors.entries[slot]
-        if entry.state != .incomplete, entry.mac != mac, evidence == .hint {
+        if entry.state == .reachable || entry.state == .probing, entry.mac != mac, evidence == .hint {
             // RFC 4861 §7.2.5: it may be right or not; ask when next used.
             neighbors.entries[slot].confirmed = now - NeighborCache.reachableTime
             return
         }
+        neighbors.entries[slot].isNoted = entry.isNoted && entry.mac == mac
         neighbors.entries[slot].mac = mac
         neighbors.entries[slot].state = .reachable
         neighbors.entries[slot].confirmed = now
@@ -148,6 +180,7 @@ extension LineCard {
                 put(frame, on: i, into: &effects)
             }
         }
+        if !neighbors.entries[slot].isNoted { note(slot, at: now, into: &effects) }
         // What did not fit the queue, or was dropped with it when nobody answered, waits for timers that backed off.
         if isFound, isSpeaking, resumptions.take(at: now) {
             resumeConnections(at: now, into: &effects) { $0 == i && $1 == address }

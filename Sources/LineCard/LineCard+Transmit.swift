@@ -89,6 +89,8 @@ extension LineCard {
     enum Delivery {
         /// To a neighbour that ARP or ND finds.
         case neighbor(IPAddress)
+        /// The same, to somebody who asked us.
+        case answer(IPAddress)
         /// To a group, or to everybody.
         case group(MACAddress)
     }
@@ -105,7 +107,7 @@ extension LineCard {
         }
         sendDatagram(
             payload, protocolNumber: protocolNumber, from: local, to: remote, hopLimit: 64, on: i,
-            delivery: .neighbor(nextHop), at: now, into: &effects)
+            delivery: .answer(nextHop), at: now, into: &effects)
     }
 
     /// Sends an upper layer's octets on an interface, in fragments when they are longer than its MTU.
@@ -176,6 +178,9 @@ extension LineCard {
         switch delivery {
         case .neighbor(let nextHop):
             send(frame, on: i, to: nextHop, for: remote, owner: interfaces[i].id, at: now, into: &effects)
+        case .answer(let nextHop):
+            send(
+                frame, on: i, to: nextHop, for: remote, owner: interfaces[i].id, isAnswer: true, at: now, into: &effects)
         case .group:
             put(frame, on: i, into: &effects)
         }

@@ -11,7 +11,7 @@ import Wire
 /// `TCPStack` above. Nothing of the kernel's stack takes part, so a dead process leaves nobody behind who could reset a
 /// connection (DESIGN §7).
 ///
-/// Nothing in here is replicated: `.takeOver` rebuilds it from engine state alone (DESIGN §4). It is silent until then,
+/// Nothing in here is replicated: `.takeOver` rebuilds it from engine state alone (DESIGN §4), where neighbours are noted. It is silent until then,
 /// and after `.standDown`.
 ///
 /// Files: `LineCard+Receive` (a frame's way in), `+IPv4`, `+IPv6`, `+ICMP`, `+ARP`, `+NeighborDiscovery`, `+Neighbors`
@@ -52,6 +52,9 @@ public struct LineCard: Sendable {
     /// Packets of one routing protocol on one interface: a database of a thousand routers comes faster than it needs to,
     /// and a flood does not fill the log.
     public static let packetsPerSecond = 20_000
+    /// Neighbours of which the log is told in a second that they are somewhere else: all of a full cache at once, and then
+    /// no more than a liar on the network is worth.
+    public static let notesPerSecond = 100
     public static let packetBurst = 5_000
 
     var mode = Mode.silent
@@ -77,6 +80,7 @@ public struct LineCard: Sendable {
     var echoes = TokenBucket(perSecond: echoesPerSecond)
     var errors = TokenBucket(perSecond: errorsPerSecond)
     var resumptions = TokenBucket(perSecond: resumptionsPerSecond)
+    var notes = TokenBucket(perSecond: notesPerSecond, burst: NeighborCache.entriesMaximum)
     /// RFC 791 identification and RFC 8200 §4.5 fragment identification of what we send in fragments.
     var identification: UInt32
     var tcpEffects: [TCPEffect] = []
@@ -169,6 +173,7 @@ public struct LineCard: Sendable {
             interfaces.append(Interface(id: InterfaceID(UInt16(i)), image.interfaces[i]))
         }
         noteSubscriptions()
+        recall(image.neighbors)
         // Announce first: a switch that learns the port late loses the very segments that resume the sessions.
         for i in interfaces.indices { startAnnouncing(i, at: now, into: &effects) }
         bfd.restore(image.bfdSessions, at: now, into: &bfdEffects)

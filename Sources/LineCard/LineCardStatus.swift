@@ -137,7 +137,7 @@ extension LineCard {
             case .free: continue
             case .incomplete: state = .incomplete
             case .reachable: state = .reachable
-            case .probing: state = .probing
+            case .probing, .recalled: state = .probing
             }
             known.append(
                 .init(

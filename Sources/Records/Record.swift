@@ -49,6 +49,8 @@ public enum RecordBody: Sendable, Equatable {
     case bfd(BFDReport)
     /// The memory of the active is at its limit: one neighbour is let go of. Each such record costs one.
     case memoryExhausted
+    /// A neighbour that the router sends to said where it is, for the first time or something new.
+    case neighbor(NeighborBinding)
 }
 
 /// What a record held that killed the engine that applied it.
@@ -237,6 +239,8 @@ public struct LineCardImage: Sendable {
     public var gateways: [Gateway] = []
     /// Ascending.
     public var subscriptions: [PacketSubscription] = []
+    /// Where neighbours were last, at most one of each address of an interface.
+    public var neighbors: [NeighborBinding] = []
     /// In ascending order of their discriminators, each with the status from which it goes on.
     public var bfdSessions: [BFDSession] = []
     public var pendingConnects: [ConnectRequest] = []

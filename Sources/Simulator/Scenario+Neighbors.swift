@@ -52,6 +52,24 @@ extension Scenario {
         once("bfd-graceful", "nor a graceful switchover", fast(), .switchover),
         once("bfd-hang", "nor an engine that hangs", fast(isAuthenticated: false), .hang),
         once("bfd-unplug", "nor a cable that is pulled", fast(), rounds: 1, .unplug),
+        Scenario(
+            "bfd-port-bounces",
+            "a neighbour whose port is down for a moment in the middle of a hand-over is spoken to when it is back",
+            options: fast()
+        ) { s in
+            guard s.comeUp(), let active = s.active else { return }
+            s.run(until: s.now + .seconds(1))
+            // Shorter than one of the three intervals, and over between the second question for its address and the third.
+            let port = s.neighborhood.port(ofPeer: 0)
+            s.perform(.cutPort(port, inward: true, outward: true))
+            s.schedule(.healPort(port), at: s.now + .milliseconds(45))
+            s.run(until: s.now + .milliseconds(18))
+            s.inject(.switchover)
+            s.run(until: s.now + .seconds(1))
+            if s.active == active { s.find("there was no hand-over") }
+            guard s.becomeRedundant() else { return }
+            s.settle()
+        },
         once("bfd-standby-kill", "a standby that joins anew knows every BFD session", fast(), .standbyKill),
         once(
             "every-protocol-kill", "SIGKILL costs no adjacency of OSPF, IS-IS, RIP, OSPFv3 or RIPng and no BFD session",

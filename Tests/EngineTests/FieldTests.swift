@@ -51,6 +51,8 @@ import Wire
         try listed(ConnectRequest.self)
         try listed(LineCardImage.TimeWait.self)
         try listed(PacketSubscription.self)
+        try listed(NeighborBinding.self)
+        try listed(NeighborTable.self)
         try listed(BFDPeer.self)
         try listed(BFDSequenceClock.self)
         try listed(BFDStatus.self)
@@ -150,7 +152,7 @@ import Wire
         hold(
             EngineState(seed: 1),
             """
-            applied now epoch revision configuration transport routes streams interior bfd firstRoutes keyChains \
+            applied now epoch revision configuration transport neighbors routes streams interior bfd firstRoutes keyChains \
             systemDigest
             """)
         hold(StreamProtocols(bgp: 1, others: 2), "bgp rtr processes endpoints trackers isRedundant seed watch")

@@ -59,6 +59,8 @@ import Wire
         .bfd(BFDReport(discriminator: 7, status: BFDStatus())), .bfd(BFDReport(discriminator: .max, status: bfdStatus)),
         .command(.clearAdjacency(.llc(0xfefe03), neighbor: "0000.0000.0001")), .redundancy(true), .memoryExhausted,
         .command(.clearCache(address: "2001:db8::323")),
+        .neighbor(.init(interface: InterfaceID(3), address: IPAddress("192.0.2.9")!, mac: MACAddress(raw: 0x0200_0000_0009))),
+        .neighbor(.init(interface: InterfaceID(0), address: IPAddress("fe80::9")!, mac: MACAddress(raw: 0x0200_0000_0009))),
     ]
 
     static let records: [Record] = bodies.enumerated().map { i, body in
@@ -265,7 +267,7 @@ import Wire
         #expect(refusal { $0.identity = Self.hello.identity }?.hasPrefix("it has the identity of this controller") == true)
         #expect(
             refusal { $0.schemas = $0.schemas.with(.init("records", 7...8)) }
-                == "the two releases cannot be combined: of 'records' controller A speaks schema 2 and controller B speaks schema "
+                == "the two releases cannot be combined: of 'records' controller A speaks schema 3 and controller B speaks schema "
                 + "7 to 8: update controller A, which has the older release")
     }
 
@@ -326,14 +328,15 @@ import Wire
         #expect(try reader.record(index: LogIndex(1)).body == .time)
         var older = ByteReader(writer.bytes.span.bytes)
         do {
-            _ = try older.record(index: LogIndex(1), schema: RecordSchema.oldest - 1)
+            _ = try older.record(index: LogIndex(1), schema: 1)
             Issue.record("a kind that the schema does not have was read")
         } catch {
             #expect(error == DecodeError("record kind", at: 0, .unsupported))
         }
-        // Who adds a kind begins a schema: these are those of 2.
+        // Who adds a kind begins a schema: these are those of 2 and of 3.
         let kinds = (UInt8.min...UInt8.max).compactMap { RecordSchema.Kind(rawValue: $0) }
         #expect(kinds.filter { $0.since <= 2 }.map(\.rawValue) == Array(0...15))
+        #expect(kinds.filter { $0.since == 3 }.map(\.rawValue) == [16])
         #expect(kinds.allSatisfy { $0.since <= RecordSchema.current })
     }
 

@@ -29,6 +29,8 @@ struct NeighborCache {
         case reachable
         /// Known, but being asked again by unicast.
         case probing
+        /// Known to the controller that spoke before. Frames go there, and everybody is asked, as if nothing were known.
+        case recalled
     }
     struct Waiting {
         /// A frame that lacks only its destination.
@@ -43,6 +45,10 @@ struct NeighborCache {
         var mac = MACAddress(raw: 0)
         var confirmed = Instant.zero
         var tries = 0
+        /// Something other than an answer was sent there.
+        var isPeer = false
+        /// `mac` is in the log.
+        var isNoted = false
         /// A frame of ours used it since the hand of the clock came by.
         var isUsed = false
         var queue: [Waiting] = []

@@ -17,9 +17,9 @@ import Wire
 /// Of the records. Two controllers agree on the older schema that both speak (DESIGN §6).
 public enum RecordSchema {
     /// The schema that this release writes.
-    public static let current: UInt16 = 2
+    public static let current: UInt16 = 3
     /// The oldest that it still reads and writes.
-    public static let oldest: UInt16 = 2
+    public static let oldest: UInt16 = 3
     public static let part = SchemaMap.Part("records", oldest: oldest, newest: current)
 
     /// Whether a record can be shipped to a twin with whom this schema was agreed. The kinds of a schema are fixed: who adds one
@@ -49,6 +49,7 @@ public enum RecordSchema {
         case bfd = 13
         case redundancy = 14
         case memoryExhausted = 15
+        case neighbor = 16
 
         /// The schema that brought it.
         var since: UInt16 {
@@ -57,6 +58,7 @@ public enum RecordSchema {
                 .interfaceState, .configure, .command, .mastership, .quarantined, .packetReceived, .bfd, .redundancy,
                 .memoryExhausted:
                 2
+            case .neighbor: 3
             }
         }
     }
@@ -117,6 +119,11 @@ extension ByteWriter {
         case .redundancy(let isRedundant):
             head(.redundancy, &self)
             u8(isRedundant ? 1 : 0)
+        case .neighbor(let binding):
+            head(.neighbor, &self)
+            u16(binding.interface.value)
+            mac(binding.mac)
+            address(binding.address)
         case .quarantined(let poison):
             head(.quarantined, &self)
             switch poison {
@@ -315,6 +322,12 @@ extension ByteReader {
             return .mastership(controller, epoch, isFresh: try flag("fresh start"))
         case .redundancy:
             return .redundancy(try flag("redundancy"))
+        case .neighbor:
+            let interface = InterfaceID(try u16("interface"))
+            let at = offset
+            let mac = try mac("a neighbour's MAC address")
+            guard !mac.isGroup else { throw DecodeError("a neighbour's MAC address", at: at, .badValue) }
+            return .neighbor(NeighborBinding(interface: interface, address: try address("a neighbour's address"), mac: mac))
         case .quarantined:
             let at = offset
             switch try u8("quarantined input") {
@@ -569,7 +582,7 @@ extension Record {
         case .packetReceived(let packet): .packet(packet, message: message)
         case .quarantined(let poison): poison
         case .bfd(let report): .session(report.discriminator)
-        case .time, .interfaceState, .configure, .command, .mastership, .redundancy, .memoryExhausted: .other
+        case .time, .interfaceState, .configure, .command, .mastership, .redundancy, .memoryExhausted, .neighbor: .other
         }
     }
 }

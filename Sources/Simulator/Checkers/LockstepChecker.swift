@@ -116,6 +116,7 @@ struct LockstepChecker {
         case .bfd(let report):
             return seededHash(time, UInt64(report.discriminator) << 8 | UInt64(report.status.state.rawValue), seed: 15)
         case .memoryExhausted: return seededHash(time, 0, seed: 17)
+        case .neighbor(let binding): return seededHash(time, binding.mac.raw << 16 | UInt64(binding.interface.value), seed: 19)
         }
     }
 
