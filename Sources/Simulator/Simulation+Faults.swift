@@ -219,6 +219,7 @@ extension Simulation {
 
     func boot(_ id: ControllerID) {
         let node = node(id)
+        startedAt = now
         node.restart(controllerConfiguration(id), seed: random.next())
         note("\(id) starts")
         beginVote(node)

@@ -35,7 +35,11 @@ extension RandomWeather {
 extension Simulation {
     /// Within which a port that hears or speaks badly is found, and mastership has changed hands (Docs/mastership.md).
     /// A vote has to be asked twice, for a release and for a grant, and may be slow both times.
-    var portJudgement: Duration { .milliseconds(hasVote ? 1500 : 700) }
+    /// Who has just started has yet to learn what is usual on a segment.
+    var portJudgement: Duration {
+        if now - startedAt < .seconds(2) { return .seconds(3) }
+        return .milliseconds(hasVote ? 1500 : 700)
+    }
 
     // MARK: what may be lost
 

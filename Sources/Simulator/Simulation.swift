@@ -59,6 +59,8 @@ public final class Simulation {
     var lossesExpectedUntil = Instant.zero
     /// When another controller than the first became the router; `nil` before that.
     var roleChangedAt: Instant?
+    /// When a controller started last.
+    var startedAt = Instant.zero
     /// When a controller's port was mended last.
     var portTroubleAt: Instant?
     /// The newest configuration that was committed.
