@@ -215,11 +215,7 @@ public struct BGPInstance: StreamProtocol {
     }
 
     private static func position(of address: IPAddress, in list: [IPAddress]) -> Int? {
-        var low = 0, high = list.count
-        while low < high {
-            let middle = (low + high) / 2
-            if list[middle] < address { low = middle + 1 } else { high = middle }
-        }
+        let low = list.sortedIndex { $0 < address }
         return low < list.count && list[low] == address ? low : nil
     }
 

@@ -24,11 +24,7 @@ struct BorneSilence: Sendable {
             case .set(let session): discriminator = session.discriminator
             case .remove(let number): discriminator = number
             }
-            var low = 0, high = sessions.count
-            while low < high {
-                let middle = (low + high) / 2
-                if sessions[middle].discriminator < discriminator { low = middle + 1 } else { high = middle }
-            }
+            let low = sessions.sortedIndex { $0.discriminator < discriminator }
             if low < sessions.count, sessions[low].discriminator == discriminator { sessions.remove(at: low) }
             if case .set(let session) = change, !session.parameters.isShutdown {
                 sessions.insert((discriminator, Self.silence(session)), at: low)

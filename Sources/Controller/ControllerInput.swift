@@ -30,8 +30,8 @@ public enum ControllerInput: Sendable {
     /// The answer to the oldest unanswered `ControllerOutput.arbiter`.
     case arbiter(ArbiterAnswer)
     /// The answer to a piece of work, in order. `.snapshot` reports do not come here: the world encodes the snapshot on
-    /// a thread of its own and gives `.snapshotEncoded`.
-    case engine(EngineReport)
+    /// a thread of its own and gives `.snapshotEncoded`. It is large, so it lies beside: inputs are moved often.
+    indirect case engine(EngineReport)
     case snapshotEncoded(LogIndex, [UInt8])
     /// The engine has not come back from the record with this index (0: from other work) for the watchdog's time.
     case engineStuck(LogIndex)

@@ -41,4 +41,16 @@ extension Duration {
     /// Whole milliseconds.
     @inlinable public var inMilliseconds: Int64 { inNanoseconds / 1_000_000 }
     @inlinable public static func minutes(_ count: Int) -> Duration { .seconds(count * 60) }
+
+    // The library's own go through generics and 128 bits.
+    /// In whole nanoseconds, saturating.
+    @inlinable public static func * (duration: Duration, factor: Int) -> Duration {
+        let nanoseconds = duration.inNanoseconds
+        let (product, overflow) = nanoseconds.multipliedReportingOverflow(by: Int64(factor))
+        return .nanoseconds(overflow ? ((nanoseconds < 0) == (factor < 0) ? .max : .min) : product)
+    }
+    /// In whole nanoseconds, towards zero. The divisor is positive.
+    @inlinable public static func / (duration: Duration, divisor: Int) -> Duration {
+        .nanoseconds(duration.inNanoseconds / Int64(divisor))
+    }
 }

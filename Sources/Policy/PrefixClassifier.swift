@@ -1,3 +1,4 @@
+import Machine
 import Wire
 
 /// Which of many prefix sets a prefix is in, found by one search: prefixes that are in the same sets have the same class.
@@ -113,14 +114,8 @@ struct PrefixClassifier: Sendable {
         }
 
         func classOf(_ address: Word, _ length: UInt8) -> UInt32 {
-            var low = 0, high = addresses.count
-            while low < high {
-                let middle = (low + high) / 2
-                if addresses[middle] < address || addresses[middle] == address && lengths[middle] <= length {
-                    low = middle + 1
-                } else {
-                    high = middle
-                }
+            let low = addresses.indices.sortedIndex {
+                addresses[$0] < address || addresses[$0] == address && lengths[$0] <= length
             }
             var node = low - 1
             while node >= 0, !covers(node, address, length) { node = Int(parents[node]) }

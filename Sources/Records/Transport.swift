@@ -189,11 +189,7 @@ public struct TransmitStream: Sendable {
     public func copy(from offset: UInt64, count: Int, into writer: inout ByteWriter) -> Int {
         guard offset >= start, offset < end, count > 0 else { return 0 }
         // The last slice that begins at or before `offset`.
-        var low = first, high = slices.count
-        while low + 1 < high {
-            let middle = (low + high) / 2
-            if offsets[middle] <= offset { low = middle } else { high = middle }
-        }
+        let low = offsets[first..<slices.count].sortedIndex { $0 <= offset } - 1
         var left = min(count, Int(end - offset))
         let total = left
         var position = offset

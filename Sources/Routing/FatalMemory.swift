@@ -168,11 +168,7 @@ public struct FatalMemory: Sendable {
 
     /// Whether what has this digest was fatal.
     public func isKnown(_ digest: UInt64, at now: Instant) -> Bool {
-        var low = 0, high = order.count
-        while low < high {
-            let middle = (low + high) / 2
-            if items[Int(order[middle])].digest < digest { low = middle + 1 } else { high = middle }
-        }
+        let low = order.sortedIndex { items[Int($0)].digest < digest }
         guard low < order.count else { return false }
         let item = items[Int(order[low])]
         return item.digest == digest && item.times >= item.needed && item.until > now

@@ -458,11 +458,7 @@ extension RoutingTable {
     }
 
     private mutating func resolveDestinations(under prefix: Key) {
-        var low = 0, high = destinations.count
-        while low < high {
-            let middle = (low + high) / 2
-            if destinations[middle].address < prefix.address { low = middle + 1 } else { high = middle }
-        }
+        var low = destinations.sortedIndex { $0.address < prefix.address }
         while low < destinations.count, Key(destinations[low].address, prefix.length) == prefix {
             resolveDestination(low)
             low += 1

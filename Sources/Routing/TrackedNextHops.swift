@@ -70,11 +70,7 @@ struct TrackedNextHops<Key: PrefixKey>: Sendable {
     mutating func covered(by prefix: Key) -> [UInt32] {
         if count == 0 { return [] }
         putInOrder()
-        var low = 0, high = order.count
-        while low < high {
-            let middle = (low + high) / 2
-            if order[middle] < prefix.address { low = middle + 1 } else { high = middle }
-        }
+        var low = order.sortedIndex { $0 < prefix.address }
         var found: [UInt32] = []
         while low < order.count, Key(order[low], prefix.length) == prefix {
             if let number = find(order[low]) { found.append(number) }

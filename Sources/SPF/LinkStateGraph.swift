@@ -214,13 +214,8 @@ public struct LinkStateGraph: Sendable {
     /// The first edge from one vertex to another, by bisection.
     private func firstEdge(from: UInt32, to: UInt32) -> Int {
         let vertex = vertices[Int(from)]
-        var low = Int(vertex.start)
-        var high = low + Int(vertex.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if edges[middle].to < to { low = middle + 1 } else { high = middle }
-        }
-        return low
+        let start = Int(vertex.start)
+        return edges[start..<(start + Int(vertex.count))].sortedIndex { $0.to < to }
     }
 
     private func hasEdge(from: UInt32, to: UInt32) -> Bool {

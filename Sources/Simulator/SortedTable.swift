@@ -1,3 +1,5 @@
+import Machine
+
 /// Values under keys in order of the keys: what a dictionary would be if its order were the same in every run.
 struct SortedTable<Key: Comparable, Value> {
     private(set) var keys: [Key] = []
@@ -10,11 +12,7 @@ struct SortedTable<Key: Comparable, Value> {
 
     /// Where the key is, or where it would be.
     private func place(_ key: Key) -> (index: Int, isThere: Bool) {
-        var low = 0, high = keys.count
-        while low < high {
-            let middle = (low + high) / 2
-            if keys[middle] < key { low = middle + 1 } else { high = middle }
-        }
+        let low = keys.sortedIndex { $0 < key }
         return (low, low < keys.count && keys[low] == key)
     }
 

@@ -72,6 +72,11 @@ import Wire
     @Test func `time saturates instead of wrapping`() {
         #expect(Instant(nanoseconds: .max - 5) + .seconds(1) == .distantFuture)
         #expect(Duration.seconds(Int64.max).inNanoseconds == .max)
+        #expect(Duration.milliseconds(10) * 9 / 8 == .microseconds(11_250))
+        #expect(Duration.seconds(-3) * 2 == .seconds(-6) && Duration.nanoseconds(-7) / 2 == .nanoseconds(-3))
+        let long = Duration.seconds(8_000_000_000)
+        #expect(long * 4 == .nanoseconds(Int64.max))
+        #expect(long * -4 == .nanoseconds(Int64.min))
         #expect(Instant(nanoseconds: 1_500_000_000).description == "1.500000")
     }
 }

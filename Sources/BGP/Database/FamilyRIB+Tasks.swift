@@ -127,11 +127,7 @@ extension FamilyRIB {
             awaiting.sort { $0.nextHop != $1.nextHop ? $0.nextHop < $1.nextHop : $0.prefix < $1.prefix }
             isAwaitingSorted = true
         }
-        var low = 0, high = awaiting.count
-        while low < high {
-            let middle = (low + high) / 2
-            if awaiting[middle].nextHop < nextHop { low = middle + 1 } else { high = middle }
-        }
+        var low = awaiting.sortedIndex { $0.nextHop < nextHop }
         while low < awaiting.count, awaiting[low].nextHop == nextHop {
             let number = awaiting[low].prefix
             if prefixes.isPresent(number) { reconsider(number, &shared) }

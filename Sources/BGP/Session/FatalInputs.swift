@@ -197,7 +197,7 @@ struct FatalInputs: Sendable {
     }
 
     private func hasAttributes(_ attributes: UInt64, _ source: UInt64, _ isMeant: (Route) -> Bool) -> Bool {
-        var i = Self.lowerBound(byAttributes) { routes[Int($0)].attributes < attributes }
+        var i = byAttributes.sortedIndex { routes[Int($0)].attributes < attributes }
         while i < byAttributes.count, routes[Int(byAttributes[i])].attributes == attributes {
             let route = routes[Int(byAttributes[i])]
             if route.source == source, isMeant(route) { return true }
@@ -207,22 +207,13 @@ struct FatalInputs: Sendable {
     }
 
     private func hasPrefix(_ prefix: UInt64, _ source: UInt64, _ isMeant: (Route) -> Bool) -> Bool {
-        var i = Self.lowerBound(byPrefix) { routes[Int($0)].prefix < prefix }
+        var i = byPrefix.sortedIndex { routes[Int($0)].prefix < prefix }
         while i < byPrefix.count, routes[Int(byPrefix[i])].prefix == prefix {
             let route = routes[Int(byPrefix[i])]
             if route.source == source, isMeant(route) { return true }
             i += 1
         }
         return false
-    }
-
-    private static func lowerBound(_ list: [Int32], _ isBefore: (Int32) -> Bool) -> Int {
-        var low = 0, high = list.count
-        while low < high {
-            let middle = (low + high) / 2
-            if isBefore(list[middle]) { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 
     var digest: UInt64 {

@@ -341,12 +341,7 @@ struct BFDRegistry: Sendable {
 
     /// Where the peer is or would be.
     private func place(of peer: BFDPeer) -> Int {
-        var low = 0, high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            if entries[middle].peer < peer { low = middle + 1 } else { high = middle }
-        }
-        return low
+        entries.sortedIndex { $0.peer < peer }
     }
 
     private mutating func insert(_ peer: BFDPeer, _ interest: Interest, at place: Int) {

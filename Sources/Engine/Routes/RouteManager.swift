@@ -153,11 +153,7 @@ struct RouteManager: Sendable {
     }
 
     private func isUsable(_ address: IPAddress) -> Bool {
-        var low = 0, high = usableNextHops.count
-        while low < high {
-            let middle = (low + high) / 2
-            if usableNextHops[middle] < address { low = middle + 1 } else { high = middle }
-        }
+        let low = usableNextHops.sortedIndex { $0 < address }
         return low < usableNextHops.count && usableNextHops[low] == address
     }
 

@@ -268,12 +268,7 @@ struct StreamProtocols: Sendable {
     }
 
     private func trackerPlace(_ address: IPAddress) -> Int {
-        var low = 0, high = trackers.count
-        while low < high {
-            let middle = (low + high) / 2
-            if trackers[middle].address < address { low = middle + 1 } else { high = middle }
-        }
-        return low
+        trackers.sortedIndex { $0.address < address }
     }
 
     // MARK: digest and failure injection

@@ -99,12 +99,7 @@ public struct LSPDatabase: Sendable {
 
     /// The place in ascending order at which the ID stands or would stand.
     public func position(of id: LSPID) -> Int {
-        var low = 0, high = sortedIDs.count
-        while low < high {
-            let middle = (low + high) >> 1
-            if sortedIDs[middle] < id.raw { low = middle + 1 } else { high = middle }
-        }
-        return low
+        sortedIDs.sortedIndex { $0 < id.raw }
     }
 
     /// The slot at a place in ascending order, 0 ..< count.

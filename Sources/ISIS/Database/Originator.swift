@@ -29,12 +29,7 @@ struct Originator: Sendable {
     func owns(_ id: LSPID) -> Bool { index(of: id) != nil }
 
     private func position(of id: LSPID) -> Int {
-        var low = 0, high = own.count
-        while low < high {
-            let middle = (low + high) >> 1
-            if own[middle].rawID < id.raw { low = middle + 1 } else { high = middle }
-        }
-        return low
+        own.sortedIndex { $0.rawID < id.raw }
     }
 
     subscript(index: Int) -> Own { own[index] }

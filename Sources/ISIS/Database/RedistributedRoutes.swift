@@ -40,11 +40,7 @@ struct RedistributedRoutes: Sendable {
     }
 
     private mutating func applyOne(_ update: RedistributionUpdate) {
-        var low = 0, high = entries.count
-        while low < high {
-            let middle = (low + high) >> 1
-            if entries[middle].prefix < update.prefix { low = middle + 1 } else { high = middle }
-        }
+        let low = entries.sortedIndex { $0.prefix < update.prefix }
         if low < entries.count, entries[low].prefix == update.prefix {
             digest.remove(Self.hash(entries[low]))
             entries.remove(at: low)

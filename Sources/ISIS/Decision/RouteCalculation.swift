@@ -536,16 +536,7 @@ public struct RouteCalculation: Sendable {
 
     private func adjacency(_ level: Level, _ interface: InterfaceID, _ system: SystemID) -> LocalAdjacency? {
         let list = adjacencies[level.index]
-        var low = 0, high = list.count
-        while low < high {
-            let middle = (low + high) / 2
-            let entry = list[middle]
-            if entry.interface != interface ? entry.interface < interface : entry.system < system {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
+        let low = list.sortedIndex { $0.interface != interface ? $0.interface < interface : $0.system < system }
         guard low < list.count, list[low].interface == interface, list[low].system == system else { return nil }
         return list[low]
     }

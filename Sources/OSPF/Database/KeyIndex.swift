@@ -1,3 +1,5 @@
+import Machine
+
 /// The LSAs of one database in the order of their keys: sorted runs of bounded length, so that finding, inserting and
 /// removing cost a search and the move of at most one run, and a walk needs no hash order.
 struct KeyIndex: Sendable {
@@ -29,22 +31,12 @@ struct KeyIndex: Sendable {
 
     /// The run in which the key is or would be.
     private func run(of key: LSAKey) -> Int {
-        var low = 0, high = firsts.count
-        while low < high {
-            let middle = (low + high) / 2
-            if key < firsts[middle] { high = middle } else { low = middle + 1 }
-        }
-        return max(low - 1, 0)
+        max(firsts.sortedIndex { $0 <= key } - 1, 0)
     }
 
     /// The first position in a run whose key is not less.
     private static func position(of key: LSAKey, in run: [Entry]) -> Int {
-        var low = 0, high = run.count
-        while low < high {
-            let middle = (low + high) / 2
-            if run[middle].key < key { low = middle + 1 } else { high = middle }
-        }
-        return low
+        run.sortedIndex { $0.key < key }
     }
 
     func find(_ key: LSAKey) -> LSAHandle? {

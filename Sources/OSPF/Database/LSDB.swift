@@ -90,12 +90,7 @@ public struct LSDB: Sendable {
     // MARK: look-up
 
     private func position(of id: DatabaseID) -> Int {
-        var low = 0, high = databases.count
-        while low < high {
-            let middle = (low + high) / 2
-            if databases[middle].id < id { low = middle + 1 } else { high = middle }
-        }
-        return low
+        databases.sortedIndex { $0.id < id }
     }
 
     private func database(_ id: DatabaseID) -> Int? {

@@ -1,3 +1,4 @@
+import Machine
 import Wire
 
 /// Sources with a forwarding address, in the order of the addresses, so that those whose way changes with an internal
@@ -45,11 +46,7 @@ struct ForwardingAddresses: Sendable {
         case .v4(let prefix): first = .v4(prefix.address)
         case .v6(let prefix): first = .v6(prefix.address)
         }
-        var low = 0, high = sorted.count
-        while low < high {
-            let middle = (low + high) / 2
-            if sorted[middle].address < first { low = middle + 1 } else { high = middle }
-        }
+        var low = sorted.sortedIndex { $0.address < first }
         while low < sorted.count, prefix.contains(sorted[low].address) {
             body(sorted[low])
             low += 1

@@ -1,3 +1,4 @@
+import Machine
 import Wire
 
 /// Link State IDs of our own LSAs about prefixes.
@@ -39,12 +40,8 @@ enum LinkStateIDs {
     }
 
     private static func contains(_ prefixes: [IPPrefix], _ address: IPv4Address) -> Bool {
-        var low = 0, high = prefixes.count
         let first = IPAddress.v4(address)
-        while low < high {
-            let middle = (low + high) / 2
-            if prefixes[middle].address < first { low = middle + 1 } else { high = middle }
-        }
+        let low = prefixes.sortedIndex { $0.address < first }
         return low < prefixes.count && prefixes[low].address == first
     }
 

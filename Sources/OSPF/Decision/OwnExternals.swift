@@ -1,3 +1,4 @@
+import Machine
 import Records
 import Routing
 import Wire
@@ -192,11 +193,7 @@ public struct OwnExternals {
     }
 
     private static func contains(_ bodies: ArraySlice<ExternalLSABody>, _ prefix: IPPrefix) -> Bool {
-        var low = bodies.startIndex, high = bodies.endIndex
-        while low < high {
-            let middle = (low + high) / 2
-            if bodies[middle].prefix < prefix { low = middle + 1 } else { high = middle }
-        }
+        let low = bodies.sortedIndex { $0.prefix < prefix }
         return low < bodies.endIndex && bodies[low].prefix == prefix
     }
 

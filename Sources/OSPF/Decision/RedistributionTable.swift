@@ -23,12 +23,7 @@ public struct RedistributionTable: Sendable, Equatable {
     }
 
     private func position(of prefix: IPPrefix) -> Int {
-        var low = 0, high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            if entries[middle].prefix < prefix { low = middle + 1 } else { high = middle }
-        }
-        return low
+        entries.sortedIndex { $0.prefix < prefix }
     }
 
     /// Takes news in: one at a time by search, many by one walk over the table.

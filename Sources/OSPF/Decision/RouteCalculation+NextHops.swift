@@ -1,3 +1,4 @@
+import Machine
 import Records
 import Routing
 import SPF
@@ -24,11 +25,7 @@ extension RouteCalculation {
     }
 
     private mutating func lookUp(_ first: FirstHop, _ area: Int, _ database: LSDB) -> NextHop? {
-        var low = 0, high = areas[area].resolved.count
-        while low < high {
-            let middle = (low + high) / 2
-            if areas[area].resolved[middle].hop < first { low = middle + 1 } else { high = middle }
-        }
+        let low = areas[area].resolved.sortedIndex { $0.hop < first }
         if low < areas[area].resolved.count, areas[area].resolved[low].hop == first {
             return areas[area].resolved[low].nextHop
         }

@@ -12,11 +12,7 @@ struct LSARecord: Sendable {
 /// The tables: numbers for prefixes, routers and LSAs, and the lists that sources lie in.
 extension RouteCalculation {
     func areaPosition(_ id: UInt32) -> Int? {
-        var low = 0, high = areas.count
-        while low < high {
-            let middle = (low + high) / 2
-            if areas[middle].id < id { low = middle + 1 } else { high = middle }
-        }
+        let low = areas.sortedIndex { $0.id < id }
         return low < areas.count && areas[low].id == id ? low : nil
     }
 

@@ -6,15 +6,11 @@ import Wire
 extension RIPInstance {
     /// Where the neighbour stands in the order, or would stand.
     private func place(_ interface: InterfaceID, _ address: IPAddress) -> (position: Int, isFound: Bool) {
-        var low = 0
-        var high = neighborOrder.count
-        while low < high {
-            let middle = (low + high) / 2
-            guard let other = neighbor(neighborOrder[middle]) else { return (low, false) }
-            if other.interface == interface, other.address == address { return (middle, true) }
-            if (other.interface, other.address) < (interface, address) { low = middle + 1 } else { high = middle }
+        let place = neighborOrder.sortedIndex {
+            neighbor($0).map { ($0.interface, $0.address) < (interface, address) } ?? false
         }
-        return (low, false)
+        guard place < neighborOrder.count, let other = neighbor(neighborOrder[place]) else { return (place, false) }
+        return (place, other.interface == interface && other.address == address)
     }
 
     func findNeighbor(_ interface: InterfaceID, _ address: IPAddress) -> UInt32? {

@@ -5,7 +5,7 @@ import Wire
 
 /// A neighbour on the LAN: a BGP speaker on a line card of its own. Nothing of it is redundant: what it logs is
 /// committed at once.
-struct SpeakerStation {
+final class SpeakerStation {
     private(set) var lineCard: LineCard
     private(set) var speaker: BGPSpeaker
     private var connection: ConnectionID?
@@ -59,7 +59,7 @@ struct SpeakerStation {
         return writer.bytes
     }
 
-    mutating func start(number: Int, at now: Instant) -> [[UInt8]] {
+    func start(number: Int, at now: Instant) -> [[UInt8]] {
         var image = LineCardImage()
         image.interfaces = [
             InterfaceConfiguration(
@@ -86,11 +86,11 @@ struct SpeakerStation {
         [lineCard.nextDeadline, speaker.nextDeadline, connection == nil ? nextAttempt : nil].compactMap { $0 }.min()
     }
 
-    mutating func receive(_ frame: [UInt8], at now: Instant) -> [[UInt8]] {
+    func receive(_ frame: [UInt8], at now: Instant) -> [[UInt8]] {
         turn(at: now) { card, effects in card.receive(frame.span.bytes, on: InterfaceID(0), at: now, into: &effects) }
     }
 
-    mutating func time(at now: Instant) -> [[UInt8]] {
+    func time(at now: Instant) -> [[UInt8]] {
         let due = speaker.time(at: now)
         var request: ConnectRequest? = nil
         if connection == nil, let attempt = nextAttempt, attempt <= now {
@@ -113,7 +113,7 @@ struct SpeakerStation {
     }
 
     /// Lets the speaker say something; returns frames.
-    mutating func speak(at now: Instant, _ body: (inout BGPSpeaker) -> [UInt8]) -> [[UInt8]] {
+    func speak(at now: Instant, _ body: (inout BGPSpeaker) -> [UInt8]) -> [[UInt8]] {
         let bytes = body(&speaker)
         guard let connection, !bytes.isEmpty else { return [] }
         return turn(at: now) { card, effects in
@@ -121,19 +121,19 @@ struct SpeakerStation {
         }
     }
 
-    mutating func expectLoss() { speaker.expectLoss() }
+    func expectLoss() { speaker.expectLoss() }
     /// The same of BFD's session, as often as it happens, until `expectNoLoss`.
-    mutating func expectLosses() {
+    func expectLosses() {
         if watch == nil { speaker.expectLoss() } else { speaker.isIndulgent = true }
     }
-    mutating func expectNoLoss() { if isWatched, speaker.state == .established { speaker.isIndulgent = false } }
+    func expectNoLoss() { if isWatched, speaker.state == .established { speaker.isIndulgent = false } }
     /// BFD says that the router is there, if it is asked.
     var isWatchedOrNeedNotBe: Bool { isWatched || watch == nil }
 
     // MARK: bad manners
 
     /// The station's host is started again: what it was told, and its connection, are gone, and nobody was told.
-    mutating func restart(number: Int, seed: UInt64, at now: Instant) -> [[UInt8]] {
+    func restart(number: Int, seed: UInt64, at now: Instant) -> [[UInt8]] {
         speaker.expectLoss(isMemoryLost: false)
         speaker.closed("its host was started again")
         connection = nil
@@ -144,7 +144,7 @@ struct SpeakerStation {
     }
 
     /// The operator clears the session.
-    mutating func reset(at now: Instant) -> [[UInt8]] {
+    func reset(at now: Instant) -> [[UInt8]] {
         guard let id = connection, speaker.state == .established else { return [] }
         let bytes = speaker.cease()
         connection = nil
@@ -155,9 +155,9 @@ struct SpeakerStation {
         }
     }
 
-    mutating func shutWindow() { isWindowShut = true }
+    func shutWindow() { isWindowShut = true }
     /// Says so with the next octets: a window that opens is announced.
-    mutating func openWindow(at now: Instant) -> [[UInt8]] {
+    func openWindow(at now: Instant) -> [[UInt8]] {
         guard isWindowShut else { return [] }
         isWindowShut = false
         return speak(at: now) { $0.keepalive() }
@@ -181,7 +181,7 @@ struct SpeakerStation {
     }
 
     /// The power failed and is back: a line card that knows no connection, and an attempt at once. No FIN was sent.
-    mutating func reboot(number: Int, seed: UInt64, at now: Instant) -> [[UInt8]] {
+    func reboot(number: Int, seed: UInt64, at now: Instant) -> [[UInt8]] {
         lineCard = LineCard(seed: seed)
         speaker.reboot()
         connection = nil
@@ -193,7 +193,7 @@ struct SpeakerStation {
     }
 
     /// Runs the line card and then the speaker until neither has anything more to say.
-    private mutating func turn(
+    private func turn(
         at now: Instant, _ body: (inout LineCard, inout [LineCardEffect]) -> Void
     ) -> [[UInt8]] {
         var frames: [[UInt8]] = []
@@ -219,7 +219,7 @@ struct SpeakerStation {
         return isWindowShut ? frames.map(Self.withShutWindow) : frames
     }
 
-    private mutating func handle(_ record: RecordBody, at now: Instant, into effects: inout [LineCardEffect]) {
+    private func handle(_ record: RecordBody, at now: Instant, into effects: inout [LineCardEffect]) {
         switch record {
         case .tcpAccepted(let id, _), .tcpConnected(let id, _):
             if let old = connection, old != id {
@@ -251,7 +251,7 @@ struct SpeakerStation {
     }
 
     /// RFC 5882 §4.1: the session of the protocol ends with BFD's, unless somebody shut that down.
-    private mutating func hear(_ report: BFDReport, at now: Instant, into effects: inout [LineCardEffect]) {
+    private func hear(_ report: BFDReport, at now: Instant, into effects: inout [LineCardEffect]) {
         let isNow = report.status.state == .up
         guard isNow != isWatched else { return }
         isWatched = isNow
@@ -264,7 +264,7 @@ struct SpeakerStation {
         finish(id, "BFD", at: now, into: &effects)
     }
 
-    private mutating func finish(
+    private func finish(
         _ id: ConnectionID, _ reason: String, at now: Instant, into effects: inout [LineCardEffect]
     ) {
         speaker.closed(reason)

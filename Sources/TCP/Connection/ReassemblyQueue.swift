@@ -1,3 +1,4 @@
+import Machine
 import Wire
 
 /// Octets that came out of order, as islands: sorted, without overlap, bounded in number; the window bounds their
@@ -129,11 +130,6 @@ struct ReassemblyQueue: Sendable {
 
     /// The first island whose end is at or after `offset`.
     private func lowerBound(_ offset: Int64) -> Int {
-        var low = 0, high = islands.count
-        while low < high {
-            let middle = (low + high) / 2
-            if islands[middle].end < offset { low = middle + 1 } else { high = middle }
-        }
-        return low
+        islands.sortedIndex { $0.end < offset }
     }
 }

@@ -1,3 +1,5 @@
+import Machine
+
 /// What the peer holds above SND.UNA: RFC 6675's scoreboard as sorted ranges of stream offsets, apart from each other. What
 /// that means for the segments that we remember is in `SentSegments`; it also says what a twin need not send again.
 struct SACKScoreboard: Sendable {
@@ -52,12 +54,7 @@ struct SACKScoreboard: Sendable {
 
     /// The place of the first range that ends there or later.
     private func place(endingAtOrAfter offset: Int64) -> Int {
-        var low = 0, high = ranges.count
-        while low < high {
-            let middle = (low + high) / 2
-            if ranges[middle].end < offset { low = middle + 1 } else { high = middle }
-        }
-        return low
+        ranges.sortedIndex { $0.end < offset }
     }
 
     mutating func acknowledge(upTo offset: Int64) {

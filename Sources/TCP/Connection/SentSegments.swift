@@ -108,12 +108,7 @@ struct SentSegments: Sendable {
 
     /// Where the first segment lies that ends after `offset`.
     private func place(after offset: Int64) -> Int {
-        var low = first, high = list.count
-        while low < high {
-            let middle = (low + high) / 2
-            if list[middle].end <= offset { low = middle + 1 } else { high = middle }
-        }
-        return low
+        list[first...].sortedIndex { $0.end <= offset }
     }
 
     /// The peer has the octets `whole`, of which it had not told `news` before. A segment of which it has a part is not counted;
