@@ -1,5 +1,9 @@
+import BFD
 import Foundation
+import Records
+import Records
 import Testing
+import Wire
 
 @testable import Management
 
@@ -37,13 +41,15 @@ import Testing
     static let switchover = SwitchoverView(
         started: Date(timeIntervalSince1970: 1_795_220_000.25), kind: "graceful", reason: "r", from: "a", to: "b", epoch: 4,
         duration: TimeSpan(.milliseconds(7)), outcome: "done", steps: [step])
-    static let bfdSession: BFDView.Session = {
-        var session = BFDView.Session(remote: "192.0.2.2", local: "192.0.2.1", interface: "lan", state: "Up")
-        session.clients = ["BGP", "OSPF"]
-        session.remoteDiscriminator = .max
-        session.detectionTime = 150_000
-        session.counters = BFDView.Counters(packetsReceived: 1, packetsSent: 2, packetsDropped: 3, timesUp: 4, timesDown: 5)
-        return session
+    static let bfdSession: BFDSessionView = {
+        let peer = BFDPeer(interface: InterfaceID(0), local: IPAddress("192.0.2.1")!, remote: IPAddress("192.0.2.2")!)
+        var view = BFDSessionView(
+            BFDSession(peer: peer, discriminator: 7, sourcePort: 50_000, parameters: BFDSessionParameters()), nil,
+            interface: "lan", clients: ["BGP", "OSPF"])
+        view.state = .up
+        view.remoteDiscriminator = .max
+        view.counters = BFDSessionCounters()
+        return view
     }()
     static let results: [ManagementResult] = [
         .version(

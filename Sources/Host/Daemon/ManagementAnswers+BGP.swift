@@ -8,8 +8,8 @@ import Routing
 import Wire
 
 extension ManagementAnswers {
-    func routerNow() async throws -> Int64 {
-        try await edge.look { controller, now in controller.routerTime(at: now).nanoseconds }
+    func routerNow() async throws -> Instant {
+        try await edge.look { controller, now in controller.routerTime(at: now) }
     }
 
     private static func age(_ since: Int64?, _ now: Int64) -> TimeSpan? {
@@ -56,7 +56,7 @@ extension ManagementAnswers {
     }
 
     func bgpSummary() async throws -> BGPSummaryView {
-        let now = try await routerNow()
+        let now = try await routerNow().nanoseconds
         let bgp = try await bgpNow()
         let tables = bgp.rib.summary
         return BGPSummaryView(
@@ -74,7 +74,7 @@ extension ManagementAnswers {
     }
 
     func bgpNeighbors(_ address: String?) async throws -> BGPNeighborsView {
-        let now = try await routerNow()
+        let now = try await routerNow().nanoseconds
         let bgp = try await bgpNow()
         let view = BGPNeighborsView(
             neighbors: bgp.neighborSummaries.compactMap { summary -> BGPNeighborView? in

@@ -1,4 +1,5 @@
 import Foundation
+import Wire
 
 /// What a family of a neighbour carries.
 public struct BGPFamilyView: Hashable, Sendable, Codable {
