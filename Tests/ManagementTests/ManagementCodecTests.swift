@@ -1,10 +1,10 @@
 import BFD
 import Foundation
 import Records
-import Records
 import Testing
 import Wire
 
+@testable import BGP
 @testable import Management
 
 @Suite struct ManagementCodecTests {
@@ -62,7 +62,9 @@ import Wire
             RedundancyView(
                 pair: "p", local: .init(id: "a", name: "p-a", state: "active"), epoch: 3, arbiter: "link", isReady: true,
                 log: .init(appended: 9, committed: 8, applied: 7), lastSwitchover: switchover)),
-        .bgpSummary(BGPSummaryView(routerID: "1.1.1.1", routerAS: 65000, neighbors: [])),
+        .bgpSummary(
+            BGPSummaryView(
+                routerID: RouterID("1.1.1.1"), routerAS: ASNumber(65000), tables: [], attributeSets: 0, memory: 0, neighbors: [])),
         .bgpNeighbors(BGPNeighborsView(neighbors: [])), .routes(RoutesView(routes: [], total: 0)),
         .isis(ISISView(isConfigured: true)),
         .bfd(BFDView(sessions: [bfdSession], counters: [Counter("a", 1)])),

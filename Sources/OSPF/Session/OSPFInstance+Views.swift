@@ -250,6 +250,7 @@ extension OSPFInstance {
         }
     }
 
+    /// An LSA of a database.
     /// - Parameter detail: with what it says.
     public func view(_ entry: LSDB.Entry, in database: DatabaseID, detail: Bool, at now: Instant) -> OSPFLSAView {
         func hexadecimal(_ value: UInt32, _ digits: Int) -> String {
@@ -291,6 +292,7 @@ extension OSPFInstance {
         }
     }
 
+    /// The last calculations, and the routers of every area with their distances.
     public func calculationView(at now: Instant) -> OSPFCalculationView {
         OSPFCalculationView(
             runs: log.entries.reversed().map {
