@@ -113,7 +113,7 @@ if !coreOnly {
                 "Engine", "BGP", "RTR", "OSPF", "ISIS", "RIP", "BFD", "Policy", "Routing", "SPF",
                 .product(name: "Yams", package: "Yams"),
             ]),
-        library("Management", []),
+        library("Management", floor + ["BGP", "RTR", "OSPF", "ISIS", "RIP", "BFD", "Routing"]),
         // who is at the other end of a connection
         library(
             "Identity",
@@ -189,7 +189,7 @@ if !coreOnly {
         // A disk whose power can be cut.
         .target(name: "CPowerCut", path: "Tests/CPowerCut", linkerSettings: [.linkedLibrary("sqlite3")]),
         tests("DatastoreTests", floor + ["Datastore", "CPowerCut", .product(name: "GRDB", package: "GRDB.swift")]),
-        tests("ManagementTests", ["Management"]),
+        tests("ManagementTests", floor + ["Management", "BGP", "RTR", "OSPF", "ISIS", "RIP", "BFD", "Routing"]),
     ]
     products += [
         .executable(name: "lockstepd", targets: ["lockstepd"]),

@@ -103,7 +103,7 @@ public struct ISISConfiguration: Hashable, Sendable, Codable {
 }
 
 /// Levels as the wire says it (ISO 10589 §9.7, circuit type): a set of two bits, never empty.
-public enum ISISLevels: UInt8, Hashable, Sendable, Codable, CaseIterable, CustomStringConvertible {
+public enum ISISLevels: UInt8, Hashable, Sendable, Codable, CaseIterable, LosslessStringConvertible {
     case level1 = 1
     case level2 = 2
     case level1And2 = 3

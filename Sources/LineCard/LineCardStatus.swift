@@ -125,7 +125,7 @@ public struct LineCardStatus: Sendable, Equatable {
     public var connections: [TCPConnectionStatus]
     public var bfd: BFDCounters
     /// In order of the peers.
-    public var bfdSessions: [BFDSessionView]
+    public var bfdSessions: [BFDSessionActivity]
 }
 
 extension LineCard {
@@ -151,6 +151,6 @@ extension LineCard {
                 .init(id: $0.id, configuration: $0.configuration, linkLocal: $0.linkLocal, isUp: isUp($0.id))
             },
             neighbors: known, counters: counters, tcp: tcp.counters, connections: tcp.connectionStatuses(),
-            bfd: bfd.counters, bfdSessions: bfd.views)
+            bfd: bfd.counters, bfdSessions: bfd.activities)
     }
 }

@@ -235,7 +235,7 @@ public struct OSPFInterfaceConfiguration: Hashable, Sendable, Codable {
 }
 
 /// RFC 2328 §1.2, §9.
-public enum OSPFNetworkType: UInt8, Hashable, Sendable, Codable, CustomStringConvertible {
+public enum OSPFNetworkType: UInt8, Hashable, Sendable, Codable, CaseIterable, LosslessStringConvertible {
     case broadcast = 0
     /// Also on a LAN between two routers (RFC 5309).
     case pointToPoint = 1

@@ -22,7 +22,7 @@ public struct BFDPeer: Hashable, Comparable, Sendable, CustomStringConvertible {
 }
 
 /// RFC 5880 §4.1: Sta, the state of a session as either end says it.
-public enum BFDState: UInt8, Hashable, Sendable, Codable, CaseIterable, CustomStringConvertible {
+public enum BFDState: UInt8, Hashable, Sendable, Codable, CaseIterable, LosslessStringConvertible {
     case adminDown = 0
     case down = 1
     /// The RFC's Init.

@@ -191,14 +191,14 @@ import Wire
     @Test func `§6.8.1: after twice the Detection Time without a packet any number is as good as another, and not before`() {
         let parameters = TakeOverTests.parameters(.meticulousKeyedMD5)
         let pair = Pair.up(parameters, parameters)
-        let known = pair.a.instance.views.first?.session.status.receivedSequence
+        let known = pair.a.instance.activities.first?.session.status.receivedSequence
         #expect(known != nil)
         pair.passes = { toB, _ in toB }
         // 150 ms is the Detection Time, and the last packet was heard some time in the 50 ms before.
         pair.run(.milliseconds(240))
-        #expect(pair.a.instance.views.first?.session.status.receivedSequence != nil)
+        #expect(pair.a.instance.activities.first?.session.status.receivedSequence != nil)
         pair.run(.milliseconds(70))
-        #expect(pair.a.instance.views.first?.session.status.receivedSequence == nil)
+        #expect(pair.a.instance.activities.first?.session.status.receivedSequence == nil)
         pair.passes = { _, _ in true }
         pair.run(.seconds(5))
         #expect(pair.a.state == .up && pair.b.state == .up)

@@ -19,7 +19,7 @@ final class End {
     }
 
     var state: BFDState { session.status.state }
-    var view: BFDSessionView? { instance.views.first }
+    var view: BFDSessionActivity? { instance.activities.first }
     var states: [BFDState] {
         reports.reduce(into: []) { list, report in if list.last != report.status.state { list.append(report.status.state) } }
     }

@@ -182,6 +182,6 @@ import Wire
         }
         // 1/0.875 packets an interval.
         #expect(packets > 500 * 40 && packets < 500 * 54)
-        #expect(instance.views.allSatisfy { $0.session.status.state == .up })
+        #expect(instance.activities.allSatisfy { $0.session.status.state == .up })
     }
 }

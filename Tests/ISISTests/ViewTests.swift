@@ -17,21 +17,22 @@ import Wire
         #expect(adjacency.first?.state == .up)
         // b is designated by its station, and says hello every three seconds.
         #expect(adjacency.first?.holdingTime == 10)
-        #expect(adjacency.first.map { $0.holdTimeLeft > 5 && $0.holdTimeLeft <= 10 } == true)
-        let interface = machine.interfaceViews.first
-        #expect(interface?.byLevel.map(\.designated) == [network.id(b)])
-        #expect(interface?.byLevel.first?.isDesignated == false)
+        #expect(
+            adjacency.first.map { $0.holdTimeLeft > TimeSpan(.seconds(5)) && $0.holdTimeLeft <= TimeSpan(.seconds(10)) } == true)
+        let interface = machine.interfaceViews().first
+        #expect(interface?.levels.map(\.lan?.system) == [network.id(b)])
+        #expect(interface?.levels.first?.isDesignated == false)
         let database = machine.databaseViews(.two, detail: true, at: network.now)
         #expect(database.map(\.hostname) == ["r1", "r2", "r2"])
         #expect(database.map(\.isOwn) == [true, false, false])
-        #expect(database.allSatisfy { $0.contents?.neighbors.isEmpty == false })
+        #expect(database.allSatisfy { $0.contents?.contains { $0.hasPrefix("neighbor ") } == true })
         #expect(machine.databaseViews(.two, id: LSPID(network.id(b)), detail: false, at: network.now).count == 1)
         #expect(machine.hostnameViews.map(\.hostname) == ["r1", "r2"])
-        let summary = machine.summaryView
+        let summary = machine.summaryView(at: network.now)
         #expect(summary?.adjacenciesUp == 1)
-        #expect(summary?.lsps == [0, 3])
-        #expect(summary?.ownLSPs == [0, 1])
-        #expect(summary.map { $0.ipv4Routes + $0.ipv6Routes > 0 || $0.spfLog.count > 0 } == true)
-        #expect(ISISInstance(seed: 1).summaryView == nil)
+        #expect(summary?.databases.map(\.lsps) == [3])
+        #expect(summary?.databases.map(\.ownLSPs) == [1])
+        #expect(summary.map { $0.ipv4Routes + $0.ipv6Routes > 0 || $0.runs.count > 0 } == true)
+        #expect(ISISInstance(seed: 1).summaryView(at: .zero) == nil)
     }
 }

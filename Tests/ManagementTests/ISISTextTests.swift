@@ -1,5 +1,8 @@
+import Records
 import Testing
+import Wire
 
+@testable import ISIS
 @testable import Management
 
 @Suite struct ISISTextTests {
@@ -14,18 +17,16 @@ import Testing
     }
 
     @Test func `neighbors, one line each, or all about them`() {
-        var neighbor = ISISView.Neighbor(
-            system: "1921.6800.1002", hostname: "r2", interface: "lan", levels: "L1L2", state: "Up",
-            holdTimeLeft: TimeSpan(.milliseconds(27_400)), holdingTime: 30, priority: 64, station: "02:00:00:00:00:02")
-        neighbor.addresses = ["10.0.0.2", "fe80::2"]
-        neighbor.areas = ["49.0001"]
-        neighbor.upFor = TimeSpan(.seconds(3661))
-        neighbor.bfd = "up"
+        let neighbor = ISISAdjacencyView(
+            system: SystemID("1921.6800.1002")!, hostname: "r2", interface: "lan", levels: .level1And2, state: .up,
+            holdTimeLeft: TimeSpan(.seconds(27)), holdingTime: 30, priority: 64, station: MACAddress("02:00:00:00:00:02")!,
+            areas: ["49.0001"], addresses: [IPAddress("10.0.0.2")!, IPAddress("fe80::2")!], isMultiTopology: false,
+            isRestarting: false, bfd: "up", upFor: TimeSpan(.seconds(3661)))
         var silent = neighbor
         silent.hostname = nil
         silent.upFor = nil
         silent.addresses = []
-        silent.state = "Initializing"
+        silent.state = .initializing
         let view = view { $0.neighbors = [neighbor, silent] }
         #expect(
             view.lines() == [
@@ -42,12 +43,13 @@ import Testing
     }
 
     @Test func `the database by level, with what LSPs say below them`() {
-        let lsp = ISISView.LSP(
-            level: 2, id: "1921.6800.1001.00-00", hostname: "r1", sequence: 0x1a, checksum: 0xbeef, remainingLifetime: 1199,
+        let lsp = ISISDatabaseView(
+            level: .two, id: LSPID("1921.6800.1001.00-00")!, hostname: "r1", sequence: 0x1a, checksum: 0xbeef,
+            remainingLifetime: 1199,
             isPurged: false, isOwn: true, octets: 120, isAttached: false, isOverloaded: true,
             contents: ["areas 49.0001"])
         var purged = lsp
-        purged.level = 1
+        purged.level = .one
         purged.isPurged = true
         purged.isOwn = false
         purged.contents = nil
@@ -65,36 +67,39 @@ import Testing
     }
 
     @Test func `routes and paths`() {
-        let route = ISISView.Route(
-            prefix: "10.0.0.0/8", kind: "L2", metric: 20, distance: 115, tag: 7, isExternal: true,
+        let route = ISISRouteView(
+            prefix: IPPrefix("10.0.0.0/8")!, kind: .level2, metric: 20, distance: 115, tag: 7, isExternal: true,
             nextHops: ["10.0.0.2 lan", "10.0.1.2 core"])
         #expect(
             view { $0.routes = [route] }.lines() == [
                 "Prefix      Kind          Metric  Tag  Next hops", "10.0.0.0/8  L2, external      20    7  10.0.0.2 lan",
                 "                                       10.0.1.2 core",
             ])
-        func path(_ node: String, _ metric: UInt32, _ hops: [String], topology: String = "standard") -> ISISView.Path {
-            ISISView.Path(
-                level: 1, topology: topology, node: node, hostname: nil, metric: metric, firstHops: hops,
+        func path(_ node: String, _ metric: UInt32, _ hops: [String], topology: String = "standard") -> ISISPathView {
+            ISISPathView(
+                level: .one, topology: topology, node: NodeID(node)!, hostname: nil, metric: metric, firstHops: hops,
                 isOverloaded: metric > 0, isAttached: false)
         }
-        let paths = [path("a.00", 0, []), path("b.00", 10, ["b lan"]), path("c.00", 1, ["c lan"], topology: "ipv6-unicast")]
+        let paths = [
+            path("0000.0000.000a.00", 0, []), path("0000.0000.000b.00", 10, ["b lan"]),
+            path("0000.0000.000c.00", 1, ["c lan"], topology: "ipv6-unicast"),
+        ]
         #expect(
             view { $0.paths = paths }.lines() == [
-                "Level 1, topology standard, 2 nodes", "Node  Name  Metric  Traits      By",
-                "a.00             0              this router", "b.00            10  overloaded  b lan", "",
-                "Level 1, topology ipv6-unicast, 1 node", "Node  Name  Metric  Traits      By",
-                "c.00             1  overloaded  c lan",
+                "Level 1, topology standard, 2 nodes", "Node               Name  Metric  Traits      By",
+                "0000.0000.000a.00             0              this router", "0000.0000.000b.00            10  overloaded  b lan",
+                "",
+                "Level 1, topology ipv6-unicast, 1 node", "Node               Name  Metric  Traits      By",
+                "0000.0000.000c.00             1  overloaded  c lan",
             ])
     }
 
     @Test func `the summary names what an operator should know`() {
-        var summary = ISISView.Summary(system: "1921.6800.1001", hostname: "r1", areas: ["49.0001"], levels: "L1L2")
-        summary.isOverloaded = true
-        summary.adjacenciesUp = 1
-        summary.databases = [.init(level: 1, lsps: 3, ownLSPs: 1)]
-        summary.runs = [.init(age: TimeSpan(.seconds(2)), levels: [1, 2], updates: 4)]
-        summary.dropped = [.init(name: "area mismatch", count: 5)]
+        let summary = ISISSummaryView(
+            system: SystemID("1921.6800.1001")!, hostname: "r1", areas: ["49.0001"], levels: .level1And2, isOverloaded: true,
+            isAttached: false, adjacenciesUp: 1, databases: [.init(level: .one, lsps: 3, ownLSPs: 1)], ipv4Routes: 0,
+            ipv6Routes: 0, backoff: "quiet", runs: [.init(age: TimeSpan(.seconds(2)), levels: [.one, .two], updates: 4)],
+            counters: [], dropped: [Counter("area mismatch", 5)])
         let lines = view { $0.summary = summary }.lines()
         #expect(lines[0] == "IS-IS system 1921.6800.1001 (r1), L1L2")
         #expect(lines.contains("  1 adjacency up"))

@@ -1,6 +1,10 @@
+import BFD
 import Foundation
+import Records
 import Testing
+import Wire
 
+@testable import BGP
 @testable import Management
 
 @Suite struct ManagementCodecTests {
@@ -37,13 +41,15 @@ import Testing
     static let switchover = SwitchoverView(
         started: Date(timeIntervalSince1970: 1_795_220_000.25), kind: "graceful", reason: "r", from: "a", to: "b", epoch: 4,
         duration: TimeSpan(.milliseconds(7)), outcome: "done", steps: [step])
-    static let bfdSession: BFDView.Session = {
-        var session = BFDView.Session(remote: "192.0.2.2", local: "192.0.2.1", interface: "lan", state: "Up")
-        session.clients = ["BGP", "OSPF"]
-        session.remoteDiscriminator = .max
-        session.detectionTime = 150_000
-        session.counters = BFDView.Counters(packetsReceived: 1, packetsSent: 2, packetsDropped: 3, timesUp: 4, timesDown: 5)
-        return session
+    static let bfdSession: BFDSessionView = {
+        let peer = BFDPeer(interface: InterfaceID(0), local: IPAddress("192.0.2.1")!, remote: IPAddress("192.0.2.2")!)
+        var view = BFDSessionView(
+            BFDSession(peer: peer, discriminator: 7, sourcePort: 50_000, parameters: BFDSessionParameters()), nil,
+            interface: "lan", clients: ["BGP", "OSPF"])
+        view.state = .up
+        view.remoteDiscriminator = .max
+        view.counters = BFDSessionCounters()
+        return view
     }()
     static let results: [ManagementResult] = [
         .version(
@@ -56,7 +62,9 @@ import Testing
             RedundancyView(
                 pair: "p", local: .init(id: "a", name: "p-a", state: "active"), epoch: 3, arbiter: "link", isReady: true,
                 log: .init(appended: 9, committed: 8, applied: 7), lastSwitchover: switchover)),
-        .bgpSummary(BGPSummaryView(routerID: "1.1.1.1", routerAS: 65000, neighbors: [])),
+        .bgpSummary(
+            BGPSummaryView(
+                routerID: RouterID("1.1.1.1"), routerAS: ASNumber(65000), tables: [], attributeSets: 0, memory: 0, neighbors: [])),
         .bgpNeighbors(BGPNeighborsView(neighbors: [])), .routes(RoutesView(routes: [], total: 0)),
         .isis(ISISView(isConfigured: true)),
         .bfd(BFDView(sessions: [bfdSession], counters: [Counter("a", 1)])),

@@ -1,6 +1,8 @@
 import Foundation
 import Testing
+import Wire
 
+@testable import BGP
 @testable import Management
 
 @Suite struct ManagementTextTests {
@@ -74,16 +76,19 @@ import Testing
     }
 
     @Test func `the summary shows a session that is up and one that is not`() {
-        var family = BGPFamilyView(family: "ipv4-unicast", isNegotiated: true, received: 10, accepted: 9, best: 8, advertised: 7)
-        family.maximumPrefixes = 1000
+        let family = BGPFamilyView(
+            family: .ipv4Unicast, isNegotiated: true, isDisabled: false, isComplete: true, received: 10, accepted: 9, best: 8,
+            advertised: 7, maximumPrefixes: 1000, addPathReceive: false, extendedNextHop: false)
         let view = BGPSummaryView(
-            routerID: "198.18.0.1", routerAS: 65000, tables: [.init(family: "ipv4-unicast", prefixes: 10, paths: 12)],
-            attributeSets: 3, memory: 2048,
+            routerID: RouterID("198.18.0.1"), routerAS: ASNumber(65000),
+            tables: [.init(family: .ipv4Unicast, prefixes: 10, paths: 12)], attributeSets: 3, memory: 2048,
             neighbors: [
                 .init(
-                    address: "198.18.0.11", remoteAS: 65001, description: "frr", state: "Established",
-                    stateAge: TimeSpan(.seconds(61)), messagesReceived: 5, messagesSent: 6, families: [family]),
-                .init(address: "198.18.0.12", remoteAS: 4_200_000_000, state: "Idle", reason: "shutdown", stateAge: nil),
+                    address: IPAddress("198.18.0.11")!, remoteAS: ASNumber(65001), description: "frr", state: .established,
+                    stateAge: TimeSpan(.seconds(61)), messagesReceived: 5, messagesSent: 6, queued: 0, families: [family]),
+                .init(
+                    address: IPAddress("198.18.0.12")!, remoteAS: ASNumber(4_200_000_000), description: "", state: .idle,
+                    reason: "shutdown", messagesReceived: 0, messagesSent: 0, queued: 0, families: []),
             ])
         #expect(
             view.lines == [
@@ -94,23 +99,28 @@ import Testing
                 "198.18.0.12  4200000000        0        0     0     never  Idle (shutdown)       -       -       -", "",
                 "2 neighbors, 1 established",
             ])
-        let detail = BGPNeighborView(
-            summary: view.neighbors[0], kind: "external", holdTime: 9, keepaliveInterval: 3, configuredHoldTime: 90,
-            importPolicies: ["accept-all"], exportIsMissing: true
-        ).lines
+        func about(_ summary: BGPSummaryView.Neighbor) -> [String] {
+            BGPNeighborView(
+                summary: summary, kind: "external", isShutdown: false, passive: false, holdTime: 9, keepaliveInterval: 3,
+                configuredHoldTime: 90, counters: NeighborCounters(), capabilitiesSent: [], capabilitiesReceived: [],
+                hasPassword: false, minimumHopLimit: 0, multihop: 0, isReflectorClient: false, importPolicies: ["accept-all"],
+                exportPolicies: [], importIsMissing: false, exportIsMissing: true, establishedCount: 1, droppedCount: 0
+            ).lines
+        }
+        let detail = about(view.neighbors[0])
         #expect(detail.contains("  state Established, up 00:01:01"))
         #expect(detail.contains("  hold time 9 s, keepalive 3 s (configured hold time 90 s)"))
         #expect(detail.contains("  export policy none: no route passes without one (RFC 8212)"))
         // What was agreed on beyond the usual has a line of its own.
         #expect(!detail.contains { $0.contains("RFC 7911") || $0.contains("RFC 8950") })
         var several = view.neighbors[0]
-        var agreed = BGPFamilyView(family: "ipv4-unicast", isNegotiated: true)
+        var agreed = family
         agreed.addPathReceive = true
         agreed.addPathSend = 16
         agreed.extendedNextHop = true
         several.families = [agreed]
         #expect(
-            BGPNeighborView(summary: several, kind: "external", configuredHoldTime: 90).lines.last
+            about(several).last
                 == "  ipv4-unicast: several paths of a prefix are received (RFC 7911), at most 16 paths of a prefix are sent "
                 + "(RFC 7911), IPv6 next hops (RFC 8950)")
     }

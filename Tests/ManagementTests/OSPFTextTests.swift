@@ -1,43 +1,48 @@
+import Records
 import Testing
+import Wire
 
 @testable import Management
+@testable import OSPF
 
 @Suite struct OSPFTextTests {
-    static let neighbor = OSPFView.Neighbor(
-        routerID: "10.0.0.2", address: "192.0.2.2", interface: "lan", area: "0.0.0.0", state: "Full", role: "DR",
-        priority: 1, stateAge: TimeSpan(.seconds(3661)), deadTime: TimeSpan(.seconds(38)), bfd: "up", stateChanges: 6,
-        lastReason: "LoadingDone")
+    static let neighbor = OSPFNeighborView(
+        routerID: IPv4Address(10, 0, 0, 2), address: IPAddress("192.0.2.2")!, interface: "lan", area: .any, state: .full,
+        role: "DR", priority: 1, stateAge: TimeSpan(.seconds(3661)), deadTime: TimeSpan(.seconds(38)), bfd: "up",
+        retransmissions: 0, requests: 0, stateChanges: 6, lastReason: "LoadingDone")
 
     /// Something of everything, for the codec.
     static var view: OSPFView {
         var view = OSPFView(isConfigured: true)
         view.neighbors = [neighbor]
         view.summary = .init(
-            version: 2, family: "IPv4", routerID: "10.0.0.1", isBorderRouter: true,
-            areas: [.init(id: "0.0.0.0", kind: "normal", interfaces: 2, fullNeighbors: 1, lsas: 7)])
+            version: 2, family: "IPv4", routerID: IPv4Address(10, 0, 0, 1), isBorderRouter: true, isStubRouter: false,
+            areas: [.init(id: .any, kind: "normal", interfaces: 2, fullNeighbors: 1, lsas: 7)], externalLSAs: 0, routes: 0,
+            calculations: 0)
         view.interfaces = [
             .init(
-                name: "lan", area: "0.0.0.0", network: "broadcast", state: "Backup", address: "192.0.2.1", cost: 10,
-                priority: 1, designatedRouter: "10.0.0.2", backupDesignatedRouter: "10.0.0.1",
-                helloDue: TimeSpan(.seconds(3)), neighbors: 1, fullNeighbors: 1,
-                received: [.init(name: "Hello", count: 9)], dropped: [.init(name: "area mismatch", count: 2)])
+                name: "lan", area: .any, network: .broadcast, state: .backup, isPassive: false, address: IPAddress("192.0.2.1")!,
+                cost: 10, priority: 1, designatedRouter: IPv4Address(10, 0, 0, 2),
+                backupDesignatedRouter: IPv4Address(10, 0, 0, 1), helloDue: TimeSpan(.seconds(3)), neighbors: 1,
+                fullNeighbors: 1, received: [Counter("Hello", 9)], sent: [], dropped: [Counter("area mismatch", 2)])
         ]
         view.lsas = [
             .init(
-                database: "area 0.0.0.0", type: "router", linkStateID: "10.0.0.1", advertisingRouter: "10.0.0.1", age: 5,
-                sequence: "0x80000001", checksum: "0xbeef", length: 48, isOwn: true,
+                database: "area 0.0.0.0", type: "router", linkStateID: IPv4Address(10, 0, 0, 1),
+                advertisingRouter: IPv4Address(10, 0, 0, 1), age: 5, sequence: "0x80000001", checksum: "0xbeef", length: 48,
+                isOwn: true,
                 contents: ["stub network 10.1.0.0/16 metric 10"])
         ]
         view.routes = [
             .init(
-                prefix: "10.2.0.0/16", kind: "external type 2", area: "0.0.0.0", cost: 20, type2Cost: 5, tag: 7,
-                advertisingRouter: "10.0.0.2", nextHops: ["192.0.2.2 lan"])
+                prefix: IPPrefix("10.2.0.0/16")!, kind: "external type 2", area: .any, cost: 20, type2Cost: 5, tag: 7,
+                advertisingRouter: IPv4Address(10, 0, 0, 2), nextHops: ["192.0.2.2 lan"])
         ]
         view.spf = .init(
             runs: [.init(age: TimeSpan(.seconds(4)), delay: TimeSpan(.milliseconds(50)), changes: 1, routes: 2)],
             routers: [
                 .init(
-                    area: "0.0.0.0", routerID: "10.0.0.2", distance: 10, isBorderRouter: true, isBoundaryRouter: false)
+                    area: .any, routerID: IPv4Address(10, 0, 0, 2), distance: 10, isBorderRouter: true, isBoundaryRouter: false)
             ])
         return view
     }

@@ -1,14 +1,18 @@
+import Records
 import Testing
+import Wire
 
 @testable import Management
+@testable import RIP
 
 @Suite struct RIPViewTests {
     @Test func `neighbours and routes of RIP as an operator reads them`() {
         var view = RIPView(name: "rip", isConfigured: true)
         view.neighbors = [
-            RIPNeighborEntry(
-                address: "198.18.0.7", interface: "lan", version: 2, age: TimeSpan(.seconds(3700)),
-                silence: TimeSpan(.seconds(12)), routes: 5, responses: 80, bfd: "up")
+            RIPNeighborView(
+                address: IPAddress("198.18.0.7")!, interface: "lan", version: 2, age: TimeSpan(.seconds(3700)),
+                silence: TimeSpan(.seconds(12)), routes: 5, responses: 80, badPackets: 0, badRoutes: 0, bfd: "up",
+                isIgnored: false)
         ]
         #expect(
             view.lines == [
@@ -17,15 +21,17 @@ import Testing
                 "1 neighbor",
             ])
         view.neighbors = nil
+        func gateway(_ text: String, _ seconds: Int) -> RIPRouteView.Gateway {
+            let address = IPAddress(text)!
+            return .init(address: address, interface: "lan", neighbor: address, timeout: TimeSpan(.seconds(seconds)))
+        }
         view.routes = RIPRoutesView(
             total: 2,
             routes: [
                 .init(
-                    prefix: "10.0.0.0/8", kind: "learned", metric: 3, tag: 7,
-                    gateways: [
-                        .init(address: "198.18.0.7", interface: "lan", neighbor: "198.18.0.7", timeout: TimeSpan(.seconds(170))),
-                        .init(address: "198.18.0.8", interface: "lan", neighbor: "198.18.0.8", timeout: TimeSpan(.seconds(150))),
-                    ]), .init(prefix: "198.18.0.0/24", kind: "connected", metric: 1),
+                    prefix: IPPrefix("10.0.0.0/8")!, kind: .learned, metric: 3, tag: 7,
+                    gateways: [gateway("198.18.0.7", 170), gateway("198.18.0.8", 150)]),
+                .init(prefix: IPPrefix("198.18.0.0/24")!, kind: .connected, metric: 1, tag: 0, gateways: []),
             ])
         #expect(
             view.lines == [
@@ -38,10 +44,11 @@ import Testing
     }
 
     @Test func `an interface of RIP tells why packets were dropped`() {
-        let entry = RIPInterfaceEntry(
-            name: "lan", isUp: true, splitHorizon: "poisoned reverse", metric: 1, send: "2", receive: "2", neighbors: 1,
-            nextUpdate: TimeSpan(.seconds(5)), responsesReceived: 3, packetsSent: 2, regularUpdates: 1, triggeredUpdates: 1,
-            dropped: [.init(reason: "authentication failed", count: 4)])
+        let entry = RIPInterfaceView(
+            name: "lan", isUp: true, isPassive: false, splitHorizon: "poisoned reverse", metric: 1, metricOffset: 0, send: "2",
+            receive: "2", authentication: "none", neighbors: 1, nextUpdate: TimeSpan(.seconds(5)), requestsReceived: 0,
+            responsesReceived: 3, packetsSent: 2, regularUpdates: 1, triggeredUpdates: 1,
+            dropped: [Counter("authentication failed", 4)])
         #expect(
             entry.lines == [
                 "lan is up, 1 neighbor", "  metric 1, split horizon poisoned reverse",

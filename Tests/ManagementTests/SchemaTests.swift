@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Wire
 
 @testable import Management
 
@@ -105,15 +106,26 @@ enum Schema {
             return Date(timeIntervalSince1970: 0) as! T
         }
         if let words = type as? any (CaseIterable & RawRepresentable).Type, let all = cases(words) {
-            node.schema = ["type": "string", "enum": all.map { "\($0.raw)" }]
+            node.schema = ["type": all[0].raw is String ? "string" : "integer", "enum": all.map(\.raw)]
             return all[0].value as! T
+        }
+        if let text = type as? any TextCodable.Type {
+            node.schema = ["type": "string"]
+            if !text.words.isEmpty { node.schema["enum"] = text.words }
+            return try #require((text.words + texts).lazy.compactMap { text.init($0) }.first) as! T
         }
         return try T(from: Reader(node: node))
     }
 
-    private static func cases(_ type: any (CaseIterable & RawRepresentable).Type) -> [(raw: String, value: Any)]? {
-        func unboxed<C: CaseIterable & RawRepresentable>(_ type: C.Type) -> [(raw: String, value: Any)] {
-            type.allCases.compactMap { value in (value.rawValue as? String).map { ($0, value) } }
+    /// Texts of everything that is its text on the wire.
+    private static let texts = [
+        "192.0.2.1", "192.0.2.0/24", "2001:db8::", "2001:db8::/32", "02:00:00:00:00:01", "1921.6800.1001", "1921.6800.1001.00",
+        "1921.6800.1001.00-00",
+    ]
+
+    private static func cases(_ type: any (CaseIterable & RawRepresentable).Type) -> [(raw: Any, value: Any)]? {
+        func unboxed<C: CaseIterable & RawRepresentable>(_ type: C.Type) -> [(raw: Any, value: Any)] {
+            type.allCases.map { ($0.rawValue, $0) }
         }
         let all = unboxed(type)
         return all.isEmpty ? nil : all

@@ -21,14 +21,14 @@ import Wire
         #expect(d.pending.map(\.endpoint.remote) == [Driver.third])
         d.accept()
         d.answer(Self.theirs, from: 2)
-        #expect(d.client.cacheViews.map(\.isInUse) == [false, false, true])
+        #expect(d.client.cacheViews(at: d.now).map(\.isInUse) == [false, false, true])
     }
 
     @Test func `of equal preference the first; the order is the configuration's`() {
         let d = Driver([Driver.third, Driver.first, Driver.second]) { configuration in
             for i in 0..<3 { configuration.caches[i].preference = i == 0 ? 50 : 10 }
         }
-        #expect(d.client.cacheViews.map(\.address) == [Driver.first, Driver.second, Driver.third])
+        #expect(d.client.cacheViews(at: d.now).map(\.address) == [Driver.first, Driver.second, Driver.third])
         #expect(d.pending.map(\.endpoint.remote) == [Driver.first])
     }
 
@@ -52,7 +52,7 @@ import Wire
         #expect(d.validity("203.0.113.0/24", 2) == .valid && d.isOpen(1))
         d.say([.endOfData(session: 1, serial: 1, CacheTiming())])
         #expect(d.validity("203.0.113.0/24", 2) == .notFound && d.validity("198.51.100.0/24", 1) == .valid)
-        #expect(!d.isOpen(1) && d.client.cacheViews.map(\.state) == [.synchronized, .idle])
+        #expect(!d.isOpen(1) && d.client.cacheViews(at: d.now).map(\.state) == [.synchronized, .idle])
     }
 
     @Test func `§10: what a lost cache said stays until another has said all`() {
@@ -79,7 +79,7 @@ import Wire
         d.say([.endOfData(session: 5, serial: 5, CacheTiming())], from: 1)
         d.say([announce("192.0.2.0/24", 24, 3), .endOfData(session: 1, serial: 1, CacheTiming())])
         #expect(d.client.table.all.map(\.origin).sorted() == [1, 3])
-        #expect(d.client.cacheViews.map(\.isInUse) == [true, false])
+        #expect(d.client.cacheViews(at: d.now).map(\.isInUse) == [true, false])
     }
 
     @Test func `attempts that fail come more seldom, up to the Retry Interval`() {
@@ -109,7 +109,7 @@ import Wire
         d.answer(Self.theirs, from: 1)
         #expect(d.client.table.count == 1)
         d.give(.configure(nil))
-        #expect(d.open.isEmpty && d.client.table.count == 0 && d.client.cacheViews.isEmpty)
+        #expect(d.open.isEmpty && d.client.table.count == 0 && d.client.cacheViews(at: d.now).isEmpty)
         d.wait(RTRInstance.lingerTime)
         #expect(d.log.last?.hasPrefix("abort") == true)
         #expect(d.client.nextDeadline == nil)

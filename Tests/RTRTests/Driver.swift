@@ -156,7 +156,7 @@ struct Driver {
     }
 
     func isOpen(_ number: UInt16 = 0) -> Bool { open[StreamEndpointID(number)] != nil }
-    func view(_ place: Int = 0) -> CacheView { client.cacheViews[place] }
+    func view(_ place: Int = 0) -> CacheView { client.cacheViews(at: now)[place] }
     func validity(_ prefix: String, _ origin: UInt32?) -> OriginValidity {
         client.table.validity(of: IPPrefix(prefix)!, origin: origin)
     }

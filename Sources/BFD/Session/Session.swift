@@ -162,7 +162,7 @@ struct RateLimit: Sendable {
 }
 
 /// What a session counted on this controller. Not replicated.
-public struct BFDSessionCounters: Sendable, Equatable {
+public struct BFDSessionCounters: Hashable, Sendable, Codable {
     public var packetsIn: UInt64 = 0
     public var packetsOut: UInt64 = 0
     public var drops: UInt64 = 0
@@ -170,4 +170,11 @@ public struct BFDSessionCounters: Sendable, Equatable {
     public var timesUp: UInt64 = 0
     public var timesDown: UInt64 = 0
     public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case packetsIn = "packetsReceived"
+        case packetsOut = "packetsSent"
+        case drops = "packetsDropped"
+        case timesUp, timesDown
+    }
 }

@@ -16,15 +16,7 @@ public struct RouterID: Hashable, Comparable, Sendable, BitwiseCopyable, CustomS
     public var description: String { IPv4Address(raw: raw).description }
 }
 
-extension RouterID: Codable {
-    public init(from decoder: any Decoder) throws {
-        self.init(try decoder.singleValueContainer().decode(IPv4Address.self))
-    }
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(IPv4Address(raw: raw))
-    }
-}
+extension RouterID: TextCodable {}
 
 /// A neighbour's slot in the instance's tables. It stays the neighbour's own while it is configured, and is reused only
 /// after its routes are gone.

@@ -4,7 +4,7 @@ import Wire
 /// family is found (`RoutedFamily`, `FamilyTables`).
 @frozen
 public struct RouteFamily: RawRepresentable, Hashable, Comparable, Sendable, Codable, CaseIterable, BitwiseCopyable,
-    CustomStringConvertible
+    LosslessStringConvertible
 {
     public let rawValue: UInt8
 

@@ -153,6 +153,8 @@ public struct NeighborCounters: Hashable, Sendable, Codable {
         public var notifications: UInt64 = 0
         public var routeRefreshes: UInt64 = 0
         public var octets: UInt64 = 0
+        /// OPENs: what is left.
+        public var opens: UInt64 { messages &- updates &- keepalives &- notifications &- routeRefreshes }
     }
     public var received = Direction()
     public var sent = Direction()

@@ -2,7 +2,7 @@ import Machine
 import Wire
 
 /// RFC 4271 §8.2.2
-public enum SessionState: UInt8, Hashable, Sendable, Codable, CaseIterable, CustomStringConvertible {
+public enum SessionState: UInt8, Hashable, Sendable, Codable, CaseIterable, LosslessStringConvertible {
     case idle = 0
     case connect = 1
     case active = 2

@@ -1,6 +1,7 @@
 import Foundation
 import Machine
 import Management
+import Wire
 
 // `show fib kernel`.
 

@@ -208,7 +208,7 @@ extension ManagementAnswers {
                     [
                         Counter("kernel", counters?.kernelDrops ?? 0),
                         Counter("refused by the device", counters?.framesRefused ?? 0),
-                    ] + DropReason.allCases.map { Counter("\($0)", status.counters[$0]) }.filter { $0.count > 0 }
+                    ] + Counter.occurred { (reason: DropReason) in status.counters[reason] }
                 view.adjacencies = status.neighbors.filter { $0.interface == id }.map {
                     "\($0.address) \($0.mac?.description ?? "-") \($0.state.rawValue)"
                 }

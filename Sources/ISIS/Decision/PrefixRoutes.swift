@@ -5,7 +5,7 @@ import Wire
 
 /// What kind of route won, in the order of preference of RFC 5302 §3.2 as RFC 7775 §3 completes it. The raw value is the
 /// `kind` of the offer.
-public enum ISISRouteKind: UInt8, Hashable, Comparable, Sendable, CaseIterable, CustomStringConvertible {
+public enum ISISRouteKind: UInt8, Hashable, Comparable, Sendable, CaseIterable, LosslessStringConvertible {
     /// Level 1, up: intra-area, and redistributed into the area with an internal metric.
     case level1 = 1
     /// Level 2, up: likewise, and what other areas pass up.

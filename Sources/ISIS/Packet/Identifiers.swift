@@ -99,6 +99,10 @@ func hexadecimal(_ value: UInt64, digits: Int) -> String {
     return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
 }
 
+extension NodeID: TextCodable {}
+extension LSPID: TextCodable {}
+
+extension SystemID: LosslessStringConvertible {}
 extension SystemID: Codable {
     public init(from decoder: any Decoder) throws {
         self.init(raw: try decoder.singleValueContainer().decode(UInt64.self))

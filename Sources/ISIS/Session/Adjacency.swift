@@ -4,7 +4,7 @@ import Wire
 
 /// A neighbour on a circuit as its hellos describe it (ISO 10589 §8.2 and §8.4).
 public struct Adjacency: Sendable, Hashable {
-    public enum State: UInt8, Hashable, Sendable, CustomStringConvertible {
+    public enum State: UInt8, Hashable, Sendable, CaseIterable, LosslessStringConvertible {
         /// Heard, but it has not said that it hears us (§8.4.2.2; RFC 5303 §3.2).
         case initializing = 1
         case up = 2

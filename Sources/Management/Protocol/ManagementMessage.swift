@@ -1,3 +1,4 @@
+import BGP
 import Foundation
 
 /// The management protocol: one JSON object per line over a Unix domain socket.

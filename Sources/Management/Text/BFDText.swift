@@ -1,4 +1,5 @@
-import Foundation
+import BFD
+import Wire
 
 extension BFDView {
     /// `show bfd`: one line for each session.
@@ -10,12 +11,13 @@ extension BFDView {
         ])
         for session in sessions {
             table.append([
-                session.remote, session.local, session.interface ?? "multihop", session.state, session.remoteState,
+                "\(session.remote)", "\(session.local)", session.interface ?? "multihop", "\(session.state)",
+                "\(session.remoteState)",
                 Self.time(session.transmitInterval), Self.time(session.detectionTime),
                 session.clients.joined(separator: ", "), session.diagnostic == "none" ? "" : session.diagnostic,
             ])
         }
-        let up = sessions.count { $0.state == "Up" }
+        let up = sessions.count { $0.state == .up }
         return table.lines + ["", "\(Words.count(sessions.count, "session", "sessions")), \(up) up"]
     }
 
@@ -34,7 +36,7 @@ extension BFDView {
         for session in sessions {
             guard let counters = session.counters else { continue }
             table.append([
-                session.remote, "\(counters.packetsReceived)", "\(counters.packetsSent)", "\(counters.packetsDropped)",
+                "\(session.remote)", "\(counters.packetsIn)", "\(counters.packetsOut)", "\(counters.drops)",
                 "\(counters.timesUp)", "\(counters.timesDown)",
             ])
         }
@@ -46,7 +48,7 @@ extension BFDView {
     }
 }
 
-extension BFDView.Session {
+extension BFDSessionView {
     public var lines: [String] {
         var lines = ["BFD session with \(remote)\(interface.map { " on \($0)" } ?? ", several hops"), from \(local)"]
         func add(_ text: String) { lines.append("  " + text) }
@@ -67,8 +69,7 @@ extension BFDView.Session {
         if let authentication { add("authentication: \(authentication)") }
         if let counters {
             add(
-                "packets: \(counters.packetsReceived) received, \(counters.packetsSent) sent, "
-                    + "\(counters.packetsDropped) dropped; "
+                "packets: \(counters.packetsIn) received, \(counters.packetsOut) sent, \(counters.drops) dropped; "
                     + "up \(Words.count(Int(clamping: counters.timesUp), "time", "times")), down \(counters.timesDown)")
         }
         return lines

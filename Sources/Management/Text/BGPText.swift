@@ -1,10 +1,11 @@
-import Foundation
+import BGP
+import Wire
 
 extension BGPSummaryView {
     public var lines: [String] {
-        var lines = ["BGP router identifier \(routerID), local AS \(routerAS)"]
+        var lines = ["BGP router identifier \(routerID.map { "\($0)" } ?? "none"), local AS \(routerAS)"]
         for table in tables { lines.append("  \(table.family): \(table.prefixes) prefixes, \(table.paths) paths") }
-        lines.append("  \(attributeSets) attribute sets, \(Words.octets(memory)) of tables")
+        lines.append("  \(attributeSets) attribute sets, \(Words.octets(UInt64(memory))) of tables")
         if neighbors.isEmpty { return lines + ["no neighbors are configured"] }
         var table = TextTable([
             ("Neighbor", .left), ("AS", .right), ("MsgRcvd", .right), ("MsgSent", .right), ("OutQ", .right),
@@ -12,19 +13,19 @@ extension BGPSummaryView {
             ("Description", .left),
         ])
         for neighbor in neighbors {
-            let isUp = neighbor.state == "Established"
-            func sum(_ value: (BGPFamilyView) -> UInt64?) -> String {
+            let isUp = neighbor.state == .established
+            func sum(_ value: (BGPFamilyView) -> Int?) -> String {
                 let counts = neighbor.families.filter(\.isNegotiated).map(value)
                 return isUp && !counts.contains(nil) ? "\(counts.reduce(0) { $0 &+ ($1 ?? 0) })" : "-"
             }
             table.append([
-                neighbor.address, "\(neighbor.remoteAS)", "\(neighbor.messagesReceived)", "\(neighbor.messagesSent)",
+                "\(neighbor.address)", "\(neighbor.remoteAS)", "\(neighbor.messagesReceived)", "\(neighbor.messagesSent)",
                 "\(neighbor.queued)", neighbor.stateAge.map(Words.upTime) ?? "never",
-                neighbor.state + (neighbor.reason.map { " (\($0))" } ?? ""), sum(\.received), sum(\.accepted),
+                "\(neighbor.state)" + (neighbor.reason.map { " (\($0))" } ?? ""), sum(\.received), sum(\.accepted),
                 sum(\.advertised), neighbor.description,
             ])
         }
-        let up = neighbors.count { $0.state == "Established" }
+        let up = neighbors.count { $0.state == .established }
         return lines + [""] + table.lines + ["", "\(Words.count(neighbors.count, "neighbor", "neighbors")), \(up) established"]
     }
 }
@@ -44,7 +45,7 @@ extension BGPNeighborView {
         ]
         func add(_ text: String) { lines.append("  " + text) }
         let age =
-            summary.stateAge.map { (summary.state == "Established" ? ", up " : ", down ") + Words.upTime($0) } ?? ", never up"
+            summary.stateAge.map { (summary.state == .established ? ", up " : ", down ") + Words.upTime($0) } ?? ", never up"
         add("state \(summary.state)\(age)\(summary.reason.map { " (\($0))" } ?? "")")
         if isShutdown { add("administratively shut down") }
         if let routerID { add("router identifier \(routerID)") }
@@ -60,12 +61,8 @@ extension BGPNeighborView {
         } else {
             add("configured hold time \(configuredHoldTime) s")
         }
-        var last: [String] = []
-        if let lastReceived { last.append("received \(Words.span(lastReceived)) ago") }
-        if let lastSent { last.append("sent \(Words.span(lastSent)) ago") }
-        if !last.isEmpty { add("last message " + last.joined(separator: ", ")) }
         var traits: [String] = []
-        if isReflectorClient == true { traits.append("route reflector client") }
+        if isReflectorClient { traits.append("route reflector client") }
         if passive { traits.append("passive") }
         if hasPassword { traits.append("TCP MD5") }
         if minimumHopLimit > 0 { traits.append("TTL security, at least \(minimumHopLimit)") }
@@ -76,21 +73,13 @@ extension BGPNeighborView {
         if !traits.isEmpty { add(traits.joined(separator: ", ")) }
         add("established \(establishedCount) times, dropped \(droppedCount)")
         if let lastError { add("last error: \(lastError)\(lastErrorAge.map { ", \(Words.upTime($0)) ago" } ?? "")") }
-        if let unusable { add("unusable: \(unusable) announcements of groups, loopback or our own addresses were ignored") }
-        if let reflectionLoops {
-            add("loops: \(reflectionLoops) announcements came back by reflection and are not chosen (RFC 4456)")
-        }
-        if let routeLeaks {
-            add("route leaks: \(routeLeaks) announcements were to go to customers only and are not chosen (RFC 9234)")
-        }
-        if let quarantined {
-            add("quarantined: \(quarantined) announcements were fatal to a controller before and are treated as withdrawn")
-        }
-        if treatedAsWithdraw > 0 || attributesDiscarded > 0 {
-            add(
-                "malformed: \(treatedAsWithdraw) updates treated as withdrawals, \(attributesDiscarded) attributes discarded (RFC 7606)"
-            )
-        }
+        for (count, text) in [
+            (counters.martians, "unusable: % announcements of groups, loopback or our own addresses were ignored"),
+            (counters.reflectionLoops, "loops: % announcements came back by reflection and are not chosen (RFC 4456)"),
+            (counters.routeLeaks, "route leaks: % announcements were to go to customers only and are not chosen (RFC 9234)"),
+            (counters.quarantined, "quarantined: % messages were fatal to a controller before and were not looked at again"),
+            (counters.malformedUpdates, "malformed: % updates were treated as RFC 7606 asks"),
+        ] where count > 0 { add(text.replacing("%", with: "\(count)")) }
         func policy(_ name: String, _ list: [String], _ isMissing: Bool) {
             add(
                 "\(name) policy \(list.isEmpty ? "none" : list.joined(separator: ", "))"
@@ -102,11 +91,13 @@ extension BGPNeighborView {
         if !capabilitiesReceived.isEmpty { add("capabilities received: " + capabilitiesReceived.joined(separator: ", ")) }
 
         var messages = TextTable([("Messages", .left), ("Received", .right), ("Sent", .right)])
-        let kinds: [(String, KeyPath<Messages, UInt64>)] = [
-            ("open", \.open), ("update", \.update), ("notification", \.notification), ("keepalive", \.keepalive),
-            ("route-refresh", \.routeRefresh), ("total", \.total),
+        let kinds: [(String, KeyPath<NeighborCounters.Direction, UInt64>)] = [
+            ("open", \.opens), ("update", \.updates), ("notification", \.notifications), ("keepalive", \.keepalives),
+            ("route-refresh", \.routeRefreshes), ("total", \.messages),
         ]
-        for (name, key) in kinds { messages.append([name, "\(received[keyPath: key])", "\(sent[keyPath: key])"]) }
+        for (name, key) in kinds {
+            messages.append([name, "\(counters.received[keyPath: key])", "\(counters.sent[keyPath: key])"])
+        }
         lines += messages.lines.map { "    " + $0 }
         if !summary.families.isEmpty {
             var table = TextTable([
@@ -115,7 +106,7 @@ extension BGPNeighborView {
             ])
             for family in summary.families {
                 table.append([
-                    family.family, family.isNegotiated ? "yes" : "no", "\(family.received)",
+                    "\(family.family)", family.isNegotiated ? "yes" : "no", "\(family.received)",
                     family.accepted.map { "\($0)" } ?? "-",
                     family.best.map { "\($0)" } ?? "-", "\(family.advertised)",
                     family.maximumPrefixes == 0 ? "-" : "\(family.maximumPrefixes)",
@@ -124,9 +115,9 @@ extension BGPNeighborView {
             lines += table.lines.map { "    " + $0 }
             for family in summary.families where family.isNegotiated {
                 var agreed: [String] = []
-                if family.addPathReceive == true { agreed.append("several paths of a prefix are received (RFC 7911)") }
+                if family.addPathReceive { agreed.append("several paths of a prefix are received (RFC 7911)") }
                 if let paths = family.addPathSend { agreed.append("at most \(paths) paths of a prefix are sent (RFC 7911)") }
-                if family.extendedNextHop == true { agreed.append("IPv6 next hops (RFC 8950)") }
+                if family.extendedNextHop { agreed.append("IPv6 next hops (RFC 8950)") }
                 if !agreed.isEmpty { add("\(family.family): " + agreed.joined(separator: ", ")) }
             }
         }

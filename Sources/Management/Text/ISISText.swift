@@ -1,3 +1,7 @@
+import ISIS
+import Records
+import Wire
+
 extension ISISView {
     /// - Parameter detail: as in the query.
     public func lines(detail: Bool = false) -> [String] {
@@ -12,9 +16,7 @@ extension ISISView {
         return []
     }
 
-    private static func name(_ id: String, _ hostname: String?) -> String { hostname ?? id }
-
-    private static func lines(_ neighbors: [Neighbor], detail: Bool) -> [String] {
+    private static func lines(_ neighbors: [ISISAdjacencyView], detail: Bool) -> [String] {
         if neighbors.isEmpty { return ["no neighbors"] }
         if detail { return Array(neighbors.map(\.lines).joined(separator: [""])) }
         var table = TextTable([
@@ -23,15 +25,15 @@ extension ISISView {
         ])
         for neighbor in neighbors {
             table.append([
-                name(neighbor.system, neighbor.hostname), neighbor.interface, neighbor.levels, neighbor.state,
+                neighbor.hostname ?? "\(neighbor.system)", neighbor.interface, "\(neighbor.levels)", "\(neighbor.state)",
                 neighbor.upFor.map(Words.upTime) ?? "-", "\(Int(neighbor.holdTimeLeft.seconds))",
-                neighbor.addresses.first ?? neighbor.station,
+                neighbor.addresses.first.map { "\($0)" } ?? "\(neighbor.station)",
             ])
         }
         return table.lines
     }
 
-    private static func lines(_ interfaces: [Interface]) -> [String] {
+    private static func lines(_ interfaces: [ISISInterfaceView]) -> [String] {
         if interfaces.isEmpty { return ["IS-IS runs on no interface"] }
         var table = TextTable([
             ("Interface", .left), ("State", .left), ("Network", .left), ("Level", .left), ("Metric", .right),
@@ -42,22 +44,22 @@ extension ISISView {
             let state = !interface.isUp ? "down" : interface.isPassive ? "passive" : "up"
             for level in interface.levels {
                 table.append([
-                    interface.name, state, interface.network, "L\(level.level)", "\(level.metric)", "\(level.priority)",
+                    interface.name, state, interface.network, "\(level.level)", "\(level.metric)", "\(level.priority)",
                     Words.span(level.helloInterval), "\(level.adjacencies)", "\(interface.adjacencyLosses)",
-                    "\(level.waiting)", level.lan.map { $0 + (level.isDesignated ? " (us)" : "") } ?? "-",
+                    "\(level.waiting)", level.lan.map { "\($0)" + (level.isDesignated ? " (us)" : "") } ?? "-",
                 ])
             }
         }
         return table.lines
     }
 
-    private static func lines(_ lsps: [LSP]) -> [String] {
+    private static func lines(_ lsps: [ISISDatabaseView]) -> [String] {
         var lines: [String] = []
-        for level in [1, 2] {
+        for level in Level.allCases {
             let list = lsps.filter { $0.level == level }
             if list.isEmpty { continue }
             if !lines.isEmpty { lines.append("") }
-            lines.append("Level \(level) link state database, \(Words.count(list.count, "LSP", "LSPs"))")
+            lines.append("Level \(level.rawValue) link state database, \(Words.count(list.count, "LSP", "LSPs"))")
             var table = TextTable([
                 ("LSP ID", .left), ("Name", .left), ("Sequence", .right), ("Checksum", .right), ("Lifetime", .right),
                 ("Octets", .right), ("ATT/OL", .left),
@@ -68,7 +70,7 @@ extension ISISView {
             }
             for lsp in list {
                 table.append([
-                    lsp.id + (lsp.isOwn ? " *" : ""), lsp.hostname ?? "", hexadecimal(lsp.sequence, 8),
+                    "\(lsp.id)" + (lsp.isOwn ? " *" : ""), lsp.hostname ?? "", hexadecimal(lsp.sequence, 8),
                     hexadecimal(lsp.checksum, 4), lsp.isPurged ? "purged" : "\(lsp.remainingLifetime)", "\(lsp.octets)",
                     "\(lsp.isAttached ? 1 : 0)/\(lsp.isOverloaded ? 1 : 0)",
                 ])
@@ -83,7 +85,7 @@ extension ISISView {
         return lines.isEmpty ? ["no LSPs"] : lines
     }
 
-    private static func lines(_ routes: [Route]) -> [String] {
+    private static func lines(_ routes: [ISISRouteView]) -> [String] {
         if routes.isEmpty { return ["no routes"] }
         var table = TextTable([
             ("Prefix", .left), ("Kind", .left), ("Metric", .right), ("Tag", .right), ("Next hops", .left),
@@ -94,7 +96,7 @@ extension ISISView {
                     i > 0
                         ? ["", "", "", "", hop]
                         : [
-                            route.prefix, route.kind + (route.isExternal ? ", external" : ""), "\(route.metric)",
+                            "\(route.prefix)", "\(route.kind)" + (route.isExternal ? ", external" : ""), "\(route.metric)",
                             route.tag == 0 ? "-" : "\(route.tag)", hop,
                         ])
             }
@@ -102,14 +104,14 @@ extension ISISView {
         return table.lines
     }
 
-    private static func lines(_ paths: [Path]) -> [String] {
+    private static func lines(_ paths: [ISISPathView]) -> [String] {
         var lines: [String] = []
         var rest = paths[...]
         while let first = rest.first {
             let part = rest.prefix { $0.level == first.level && $0.topology == first.topology }
             rest = rest.dropFirst(part.count)
             if !lines.isEmpty { lines.append("") }
-            lines.append("Level \(first.level), topology \(first.topology), \(Words.count(part.count, "node", "nodes"))")
+            lines.append("Level \(first.level.rawValue), topology \(first.topology), \(Words.count(part.count, "node", "nodes"))")
             var table = TextTable([("Node", .left), ("Name", .left), ("Metric", .right), ("Traits", .left), ("By", .left)])
             for path in part {
                 var traits: [String] = []
@@ -117,30 +119,30 @@ extension ISISView {
                 if path.isAttached { traits.append("attached") }
                 let by =
                     path.firstHops.isEmpty ? (path.metric == 0 ? "this router" : "-") : path.firstHops.joined(separator: ", ")
-                table.append([path.node, path.hostname ?? "", "\(path.metric)", traits.joined(separator: ", "), by])
+                table.append(["\(path.node)", path.hostname ?? "", "\(path.metric)", traits.joined(separator: ", "), by])
             }
             lines += table.lines
         }
         return lines.isEmpty ? ["no paths"] : lines
     }
 
-    private static func lines(_ hostnames: [Hostname]) -> [String] {
+    private static func lines(_ hostnames: [ISISHostnameView]) -> [String] {
         if hostnames.isEmpty { return ["no host names"] }
         var table = TextTable([("Level", .left), ("System", .left), ("Name", .left)])
-        for entry in hostnames { table.append(["L\(entry.level)", entry.system, entry.hostname]) }
+        for entry in hostnames { table.append(["\(entry.level)", "\(entry.system)", entry.hostname]) }
         return table.lines
     }
 }
 
-extension ISISView.Neighbor {
+extension ISISAdjacencyView {
     var lines: [String] {
         var lines = [
-            "\(hostname ?? system) on \(interface), \(levels), \(state)" + (upFor.map { " for \(Words.upTime($0))" } ?? "")
+            "\(hostname ?? "\(system)") on \(interface), \(levels), \(state)" + (upFor.map { " for \(Words.upTime($0))" } ?? "")
         ]
         func add(_ text: String) { lines.append("  " + text) }
         add("system \(system), station \(station), priority \(priority)")
         if !areas.isEmpty { add("areas \(areas.joined(separator: ", "))") }
-        if !addresses.isEmpty { add("addresses \(addresses.joined(separator: ", "))") }
+        if !addresses.isEmpty { add("addresses \(addresses.map(\.description).joined(separator: ", "))") }
         add("hold time \(holdingTime) s, \(Int(holdTimeLeft.seconds)) s left")
         if isMultiTopology { add("IPv6 topology of its own (RFC 5120)") }
         if isRestarting { add("restarting (RFC 5306)") }
@@ -149,7 +151,7 @@ extension ISISView.Neighbor {
     }
 }
 
-extension ISISView.Summary {
+extension ISISSummaryView {
     var lines: [String] {
         var lines = ["IS-IS system \(system)\(hostname.isEmpty ? "" : " (\(hostname))"), \(levels)"]
         func add(_ text: String) { lines.append("  " + text) }
@@ -158,13 +160,14 @@ extension ISISView.Summary {
         if isOverloaded { add("overload bit is set: others route around this router") }
         if isAttached { add("attached bit is set: level 1 leads to other areas through this router") }
         for database in databases {
-            add("level \(database.level): \(Words.count(database.lsps, "LSP", "LSPs")), \(database.ownLSPs) of our own")
+            add("level \(database.level.rawValue): \(Words.count(database.lsps, "LSP", "LSPs")), \(database.ownLSPs) of our own")
         }
         add("routes: \(ipv4Routes) IPv4, \(ipv6Routes) IPv6")
         add("calculation back-off: \(backoff) (RFC 8405)")
         for run in runs.suffix(5) {
             let what =
-                run.levels.isEmpty ? "prefixes only" : "paths of level " + run.levels.map { "\($0)" }.joined(separator: " and ")
+                run.levels.isEmpty
+                ? "prefixes only" : "paths of level " + run.levels.map { "\($0.rawValue)" }.joined(separator: " and ")
             add("calculated \(Words.span(run.age)) ago: \(what), \(Words.count(run.updates, "route", "routes")) changed")
         }
         if !counters.isEmpty { add(counters.map { "\($0.name) \($0.count)" }.joined(separator: ", ")) }

@@ -1,3 +1,7 @@
+import OSPF
+import Records
+import Wire
+
 extension OSPFView {
     /// - Parameter detail: as in the query.
     public func lines(detail: Bool = false) -> [String] {
@@ -11,7 +15,7 @@ extension OSPFView {
         return []
     }
 
-    private static func lines(_ neighbors: [Neighbor], detail: Bool) -> [String] {
+    private static func lines(_ neighbors: [OSPFNeighborView], detail: Bool) -> [String] {
         if neighbors.isEmpty { return ["no neighbors"] }
         if detail { return Array(neighbors.map(\.lines).joined(separator: [""])) }
         var table = TextTable([
@@ -20,34 +24,36 @@ extension OSPFView {
         ])
         for neighbor in neighbors {
             table.append([
-                neighbor.routerID, "\(neighbor.priority)",
-                neighbor.state + (neighbor.role == "-" ? "" : "/\(neighbor.role)"), Words.upTime(neighbor.stateAge),
-                "\(max(0, Int(neighbor.deadTime.seconds)))", neighbor.address, neighbor.interface, neighbor.area,
+                "\(neighbor.routerID)", "\(neighbor.priority)",
+                "\(neighbor.state)" + (neighbor.role == "-" ? "" : "/\(neighbor.role)"), Words.upTime(neighbor.stateAge),
+                "\(Int(neighbor.deadTime.seconds))", "\(neighbor.address)", neighbor.interface, "\(neighbor.area)",
                 "\(neighbor.retransmissions)", "\(neighbor.requests)",
             ])
         }
         return table.lines
     }
 
-    private static func lines(_ interfaces: [Interface], detail: Bool) -> [String] {
+    private static func lines(_ interfaces: [OSPFInterfaceView], detail: Bool) -> [String] {
         if interfaces.isEmpty { return ["OSPF runs on no interface"] }
         if detail { return Array(interfaces.map(\.lines).joined(separator: [""])) }
         var table = TextTable([
             ("Interface", .left), ("Area", .left), ("State", .left), ("Network", .left), ("Address", .left),
             ("Cost", .right), ("Pri", .right), ("DR", .left), ("Backup", .left), ("Full/Nbrs", .right),
         ])
+        func text(_ value: (any CustomStringConvertible)?) -> String { value?.description ?? "-" }
         for interface in interfaces {
             table.append([
-                interface.name, interface.area, interface.isPassive ? "passive" : interface.state, interface.network,
-                interface.address ?? "-", "\(interface.cost)", "\(interface.priority)",
-                interface.designatedRouter ?? "-", interface.backupDesignatedRouter ?? "-",
+                interface.name, "\(interface.area)", interface.isPassive ? "passive" : "\(interface.state)",
+                "\(interface.network)",
+                text(interface.address), "\(interface.cost)", "\(interface.priority)",
+                text(interface.designatedRouter), text(interface.backupDesignatedRouter),
                 "\(interface.fullNeighbors)/\(interface.neighbors)",
             ])
         }
         return table.lines
     }
 
-    private static func lines(_ lsas: [LSA]) -> [String] {
+    private static func lines(_ lsas: [OSPFLSAView]) -> [String] {
         if lsas.isEmpty { return ["no LSAs"] }
         var lines: [String] = []
         var start = lsas.startIndex
@@ -61,7 +67,7 @@ extension OSPFView {
             ])
             for lsa in lsas[start..<end] {
                 table.append([
-                    lsa.type, lsa.linkStateID, lsa.advertisingRouter, "\(lsa.age)", lsa.sequence, lsa.checksum,
+                    lsa.type, "\(lsa.linkStateID)", "\(lsa.advertisingRouter)", "\(lsa.age)", lsa.sequence, lsa.checksum,
                     "\(lsa.length)", lsa.isOwn ? "own" : "",
                 ])
             }
@@ -76,7 +82,7 @@ extension OSPFView {
         return lines
     }
 
-    private static func lines(_ routes: [Route]) -> [String] {
+    private static func lines(_ routes: [OSPFRouteView]) -> [String] {
         if routes.isEmpty { return ["no routes"] }
         var table = TextTable([
             ("Prefix", .left), ("Kind", .left), ("Area", .left), ("Cost", .right), ("From", .left), ("Tag", .right),
@@ -84,8 +90,8 @@ extension OSPFView {
         ])
         for route in routes {
             table.append([
-                route.prefix, route.kind, route.area,
-                route.type2Cost.map { "\($0) (\(route.cost))" } ?? "\(route.cost)", route.advertisingRouter,
+                "\(route.prefix)", route.kind, "\(route.area)",
+                route.type2Cost.map { "\($0) (\(route.cost))" } ?? "\(route.cost)", "\(route.advertisingRouter)",
                 route.tag == 0 ? "-" : "\(route.tag)", route.nextHops.joined(separator: ", "),
             ])
         }
@@ -93,7 +99,7 @@ extension OSPFView {
     }
 }
 
-extension OSPFView.Summary {
+extension OSPFSummaryView {
     public var lines: [String] {
         var lines = ["OSPFv\(version) for \(family), router ID \(routerID)"]
         var traits: [String] = []
@@ -105,13 +111,13 @@ extension OSPFView.Summary {
             ("Area", .left), ("Kind", .left), ("Interfaces", .right), ("Full", .right), ("LSAs", .right),
         ])
         for area in areas {
-            table.append([area.id, area.kind, "\(area.interfaces)", "\(area.fullNeighbors)", "\(area.lsas)"])
+            table.append(["\(area.id)", area.kind, "\(area.interfaces)", "\(area.fullNeighbors)", "\(area.lsas)"])
         }
         return lines + [""] + table.lines
     }
 }
 
-extension OSPFView.Neighbor {
+extension OSPFNeighborView {
     public var lines: [String] {
         var lines = ["Neighbor \(routerID), address \(address), interface \(interface), area \(area)"]
         lines.append(
@@ -125,16 +131,16 @@ extension OSPFView.Neighbor {
     }
 }
 
-extension OSPFView.Interface {
+extension OSPFInterfaceView {
     public var lines: [String] {
         var lines = ["\(name), area \(area), \(network)\(isPassive ? ", passive" : "")"]
         lines.append("  state \(state), cost \(cost), priority \(priority)\(address.map { ", address \($0)" } ?? "")")
         if let designatedRouter {
-            lines.append("  designated router \(designatedRouter), backup \(backupDesignatedRouter ?? "none")")
+            lines.append("  designated router \(designatedRouter), backup \(backupDesignatedRouter.map { "\($0)" } ?? "none")")
         }
         if let helloDue { lines.append("  next Hello in \(Words.span(helloDue))") }
         lines.append("  \(Words.count(neighbors, "neighbor", "neighbors")), \(fullNeighbors) full")
-        func list(_ head: String, _ counters: [OSPFView.Counter]) {
+        func list(_ head: String, _ counters: [Counter]) {
             if counters.isEmpty { return }
             lines.append("  \(head): " + counters.map { "\($0.count) \($0.name)" }.joined(separator: ", "))
         }
@@ -145,7 +151,7 @@ extension OSPFView.Interface {
     }
 }
 
-extension OSPFView.SPF {
+extension OSPFCalculationView {
     public var lines: [String] {
         var lines: [String] = []
         if runs.isEmpty {
@@ -165,7 +171,7 @@ extension OSPFView.SPF {
             var traits: [String] = []
             if router.isBorderRouter { traits.append("border") }
             if router.isBoundaryRouter { traits.append("boundary") }
-            table.append([router.area, router.routerID, "\(router.distance)", traits.joined(separator: ", ")])
+            table.append(["\(router.area)", "\(router.routerID)", "\(router.distance)", traits.joined(separator: ", ")])
         }
         return lines + [""] + table.lines
     }

@@ -1,3 +1,6 @@
+import RIP
+import Wire
+
 extension RIPView {
     private var title: String { name == "rip" ? "RIP" : "RIPng" }
 
@@ -10,7 +13,7 @@ extension RIPView {
         return routes?.lines ?? []
     }
 
-    private func lines(of neighbors: [RIPNeighborEntry]) -> [String] {
+    private func lines(of neighbors: [RIPNeighborView]) -> [String] {
         if neighbors.isEmpty { return ["no neighbor is heard"] }
         var table = TextTable([
             ("Neighbor", .left), ("Interface", .left), ("Version", .right), ("Known", .right), ("Heard", .right),
@@ -18,7 +21,7 @@ extension RIPView {
         ])
         for neighbor in neighbors {
             table.append([
-                neighbor.address, neighbor.interface, "\(neighbor.version)", Words.upTime(neighbor.age),
+                "\(neighbor.address)", neighbor.interface, "\(neighbor.version)", Words.upTime(neighbor.age),
                 Words.upTime(neighbor.silence), "\(neighbor.routes)", "\(neighbor.responses)", "\(neighbor.badPackets)",
                 "\(neighbor.badRoutes)", neighbor.bfd ?? "-",
             ])
@@ -27,10 +30,10 @@ extension RIPView {
     }
 }
 
-extension RIPInterfaceEntry {
+extension RIPInterfaceView {
     public var lines: [String] {
         var lines = [
-            "\(name) is \(isUp ? "up" : "down")\(isPassive ? ", passive" : ""), \(Words.count(Int(clamping: neighbors), "neighbor", "neighbors"))"
+            "\(name) is \(isUp ? "up" : "down")\(isPassive ? ", passive" : ""), \(Words.count(neighbors, "neighbor", "neighbors"))"
         ]
         func add(_ text: String) { lines.append("  " + text) }
         add("metric \(metric)\(metricOffset == 0 ? "" : ", announced with \(metricOffset) more"), split horizon \(splitHorizon)")
@@ -38,7 +41,7 @@ extension RIPInterfaceEntry {
         if let nextUpdate { add("next update in \(Words.span(nextUpdate))") }
         add("sent \(packetsSent) packets: \(regularUpdates) regular and \(triggeredUpdates) triggered updates")
         add("received \(responsesReceived) responses, \(requestsReceived) requests")
-        for drop in dropped { add("dropped \(drop.count): \(drop.reason)") }
+        for drop in dropped { add("dropped \(drop.count): \(drop.name)") }
         return lines
     }
 }
@@ -53,11 +56,12 @@ extension RIPRoutesView {
         for route in routes {
             let first = route.gateways.first
             table.append([
-                route.prefix, "\(route.metric)", "\(route.tag)", route.kind, first?.address ?? "", first?.interface ?? "",
+                "\(route.prefix)", "\(route.metric)", "\(route.tag)", "\(route.kind)", first.map { "\($0.address)" } ?? "",
+                first?.interface ?? "",
                 (first?.timeout ?? route.garbage).map(Words.upTime) ?? "",
             ])
             for other in route.gateways.dropFirst() {
-                table.append(["", "", "", "", other.address, other.interface, Words.upTime(other.timeout)])
+                table.append(["", "", "", "", "\(other.address)", other.interface, Words.upTime(other.timeout)])
             }
         }
         return table.lines + (next == nil ? ["", Words.count(Int(clamping: total), "destination", "destinations")] : [])

@@ -1,4 +1,6 @@
-import Foundation
+import RTR
+import Routing
+import Wire
 
 extension RPKIView {
     /// `show rpki`: one line for each cache, or what is said of a prefix.
@@ -12,7 +14,7 @@ extension RPKIView {
         ])
         for cache in caches {
             table.append([
-                (cache.isInUse ? "* " : "  ") + cache.address, "\(cache.port)", "\(cache.preference)", cache.state,
+                (cache.isInUse ? "* " : "  ") + "\(cache.address)", "\(cache.port)", "\(cache.preference)", "\(cache.state)",
                 cache.version.map { "\($0)" } ?? "-", cache.serial.map { "\($0)" } ?? "-", "\(cache.payloads)",
                 cache.age.map(Words.upTime) ?? "-", cache.expiresIn.map(Words.upTime) ?? "-",
             ])
@@ -24,13 +26,13 @@ extension RPKIView {
         return lines
     }
 
-    private func about(_ prefix: String) -> [String] {
+    private func about(_ prefix: IPPrefix) -> [String] {
         var lines: [String] = []
         if let validity, let origin { lines.append("\(prefix) originated by AS \(origin) is \(validity)") }
         guard let covering, !covering.isEmpty else { return lines + ["no payload covers \(prefix)"] }
         var table = TextTable([("Prefix", .left), ("Up to", .right), ("Origin", .right)])
         for payload in covering {
-            table.append([payload.prefix, "/\(payload.maximumLength)", payload.origin == 0 ? "nobody" : "\(payload.origin)"])
+            table.append(["\(payload.prefix)", "/\(payload.maximumLength)", payload.origin == 0 ? "nobody" : "\(payload.origin)"])
         }
         return lines + table.lines
     }

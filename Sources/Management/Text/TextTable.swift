@@ -1,3 +1,5 @@
+import Wire
+
 /// Columns that line up.
 public struct TextTable {
     public enum Alignment: Sendable { case left, right }

@@ -1,4 +1,5 @@
 import Foundation
+import Wire
 
 /// `show fib kernel`: how the kernel of this host follows the forwarding table.
 public struct KernelFIBView: Hashable, Sendable, Codable {

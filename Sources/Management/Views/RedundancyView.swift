@@ -1,4 +1,5 @@
 import Foundation
+import Wire
 
 /// `show version`
 public struct VersionView: Hashable, Sendable, Codable {

@@ -1,4 +1,5 @@
-import Foundation
+import Records
+import Wire
 
 /// `show route`: a page of prefixes.
 public struct RoutesView: Hashable, Sendable, Codable {
@@ -172,15 +173,6 @@ public struct TCPView: Hashable, Sendable, Codable {
         self.connections = connections
         self.listeners = listeners
         self.dropped = dropped
-    }
-}
-
-public struct Counter: Hashable, Sendable, Codable {
-    public var name: String
-    public var count: UInt64
-    public init(_ name: String, _ count: UInt64) {
-        self.name = name
-        self.count = count
     }
 }
 

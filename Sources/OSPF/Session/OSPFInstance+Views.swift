@@ -1,59 +1,137 @@
 import Machine
 import Records
+import Routing
 import Wire
 
-/// An interface, for display.
-public struct OSPFInterfaceView: Hashable, Sendable {
-    public var interface: InterfaceID
+/// One area of `show ospf`.
+public struct OSPFAreaView: Hashable, Sendable, Codable {
+    public var id: IPv4Address
+    public var kind: String
+    public var interfaces: Int
+    public var fullNeighbors: Int
+    public var lsas: Int
+}
+
+/// `show ospf`
+public struct OSPFSummaryView: Hashable, Sendable, Codable {
+    public var version: UInt8
+    /// `IPv4`, `IPv6`
+    public var family: String
+    public var routerID: IPv4Address
+    public var isBorderRouter: Bool
+    public var isStubRouter: Bool
+    public var areas: [OSPFAreaView]
+    public var externalLSAs: Int
+    public var routes: Int
+    /// Calculations of routes since this controller began.
+    public var calculations: UInt64
+}
+
+/// One line of `show ospf interfaces`.
+public struct OSPFInterfaceView: Hashable, Sendable, Codable {
     public var name: String
-    public var areaID: IPv4Address
-    public var network: OSPFNetworkType
+    public var area: IPv4Address
+    @AsText public var network: OSPFNetworkType
+    /// RFC 2328 §9.1
+    @AsText public var state: OSPFInterfaceState
     public var isPassive: Bool
-    public var state: OSPFInterfaceState
-    /// When the state last changed.
-    public var changed: Instant
-    /// The address we speak from; `nil` where the interface has none of the family.
+    /// The address we speak from; absent where the interface has none of the family.
     public var address: IPAddress?
     public var cost: UInt16
     public var priority: UInt8
-    /// Router IDs; `nil` for none. Known for OSPFv2 only when the router is a neighbour or we are it.
+    /// Router IDs. Known for OSPFv2 only when the router is a neighbour or we are it.
     public var designatedRouter: IPv4Address?
     public var backupDesignatedRouter: IPv4Address?
-    /// Until the next Hello; `nil` while none is sent.
-    public var helloDue: Duration?
+    /// Until the next Hello; absent while none is sent.
+    public var helloDue: TimeSpan?
     public var neighbors: Int
     public var fullNeighbors: Int
-    public var counters: OSPFInterfaceCounters
+    /// Packets by type, and why others were not taken; only what occurred.
+    public var received: [Counter]
+    public var sent: [Counter]
+    public var dropped: [Counter]
 }
 
-/// A neighbour, for display.
-public struct OSPFNeighborView: Hashable, Sendable {
-    public var interface: InterfaceID
-    public var interfaceName: String
-    public var areaID: IPv4Address
+/// One line of `show ospf neighbors`.
+public struct OSPFNeighborView: Hashable, Sendable, Codable {
     public var routerID: IPv4Address
     public var address: IPAddress
-    public var state: OSPFNeighborState
-    public var changed: Instant
+    public var interface: String
+    public var area: IPv4Address
+    /// RFC 2328 §10.1
+    @AsText public var state: OSPFNeighborState
+    /// `DR`, `Backup`, `DROther` or, on point-to-point links, `-`.
+    public var role: String
     public var priority: UInt8
-    public var isDesignatedRouter: Bool
-    public var isBackupDesignatedRouter: Bool
-    public var options: OSPFOptions
+    /// How long it is in that state.
+    public var stateAge: TimeSpan
     /// Until RouterDeadInterval is over.
-    public var deadTime: Duration
+    public var deadTime: TimeSpan
     /// What is left of a grace period in which we help (RFC 3623).
-    public var graceTime: Duration?
-    public var isBFDWanted: Bool
-    public var isBFDUp: Bool
-    /// LSAs that it has to acknowledge, that we ask it for, and that we have still to describe to it.
+    public var graceTime: TimeSpan?
+    /// `up` or `down`; absent without BFD.
+    public var bfd: String?
+    /// LSAs that it has to acknowledge, and that we ask it for.
     public var retransmissions: Int
     public var requests: Int
-    public var isMaster: Bool
     public var stateChanges: UInt64
     public var lastReason: String
 }
 
-/// What a database holds, for display.
+/// One LSA of `show ospf database`.
+public struct OSPFLSAView: Hashable, Sendable, Codable {
+    /// `area 0.0.0.0`, `AS`, `link eth0`
+    public var database: String
+    public var type: String
+    public var linkStateID: IPv4Address
+    public var advertisingRouter: IPv4Address
+    /// Seconds.
+    public var age: UInt16
+    /// In hexadecimal, as other routers show it.
+    public var sequence: String
+    public var checksum: String
+    public var length: UInt16
+    public var isOwn: Bool
+    /// With detail: a line for each thing it says.
+    public var contents: [String]?
+}
+
+/// One line of `show ospf routes`.
+public struct OSPFRouteView: Hashable, Sendable, Codable {
+    public var prefix: IPPrefix
+    public var kind: String
+    public var area: IPv4Address
+    public var cost: UInt32
+    /// Of an external path of type 2.
+    public var type2Cost: UInt32?
+    public var tag: UInt32
+    public var advertisingRouter: IPv4Address
+    public var nextHops: [String]
+}
+
+/// `show ospf spf`
+public struct OSPFCalculationView: Hashable, Sendable, Codable {
+    public struct Run: Hashable, Sendable, Codable {
+        public var age: TimeSpan
+        /// From the first change that it answers.
+        public var delay: TimeSpan
+        /// LSAs and routes that were different.
+        public var changes: Int
+        public var routes: Int
+    }
+    public struct Router: Hashable, Sendable, Codable {
+        public var area: IPv4Address
+        public var routerID: IPv4Address
+        public var distance: UInt32
+        public var isBorderRouter: Bool
+        public var isBoundaryRouter: Bool
+    }
+    /// The newest first.
+    public var runs: [Run]
+    public var routers: [Router]
+}
+
+/// What a database holds.
 public struct OSPFDatabaseView: Hashable, Sendable {
     public struct TypeCount: Hashable, Sendable {
         public var type: LSAType
@@ -68,21 +146,53 @@ public struct OSPFDatabaseView: Hashable, Sendable {
 }
 
 extension OSPFInstance {
+    /// `nil` without a configuration.
+    public func summaryView() -> OSPFSummaryView? {
+        guard let configuration else { return nil }
+        let databases = databaseViews()
+        return OSPFSummaryView(
+            version: configuration.version.rawValue, family: configuration.family == .ipv4 ? "IPv4" : "IPv6",
+            routerID: configuration.routerID, isBorderRouter: isAreaBorderRouter, isStubRouter: isStubRouter,
+            areas: areaIDs.map { id in
+                let own = interfaces.compactMap { $0 }.filter { $0.configuration.areaID == id }
+                return OSPFAreaView(
+                    id: id, kind: "\(configuration.area(id).kind)", interfaces: own.count,
+                    fullNeighbors: own.reduce(0) { $0 + fullNeighbors($1) },
+                    lsas: databases.first { $0.id == .area(id.raw) }?.count ?? 0)
+            }, externalLSAs: databases.first { $0.id == .autonomousSystem }?.count ?? 0, routes: routes.count,
+            calculations: log.count)
+    }
+
+    /// Areas that are configured or have interfaces, ascending.
+    private var areaIDs: [IPv4Address] {
+        var ids = configuration?.areas.map(\.areaID) ?? []
+        ids += interfaces.compactMap { $0?.configuration.areaID }
+        ids.sort()
+        return ids.indices.filter { $0 == 0 || ids[$0] != ids[$0 - 1] }.map { ids[$0] }
+    }
+
+    private func fullNeighbors(_ interface: OSPFInterface) -> Int {
+        interface.neighbors.count { neighbor($0)?.state == .full }
+    }
+
     /// Ascending by `InterfaceID`.
     public func interfaceViews(at now: Instant) -> [OSPFInterfaceView] {
         interfaces.compactMap { interface in
             guard let interface else { return nil }
+            func packets(_ counts: [UInt64]) -> [Counter] {
+                Counter.occurred { (type: OSPFPacketType) in counts[Int(type.rawValue)] }
+            }
+            let counters = interface.counters
             return OSPFInterfaceView(
-                interface: interface.id, name: interface.device.name, areaID: interface.configuration.areaID,
-                network: interface.configuration.network, isPassive: interface.configuration.isPassive,
-                state: interface.state, changed: interface.changed, address: source(on: interface),
+                name: interface.device.name, area: interface.configuration.areaID, network: interface.configuration.network,
+                state: interface.state, isPassive: interface.configuration.isPassive, address: source(on: interface),
                 cost: interface.configuration.cost, priority: interface.configuration.priority,
                 designatedRouter: routerID(named: interface.dr, on: interface),
                 backupDesignatedRouter: routerID(named: interface.bdr, on: interface),
-                helloDue: timers.deadline(of: OSPFTimer(.hello, UInt32(interface.id.value))).map { $0 - now },
-                neighbors: interface.neighbors.count,
-                fullNeighbors: interface.neighbors.filter { neighbor($0)?.state == .full }.count,
-                counters: interface.counters)
+                helloDue: timers.deadline(of: OSPFTimer(.hello, UInt32(interface.id.value)))
+                    .map { TimeSpan(atLeastZero: $0 - now) }, neighbors: interface.neighbors.count,
+                fullNeighbors: fullNeighbors(interface), received: packets(counters.received), sent: packets(counters.sent),
+                dropped: Counter.occurred { (reason: OSPFDrop) in counters.drops[Int(reason.rawValue)] })
         }
     }
 
@@ -108,15 +218,15 @@ extension OSPFInstance {
                 let name = identity(of: neighbor)
                 views.append(
                     OSPFNeighborView(
-                        interface: interface.id, interfaceName: interface.device.name,
-                        areaID: interface.configuration.areaID, routerID: IPv4Address(raw: neighbor.routerID),
-                        address: neighbor.address, state: neighbor.state, changed: neighbor.changed,
-                        priority: neighbor.priority, isDesignatedRouter: interface.isBroadcast && interface.dr == name,
-                        isBackupDesignatedRouter: interface.isBroadcast && interface.bdr == name,
-                        options: OSPFOptions(rawValue: neighbor.options), deadTime: neighbor.deadDeadline - now,
-                        graceTime: neighbor.graceDeadline.map { $0 - now }, isBFDWanted: neighbor.isBFDWanted,
-                        isBFDUp: neighbor.isBFDUp, retransmissions: neighbor.retransmissions.count,
-                        requests: neighbor.requests.count, isMaster: neighbor.isMaster,
+                        routerID: IPv4Address(raw: neighbor.routerID), address: neighbor.address,
+                        interface: interface.device.name, area: interface.configuration.areaID, state: neighbor.state,
+                        role: !interface.isBroadcast
+                            ? "-" : interface.dr == name ? "DR" : interface.bdr == name ? "Backup" : "DROther",
+                        priority: neighbor.priority, stateAge: TimeSpan(atLeastZero: now - neighbor.changed),
+                        deadTime: TimeSpan(atLeastZero: neighbor.deadDeadline - now),
+                        graceTime: neighbor.graceDeadline.map { TimeSpan(atLeastZero: $0 - now) },
+                        bfd: neighbor.isBFDWanted ? neighbor.isBFDUp ? "up" : "down" : nil,
+                        retransmissions: neighbor.retransmissions.count, requests: neighbor.requests.count,
                         stateChanges: neighbor.stateChanges, lastReason: neighbor.lastReason))
             }
         }
@@ -138,6 +248,65 @@ extension OSPFInstance {
             return OSPFDatabaseView(
                 id: id, count: database.count(in: id), checksumSum: database.checksumSum(of: id), types: types)
         }
+    }
+
+    /// An LSA of a database.
+    /// - Parameter detail: with what it says.
+    public func view(_ entry: LSDB.Entry, in database: DatabaseID, detail: Bool, at now: Instant) -> OSPFLSAView {
+        func hexadecimal(_ value: UInt32, _ digits: Int) -> String {
+            let text = String(value, radix: 16)
+            return "0x" + String(repeating: "0", count: max(0, digits - text.count)) + text
+        }
+        let header = entry.lsa.header
+        return OSPFLSAView(
+            database: name(of: database), type: "\(header.key.type)", linkStateID: IPv4Address(raw: header.key.linkStateID),
+            advertisingRouter: IPv4Address(raw: header.key.advertisingRouter), age: entry.age(at: now),
+            sequence: hexadecimal(UInt32(bitPattern: header.sequence), 8), checksum: hexadecimal(UInt32(header.checksum), 4),
+            length: header.length, isOwn: entry.isOwn,
+            contents: detail ? entry.lsa.contents(version: version, family: configuration?.family ?? .ipv4) : nil)
+    }
+
+    /// Ascending by prefix.
+    /// - Parameters:
+    ///   - only: this prefix alone.
+    ///   - after: those behind this prefix.
+    ///   - limit: at most so many.
+    public func routeViews(only: IPPrefix? = nil, after: IPPrefix? = nil, limit: Int = .max) -> [OSPFRouteView] {
+        routes.lazy.filter { route in
+            only.map { route.prefix == $0 } ?? true && after.map { route.prefix > $0 } ?? true
+        }.prefix(limit).map { route in
+            OSPFRouteView(
+                prefix: route.prefix, kind: route.isNSSA ? "\(route.type) (NSSA)" : "\(route.type)",
+                area: IPv4Address(raw: route.area), cost: route.cost,
+                type2Cost: route.type == .externalType2 ? route.type2Cost : nil, tag: route.tag,
+                advertisingRouter: IPv4Address(raw: route.advertisingRouter),
+                nextHops: route.nextHops.map { hop in
+                    func name(_ id: InterfaceID) -> String { interface(id)?.device.name ?? "\(id)" }
+                    return switch hop {
+                    case .via(let address, let interface): "\(address) \(name(interface))"
+                    case .connected(let interface): "connected \(name(interface))"
+                    case .gateway(let address): "\(address)"
+                    case .blackhole: "dropped"
+                    }
+                })
+        }
+    }
+
+    /// The last calculations, and the routers of every area with their distances.
+    public func calculationView(at now: Instant) -> OSPFCalculationView {
+        OSPFCalculationView(
+            runs: log.entries.reversed().map {
+                OSPFCalculationView.Run(
+                    age: TimeSpan(atLeastZero: now - $0.time), delay: TimeSpan(atLeastZero: $0.time - $0.trigger),
+                    changes: $0.changes, routes: $0.routes)
+            },
+            routers: areaIDs.flatMap { area in
+                routers(in: area.raw).map {
+                    OSPFCalculationView.Router(
+                        area: area, routerID: IPv4Address(raw: $0.routerID), distance: $0.distance,
+                        isBorderRouter: $0.flags.contains(.border), isBoundaryRouter: $0.flags.contains(.boundary))
+                }
+            })
     }
 
     /// The name of the interface whose link-scope database this is.

@@ -5,7 +5,7 @@ import Wire
 
 /// RFC 2328 §9.1, without Attempt's companions: what is announced but not spoken on is `loopback`, as is an interface
 /// that was made passive (RFC 2328 §9.1 says of Loopback that its address is announced as a host).
-public enum OSPFInterfaceState: UInt8, Hashable, Comparable, Sendable, CustomStringConvertible {
+public enum OSPFInterfaceState: UInt8, Hashable, Comparable, Sendable, CaseIterable, LosslessStringConvertible {
     case down = 0
     case loopback = 1
     case waiting = 2

@@ -3,7 +3,7 @@ import Records
 import Wire
 
 /// RFC 2328 §10.1, without Attempt, which only NBMA networks know.
-public enum OSPFNeighborState: UInt8, Hashable, Comparable, Sendable, CustomStringConvertible {
+public enum OSPFNeighborState: UInt8, Hashable, Comparable, Sendable, CaseIterable, LosslessStringConvertible {
     case down = 0
     case `init` = 1
     case twoWay = 2

@@ -4,7 +4,7 @@ import Routing
 import Wire
 
 /// Where the exchange with a cache stands.
-public enum CacheState: UInt8, Hashable, Sendable, Codable, CaseIterable, CustomStringConvertible {
+public enum CacheState: UInt8, Hashable, Sendable, CaseIterable, LosslessStringConvertible {
     /// A more preferred one is in use, or it is its turn next.
     case idle = 0
     /// Something failed; it is tried again in its time.

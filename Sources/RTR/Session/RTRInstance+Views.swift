@@ -9,7 +9,7 @@ public struct CacheView: Hashable, Sendable, Codable {
     public var port: UInt16
     public var preference: UInt16
     public var description: String
-    public var state: CacheState
+    @AsText public var state: CacheState
     /// Its data are those that are in use.
     public var isInUse: Bool
     /// RFC 8210 §7; `nil` before the cache has answered.
@@ -19,9 +19,9 @@ public struct CacheView: Hashable, Sendable, Codable {
     public var serial: UInt32?
     public var payloads: Int
     public var routerKeys: Int
-    /// Router time in nanoseconds: the last End of Data, and when what it completed expires.
-    public var synchronizedAt: Int64?
-    public var expiresAt: Int64?
+    /// Since its data were complete, and until they expire.
+    public var age: TimeSpan?
+    public var expiresIn: TimeSpan?
     /// RFC 8210 §6, in seconds.
     public var refresh: UInt32
     public var retry: UInt32
@@ -33,7 +33,7 @@ public struct CacheView: Hashable, Sendable, Codable {
 
 extension RTRInstance {
     /// The most preferred first.
-    public var cacheViews: [CacheView] {
+    public func cacheViews(at now: Instant) -> [CacheView] {
         order.compactMap { number in
             guard let cache = cache(number) else { return nil }
             let count = table.count(of: number)
@@ -42,8 +42,10 @@ extension RTRInstance {
                 preference: cache.configuration.preference, description: cache.configuration.description, state: cache.state,
                 isInUse: cache.isInSync, version: cache.isNegotiated ? cache.version : nil,
                 session: cache.canResume ? cache.session : nil, serial: cache.canResume ? cache.serial : nil, payloads: count,
-                routerKeys: cache.routerKeys, synchronizedAt: cache.synchronizedAt?.nanoseconds,
-                expiresAt: cache.expiresAt?.nanoseconds, refresh: cache.timing.refresh, retry: cache.timing.retry,
+                routerKeys: cache.routerKeys,
+                age: cache.synchronizedAt.map { TimeSpan(atLeastZero: now - $0) },
+                expiresIn: cache.expiresAt.map { TimeSpan(atLeastZero: $0 - now) }, refresh: cache.timing.refresh,
+                retry: cache.timing.retry,
                 expire: cache.timing.expire, counters: cache.counters, lastFailure: cache.lastFailure)
         }
     }

@@ -228,10 +228,10 @@ final class RoutedStation {
                 $0.station == Simulation.routerMAC && $0.state == .up
             }
         case .rip:
-            return nodes[0].router.rip.neighborViews.contains { $0.address == .v4(routerAddress) && $0.routeCount > 0 }
+            return nodes[0].router.rip.neighborViews(at: now).contains { $0.address == .v4(routerAddress) && $0.routes > 0 }
         case .ripng:
-            return nodes[0].router.ripng.neighborViews.contains {
-                $0.address == .v6(Neighborhood.linkLocal(of: Simulation.routerMAC)) && $0.routeCount > 0
+            return nodes[0].router.ripng.neighborViews(at: now).contains {
+                $0.address == .v6(Neighborhood.linkLocal(of: Simulation.routerMAC)) && $0.routes > 0
             }
         }
     }

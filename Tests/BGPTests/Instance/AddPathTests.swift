@@ -51,8 +51,8 @@ import Wire
     @Test func `several paths of a prefix stand beside each other, replace each other and go`() throws {
         var driver = Self.driver()
         #expect(driver.state == .established)
-        #expect(driver.detail.families.map(\.receivesPathIDs) == [true, true])
-        #expect(driver.detail.families.map(\.pathsSent) == [nil, nil])
+        #expect(driver.detail.summary.families.map(\.addPathReceive) == [true, true])
+        #expect(driver.detail.summary.families.map(\.addPathSend) == [nil, nil])
         driver.receive(Self.announcement(Self.id(1) + Self.id(2), tail: 7) + Self.announcement(Self.id(3), tail: 8))
         driver.wait(.seconds(1))
         #expect(Self.paths(driver) == ["1 [65001 7] best", "2 [65001 7]", "3 [65001 8]"])
@@ -109,7 +109,7 @@ import Wire
             driver.accept()
             driver.receive(driver.open { if !isOurs { $0.capabilities.sendsPathIDs = Self.both } })
             driver.receive(Driver.keepalive)
-            #expect(driver.detail.families.map(\.receivesPathIDs) == [false, false])
+            #expect(driver.detail.summary.families.map(\.addPathReceive) == [false, false])
             // RFC 7606 §5.3: the identifier is read as prefixes, of which one has 192 bits.
             driver.receive(Self.announcement(Self.id(1)))
             #expect(driver.state == .idle)
@@ -121,7 +121,7 @@ import Wire
         driver.receive(
             Build.message(
                 2, Build.update(attributes: Build.reach6(Self.id(.max, Build.nlri6)) + Build.origin + Build.path4(65001))))
-        #expect(driver.state == .established && driver.detail.families.map(\.isDisabled) == [false, true])
+        #expect(driver.state == .established && driver.detail.summary.families.map(\.isDisabled) == [false, true])
         // And a prefix without the identifier that was agreed on.
         driver = Self.driver()
         driver.receive(Self.announcement(Build.nlri))
@@ -152,7 +152,7 @@ import Wire
                 var driver = Self.driver()
                 driver.receive(Build.message(2, body))
                 #expect(driver.state == .established)
-                #expect(driver.detail.families[1].isDisabled == !ends6.contains(count), "\(count) octets")
+                #expect(driver.detail.summary.families[1].isDisabled == !ends6.contains(count), "\(count) octets")
             }
         }
     }
@@ -181,9 +181,9 @@ import Wire
     @Test func `a session goes on from a snapshot with everything that was agreed on`() throws {
         var driver = Self.driver(isBoth: true) { $0.families[0].extendedNextHop = true }
         // The capability was offered, and the neighbour did not answer with one of its own.
-        #expect(driver.detail.localCapabilities?.ipv6NextHops == .ipv4Unicast)
-        #expect(driver.detail.families.map(\.hasIPv6NextHops) == [false, false])
-        #expect(driver.detail.families.map(\.pathsSent) == [16, 16])
+        #expect(driver.detail.capabilitiesSent.contains("extended-next-hop ipv4-unicast"))
+        #expect(driver.detail.summary.families.map(\.extendedNextHop) == [false, false])
+        #expect(driver.detail.summary.families.map(\.addPathSend) == [16, 16])
         driver.receive(Self.announcement(Self.id(1) + Self.id(2)))
         driver.wait(.seconds(1))
         var twin = driver
@@ -286,8 +286,10 @@ import Wire
         for prefix in ["192.0.2.0/24", "2001:db8:1::/48"] {
             #expect(Self.known(wire, prefix) == ["1: 65003 65001", "2: 65003 65002"])
         }
-        let detail = try #require(wire.nodes[2].neighborDetail(IPAddress("10.0.0.4")!))
-        #expect(detail.families.map(\.pathsSent) == [16, 16] && detail.families.map(\.receivesPathIDs) == [false, false])
+        let detail = try #require(wire.nodes[2].neighborView(IPAddress("10.0.0.4")!, at: .zero))
+        #expect(
+            detail.summary.families.map(\.addPathSend) == [16, 16]
+                && detail.summary.families.map(\.addPathReceive) == [false, false])
         let sent = wire.nodes[2].rib.advertised(to: PeerIndex(2), .ipv4Unicast, after: nil, limit: 9)
         #expect(sent.map(\.pathID) == [1, 2])
         // The first origin takes its network back.

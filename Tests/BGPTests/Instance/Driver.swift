@@ -83,8 +83,8 @@ struct Driver {
     mutating func receive(_ bytes: [UInt8]) { give(.received(connection, bytes)) }
 
     var state: SessionState { instance.neighborSummaries[0].state }
-    var detail: NeighborDetail { instance.neighborDetail(remote)! }
-    var prefixes: [Int] { detail.families.map(\.prefixesReceived) }
+    var detail: BGPNeighborView { instance.neighborView(remote, at: .zero)! }
+    var prefixes: [Int] { detail.summary.families.map(\.received) }
 
     /// What went out on the connection since `effects` was last emptied.
     var sent: [UInt8] {

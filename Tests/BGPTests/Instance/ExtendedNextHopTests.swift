@@ -26,7 +26,7 @@ import Wire
 
     @Test func `§3: sixteen or thirty-two octets are an IPv6 next hop of IPv4 prefixes`() throws {
         var driver = Self.driver()
-        #expect(driver.detail.families.map(\.hasIPv6NextHops) == [true, false])
+        #expect(driver.detail.summary.families.map(\.extendedNextHop) == [true, false])
         driver.receive(Self.reach(Build.nextHop6))
         driver.receive(Self.reach(Build.nextHop6 + Self.linkLocal, [16, 198, 51]))
         driver.receive(Self.reach([10, 0, 0, 2], [8, 20]))
@@ -53,7 +53,7 @@ import Wire
             let nextHop = Array((Build.nextHop6 + Self.linkLocal + Build.nextHop6).prefix(count))
             driver.receive(Self.reach(nextHop))
             #expect(driver.state == .established)
-            #expect(driver.detail.families.map(\.isDisabled) == [true, false], "\(count) octets")
+            #expect(driver.detail.summary.families.map(\.isDisabled) == [true, false], "\(count) octets")
         }
         // RFC 8950 is for families of IPv4 alone, whatever a neighbour says.
         var driver = Self.driver()
@@ -61,7 +61,7 @@ import Wire
             Build.message(
                 2,
                 Build.update(attributes: Build.reach6(Build.nlri6, nextHop: [10, 0, 0, 2]) + Build.origin + Build.path4(65001))))
-        #expect(driver.detail.families.map(\.isDisabled) == [false, true])
+        #expect(driver.detail.summary.families.map(\.isDisabled) == [false, true])
     }
 
     @Test func `a next hop that is no host makes withdrawals`() {

@@ -242,7 +242,7 @@ import Wire
         #expect(driver.prefixes == [2, 0])
         driver.receive(Build.message(2, Self.v6))
         #expect(driver.prefixes == [2, 0])
-        #expect(driver.detail.families.map(\.isDisabled) == [false, true])
+        #expect(driver.detail.summary.families.map(\.isDisabled) == [false, true])
     }
 
     @Test("the first AS must be the neighbour's, unless the check is off")

@@ -32,10 +32,10 @@ import Wire
         #expect(own.limit(isInternal: true) == 5)
         var driver = Driver()
         driver.establish()
-        #expect(driver.detail.families.map(\.maximumPrefixes) == [2_000_000, 600_000])
+        #expect(driver.detail.summary.families.map(\.maximumPrefixes) == [2_000_000, 600_000])
         var internalDriver = Driver(isInternal: true)
         internalDriver.establish()
-        #expect(internalDriver.detail.families.map(\.maximumPrefixes) == [0, 0])
+        #expect(internalDriver.detail.summary.families.map(\.maximumPrefixes) == [0, 0])
     }
 
     @Test("paths that policy rejects count, of all families together, and more end the session with Cease/1 without data")

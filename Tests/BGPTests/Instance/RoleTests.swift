@@ -124,7 +124,7 @@ import Wire
         driver.receive(driver.open { $0.capabilities.roles = [0] })
         driver.receive(Driver.keepalive)
         #expect(driver.state == .established)
-        #expect(driver.detail.localCapabilities?.roles == [])
+        #expect(!driver.detail.capabilitiesSent.contains { $0.hasPrefix("role") })
         let base = Build.origin + Build.path4(7) + Build.nextHop + Build.localPref
         driver.receive(
             Build.message(2, Build.update(attributes: base + Build.attribute(0xc0, 35, Build.u32(9)), nlri: Build.nlri)))
@@ -139,9 +139,9 @@ import Wire
         driver.receive(driver.open { $0.capabilities.roles = [0] })
         driver.receive(Driver.keepalive)
         #expect(driver.state == .established)
-        #expect(driver.detail.role == .customer)
-        #expect(driver.detail.localCapabilities?.roles == [3])
-        #expect(driver.detail.remoteCapabilities?.roles == [0])
+        #expect(driver.detail.role == "customer")
+        #expect(driver.detail.capabilitiesSent.contains("role customer"))
+        #expect(driver.detail.capabilitiesReceived.contains("role provider"))
         var configuration = driver.instance.configuration!
         configuration.neighbors[0].role = .peer
         driver.effects = []

@@ -33,7 +33,7 @@ import Wire
         driver.receive(Self.numbers + Self.labelled)
         driver.wait(.seconds(1))
         #expect(driver.prefixes == [0, 1, 2])
-        #expect(driver.detail.families.map(\.isNegotiated) == [true, true, true])
+        #expect(driver.detail.summary.families.map(\.isNegotiated) == [true, true, true])
         let rib = driver.instance.rib
         #expect(rib.routes(.e164, after: nil, limit: 9).map(\.destination.description) == ["+4930", "+7"])
         let route = try #require(rib.route(covering: RouteDestination(.e164, "+493012345")!))
@@ -47,7 +47,7 @@ import Wire
         let end = Build.message(2, Build.update(attributes: Build.attribute(0x80, 15, RouteFamily.e164.code.octets)))
         let gone = Build.attribute(0x80, 15, RouteFamily.e164.code.octets + [4, 0x70])
         driver.receive(end + Build.message(2, Build.update(attributes: gone)))
-        #expect(driver.detail.families.map(\.isComplete) == [false, false, true])
+        #expect(driver.detail.summary.families.map(\.isComplete) == [false, false, true])
         #expect(driver.prefixes == [0, 1, 1])
     }
 
@@ -58,11 +58,11 @@ import Wire
         driver.wait(.seconds(1))
         #expect(driver.state == .established)
         #expect(driver.prefixes == [0, 1, 0])
-        #expect(driver.detail.families.map(\.isDisabled) == [false, false, true])
+        #expect(driver.detail.summary.families.map(\.isDisabled) == [false, false, true])
         // A next hop of a form that the family does not know.
         driver.receive(Self.reach(RouteFamily.ipv6LabelledUnicast.code, [10, 0, 0, 2], [24, 0, 6, 0x41]))
         driver.wait(.seconds(1))
-        #expect(driver.detail.families.map(\.isDisabled) == [false, true, true])
+        #expect(driver.detail.summary.families.map(\.isDisabled) == [false, true, true])
         #expect(driver.prefixes == [0, 0, 0])
     }
 }

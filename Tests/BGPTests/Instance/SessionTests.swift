@@ -160,7 +160,7 @@ import Wire
         let first = driver.sent.count
         #expect(first >= BGPInstance.transmitWindow / 2)
         #expect(first <= BGPInstance.transmitWindow + 65536)
-        #expect(driver.detail.unacknowledged == first)
+        #expect(driver.detail.summary.queued == first)
         driver.receive(Driver.keepalive)
         driver.give(.acknowledged(driver.connection, offset: UInt64(first)))
         driver.wait(.seconds(5))

@@ -14,10 +14,10 @@ import Wire
         d.learn([("172.16.0.0/16", 3), ("172.17.0.0/16", 3), ("127.0.0.0/8", 1)], tag: 6)
         d.learn([("172.17.0.0/16", 16)])
         d.learn([("172.17.0.0/16", 1)], from: IPv4Address(10, 0, 1, 9), on: 1)
-        let neighbors = d.instance.neighborViews
-        #expect(neighbors.map { "\($0.address) \($0.interface) \($0.routeCount) \($0.badRoutes)" } == ["10.0.0.2 eth0 1 1"])
-        #expect(neighbors[0].lastHeardAt == d.now.nanoseconds)
-        let routes = d.instance.routeViews(limit: 100)
+        let neighbors = d.instance.neighborViews(at: d.now)
+        #expect(neighbors.map { "\($0.address) \($0.interface) \($0.routes) \($0.badRoutes)" } == ["10.0.0.2 eth0 1 1"])
+        #expect(neighbors[0].silence == TimeSpan(.zero))
+        let routes = d.instance.routeViews(limit: 100, at: d.now)
         #expect(
             routes.map { "\($0.prefix) \($0.kind) \($0.metric) \($0.tag)" }
                 == [
@@ -25,12 +25,12 @@ import Wire
                     "172.16.0.0/16 learned 4 6", "172.17.0.0/16 garbage 16 0",
                 ])
         #expect(routes[3].gateways.map { "\($0.address) \($0.interface)" } == ["10.0.0.2 eth0"])
-        #expect(d.instance.routeViews(after: IPPrefix("10.0.0.0/24")!, limit: 1) == [routes[2]])
-        #expect(d.instance.routeView(IPPrefix("172.16.0.0/16")!) == routes[3])
-        let interfaces = d.instance.interfaceViews
+        #expect(d.instance.routeViews(after: IPPrefix("10.0.0.0/24")!, limit: 1, at: d.now) == [routes[2]])
+        #expect(d.instance.routeView(IPPrefix("172.16.0.0/16")!, at: d.now) == routes[3])
+        let interfaces = d.instance.interfaceViews(at: d.now)
         #expect(interfaces.map(\.name) == ["eth0", "eth1"])
         #expect(interfaces[1].authentication == "HMAC-SHA-1 (key 3)")
-        #expect(interfaces[1].dropped == [.init(reason: "authentication missing", count: 1)])
-        #expect(interfaces[0].neighborCount == 1)
+        #expect(interfaces[1].dropped == [Counter("authentication missing", 1)])
+        #expect(interfaces[0].neighbors == 1)
     }
 }

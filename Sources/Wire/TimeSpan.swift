@@ -1,7 +1,9 @@
-/// A `Duration` that scripts can read: on the wire a number of seconds.
+/// A `Duration` that scripts can read: on the wire a number of seconds. Of views only, as it is not exact.
 public struct TimeSpan: Hashable, Comparable, Sendable, Codable {
     public var duration: Duration
     public init(_ duration: Duration) { self.duration = duration }
+    /// What has not begun or is over is no time.
+    public init(atLeastZero duration: Duration) { self.duration = max(.zero, duration) }
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
