@@ -21,7 +21,7 @@ extension Controller {
 
     /// The greatest revision number that is known here: the next one is greater.
     public var newestRevision: UInt64 {
-        max(inForce.revision, configuring.last?.position.revision ?? 0, twin?.configuration.revision ?? 0)
+        max(inForce.revision, configuring.last?.position.revision ?? 0, channel.twin?.configuration.revision ?? 0)
     }
 
     /// Says which of the active's own configurations are in force now. An engine that dies of one never says it, so that
@@ -29,7 +29,7 @@ extension Controller {
     mutating func announceConfigurations(into outputs: inout [ControllerOutput]) {
         guard let sender else { return }
         let committed = sender.isGated ? sender.committed : sender.last
-        while let first = configuring.first, first.position.index <= min(engineApplied, committed) {
+        while let first = configuring.first, first.position.index <= min(engine.applied, committed) {
             configuring.removeFirst()
             inForce = first.position
             outputs.append(.configured(first.position, first.octets))
@@ -51,7 +51,7 @@ extension Controller {
         guard mastership.isWithheld else { return }
         mastership.isWithheld = false
         // The active may have died while the restore was under way.
-        guard channel == .closed, case .waiting = mastership.stage else { return }
+        guard channel.isClosed, case .waiting = mastership.stage else { return }
         master(at: now, into: &outputs) {
             $0.acquire("the twin is lost, and the copy of its state is complete", isResuming: true, into: &$1)
         }
@@ -93,8 +93,8 @@ extension Controller {
 
     /// Nobody is the router, and this controller waits because it lost its configuration.
     var canBeginWithOperatorsConfiguration: Bool {
-        role == .standby && mastership.isWithheld && !isOffline && failure == nil && mastership.holder != configuration.id.other
-            && receiver.phase == .idle && !works.contains(.restore)
+        role == .standby && mastership.isWithheld && availability.isServing && mastership.holder != configuration.id.other
+            && receiver.phase == .idle && !engine.isRestoring
     }
 
     /// The operator's configuration ends the wait.
@@ -115,24 +115,12 @@ extension Controller {
     public static let noTwin = "no twin is connected"
 
     mutating func mirror(_ transaction: UInt64, _ octets: [UInt8], into outputs: inout [ControllerOutput]) {
-        let why: String? =
-            if channel != .open {
-                Self.noTwin
-            } else if octets.count > ChannelLimit.mirror {
-                "it has \(octets.count) octets, more than the \(ChannelLimit.mirror) that the channel carries at once"
-            } else if mirrorsUnderWay.count >= Self.mirrorsMaximum
-                || mirrorsUnderWay.reduce(0, +) + octets.count > Self.mirrorOctetsMaximum
-            {
-                "the twin has not answered \(mirrorsUnderWay.count) earlier transactions"
-            } else {
-                nil
-            }
-        if let why {
+        if let why = channel.mirrorTrouble(octets: octets.count) {
             // No harm: a twin that joins asks for everything.
             outputs.append(.mirrorAnswered(transaction: transaction, refusal: why))
             return
         }
-        mirrorsUnderWay.append(octets.count)
-        send(.mirror(transaction: transaction, octets))
+        channel.mirrorsUnderWay.append(octets.count)
+        channel.send(.mirror(transaction: transaction, octets))
     }
 }

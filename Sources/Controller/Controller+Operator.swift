@@ -18,21 +18,21 @@ extension Controller {
     ) -> OperatorAnswer? {
         switch request {
         case .switchover(let reason):
-            guard switchoverRequest == nil else { return .refused("a switchover is under way") }
-            switchoverRequest = id
+            guard switchovers.request == nil else { return .refused("a switchover is under way") }
+            switchovers.request = id
             if let why = beginSwitchover(reason, at: now, into: &outputs) {
-                switchoverRequest = nil
+                switchovers.request = nil
                 return .refused(why)
             }
             return nil
         case .forcedSwitchover(let reason):
             guard role == .active, let sender else { return .refused(notActive) }
-            guard fromActive == nil, fromStandby == nil, switchoverRequest == nil else {
+            guard !switchovers.isUnderWay, switchovers.request == nil else {
                 return .refused("a switchover is under way")
             }
             if let why = sender.reasonNotReady { return .refused("the standby is not ready: \(why)") }
-            history.begin(.forced, reason: reason, at: now)
-            switchoverRequest = id
+            switchovers.history.begin(.forced, reason: reason, at: now)
+            switchovers.request = id
             isForced = true
             // Silent from here on; the log holds what the twin has not stored, and the peers will send it again.
             isReadingStopped = true
@@ -40,22 +40,22 @@ extension Controller {
             return nil
         case .goOffline(let reason):
             guard role == .standby else { return .refused("this controller is active: switch over first") }
-            guard !isOffline else { return .done("offline already") }
-            isOffline = true
+            guard !availability.isOffline else { return .done("offline already") }
+            availability.isOffline = true
             mastership.goOffline()
             receiver.invalidate()
             pair?.renounce()
             note(.warning, "srm", "taken offline\(reason.isEmpty ? "" : ": \(reason)")", into: &outputs)
             // The active must not wait for us: its side ends redundancy when the channel closes.
-            send(.leaving(reason: "offline\(reason.isEmpty ? "" : ": \(reason)")"))
+            channel.send(.leaving(reason: "offline\(reason.isEmpty ? "" : ": \(reason)")"))
             closeChannel("offline: \(reason)", at: now, into: &outputs)
             return .done("offline")
         case .leave(let reason):
-            send(.leaving(reason: reason))
+            channel.send(.leaving(reason: reason))
             return .done("told")
         case .goOnline:
-            guard isOffline else { return .done("online already") }
-            isOffline = false
+            guard availability.isOffline else { return .done("online already") }
+            availability.isOffline = false
             mastership.comeOnline(at: now)
             note(.notice, "srm", "back online", into: &outputs)
             closeChannel("back online", at: now, into: &outputs)

@@ -72,7 +72,7 @@ extension Controller {
     /// When a record of time is due, in router time: the engine's deadline, unless a record that fires it is under way.
     var timeRecordDue: Instant? {
         guard role == .active, let deadline = engineDeadline else { return nil }
-        if sender!.last > engineApplied, lastRecordTime >= deadline { return nil }
+        if sender!.last > engine.applied, lastRecordTime >= deadline { return nil }
         // An engine whose deadline does not move is asked again, but not in a circle.
         return max(deadline, lastRecordTime + .milliseconds(1))
     }
@@ -88,11 +88,11 @@ extension Controller {
             // An action may have ended this activity.
             guard sender != nil else { return }
             switch action {
-            case .send(let message): send(message)
-            case .tellInSync(let isInSync): send(.inSync(isInSync, from: watch.sequence + 1))
+            case .send(let message): channel.send(message)
+            case .tellInSync(let isInSync): channel.send(.inSync(isInSync, from: watch.sequence + 1))
             case .takeSnapshot:
                 dispatchApply(isForced: true, into: &outputs)
-                issue(.snapshot(as: snapshotFormat), .snapshot, into: &outputs)
+                issue(.snapshot(as: channel.snapshotFormat), .snapshot, into: &outputs)
             case .setTwinEligible(let isEligible):
                 master(at: now, into: &outputs) { $0.setTwinEligible(isEligible, into: &$1) }
             case .committed(let index): committed(index, at: now, into: &outputs)
@@ -103,7 +103,7 @@ extension Controller {
             case .alone(let reason):
                 redundancyNews = false
                 redundantSince = nil
-                if let farewell {
+                if let farewell = channel.farewell {
                     note(.notice, "rcm", "redundancy ends, going on alone: the twin leaves, \(farewell)", into: &outputs)
                 } else {
                     note(.alarm, "rcm", "redundancy lost, going on alone: \(reason)", into: &outputs)
@@ -148,29 +148,25 @@ extension Controller {
     }
 
     mutating func learnInterfaces(_ list: [InterfaceConfiguration], into outputs: inout [ControllerOutput]) {
-        guard list != interfaces else { return }
-        interfaces = list
-        ownMACs = list.map(\.virtualMAC.raw)
-        judge.names = list.map(\.name)
-        quiet = list.map { $0.isLoopback || configuration.quietInterfaces.contains($0.name) }
+        guard list != interfaces.list else { return }
+        interfaces = RouterInterfaces(list, quietNames: configuration.quietInterfaces)
+        ports.judge.names = list.map(\.name)
         outputs.append(.interfaces(list))
     }
 
     // MARK: the engine
 
-    mutating func issue(_ work: EngineWork, _ kind: Work, into outputs: inout [ControllerOutput]) {
+    mutating func issue(_ work: EngineWork, _ kind: EngineProgress.Work, into outputs: inout [ControllerOutput]) {
         // What is for the twin goes first: should this work be our last, it has the record.
-        flushChannel(into: &outputs)
-        works.append(kind)
+        channel.flush(into: &outputs)
+        engine.works.append(kind)
         outputs.append(.engine(work))
     }
-
-    private var worksUnderWay: Int { works.reduce(0) { $0 + ($1 == .snapshot ? 0 : 1) } }
 
     /// Gives the engine what was appended since.
     mutating func dispatchApply(isForced: Bool = false, into outputs: inout [ControllerOutput]) {
         guard let newest = pendingApply.last else { return }
-        guard isForced || worksUnderWay < Self.worksMaximum else { return }
+        guard isForced || engine.isReady else { return }
         // A record that kills the engine must be with the twin before it does, or the peer sends the same octets to the
         // twin next. Output waits for the commit anyway, so this costs no round trip that was not paid.
         var count = pendingApply.count
@@ -181,27 +177,22 @@ extension Controller {
         let records = count == pendingApply.count ? pendingApply : Array(pendingApply[..<count])
         pendingApply.removeFirst(count)
         let last = records[count - 1].index
-        engineIssued = last
+        engine.issued = last
         issue(.apply(records), .apply(upTo: last), into: &outputs)
     }
 
     mutating func engineReported(_ report: EngineReport, at now: Instant, into outputs: inout [ControllerOutput]) {
-        // A snapshot is no answer for us; its bytes come as `snapshotEncoded`, whenever they are done.
-        while works.first == .snapshot {
-            if case .snapshot = report { break }
-            works.removeFirst()
-        }
-        guard !works.isEmpty else { return }
-        let work = works.removeFirst()
+        let isSnapshot = if case .snapshot = report { true } else { false }
+        guard let work = engine.finish(isSnapshot: isSnapshot) else { return }
         switch (report, work) {
         case (.applied(let index, let effects, _, let digest, let deadline), .apply):
             applied(index, effects, ReplicaDigest(digest.parts.map(\.value)), deadline, at: now, into: &outputs)
         case (.restored(let index, _, let digest, let deadline), .restore):
-            engineApplied = index
-            engineIssued = index
+            engine.applied = index
+            engine.issued = index
             engineDeadline = deadline
             let replica = ReplicaDigest(digest.parts.map(\.value))
-            engineDigest = replica
+            engine.digest = replica
             follow(into: &outputs, at: now) { $0.restored(index, replica, into: &$1) }
             gotConfiguration(at: now, into: &outputs)
             // The interfaces of a router that this controller has not configured itself are in its state only.
@@ -222,8 +213,8 @@ extension Controller {
         _ index: LogIndex, _ effects: [IndexedEffect], _ digest: ReplicaDigest, _ deadline: Instant?, at now: Instant,
         into outputs: inout [ControllerOutput]
     ) {
-        engineApplied = index
-        engineDigest = digest
+        engine.applied = index
+        engine.digest = digest
         engineDeadline = deadline
         switch role {
         case .active:
@@ -270,12 +261,12 @@ extension Controller {
         body(&receiver, &actions)
         for action in actions {
             switch action {
-            case .send(let message): send(message)
-            case .restore(let octets): issue(.restore(octets, as: snapshotFormat), .restore, into: &outputs)
+            case .send(let message): channel.send(message)
+            case .restore(let octets): issue(.restore(octets, as: channel.snapshotFormat), .restore, into: &outputs)
             case .apply(let records):
                 guard let last = records.last else { break }
                 announceConfigurations(in: records, into: &outputs)
-                engineIssued = last.index
+                engine.issued = last.index
                 issue(.apply(records), .apply(upTo: last.index), into: &outputs)
             case .inSync(let isInSync):
                 let inForce = epoch
@@ -293,11 +284,11 @@ extension Controller {
     // MARK: the end of a burst
 
     mutating func endBatch(at now: Instant, into outputs: inout [ControllerOutput]) {
-        noteFrames(at: now)
+        ports.noteFrames(at: now)
         switch role {
         case .active:
             // Mastership is given up: the log has its last record.
-            guard !(fromActive?.isRelinquished ?? false), !isForced else { break }
+            guard !(switchovers.fromActive?.isRelinquished ?? false), !isForced else { break }
             if !isReadingStopped, let news = redundancyNews {
                 redundancyNews = nil
                 append(.redundancy(news), at: now, into: &outputs)
