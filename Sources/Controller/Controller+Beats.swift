@@ -47,7 +47,9 @@ extension Controller {
     }
 
     /// How long the twin may be silent. Who would take over waits longer than who would fall silent.
-    var silenceMaximum: Duration { role == .standby ? watch.patience + watch.margin : watch.patience }
+    var silenceMaximum: Duration { role.isStandby ? watch.patience + watch.margin : watch.patience }
+
+    private static let joinAnswerMaximum: Duration = .seconds(20)
 
     /// Any path counts; but a redundancy link that says nothing is of no use to the log either.
     mutating func judgeSilence(at now: Instant, into outputs: inout [ControllerOutput]) {
@@ -66,18 +68,18 @@ extension Controller {
             }
         }
         if receiver.phase != .asked {
-            askedAt = nil
-        } else if let asked = askedAt, now >= asked + Self.joinAnswerMaximum {
-            askedAt = nil
+            role.standby?.askedAt = nil
+        } else if let asked = role.standby?.askedAt, now >= asked + Self.joinAnswerMaximum {
+            role.standby?.askedAt = nil
             note(
                 .alarm, "rcm",
                 "the active has not answered for \(Self.joinAnswerMaximum.inMilliseconds / 1000) s that we want to "
                     + "join: the channel is opened anew", into: &outputs)
             closeChannel("no answer to the join", at: now, into: &outputs)
-        } else {
-            askedAt = askedAt ?? now
+        } else if role.standby?.askedAt == nil {
+            role.standby?.askedAt = now
         }
-        guard channel.isClosed, role == .standby, availability.isServing, case .following(nil) = mastership.stage else {
+        guard channel.isClosed, role.isStandby, availability.isServing, case .following(nil) = mastership.stage else {
             return
         }
         if receiver.isFollowing, pair?.isCurrent ?? true {
@@ -109,7 +111,7 @@ extension Controller {
 
     /// The pair's arbitration may find that our copy is stale before the channel says so.
     mutating func noteCopy(into outputs: inout [ControllerOutput]) {
-        if role == .standby, receiver.isInSync, let pair, !pair.isCurrent, switchovers.fromStandby == nil {
+        if role.isStandby, receiver.isInSync, let pair, !pair.isCurrent, switchovers.fromStandby == nil {
             receiver.lostSync()
             note(.warning, "rcm", "our copy is stale: the active went on without us, or may have", into: &outputs)
         }
@@ -132,7 +134,7 @@ extension Controller {
             routerTime: clock.routerTime(at: now), clock: now, health: health, ports: report)
         if due.onLink {
             outputs.append(.datagram(beat.datagram(key: key)))
-            channel.nudge(isWaiting: sender?.isWaiting ?? false)
+            channel.nudge(isWaiting: log?.sender.isWaiting ?? false)
         }
         guard due.onSegments else { return }
         for i in 0..<max(configuration.segmentCount, interfaces.count) {
@@ -146,8 +148,8 @@ extension Controller {
 
     private var beatFlags: Beat.Flags {
         if let pair { return pair.flags(watch) }
-        if mastership.isHolding { return sender?.phase == .redundant ? [.holds, .countsTwin] : .holds }
-        return role == .standby && receiver.isInSync ? .holdsCopy : []
+        if mastership.isHolding { return log?.sender.phase == .redundant ? [.holds, .countsTwin] : .holds }
+        return role.isStandby && receiver.isInSync ? .holdsCopy : []
     }
 
     // MARK: hearing
@@ -217,7 +219,7 @@ extension Controller {
         }
         noteStandstill(at: now, into: &outputs)
         pair?.heard(beat, watch: watch, at: now)
-        if role == .standby {
+        if role.isStandby {
             if beat.isHolder { clock.follow(beat.routerTime, at: now) } else { clock.heardClaim(of: beat.routerTime) }
         }
         pollPair(at: now, into: &outputs)
@@ -227,18 +229,18 @@ extension Controller {
         if switchovers.fromStandby == nil || beat.isHolder, !(pair?.isClaiming ?? false) {
             master(at: now, into: &outputs) { $0.twinSays(isHolder: beat.isHolder, epoch: beat.epoch, at: now, into: &$1) }
         }
-        if switchovers.fromStandby == nil, role == .standby, case .following = mastership.stage, receiver.isFollowing,
+        if switchovers.fromStandby == nil, role.isStandby, case .following = mastership.stage, receiver.isFollowing,
             pair?.isHeir(watch) ?? false
         {
             master(at: now, into: &outputs) { $0.twinLost("the twin is not the router any more, and holds no copy", into: &$1) }
         }
-        if role == .active, !beat.isHolder, !beat.doubts, beat.greatest > epoch, switchovers.fromActive == nil {
+        if role.isActive, !beat.isHolder, !beat.doubts, beat.greatest > epoch, switchovers.fromActive == nil {
             master(at: now, into: &outputs) { $0.raise(above: beat.greatest, into: &$1) }
         }
         considerJoining(beat, at: now, into: &outputs)
         if let report {
             ports.judge.twinReport(report, at: now)
-            if let station = report.station, role != .active { ports.learn(station) }
+            if let station = report.station, !role.isActive { ports.learn(station) }
         }
         considerPorts(at: now, into: &outputs)
         checkLease(at: now, into: &outputs)
@@ -248,13 +250,13 @@ extension Controller {
     private mutating func beatSoon() { watch.isUrgent = true }
 
     private mutating func considerJoining(_ beat: Beat, at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard channel.isOpen, role == .standby, beat.state.isActive, beat.epoch >= epoch,
+        guard channel.isOpen, role.isStandby, beat.state.isActive, beat.epoch >= epoch,
             case .following = mastership.stage, !engine.isRestoring
         else { return }
         if receiver.isFollowing, receiver.isSuspended, switchovers.fromStandby == nil {
             // It became the router on this channel, without us: what we hold ends with an earlier one.
             receiver.invalidate()
-            fatal = nil
+            role.standby?.fatal = nil
             death.session = nil
             pair?.renounce()
         }
@@ -306,9 +308,9 @@ extension Controller {
 
     /// Nobody needs to wait any longer. A gasp that is still awaited comes first.
     mutating func actOnDeath(at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard gaspUntil == nil else { return }
+        guard role.standby?.gaspUntil == nil else { return }
         master(at: now, into: &outputs) { $0.retry(into: &$1) }
-        guard channel.isClosed, role == .standby, availability.isServing, !engine.isRestoring else { return }
+        guard channel.isClosed, role.isStandby, availability.isServing, !engine.isRestoring else { return }
         let isWhole = receiver.isFollowing
         master(at: now, into: &outputs) {
             isWhole ? $0.twinLost("the twin died", into: &$1) : $0.begin("the twin died", into: &$1)
@@ -322,9 +324,9 @@ extension Controller {
     mutating func heardOurAddress(on interface: InterfaceID, at now: Instant, into outputs: inout [ControllerOutput]) {
         let name = interfaces.name(of: interface)
         switch role {
-        case .active:
+        case .active(let active):
             // What the old active had sent may still be on its way, and in a healing cut both speak until one has heard.
-            guard now >= roleSince + .seconds(1), !(watch.newest?.isHolder ?? false),
+            guard now >= active.since + .seconds(1), !(watch.newest?.isHolder ?? false),
                 !watch.wasHolder(within: .seconds(1), at: now)
             else { return }
             strangers.frames += 1
@@ -346,7 +348,7 @@ extension Controller {
 
     /// Who would begin the router anew asks first whether somebody is it already, and goes on asking.
     var isProbing: Bool {
-        guard role == .standby, availability.isServing, !configuration.isSingle, !interfaces.isEmpty else { return false }
+        guard role.isStandby, availability.isServing, !configuration.isSingle, !interfaces.isEmpty else { return false }
         switch mastership.stage {
         case .waiting, .acquiring: return true
         case .following(let patience): return patience != nil

@@ -83,7 +83,7 @@ extension Controller {
         }
         let wasOpen = channel.isOpen
         channel.close()
-        gaspUntil = nil
+        role.standby?.gaspUntil = nil
         pair?.channelClosed()
         guard wasOpen else { return }
         if let farewell = channel.farewell {
@@ -102,7 +102,7 @@ extension Controller {
                 configuration.gaspWait > .zero
             {
                 // One of these records may be what killed it.
-                gaspUntil = (now + configuration.gaspWait, reason)
+                role.standby?.gaspUntil = (now + configuration.gaspWait, reason)
             } else if receiver.isFollowing || engine.isRestoring {
                 master(at: now, into: &outputs) { $0.twinLost(reason, into: &$1) }
             } else if death.isKnown {
@@ -171,7 +171,7 @@ extension Controller {
             channel.stage = .open
             channel.refusal = nil
             channel.farewell = nil
-            if twin.bootNonce != channel.twin?.bootNonce { sender?.forgetJoinFailures() }
+            if twin.bootNonce != channel.twin?.bootNonce { log?.sender.forgetJoinFailures() }
             channel.receiver.frameMaximum = ChannelLimit.frame
             channel.receiver.records = agreed[RecordSchema.part.name]
             channel.agreement = agreed
@@ -179,7 +179,7 @@ extension Controller {
             channel.twin = twin
             death.disprove()
             mastership.retryMaximum = nil
-            gaspUntil = nil
+            role.standby?.gaspUntil = nil
             agreeOnKey(with: twin, ours, into: &outputs)
             if twin.bootNonce != watch.twinNonce { ports.judge.forgetTwin(at: now) }
             watch.vouched(twin.bootNonce, at: now)
@@ -193,10 +193,10 @@ extension Controller {
                     into: &outputs)
             }
             // What is held from an earlier channel has a gap after it.
-            if role == .standby, twin.state.isActive {
+            if role.isStandby, twin.state.isActive {
                 receiver.invalidate()
                 // What killed the twin's process is in that copy, and stays known as long as it may be resumed.
-                fatal = nil
+                role.standby?.fatal = nil
                 death.session = nil
                 if mastership.stage != .released { pair?.renounce() }
             }
@@ -228,29 +228,29 @@ extension Controller {
             twinLost(reason, isProcessDead: true, at: now, into: &outputs)
 
         case .records(let epoch, let records):
-            guard role == .standby, epoch >= self.epoch else { return }
-            recordEpoch = epoch
+            guard role.isStandby, epoch >= self.epoch else { return }
+            role.standby?.recordEpoch = epoch
             follow(into: &outputs, at: now) { $0.receivedRecords(records, into: &$1) }
         case .applied(let index, let digest):
-            guard role == .standby else { return }
+            guard role.isStandby else { return }
             follow(into: &outputs, at: now) { $0.receivedApplied(index, digest, into: &$1) }
         case .inSync(let isInSync, let from):
-            guard role == .standby else { return }
-            inSyncFrom = from
+            guard role.isStandby else { return }
+            role.standby?.inSyncFrom = from
             follow(into: &outputs, at: now) { $0.receivedInSync(isInSync, into: &$1) }
         case .bulkBegin(let number, let index, let octets, let digest):
-            guard role == .standby else { return }
+            guard role.isStandby else { return }
             note(.notice, "rcm", "bulk update: \(octets) octets at index \(index)", into: &outputs)
             follow(into: &outputs, at: now) {
                 $0.receivedBulkBegin(number: number, index: index, octets: octets, digest: digest, into: &$1)
             }
         case .bulkChunk(let number, let offset, let octets):
-            guard role == .standby else { return }
+            guard role.isStandby else { return }
             follow(into: &outputs, at: now) {
                 $0.receivedBulkChunk(number: number, offset: offset, octets, into: &$1)
             }
         case .bulkEnd(let number, let hash):
-            guard role == .standby else { return }
+            guard role.isStandby else { return }
             follow(into: &outputs, at: now) { $0.receivedBulkEnd(number: number, hash: hash, into: &$1) }
 
         // To the active; to anybody else there is no sender.
@@ -260,7 +260,7 @@ extension Controller {
                 $0.receivedVerified(index, difference: difference, at: now, into: &$1)
             }
         case .join:
-            guard role == .active else { return }
+            guard role.isActive else { return }
             outputs.append(.mirrorEverything)
             replicate(at: now, into: &outputs) { $0.receivedJoin(at: now, into: &$1) }
         case .bulkReceived(let number, let octets):
@@ -271,7 +271,7 @@ extension Controller {
         case .switchover(let message): receiveSwitchover(message, at: now, into: &outputs)
         case .frames(let frames):
             for frame in frames where passedFrames.count < Self.framesHeldMaximum { passedFrames.append(frame) }
-            if role == .active, !isReadingStopped { feedPassedFrames(at: now, into: &outputs) }
+            if role.isReading { feedPassedFrames(at: now, into: &outputs) }
         case .mirror(let transaction, let octets): outputs.append(.mirror(transaction: transaction, octets))
         case .mirrorAnswer(let transaction, let refusal):
             if !channel.mirrorsUnderWay.isEmpty { channel.mirrorsUnderWay.removeFirst() }
@@ -284,12 +284,14 @@ extension Controller {
 
     // MARK: gasps
 
+    /// The record that killed the twin, by its gasp, as long as a copy of it may be resumed here.
+    var fatal: LogIndex? { role.standby?.fatal?.index }
+
     /// Which record killed the twin. Of use to the copy that it was shipped to, and to no other: who is the router already has
     /// applied it, or has it behind, and what it remembered would be taken for news in the copy after the next one.
     private mutating func learnFatal(_ index: LogIndex, message: UInt16) {
-        guard index != .zero, role == .standby else { return }
-        fatal = index
-        fatalMessage = message
+        guard index != .zero else { return }
+        role.standby?.fatal = (index, message)
     }
 
     mutating func receiveGasp(_ octets: [UInt8], at now: Instant, into outputs: inout [ControllerOutput]) {
@@ -308,15 +310,15 @@ extension Controller {
         if gasp.session == nil, let frame = gasp.frame { suspect(frame, at: now, into: &outputs) }
         learnFatal(gasp.index, message: gasp.message)
         death.session = gasp.session ?? death.session
-        if role == .active { quarantineSession(at: now, into: &outputs) }
-        if let wait = gaspUntil {
-            gaspUntil = nil
+        if role.isActive { quarantineSession(at: now, into: &outputs) }
+        if let wait = role.standby?.gaspUntil {
+            role.standby?.gaspUntil = nil
             master(at: now, into: &outputs) { $0.twinLost(wait.reason, into: &$1) }
-        } else if channel.isOpen, role == .standby, receiver.isFollowing, gasp.index > receiver.stored {
+        } else if channel.isOpen, role.isStandby, receiver.isFollowing, gasp.index > receiver.stored {
             // The gasp came by a path of its own and overtook the record that it names. What the dead process had sent
             // still comes, and after it the end of the channel: taking over without that record would let the peer send
             // the same octets again, to kill this copy as well.
-            gaspUntil = (now + configuration.gaspWait, "dying gasp\(what)")
+            role.standby?.gaspUntil = (now + configuration.gaspWait, "dying gasp\(what)")
         } else if !channel.isClosed {
             outputs.append(.channelClose(reason: "the twin died"))
             twinLost("dying gasp\(what)", isProcessDead: true, at: now, into: &outputs)

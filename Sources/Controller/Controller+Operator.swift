@@ -26,20 +26,20 @@ extension Controller {
             }
             return nil
         case .forcedSwitchover(let reason):
-            guard role == .active, let sender else { return .refused(notActive) }
+            guard role.isActive else { return .refused(notActive) }
             guard !switchovers.isUnderWay, switchovers.request == nil else {
                 return .refused("a switchover is under way")
             }
-            if let why = sender.reasonNotReady { return .refused("the standby is not ready: \(why)") }
+            if let why = log?.sender.reasonNotReady { return .refused("the standby is not ready: \(why)") }
             switchovers.history.begin(.forced, reason: reason, at: now)
             switchovers.request = id
-            isForced = true
+            role.active?.isForced = true
             // Silent from here on; the log holds what the twin has not stored, and the peers will send it again.
-            isReadingStopped = true
+            role.active?.isReadingStopped = true
             master(at: now, into: &outputs) { $0.release(into: &$1) }
             return nil
         case .goOffline(let reason):
-            guard role == .standby else { return .refused("this controller is active: switch over first") }
+            guard role.isStandby else { return .refused("this controller is active: switch over first") }
             guard !availability.isOffline else { return .done("offline already") }
             availability.isOffline = true
             mastership.goOffline()
@@ -62,8 +62,8 @@ extension Controller {
             return .done("online")
         case .commit(let revision, let octets):
             let beginsWithIt = canBeginWithOperatorsConfiguration
-            guard role == .active || beginsWithIt else { return .refused(notActive) }
-            guard !isBlocked, !isReadingStopped else { return .refused("a switchover is under way") }
+            guard role.isActive || beginsWithIt else { return .refused(notActive) }
+            guard !(role.active?.isSwitching ?? false) else { return .refused("a switchover is under way") }
             guard octets.count <= RecordSchema.configurationOctetsMaximum else {
                 return .refused("the configuration is longer than \(RecordSchema.configurationOctetsMaximum) octets")
             }
@@ -74,8 +74,8 @@ extension Controller {
             let index = append(.configure(revision: revision, octets), at: now, into: &outputs)
             return .done("revision \(revision) is record \(index)")
         case .command(let command):
-            guard role == .active else { return .refused(notActive) }
-            guard !isBlocked, !isReadingStopped else { return .refused("a switchover is under way") }
+            guard role.isActive else { return .refused(notActive) }
+            guard !(role.active?.isSwitching ?? false) else { return .refused("a switchover is under way") }
             if command == .testHang || command == .testTrap, !configuration.testing {
                 return .refused("failure injection is not enabled in this controller's configuration")
             }

@@ -37,7 +37,7 @@ extension Controller {
         guard ports.judge.portCount > 0 else { return [] }
         var writer = ByteWriter(capacity: 64)
         var report = ports.judge.report(at: now)
-        if role == .active {
+        if role.isActive {
             if ports.isLearningDue(at: now) {
                 ports.learn(lineCard.answeringNeighbors(limit: PortReport.stationsMaximum), at: now)
             }
@@ -61,7 +61,7 @@ extension Controller {
             let severity: Event.Severity = health.points == PortHealth.pointsMaximum ? .notice : .alarm
             note(severity, "srm", ports.judge.words(id, at: now), into: &outputs)
         }
-        guard role == .active, switchovers.fromActive == nil, !isReadingStopped, sender?.phase == .redundant,
+        guard role.isReading, switchovers.fromActive == nil, log?.sender.phase == .redundant,
             let why = ports.judge.takeHandover(isTwinReady: true, at: now)
         else { return }
         if let problem = beginSwitchover("interface failure: \(why)", at: now, into: &outputs) {

@@ -39,8 +39,7 @@ extension Controller {
             case .lease(let epoch, let until):
                 outputs.append(.lease(epoch, until: until))
                 if mastership.isHolding, now < until {
-                    for (interface, frame) in heldFrames { outputs.append(.transmit(interface, frame)) }
-                    heldFrames = []
+                    for (interface, frame) in log?.takeHeldFrames() ?? [] { outputs.append(.transmit(interface, frame)) }
                 }
             case .raised(let epoch): goOn(in: epoch, at: now, into: &outputs)
             case .granted(let epoch, let mayResume, let reason):
@@ -105,14 +104,14 @@ extension Controller {
     private mutating func becomeRouter(
         _ epoch: Epoch, mayResume: Bool, reason: String, at now: Instant, into outputs: inout [ControllerOutput]
     ) {
-        gaspUntil = nil
-        if role == .active {
+        role.standby?.gaspUntil = nil
+        if role.isActive {
             reclaim(epoch, at: now, into: &outputs)
             return
         }
         guard !engine.isRestoring else {
             // The engine's state is changing under us: wait for it, then there is something to stand on.
-            deferredGrant = (epoch, mayResume, reason)
+            role.standby?.deferredGrant = (epoch, mayResume, reason)
             return
         }
         let isGraceful = switchovers.fromStandby?.isTaking ?? false
@@ -125,14 +124,13 @@ extension Controller {
         }
         clock.saw(receiver.recordTime)
         clock.takeOver(at: now, margin: isFirst ? .zero : configuration.heartbeatInterval, isFresh: isFresh)
-        lastRecordTime = isWhole ? receiver.recordTime : .zero
-        engineDeadline = nil
 
         var rest: [Record] = []
         var last = engine.issued
         if isWhole {
             let stored = receiver.stored
-            let takeOver = receiver.takeOver(fatal: fatal, message: fatalMessage)
+            let fatal = role.standby?.fatal
+            let takeOver = receiver.takeOver(fatal: fatal?.index, message: fatal?.message ?? 0)
             rest = takeOver.rest
             last = stored
             // Acknowledged or not: from here on they are in force.
@@ -140,14 +138,12 @@ extension Controller {
             if let poisoned = takeOver.quarantined { reportQuarantine(poisoned, into: &outputs) }
         }
         receiver.invalidate()
-        if isGraceful {
-            sender = ReplicationSender(
-                adoptingAfter: last, digest: engine.digest, epoch: epoch, limits: senderLimits, at: now)
-        } else {
-            sender = ReplicationSender(after: last, applied: engine.applied, epoch: epoch, limits: senderLimits)
-        }
+        let sender =
+            isGraceful
+            ? ReplicationSender(adoptingAfter: last, digest: engine.digest, epoch: epoch, limits: senderLimits, at: now)
+            : ReplicationSender(after: last, applied: engine.applied, epoch: epoch, limits: senderLimits)
+        log = ActiveLog(sender, time: isWhole ? receiver.recordTime : .zero)
         role = .takingOver
-        roleSince = now
         if !isGraceful { step("1304 all tasks active", at: now, into: &outputs) }
         if !rest.isEmpty {
             engine.issued = last
@@ -168,21 +164,19 @@ extension Controller {
             append(.mastership(configuration.id, epoch, isFresh: false), at: now, into: &outputs)
             dispatchApply(isForced: true, into: &outputs)
         }
-        fatal = nil
     }
 
     mutating func resumeDeferredGrant(at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard let grant = deferredGrant, mastership.isHolding else { return }
-        deferredGrant = nil
+        guard let grant = role.standby?.deferredGrant, mastership.isHolding else { return }
+        role.standby?.deferredGrant = nil
         becomeRouter(grant.epoch, mayResume: grant.mayResume, reason: grant.reason, at: now, into: &outputs)
     }
 
     /// The engine's image is here: speak.
     mutating func speak(_ image: LineCardImage, at now: Instant, into outputs: inout [ControllerOutput]) {
         // An image that an earlier, lost mastership asked for is not this one's.
-        guard role == .takingOver, !engine.works.contains(.image(isTakeOver: true)) else { return }
-        role = .active
-        roleSince = now
+        guard role.isTakingOver, !engine.works.contains(.image(isTakeOver: true)) else { return }
+        role = .active(.init(since: now))
         ports.judge.roleChanged(isActive: true, at: now)
         announceConfigurations(into: &outputs)
         learnInterfaces(image.interfaces, into: &outputs)
@@ -200,7 +194,7 @@ extension Controller {
             append(.interfaceState(InterfaceID(UInt16(i)), isUp: linksUp[i]), at: now, into: &outputs)
         }
         quarantineSession(at: now, into: &outputs)
-        lineCard.handle(.committed(sender!.committed), at: time, into: &lineCardEffects)
+        lineCard.handle(.committed(log!.sender.committed), at: time, into: &lineCardEffects)
         lineCard.handle(.applied(image.index), at: time, into: &lineCardEffects)
         drainLineCard(at: now, into: &outputs)
         feedPassedFrames(at: now, into: &outputs)
@@ -231,7 +225,7 @@ extension Controller {
 
     /// A graceful switchover failed after mastership was released: it is ours again, and nothing else has changed.
     private mutating func reclaim(_ epoch: Epoch, at now: Instant, into outputs: inout [ControllerOutput]) {
-        sender!.continues(in: epoch)
+        log!.sender.continues(in: epoch)
         append(.mastership(configuration.id, epoch, isFresh: false), at: now, into: &outputs)
         switchover(at: now, into: &outputs) { controller, actions in controller.switchovers.fromActive?.reclaimed(into: &actions)
         }
@@ -244,9 +238,9 @@ extension Controller {
 
     /// The twin remembers a greater epoch than ours, and would follow nobody below it.
     private mutating func goOn(in epoch: Epoch, at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard sender != nil else { return }
+        guard log != nil else { return }
         note(.notice, "srm", "epoch \(epoch) from here on: the twin remembers a greater one than ours was", into: &outputs)
-        sender!.continues(in: epoch)
+        log!.sender.continues(in: epoch)
         append(.mastership(configuration.id, epoch, isFresh: false), at: now, into: &outputs)
     }
 
@@ -301,46 +295,33 @@ extension Controller {
 
     /// Not the router any more, and not by a hand-over in order: what this controller holds is stale.
     mutating func stepDown(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) {
-        let wasRouter = role != .standby
+        let wasRouter = !role.isStandby
         becomeSilent(at: now)
         receiver.invalidate()
         pair?.renounce()
-        deferredGrant = nil
+        role.standby?.deferredGrant = nil
         switchovers.answer(.refused(reason), into: &outputs)
         switchovers.fromActive = nil
         switchovers.fromStandby = nil
-        // A release that was asked for has come to this.
-        isForced = false
         switchovers.history.end("lost: \(reason)")
         if wasRouter { note(.alarm, "srm", "stepping down: \(reason)", into: &outputs) }
     }
 
     /// The line card forgets everything and nothing waits to leave.
     mutating func becomeSilent(at now: Instant) {
-        role = .standby
+        // One who was not the router keeps what it knows.
+        if !role.isStandby { role = .standby(.init()) }
+        log = nil
         lineCard.handle(.standDown, at: .zero, into: &lineCardEffects)
         lineCardEffects = []
-        sender = nil
-        pendingApply = []
-        gate = []
-        gateFirst = 0
-        configuring = []
-        redundancyNews = nil
-        redundantSince = nil
-        heldFrames = []
         passedFrames = []
-        isReadingStopped = false
-        isBlocked = false
-        engineDeadline = nil
         ports.judge.roleChanged(isActive: false, at: now)
-        heldLinkLosses = []
     }
 
     /// The arbiter took mastership back at our request.
     private mutating func mastershipReleased(at now: Instant, into outputs: inout [ControllerOutput]) {
         if availability.exitBy != nil { return finishExit(into: &outputs) }
-        if isForced {
-            isForced = false
+        if role.active?.isForced ?? false {
             channel.send(.goodbye(reason: "forced switchover", fatal: .zero))
             channel.flush(into: &outputs)
             becomeSilent(at: now)

@@ -7,7 +7,7 @@ extension Controller {
         var status = ControllerStatus(
             id: configuration.id, routerName: configuration.routerName, state: state, epoch: epoch.value,
             isRedundant: state == .active || state == .standby)
-        status.active = role == .active ? configuration.id : mastership.holder
+        status.active = role.isActive ? configuration.id : mastership.holder
         let reason: String?
         if configuration.isSingle {
             reason = "no twin is configured"
@@ -18,30 +18,30 @@ extension Controller {
         } else if mastership.isWithheld {
             reason = "this controller has lost its configuration and waits for its twin's, or for 'lockstepctl config apply'"
         } else {
-            reason = sender?.reasonNotReady ?? (role == .standby ? receiver.reasonNotReady : nil)
+            reason = log?.sender.reasonNotReady ?? (role.isStandby ? receiver.reasonNotReady : nil)
         }
-        let difference = sender?.difference ?? receiver.difference
+        let difference = log?.sender.difference ?? receiver.difference
         for (i, name) in engine.parts.enumerated() {
             let differs = i < 16 && difference & (1 << UInt16(i)) != 0
             let why = differs ? "its digest differs" : reason ?? ""
             status.parts.append(.init(name: name, isReady: why.isEmpty, reason: why))
         }
-        status.lastIndex = (sender?.last ?? receiver.stored).value
-        status.storedIndex = (sender?.stored ?? receiver.stored).value
+        status.lastIndex = (log?.sender.last ?? receiver.stored).value
+        status.storedIndex = (log?.sender.stored ?? receiver.stored).value
         status.appliedIndex = engine.applied.value
-        status.committedIndex = (sender?.committed ?? .zero).value
-        status.digestIndex = (sender?.verified ?? receiver.verified).value
+        status.committedIndex = (log?.sender.committed ?? .zero).value
+        status.digestIndex = (log?.sender.verified ?? receiver.verified).value
         for (i, name) in engine.parts.enumerated() where i < engine.digest.values.count {
             let text = String(engine.digest.values[i], radix: 16)
             status.digests[name] = String(repeating: "0", count: 16 - text.count) + text
         }
-        status.digestMismatches = (sender?.mismatches ?? 0) + receiver.mismatches
-        status.bulkUpdates = (sender?.bulkUpdates ?? 0) + receiver.bulkUpdates
+        status.digestMismatches = (log?.sender.mismatches ?? 0) + receiver.mismatches
+        status.bulkUpdates = (log?.sender.bulkUpdates ?? 0) + receiver.bulkUpdates
         status.twin.isConnected = channel.isOpen
         status.twin.state = watch.newest?.state
         status.twin.epoch = watch.newest?.epoch.value ?? 0
-        status.twin.lagRecords = sender?.lagRecords ?? 0
-        status.twin.lagOctets = sender?.lagOctets ?? 0
+        status.twin.lagRecords = log?.sender.lagRecords ?? 0
+        status.twin.lagOctets = log?.sender.lagOctets ?? 0
         status.twin.heartbeatsReceived = watch.received
         if let heard = watch.heardAt { status.twin.silenceMicroseconds = (now - heard).inNanoseconds / 1000 }
         status.twin.health = watch.newest.map { "\($0.health)" } ?? ""

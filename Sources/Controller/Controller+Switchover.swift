@@ -19,11 +19,11 @@ extension Controller {
                 if case .ready = message { pair?.saidReady(watch: watch) }
                 channel.send(.switchover(message))
             case .step(let name): step(name, at: now, into: &outputs)
-            case .block(let isBlocked): self.isBlocked = isBlocked
-            case .stopReading: isReadingStopped = true
+            case .block(let isBlocked): role.active?.isBlocked = isBlocked
+            case .stopReading: role.active?.isReadingStopped = true
             case .readAgain:
-                isReadingStopped = false
-                if role == .active { feedPassedFrames(at: now, into: &outputs) }
+                role.active?.isReadingStopped = false
+                if role.isActive { feedPassedFrames(at: now, into: &outputs) }
             case .release: master(at: now, into: &outputs) { $0.release(into: &$1) }
             case .reclaim:
                 master(at: now, into: &outputs) { $0.acquire("the standby did not take over", isResuming: true, into: &$1) }
@@ -60,11 +60,12 @@ extension Controller {
     }
 
     var facts: GracefulSwitchover.Facts {
-        if let sender {
+        if let log {
+            let sender = log.sender
             return .init(
                 last: sender.last, stored: sender.stored, applied: engine.applied, verified: sender.verified,
                 difference: sender.difference, committed: sender.committed,
-                isGateEmpty: gateFirst == gate.count && pendingApply.isEmpty, digest: engine.digest,
+                isGateEmpty: log.isIdle, digest: engine.digest,
                 reasonNotReady: sender.reasonNotReady ?? voteTrouble)
         }
         return .init(
@@ -100,8 +101,7 @@ extension Controller {
         _ message: SwitchoverMessage, at now: Instant, into outputs: inout [ControllerOutput]
     ) {
         let facts = self.facts
-        if case .announce(let number, let upTo, let reason) = message, role == .standby, switchovers.fromStandby?.number != number
-        {
+        if case .announce(let number, let upTo, let reason) = message, role.isStandby, switchovers.fromStandby?.number != number {
             switchovers.history.begin(.graceful, reason: reason, at: now)
             switchover(at: now, into: &outputs) { controller, actions in
                 controller.switchovers.fromStandby = GracefulSwitchover.FromStandby(
@@ -150,11 +150,11 @@ extension Controller {
 
     /// Begins a graceful switchover; the reason why not, if it cannot.
     mutating func beginSwitchover(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) -> String? {
-        guard role == .active, let sender else { return "this controller is not active" }
+        guard role.isActive else { return "this controller is not active" }
         guard !switchovers.isUnderWay else { return "a switchover is under way" }
         guard channel.isOpen else { return "no twin is connected" }
         if let state = watch.newest?.state, state == .offline || state == .failed { return "the twin is \(state)" }
-        if let why = sender.reasonNotReady { return "the standby is not ready: \(why)" }
+        if let why = log?.sender.reasonNotReady { return "the standby is not ready: \(why)" }
         switchovers.history.begin(.graceful, reason: reason, at: now)
         note(.notice, "srm", "a graceful switchover begins: \(reason)", into: &outputs)
         switchovers.number &+= 1
@@ -180,12 +180,12 @@ extension Controller {
         if isUp, health.linksUp == 1 { watch.listensAnew(at: now) }
         pair?.setCarrier(health.linksUp > 0, at: now, watch: watch)
         ports.judge.carrier(interface, isUp: isUp, at: now)
-        heldLinkLosses.removeAll { $0.interface == interface }
-        if role == .active, !isReadingStopped {
-            if !isUp, sender?.phase == .redundant {
+        log?.forgetLinkLoss(interface)
+        if role.isReading {
+            if !isUp, log?.sender.phase == .redundant {
                 // The twin may well reach that network: handing over to it is better than telling the engine that the
                 // router has lost an interface (DESIGN §7). If nothing comes of it, the engine hears of it after all.
-                heldLinkLosses.append((interface, now + configuration.linkLossHold))
+                log!.hold(linkLoss: interface, until: now + configuration.linkLossHold)
             } else {
                 append(.interfaceState(interface, isUp: isUp), at: now, into: &outputs)
             }
@@ -198,11 +198,10 @@ extension Controller {
 
     /// Losses of carrier that no switchover has answered in time become the engine's business.
     mutating func releaseLinkLosses(at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard role == .active, !isReadingStopped, switchovers.fromActive == nil else { return }
-        let due = heldLinkLosses.filter { $0.until <= now }
-        guard !due.isEmpty else { return }
-        heldLinkLosses.removeAll { $0.until <= now }
-        for loss in due { append(.interfaceState(loss.interface, isUp: false), at: now, into: &outputs) }
+        guard role.isReading, switchovers.fromActive == nil else { return }
+        for interface in log?.takeLinkLosses(at: now) ?? [] {
+            append(.interfaceState(interface, isUp: false), at: now, into: &outputs)
+        }
     }
 
     mutating func memoryChanged(_ pressure: MemoryPressure, at now: Instant, into outputs: inout [ControllerOutput]) {
@@ -213,7 +212,7 @@ extension Controller {
         case .critical:
             // The twin holds the same tables: handing over to it would help for as long as its host has more memory, and
             // then both would be at their end. What takes the room must become less, on both at the same record.
-            if role == .active, !isReadingStopped {
+            if role.isReading {
                 note(.alarm, "host", "memory use has reached the limit: one neighbor is let go of", into: &outputs)
                 append(.memoryExhausted, at: now, into: &outputs)
             } else {

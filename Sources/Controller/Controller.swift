@@ -16,9 +16,9 @@ import Wire
 ///  Mastership ◄─► arbiter      GracefulSwitchover ◄─► twin      TwinWatch, RouterClock
 /// ```
 ///
-/// Read in this order: `Controller.swift` (state, the one switch over inputs), `+Role` (becoming the router, ceasing to
-/// be), `+Records` (log, gate, engine), `+Channel` (the twin), `+Beats` (what it says of itself), `+Switchover`
-/// (FIG. 11–13), `+Operator`, `+Status`.
+/// Read in this order: `Controller.swift` (state, the one switch over inputs), `Role` (what each role has for itself),
+/// `+Role` (becoming the router, ceasing to be), `ActiveLog` and `+Records` (log, gate, engine), `+Channel` (the twin), `+Beats`
+/// (what it says of itself), `+Switchover` (FIG. 11–13), `+Operator`, `+Status`. The other files are values of the state.
 ///
 /// What the world owes it:
 /// - outputs are carried out in their order; what is for the channel stands before the engine work of the same records,
@@ -31,17 +31,8 @@ import Wire
 public struct Controller {
     public internal(set) var configuration: ControllerConfiguration
 
-    /// What this controller is doing about being the router.
-    enum Role: Equatable {
-        case standby
-        /// Mastership is ours; the engine is being asked for the line card's image.
-        case takingOver
-        case active
-    }
-
     // MARK: SRM
-    var role = Role.standby
-    var roleSince: Instant = .zero
+    var role = Role.standby(.init())
     var mastership: Mastership
     var availability = Availability()
     var watch: TwinWatch
@@ -55,31 +46,11 @@ public struct Controller {
     let keyShare: PairKey
     var death = TwinDeath()
     var switchovers = Switchovers()
-    /// Since when a bulk update that was asked for has not begun.
-    var askedAt: Instant?
-    static let joinAnswerMaximum: Duration = .seconds(20)
-    /// From which beat on the active says what it said of our copy last.
-    var inSyncFrom: UInt64 = 0
-    var isBlocked = false
-    var isReadingStopped = false
-    var isForced = false
-    /// The record that killed the twin, by its gasp.
-    var fatal: LogIndex?
-    /// Which message in it, from 1; 0 if that is not known.
-    var fatalMessage: UInt16 = 0
-    /// The twin is dead, and either records wait that a gasp may still name, or a gasp names one that is still to come.
-    var gaspUntil: (at: Instant, reason: String)?
-    /// A take-over that was granted while the engine was still restoring.
-    var deferredGrant: (epoch: Epoch, mayResume: Bool, reason: String)?
     /// The newest records that killed the twin, for `show redundancy`.
     var quarantined: [LogIndex] = []
-    /// What the log is to be told of the pair, once the sender is not at work.
-    var redundancyNews: Bool?
     /// What this host says of itself.
     var health = Health()
     var linksUp: [Bool] = []
-    /// Lost carriers that the engine has not been told of, because a switchover may spare it.
-    var heldLinkLosses: [(interface: InterfaceID, until: Instant)] = []
     var ports: PortWatch
     var strangers = Strangers()
     var complaints = Complaints()
@@ -90,37 +61,23 @@ public struct Controller {
     var publishedState: (ControllerState, Epoch)?
 
     // MARK: RCM
-    var sender: ReplicationSender?
+    /// `nil` on a standby, and only there.
+    var log: ActiveLog?
     var receiver: ReplicationReceiver
     var channel = TwinChannel()
-    /// Since when the standby is in lock step; `nil`: it is not, or this is not the active.
-    var redundantSince: Instant?
 
     // MARK: configuration
     /// In force last, as far as is known here.
     var inForce = ConfigurationPosition.none
     /// Where the configuration with which this controller began as the first of the two came into force again.
     var began: ConfigurationPosition?
-    /// Appended here, and not in force before the engine has applied them and the twin has stored them.
-    var configuring: [(position: ConfigurationPosition, octets: [UInt8])] = []
-    /// The epoch in which the active shipped the newest records.
-    var recordEpoch = Epoch.zero
 
     // MARK: engine and line card
     var lineCard: LineCard
     var lineCardEffects: [LineCardEffect] = []
     var interfaces = RouterInterfaces()
     var engine = EngineProgress()
-    var pendingApply: [Record] = []
-    /// In router time.
-    var engineDeadline: Instant?
-    var lastRecordTime: Instant = .zero
-    /// Effects whose record is not committed; those before `gateFirst` have left.
-    var gate: [IndexedEffect] = []
-    var gateFirst = 0
-    /// Frames that were ready while the lease was over; they leave when it is renewed.
-    var heldFrames: [(InterfaceID, [UInt8])] = []
-    /// Frames for the new active (`isReadingStopped`), or from the old one.
+    /// Frames for the new active (1116), or from the old one.
     var passedFrames: [ForwardedFrame] = []
 
     /// At most this many frames wait for the lease, and as many for a hand-over.
@@ -171,15 +128,15 @@ public struct Controller {
         if Beat.isOne(frame) { return receiveBeat(frame: frame, on: interface, at: now, into: &outputs) }
         if interfaces.areSource(of: frame, on: interface) { return heardOurAddress(on: interface, at: now, into: &outputs) }
         if !configuration.isSingle { ports.count(frame, on: interface) }
-        guard role == .active, !isReadingStopped else {
+        guard role.isReading else {
             // 1116: this side has stopped reading, the other does not speak yet. Nothing is lost.
-            if isReadingStopped, passedFrames.count < Self.framesHeldMaximum, frame.byteCount <= ChannelLimit.forwardedFrame {
+            if role.isActive, passedFrames.count < Self.framesHeldMaximum, frame.byteCount <= ChannelLimit.forwardedFrame {
                 passedFrames.append(ForwardedFrame(interface: interface, octets: [UInt8](copying: frame)))
             }
             return
         }
         checkLease(at: now, into: &outputs)
-        guard role == .active else { return }
+        guard role.isActive else { return }
         if suspects.contain(frame, on: interface) {
             suspectFrames += 1
             return
@@ -256,8 +213,8 @@ public struct Controller {
         considerPorts(at: now, into: &outputs)
         probe(at: now, into: &outputs)
         askStations(at: now, into: &outputs)
-        if let wait = gaspUntil, wait.at <= now {
-            gaspUntil = nil
+        if let wait = role.standby?.gaspUntil, wait.at <= now {
+            role.standby?.gaspUntil = nil
             if channel.isClosed {
                 master(at: now, into: &outputs) { $0.twinLost(wait.reason, into: &$1) }
             } else {
@@ -269,7 +226,7 @@ public struct Controller {
         master(at: now, into: &outputs) { $0.tick(at: now, into: &$1) }
         replicate(at: now, into: &outputs) { $0.tick(at: now, into: &$1) }
         beat(at: now, into: &outputs)
-        if role == .active, !isReadingStopped {
+        if role.isReading {
             lineCard.handle(.time, at: clock.routerTime(at: now), into: &lineCardEffects)
             drainLineCard(at: now, into: &outputs)
         }
@@ -288,18 +245,18 @@ public struct Controller {
         if case .greeting(let until) = channel.stage { consider(until) }
         if !keys.isEmpty { consider(watch.nextDeadline) }
         if channel.isOpen { consider(watch.silenceEnds(after: silenceMaximum)) }
-        consider(gaspUntil?.at)
-        consider(suspects.deadline(redundantSince: redundantSince))
+        consider(role.standby?.gaspUntil?.at)
+        consider(suspects.deadline(redundantSince: log?.redundantSince))
         if isProbing { consider(strangers.probeAt) }
         consider(pair?.nextDeadline(watch))
         if !configuration.isSingle { consider(ports.judge.nextDeadline) }
         consider(mastership.nextDeadline)
-        consider(sender?.nextDeadline)
+        consider(log?.sender.nextDeadline)
         consider(availability.exitBy?.at)
         consider(switchovers.fromActive?.nextDeadline)
         consider(switchovers.fromStandby?.nextDeadline)
-        if role == .active, !isReadingStopped {
-            if switchovers.fromActive == nil { for loss in heldLinkLosses { consider(loss.until) } }
+        if role.isReading {
+            if switchovers.fromActive == nil { consider(log?.nextLinkLoss) }
             consider(lineCard.nextDeadline.map { clock.localTime(of: $0) })
             if let due = timeRecordDue { consider(clock.localTime(of: due)) }
         }
@@ -321,7 +278,7 @@ public struct Controller {
             // Between 1118 and 1120 nobody is active, and this one has all that the other needs.
             guard mastership.isHolding else { return .standby }
             // While it leaves redundancy it still waits for the twin's consent, and may not be able to speak.
-            return sender?.phase == .redundant || sender?.phase == .leaving ? .active : .activeAlone
+            return log?.sender.phase == .redundant || log?.sender.phase == .leaving ? .active : .activeAlone
         case .takingOver: return receiver.isInSync ? .standby : .syncing
         case .standby:
             if receiver.isInSync { return .standby }
@@ -347,7 +304,7 @@ public struct Controller {
         publishedState = (state, epoch)
         outputs.append(.state(state, epoch))
         note(.notice, "srm", "controller \(configuration.id) is \(state), epoch \(epoch)", into: &outputs)
-        if role != .standby, channel.twin != nil {
+        if !role.isStandby, channel.twin != nil {
             let gasp = DyingGasp(
                 controller: configuration.id, epoch: epoch, index: .zero, bootNonce: configuration.bootNonce,
                 token: configuration.gaspToken!)

@@ -112,7 +112,7 @@ extension Controller {
     }
 
     mutating func releaseSuspects(at now: Instant, into outputs: inout [ControllerOutput]) {
-        for flow in suspects.release(redundantSince: redundantSince, at: now) {
+        for flow in suspects.release(redundantSince: log?.redundantSince, at: now) {
             note(.notice, "linecard", "\(flow) is heard again", into: &outputs)
         }
     }
