@@ -9,23 +9,11 @@ import Wire
 // (Docs/mastership.md).
 
 extension Controller {
-    /// What is complained of at most once in a while.
-    enum Complaint: Equatable {
-        case foreignBeat, unprovenBeat, stranger(InterfaceID), noDatagrams, pause, standstill, ports, refusal(String)
-    }
-    private static let complaintInterval: Duration = .seconds(60)
-
-    func mayComplain(_ kind: Complaint, at now: Instant) -> Bool {
-        !complaints.contains { $0.kind == kind && now < $0.at + Self.complaintInterval }
-    }
     mutating func complain(
-        _ kind: Complaint, _ severity: Event.Severity, _ text: @autoclosure () -> String, at now: Instant,
+        _ kind: Complaints.Kind, _ severity: Event.Severity, _ text: @autoclosure () -> String, at now: Instant,
         into outputs: inout [ControllerOutput]
     ) {
-        guard mayComplain(kind, at: now) else { return }
-        complaints.removeAll { $0.kind == kind || now >= $0.at + Self.complaintInterval }
-        if complaints.count >= 64 { complaints.removeFirst() }
-        complaints.append((kind, now))
+        guard complaints.admits(kind, at: now) else { return }
         note(severity, "srm", text(), into: &outputs)
     }
 
@@ -59,11 +47,13 @@ extension Controller {
     }
 
     /// How long the twin may be silent. Who would take over waits longer than who would fall silent.
-    var silenceMaximum: Duration { role == .standby ? watch.patience + watch.margin : watch.patience }
+    var silenceMaximum: Duration { role.isStandby ? watch.patience + watch.margin : watch.patience }
+
+    private static let joinAnswerMaximum: Duration = .seconds(20)
 
     /// Any path counts; but a redundancy link that says nothing is of no use to the log either.
     mutating func judgeSilence(at now: Instant, into outputs: inout [ControllerOutput]) {
-        if channel == .open {
+        if channel.isOpen {
             if watch.isSilent(for: silenceMaximum, at: now) {
                 closeChannel("no beat on any path for \(silenceMaximum.inMilliseconds) ms", at: now, into: &outputs)
             } else if let heard = watch.linkHeardAt, now >= max(heard, watch.wokeAt ?? heard) + configuration.standbyStallMaximum
@@ -78,18 +68,18 @@ extension Controller {
             }
         }
         if receiver.phase != .asked {
-            askedAt = nil
-        } else if let asked = askedAt, now >= asked + Self.joinAnswerMaximum {
-            askedAt = nil
+            role.standby?.askedAt = nil
+        } else if let asked = role.standby?.askedAt, now >= asked + Self.joinAnswerMaximum {
+            role.standby?.askedAt = nil
             note(
                 .alarm, "rcm",
                 "the active has not answered for \(Self.joinAnswerMaximum.inMilliseconds / 1000) s that we want to "
                     + "join: the channel is opened anew", into: &outputs)
             closeChannel("no answer to the join", at: now, into: &outputs)
-        } else {
-            askedAt = askedAt ?? now
+        } else if role.standby?.askedAt == nil {
+            role.standby?.askedAt = now
         }
-        guard channel == .closed, role == .standby, !isOffline, failure == nil, case .following(nil) = mastership.stage else {
+        guard channel.isClosed, role.isStandby, availability.isServing, case .following(nil) = mastership.stage else {
             return
         }
         if receiver.isFollowing, pair?.isCurrent ?? true {
@@ -121,7 +111,7 @@ extension Controller {
 
     /// The pair's arbitration may find that our copy is stale before the channel says so.
     mutating func noteCopy(into outputs: inout [ControllerOutput]) {
-        if role == .standby, receiver.isInSync, let pair, !pair.isCurrent, fromStandby == nil {
+        if role.isStandby, receiver.isInSync, let pair, !pair.isCurrent, switchovers.fromStandby == nil {
             receiver.lostSync()
             note(.warning, "rcm", "our copy is stale: the active went on without us, or may have", into: &outputs)
         }
@@ -136,39 +126,30 @@ extension Controller {
         guard let due = watch.takeDue(at: now, isForced: isDue) else { return }
         // While the vote decides whether we take over, the holder must take none of our beats for consent.
         let echo = pair?.isClaiming ?? false ? 0 : watch.newest?.sequence ?? 0
-        let ports = portReport(at: now)
+        let report = portReport(at: now)
         let beat = Beat(
             pairID: configuration.pairID, controller: configuration.id, bootNonce: configuration.bootNonce,
             sequence: due.sequence, echoNonce: watch.twinNonce, echo: echo, state: state, epoch: epoch,
             greatest: max(epoch, pair?.greatest ?? epoch), flags: beatFlags,
-            routerTime: clock.routerTime(at: now), clock: now, health: health, ports: ports)
+            routerTime: clock.routerTime(at: now), clock: now, health: health, ports: report)
         if due.onLink {
             outputs.append(.datagram(beat.datagram(key: key)))
-            nudge()
+            channel.nudge(isWaiting: log?.sender.isWaiting ?? false)
         }
         guard due.onSegments else { return }
         for i in 0..<max(configuration.segmentCount, interfaces.count) {
-            guard advertises(on: i) else { continue }
-            let interface = InterfaceID(UInt16(truncatingIfNeeded: i)), vlan = i < interfaces.count ? interfaces[i].vlan : 0
+            guard interfaces.advertises(on: i) else { continue }
+            let interface = InterfaceID(UInt16(truncatingIfNeeded: i)), vlan = interfaces.vlan(of: i)
             outputs.append(.advertise(interface, beat.frame(key: key, vlan: vlan)))
             // Before the interfaces are known there may be no such one.
-            if i < interfaces.count { judge.sentAdvertisement(interface, at: now) }
+            if i < interfaces.count { ports.judge.sentAdvertisement(interface, at: now) }
         }
     }
 
     private var beatFlags: Beat.Flags {
         if let pair { return pair.flags(watch) }
-        if mastership.isHolding { return sender?.phase == .redundant ? [.holds, .countsTwin] : .holds }
-        return role == .standby && receiver.isInSync ? .holdsCopy : []
-    }
-
-    /// Whatever waits for an acknowledgement is followed by something, so that TCP sees a loss at once.
-    private mutating func nudge() {
-        guard channel == .open else { return }
-        if sender?.isWaiting ?? false { nudges = 3 }
-        guard nudges > 0 else { return }
-        nudges -= 1
-        ChannelMessage.nudge.write(to: &channelBuffer)
+        if mastership.isHolding { return log?.sender.phase == .redundant ? [.holds, .countsTwin] : .holds }
+        return role.isStandby && receiver.isInSync ? .holdsCopy : []
     }
 
     // MARK: hearing
@@ -195,7 +176,7 @@ extension Controller {
         } catch {
             hearForeign(on: .segment, at: now, into: &outputs)
         }
-        flushChannel(into: &outputs)
+        channel.flush(into: &outputs)
         publish(at: now, into: &outputs)
     }
 
@@ -203,9 +184,8 @@ extension Controller {
     private mutating func hearForeign(
         on path: TwinWatch.Path?, at now: Instant, into outputs: inout [ControllerOutput]
     ) {
-        foreignBeats += 1
         // Two pairs on one LAN are no trouble; on the redundancy link nobody else should speak.
-        guard path == nil, !keys.isEmpty, channel == .open else { return }
+        guard path == nil, !keys.isEmpty, channel.isOpen else { return }
         complain(
             .foreignBeat, .warning,
             "beats come over the redundancy link that are not the twin's, or have another key: they are "
@@ -216,53 +196,51 @@ extension Controller {
         _ beat: Beat, report: PortReport?, on path: TwinWatch.Path, at now: Instant, into outputs: inout [ControllerOutput]
     ) {
         guard beat.pairID == configuration.pairID, beat.controller != configuration.id else {
-            foreignBeats += 1
             return
         }
-        if isTwinDead, beat.bootNonce == watch.twinNonce {
-            guard now >= diedAt + Self.lateBeats else { return }
+        if death.isKnown, beat.bootNonce == watch.twinNonce {
+            guard now >= death.at + TwinDeath.lateBeats else { return }
             // It lives after all, or again: whatever said otherwise was wrong.
-            isTwinDead = false
+            death.isKnown = false
             mastership.retryMaximum = nil
         }
         switch watch.hear(beat, on: path, at: now) {
         case .old: return
         case .unproven:
-            foreignBeats += 1
             // An honest twin that has just started answers our next beat, and is believed then.
             beatSoon()
             return
         case .newStart:
             note(.warning, "srm", "the twin was started anew: what its process held is gone", into: &outputs)
-            judge.forgetTwin(at: now)
+            ports.judge.forgetTwin(at: now)
             closeChannel("the twin was started anew", at: now, into: &outputs)
             declareDead(isStreamWhole: false, at: now, into: &outputs)
         case .new: break
         }
         noteStandstill(at: now, into: &outputs)
         pair?.heard(beat, watch: watch, at: now)
-        if role == .standby {
+        if role.isStandby {
             if beat.isHolder { clock.follow(beat.routerTime, at: now) } else { clock.heardClaim(of: beat.routerTime) }
         }
         pollPair(at: now, into: &outputs)
-        guard !isOffline, failure == nil else { return }
+        guard availability.isServing else { return }
         // In a switchover the old active ceases to be active before we are told to take over: that is no reason to hurry.
         // While the vote decides, its word counts and not the twin's.
-        if fromStandby == nil || beat.isHolder, !(pair?.isClaiming ?? false) {
+        if switchovers.fromStandby == nil || beat.isHolder, !(pair?.isClaiming ?? false) {
             master(at: now, into: &outputs) { $0.twinSays(isHolder: beat.isHolder, epoch: beat.epoch, at: now, into: &$1) }
         }
-        if fromStandby == nil, role == .standby, case .following = mastership.stage, receiver.isFollowing,
+        if switchovers.fromStandby == nil, role.isStandby, case .following = mastership.stage, receiver.isFollowing,
             pair?.isHeir(watch) ?? false
         {
             master(at: now, into: &outputs) { $0.twinLost("the twin is not the router any more, and holds no copy", into: &$1) }
         }
-        if role == .active, !beat.isHolder, !beat.doubts, beat.greatest > epoch, fromActive == nil {
+        if role.isActive, !beat.isHolder, !beat.doubts, beat.greatest > epoch, switchovers.fromActive == nil {
             master(at: now, into: &outputs) { $0.raise(above: beat.greatest, into: &$1) }
         }
         considerJoining(beat, at: now, into: &outputs)
         if let report {
-            judge.twinReport(report, at: now)
-            if let station = report.station { learnStation(station) }
+            ports.judge.twinReport(report, at: now)
+            if let station = report.station, !role.isActive { ports.learn(station) }
         }
         considerPorts(at: now, into: &outputs)
         checkLease(at: now, into: &outputs)
@@ -272,14 +250,14 @@ extension Controller {
     private mutating func beatSoon() { watch.isUrgent = true }
 
     private mutating func considerJoining(_ beat: Beat, at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard channel == .open, role == .standby, beat.state.isActive, beat.epoch >= epoch,
-            case .following = mastership.stage, !works.contains(.restore)
+        guard channel.isOpen, role.isStandby, beat.state.isActive, beat.epoch >= epoch,
+            case .following = mastership.stage, !engine.isRestoring
         else { return }
-        if receiver.isFollowing, receiver.isSuspended, fromStandby == nil {
+        if receiver.isFollowing, receiver.isSuspended, switchovers.fromStandby == nil {
             // It became the router on this channel, without us: what we hold ends with an earlier one.
             receiver.invalidate()
-            fatal = nil
-            fatalSession = nil
+            role.standby?.fatal = nil
+            death.session = nil
             pair?.renounce()
         }
         guard receiver.phase == .idle else { return }
@@ -300,9 +278,9 @@ extension Controller {
         guard isProcessDead, pair != nil else {
             return twinLost(reason, isProcessDead: isProcessDead, at: now, into: &outputs)
         }
-        let isProven = refusedAt.map { now < $0 + .milliseconds(100) } ?? false
-        suspectedDeadAt = now
-        isSuspectWhole = isStreamWhole
+        let isProven = death.refusedAt.map { now < $0 + .milliseconds(100) } ?? false
+        death.suspectedAt = now
+        death.isStreamWhole = isStreamWhole
         twinLost(reason, isProcessDead: false, at: now, into: &outputs)
         if isProven {
             declareDead(isStreamWhole: isStreamWhole, at: now, into: &outputs)
@@ -312,16 +290,16 @@ extension Controller {
     }
 
     mutating func datagramRefused(at now: Instant, into outputs: inout [ControllerOutput]) {
-        refusedAt = now
-        guard channel == .closed, let suspected = suspectedDeadAt, now < suspected + .seconds(1), !isTwinDead else { return }
-        declareDead(isStreamWhole: isSuspectWhole, at: now, into: &outputs)
+        death.refusedAt = now
+        guard channel.isClosed, let suspected = death.suspectedAt, now < suspected + .seconds(1), !death.isKnown else { return }
+        declareDead(isStreamWhole: death.isStreamWhole, at: now, into: &outputs)
     }
 
     /// The twin's process does not run any more: nothing that it held can be resumed, and it cannot speak.
     mutating func declareDead(isStreamWhole: Bool, at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard !isTwinDead else { return }
-        isTwinDead = true
-        diedAt = now
+        guard !death.isKnown else { return }
+        death.isKnown = true
+        death.at = now
         mastership.retryMaximum = .milliseconds(2)
         pair?.twinDied(isStreamWhole: isStreamWhole, at: now)
         pollPair(at: now, into: &outputs)
@@ -330,9 +308,9 @@ extension Controller {
 
     /// Nobody needs to wait any longer. A gasp that is still awaited comes first.
     mutating func actOnDeath(at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard gaspUntil == nil else { return }
+        guard role.standby?.gaspUntil == nil else { return }
         master(at: now, into: &outputs) { $0.retry(into: &$1) }
-        guard channel == .closed, role == .standby, !isOffline, failure == nil, !works.contains(.restore) else { return }
+        guard channel.isClosed, role.isStandby, availability.isServing, !engine.isRestoring else { return }
         let isWhole = receiver.isFollowing
         master(at: now, into: &outputs) {
             isWhole ? $0.twinLost("the twin died", into: &$1) : $0.begin("the twin died", into: &$1)
@@ -341,25 +319,17 @@ extension Controller {
 
     // MARK: somebody else
 
-    /// Whether a frame bears the router's own address as its source: we do not hear what we send.
-    func isFromOurAddress(_ frame: RawSpan, on interface: InterfaceID) -> Bool {
-        let i = Int(interface.value)
-        guard i < ownMACs.count, frame.byteCount >= 14 else { return false }
-        let word = unsafe UInt64(bigEndian: frame.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt64.self))
-        return word & 0xffff_ffff_ffff == ownMACs[i]
-    }
-
     /// While we follow an active twin that is its voice. Otherwise somebody is the router whom we do not know: a third
     /// controller, a twin with another key, name or letter.
     mutating func heardOurAddress(on interface: InterfaceID, at now: Instant, into outputs: inout [ControllerOutput]) {
-        let name = name(of: interface)
+        let name = interfaces.name(of: interface)
         switch role {
-        case .active:
+        case .active(let active):
             // What the old active had sent may still be on its way, and in a healing cut both speak until one has heard.
-            guard now >= roleSince + .seconds(1), !(watch.newest?.isHolder ?? false),
+            guard now >= active.since + .seconds(1), !(watch.newest?.isHolder ?? false),
                 !watch.wasHolder(within: .seconds(1), at: now)
             else { return }
-            strangerFrames += 1
+            strangers.frames += 1
             complain(
                 .stranger(interface), .alarm,
                 "another host speaks as this router: a frame from our address came in on \(name) that neither controller sent. "
@@ -368,25 +338,17 @@ extension Controller {
         case .takingOver: return
         case .standby:
             let isTwin = watch.newest?.isHolder ?? false
-            if isTwin, !watch.isSilent(for: Self.strangerMemory, at: now) { return }
+            if isTwin, !watch.isSilent(for: Strangers.memory, at: now) { return }
             // It may have let go in the moment before, in a hand-over say, and these are the last frames of its time.
             if watch.wasHolder(within: .seconds(1), at: now) { return }
             // Said only where it matters: a twin that is only starting to be heard is no stranger for long.
-            stranger = (interface, now)
+            strangers.newest = (interface, now)
         }
     }
 
-    /// What operators call an interface.
-    func name(of interface: InterfaceID) -> String {
-        let i = Int(interface.value)
-        return i < interfaces.count ? interfaces[i].name : "\(interface)"
-    }
-
-    func isStrangerNear(at now: Instant) -> Bool { stranger.map { now < $0.at + Self.strangerMemory } ?? false }
-
     /// Who would begin the router anew asks first whether somebody is it already, and goes on asking.
     var isProbing: Bool {
-        guard role == .standby, !isOffline, failure == nil, !configuration.isSingle, !ownMACs.isEmpty else { return false }
+        guard role.isStandby, availability.isServing, !configuration.isSingle, !interfaces.isEmpty else { return false }
         switch mastership.stage {
         case .waiting, .acquiring: return true
         case .following(let patience): return patience != nil
@@ -395,9 +357,9 @@ extension Controller {
     }
 
     mutating func probe(at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard isProbing, probeAt <= now else { return }
-        probeAt = now + Self.probeInterval
-        for (i, interface) in interfaces.enumerated() where !interface.isLoopback {
+        guard isProbing, strangers.probeAt <= now else { return }
+        strangers.probeAt = now + Strangers.probeInterval
+        for (i, interface) in interfaces.list.enumerated() where !interface.isLoopback {
             guard let question = SegmentQuestion.frame(for: interface) else { continue }
             outputs.append(.ask(InterfaceID(UInt16(truncatingIfNeeded: i)), question))
         }
@@ -405,10 +367,10 @@ extension Controller {
 
     /// Somebody is the router whom we do not know: why nothing is begun here.
     mutating func refuseForStranger(at now: Instant, into outputs: inout [ControllerOutput]) -> ArbiterAnswer? {
-        guard isStrangerNear(at: now), let stranger else { return nil }
-        let name = name(of: stranger.interface)
+        guard let interface = strangers.interface(at: now) else { return nil }
+        let name = interfaces.name(of: interface)
         complain(
-            .stranger(stranger.interface), .alarm,
+            .stranger(interface), .alarm,
             "another host speaks as this router on \(name), and it is not the twin as configured here: compare key, pair and "
                 + "letter of both controller files. This controller stays silent", at: now, into: &outputs)
         return .denied(holder: nil, epoch, retryAt: now + .seconds(1))

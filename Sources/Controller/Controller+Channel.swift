@@ -10,13 +10,11 @@ extension Controller {
     // MARK: opening and closing
 
     mutating func channelOpened(at now: Instant, into outputs: inout [ControllerOutput]) {
-        if channel != .closed { twinLost("a new channel replaces the old", isProcessDead: false, at: now, into: &outputs) }
+        if !channel.isClosed { twinLost("a new channel replaces the old", isProcessDead: false, at: now, into: &outputs) }
         // This process is about to end, and the twin has been told: nobody should follow it any more.
-        guard exitBy == nil else { return outputs.append(.channelClose(reason: "this controller ends")) }
-        channel = .greeting(until: now + .seconds(2))
-        channelReceiver = ChannelReceiver()
-        channelBuffer = ByteWriter()
-        send(.hello(hello))
+        guard availability.exitBy == nil else { return outputs.append(.channelClose(reason: "this controller ends")) }
+        channel.beginGreeting(at: now)
+        channel.send(.hello(hello))
     }
 
     var hello: Hello {
@@ -43,7 +41,7 @@ extension Controller {
 
     /// What the two controller files should agree on, and do not.
     var detectionDifference: String? {
-        guard let twin, twin.detectionTime != watch.detectionTime else { return nil }
+        guard let twin = channel.twin, twin.detectionTime != watch.detectionTime else { return nil }
         return "the twin's detection time is \(twin.detectionTime.inMilliseconds) ms, ours "
             + "\(watch.detectionTime.inMilliseconds) ms: make 'heartbeat' of both controller files equal"
     }
@@ -61,8 +59,8 @@ extension Controller {
     private static let farewellMaximum = 200
 
     mutating func closeChannel(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard channel != .closed else { return }
-        flushChannel(into: &outputs)
+        guard !channel.isClosed else { return }
+        channel.flush(into: &outputs)
         outputs.append(.channelClose(reason: reason))
         twinLost(reason, isProcessDead: false, at: now, into: &outputs)
     }
@@ -72,25 +70,23 @@ extension Controller {
         _ reason: String, isProcessDead: Bool, at now: Instant, into outputs: inout [ControllerOutput]
     ) {
         if isProcessDead {
-            isTwinDead = true
-            diedAt = now
+            death.isKnown = true
+            death.at = now
             mastership.retryMaximum = .milliseconds(2)
             pair?.twinDied(isStreamWhole: true, at: now)
             pollPair(at: now, into: &outputs)
         }
-        guard channel != .closed else {
+        guard !channel.isClosed else {
             // Heartbeats had told us already; now the arbiter may see it too.
             if isProcessDead { actOnDeath(at: now, into: &outputs) }
             return
         }
-        let wasOpen = channel == .open
-        channel = .closed
-        gaspUntil = nil
-        channelBuffer = ByteWriter()
+        let wasOpen = channel.isOpen
+        channel.close()
+        role.standby?.gaspUntil = nil
         pair?.channelClosed()
-        mirrorsUnderWay = []
         guard wasOpen else { return }
-        if let farewell {
+        if let farewell = channel.farewell {
             note(.notice, "srm", "the twin leaves, \(farewell)", into: &outputs)
         } else {
             note(.warning, "srm", "the twin is lost: \(reason)", into: &outputs)
@@ -102,14 +98,14 @@ extension Controller {
         case .standby:
             receiver.suspend()
             switchoverTwinLost(reason, at: now, into: &outputs)
-            if isProcessDead || suspectedDeadAt == now, receiver.isFollowing, receiver.hasUnapplied, fatal == nil,
+            if isProcessDead || death.suspectedAt == now, receiver.isFollowing, receiver.hasUnapplied, fatal == nil,
                 configuration.gaspWait > .zero
             {
                 // One of these records may be what killed it.
-                gaspUntil = (now + configuration.gaspWait, reason)
-            } else if receiver.isFollowing || works.contains(.restore) {
+                role.standby?.gaspUntil = (now + configuration.gaspWait, reason)
+            } else if receiver.isFollowing || engine.isRestoring {
                 master(at: now, into: &outputs) { $0.twinLost(reason, into: &$1) }
-            } else if isTwinDead {
+            } else if death.isKnown {
                 // There is nothing to resume anywhere, and nobody to wait for.
                 master(at: now, into: &outputs) { $0.begin(reason, into: &$1) }
             } else {
@@ -122,11 +118,11 @@ extension Controller {
     // MARK: messages
 
     mutating func channelReceived(_ octets: [UInt8], at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard channel != .closed else { return }
-        channelReceiver.append(octets)
+        guard !channel.isClosed else { return }
+        channel.receiver.append(octets)
         do {
-            while channel != .closed, let message = try channelReceiver.next() {
-                if channel == .open {
+            while !channel.isClosed, let message = try channel.receiver.next() {
+                if channel.isOpen {
                     receive(message, at: now, into: &outputs)
                 } else {
                     greet(message, at: now, into: &outputs)
@@ -140,9 +136,9 @@ extension Controller {
 
     private mutating func refuse(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) {
         let words = "the channel's peer is refused: \(reason)"
-        channelRefusal = words
+        channel.refusal = words
         complain(.refusal(reason), .alarm, words, at: now, into: &outputs)
-        send(.refuse(reason: reason))
+        channel.send(.refuse(reason: reason))
         closeChannel("refused: \(reason)", at: now, into: &outputs)
     }
 
@@ -160,7 +156,7 @@ extension Controller {
                 return refuse("\(error)", at: now, into: &outputs)
             }
             // Somebody made a third controller from the twin's files: the twin is heard, so this is not the twin.
-            if twin.bootNonce != watch.twinNonce, !isTwinDead, watch.isKnownStartHeard(at: now),
+            if twin.bootNonce != watch.twinNonce, !death.isKnown, watch.isKnownStartHeard(at: now),
                 !configuration.mistakes.contains(.believesEveryStart)
             {
                 let reason =
@@ -172,22 +168,20 @@ extension Controller {
             if pair?.isClaiming ?? false {
                 return closeChannel("mastership is being asked for", at: now, into: &outputs)
             }
-            channel = .open
-            channelRefusal = nil
-            farewell = nil
-            if twin.bootNonce != self.twin?.bootNonce { sender?.forgetJoinFailures() }
-            channelReceiver.frameMaximum = ChannelLimit.frame
-            channelReceiver.records = agreed[RecordSchema.part.name]
-            agreement = agreed
-            snapshotFormat = format
-            self.twin = twin
-            isTwinDead = false
-            suspectedDeadAt = nil
-            refusedAt = nil
+            channel.stage = .open
+            channel.refusal = nil
+            channel.farewell = nil
+            if twin.bootNonce != channel.twin?.bootNonce { log?.sender.forgetJoinFailures() }
+            channel.receiver.frameMaximum = ChannelLimit.frame
+            channel.receiver.records = agreed[RecordSchema.part.name]
+            channel.agreement = agreed
+            channel.snapshotFormat = format
+            channel.twin = twin
+            death.disprove()
             mastership.retryMaximum = nil
-            gaspUntil = nil
+            role.standby?.gaspUntil = nil
             agreeOnKey(with: twin, ours, into: &outputs)
-            if twin.bootNonce != watch.twinNonce { judge.forgetTwin(at: now) }
+            if twin.bootNonce != watch.twinNonce { ports.judge.forgetTwin(at: now) }
             watch.vouched(twin.bootNonce, at: now)
             pair?.channelOpened(twin, at: now)
             if let difference = detectionDifference { note(.alarm, "srm", difference, into: &outputs) }
@@ -199,21 +193,21 @@ extension Controller {
                     into: &outputs)
             }
             // What is held from an earlier channel has a gap after it.
-            if role == .standby, twin.state.isActive {
+            if role.isStandby, twin.state.isActive {
                 receiver.invalidate()
                 // What killed the twin's process is in that copy, and stays known as long as it may be resumed.
-                fatal = nil
-                fatalSession = nil
+                role.standby?.fatal = nil
+                death.session = nil
                 if mastership.stage != .released { pair?.renounce() }
             }
             judgeConfiguration(of: twin, into: &outputs)
-            if isOffline || failure != nil { return }
+            guard availability.isServing else { return }
             let goesFirst = ours.goesFirst(before: twin)
             master(at: now, into: &outputs) { $0.twinAppeared(twin, goesFirst: goesFirst, at: now, into: &$1) }
             // The gasp can be prepared from now on.
             publishedState = nil
         case .refuse(let reason):
-            channelRefusal = "the channel's peer refuses us: \(reason)"
+            channel.refusal = "the channel's peer refuses us: \(reason)"
             complain(.refusal(reason), .alarm, "the channel's peer refuses us: \(reason)", at: now, into: &outputs)
             closeChannel("refused by the peer", at: now, into: &outputs)
         default:
@@ -227,36 +221,36 @@ extension Controller {
         case .hello, .refuse:
             closeChannel("introduced twice", at: now, into: &outputs)
         case .nudge: break
-        case .leaving(let reason): farewell = String(reason.prefix(Self.farewellMaximum))
+        case .leaving(let reason): channel.farewell = String(reason.prefix(Self.farewellMaximum))
         case .goodbye(let reason, let fatal):
             learnFatal(fatal, message: 0)
             outputs.append(.channelClose(reason: "the twin said goodbye"))
             twinLost(reason, isProcessDead: true, at: now, into: &outputs)
 
         case .records(let epoch, let records):
-            guard role == .standby, epoch >= self.epoch else { return }
-            recordEpoch = epoch
+            guard role.isStandby, epoch >= self.epoch else { return }
+            role.standby?.recordEpoch = epoch
             follow(into: &outputs, at: now) { $0.receivedRecords(records, into: &$1) }
         case .applied(let index, let digest):
-            guard role == .standby else { return }
+            guard role.isStandby else { return }
             follow(into: &outputs, at: now) { $0.receivedApplied(index, digest, into: &$1) }
         case .inSync(let isInSync, let from):
-            guard role == .standby else { return }
-            inSyncFrom = from
+            guard role.isStandby else { return }
+            role.standby?.inSyncFrom = from
             follow(into: &outputs, at: now) { $0.receivedInSync(isInSync, into: &$1) }
         case .bulkBegin(let number, let index, let octets, let digest):
-            guard role == .standby else { return }
+            guard role.isStandby else { return }
             note(.notice, "rcm", "bulk update: \(octets) octets at index \(index)", into: &outputs)
             follow(into: &outputs, at: now) {
                 $0.receivedBulkBegin(number: number, index: index, octets: octets, digest: digest, into: &$1)
             }
         case .bulkChunk(let number, let offset, let octets):
-            guard role == .standby else { return }
+            guard role.isStandby else { return }
             follow(into: &outputs, at: now) {
                 $0.receivedBulkChunk(number: number, offset: offset, octets, into: &$1)
             }
         case .bulkEnd(let number, let hash):
-            guard role == .standby else { return }
+            guard role.isStandby else { return }
             follow(into: &outputs, at: now) { $0.receivedBulkEnd(number: number, hash: hash, into: &$1) }
 
         // To the active; to anybody else there is no sender.
@@ -266,7 +260,7 @@ extension Controller {
                 $0.receivedVerified(index, difference: difference, at: now, into: &$1)
             }
         case .join:
-            guard role == .active else { return }
+            guard role.isActive else { return }
             outputs.append(.mirrorEverything)
             replicate(at: now, into: &outputs) { $0.receivedJoin(at: now, into: &$1) }
         case .bulkReceived(let number, let octets):
@@ -277,10 +271,10 @@ extension Controller {
         case .switchover(let message): receiveSwitchover(message, at: now, into: &outputs)
         case .frames(let frames):
             for frame in frames where passedFrames.count < Self.framesHeldMaximum { passedFrames.append(frame) }
-            if role == .active, !isReadingStopped { feedPassedFrames(at: now, into: &outputs) }
+            if role.isReading { feedPassedFrames(at: now, into: &outputs) }
         case .mirror(let transaction, let octets): outputs.append(.mirror(transaction: transaction, octets))
         case .mirrorAnswer(let transaction, let refusal):
-            if !mirrorsUnderWay.isEmpty { mirrorsUnderWay.removeFirst() }
+            if !channel.mirrorsUnderWay.isEmpty { channel.mirrorsUnderWay.removeFirst() }
             if !refusal.isEmpty {
                 note(.alarm, "datastore", "the twin could not keep transaction \(transaction): \(refusal)", into: &outputs)
             }
@@ -290,40 +284,42 @@ extension Controller {
 
     // MARK: gasps
 
+    /// The record that killed the twin, by its gasp, as long as a copy of it may be resumed here.
+    var fatal: LogIndex? { role.standby?.fatal?.index }
+
     /// Which record killed the twin. Of use to the copy that it was shipped to, and to no other: who is the router already has
     /// applied it, or has it behind, and what it remembered would be taken for news in the copy after the next one.
     private mutating func learnFatal(_ index: LogIndex, message: UInt16) {
-        guard index != .zero, role == .standby else { return }
-        fatal = index
-        fatalMessage = message
+        guard index != .zero else { return }
+        role.standby?.fatal = (index, message)
     }
 
     mutating func receiveGasp(_ octets: [UInt8], at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard let gasp = try? DyingGasp(decoding: octets.span.bytes), let twin, gasp.controller == twin.controller,
+        guard let gasp = try? DyingGasp(decoding: octets.span.bytes), let twin = channel.twin, gasp.controller == twin.controller,
             gasp.bootNonce == twin.bootNonce, gasp.token == twin.gaspToken
         else {
             note(.warning, "srm", "a dying gasp that is not the twin's was ignored", into: &outputs)
             return
         }
         // It is sent more than once. The second must not end a wait that the first has begun.
-        guard gaspHeard != gasp.bootNonce else { return }
-        gaspHeard = gasp.bootNonce
+        guard death.gaspHeard != gasp.bootNonce else { return }
+        death.gaspHeard = gasp.bootNonce
         var what = gasp.index == .zero ? "" : " in record \(gasp.index)"
         if let session = gasp.session { what = " of a packet of BFD session \(session)" }
         note(.alarm, "srm", "the twin died\(what)", into: &outputs)
         if gasp.session == nil, let frame = gasp.frame { suspect(frame, at: now, into: &outputs) }
         learnFatal(gasp.index, message: gasp.message)
-        fatalSession = gasp.session ?? fatalSession
-        if role == .active { quarantineSession(at: now, into: &outputs) }
-        if let wait = gaspUntil {
-            gaspUntil = nil
+        death.session = gasp.session ?? death.session
+        if role.isActive { quarantineSession(at: now, into: &outputs) }
+        if let wait = role.standby?.gaspUntil {
+            role.standby?.gaspUntil = nil
             master(at: now, into: &outputs) { $0.twinLost(wait.reason, into: &$1) }
-        } else if channel == .open, role == .standby, receiver.isFollowing, gasp.index > receiver.stored {
+        } else if channel.isOpen, role.isStandby, receiver.isFollowing, gasp.index > receiver.stored {
             // The gasp came by a path of its own and overtook the record that it names. What the dead process had sent
             // still comes, and after it the end of the channel: taking over without that record would let the peer send
             // the same octets again, to kill this copy as well.
-            gaspUntil = (now + configuration.gaspWait, "dying gasp\(what)")
-        } else if channel != .closed {
+            role.standby?.gaspUntil = (now + configuration.gaspWait, "dying gasp\(what)")
+        } else if !channel.isClosed {
             outputs.append(.channelClose(reason: "the twin died"))
             twinLost("dying gasp\(what)", isProcessDead: true, at: now, into: &outputs)
         } else {

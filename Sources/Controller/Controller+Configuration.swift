@@ -15,22 +15,19 @@ extension Controller {
     /// The datastore has this configuration as the one that is in force on the active. A bulk update brings the engine's
     /// state and not where its configuration stands in the log; the active's datastore says so to ours.
     public mutating func learnedConfiguration(_ position: ConfigurationPosition) {
-        guard role == .standby, configuring.isEmpty else { return }
+        guard role.isStandby else { return }
         inForce = position
     }
 
     /// The greatest revision number that is known here: the next one is greater.
     public var newestRevision: UInt64 {
-        max(inForce.revision, configuring.last?.position.revision ?? 0, twin?.configuration.revision ?? 0)
+        max(inForce.revision, log?.newestRevision ?? 0, channel.twin?.configuration.revision ?? 0)
     }
 
     /// Says which of the active's own configurations are in force now. An engine that dies of one never says it, so that
     /// this controller does not begin with it again; and an operator is not told before both have it.
     mutating func announceConfigurations(into outputs: inout [ControllerOutput]) {
-        guard let sender else { return }
-        let committed = sender.isGated ? sender.committed : sender.last
-        while let first = configuring.first, first.position.index <= min(engineApplied, committed) {
-            configuring.removeFirst()
+        while let first = log?.takeConfiguration(applied: engine.applied) {
             inForce = first.position
             outputs.append(.configured(first.position, first.octets))
         }
@@ -40,7 +37,7 @@ extension Controller {
     mutating func announceConfigurations(in records: [Record], into outputs: inout [ControllerOutput]) {
         for record in records {
             guard case .configure(let revision, let octets) = record.body.carried else { continue }
-            inForce = ConfigurationPosition(epoch: recordEpoch, index: record.index, revision: revision)
+            inForce = ConfigurationPosition(epoch: role.standby?.recordEpoch ?? .zero, index: record.index, revision: revision)
             outputs.append(.configured(inForce, octets))
         }
     }
@@ -51,7 +48,7 @@ extension Controller {
         guard mastership.isWithheld else { return }
         mastership.isWithheld = false
         // The active may have died while the restore was under way.
-        guard channel == .closed, case .waiting = mastership.stage else { return }
+        guard channel.isClosed, case .waiting = mastership.stage else { return }
         master(at: now, into: &outputs) {
             $0.acquire("the twin is lost, and the copy of its state is complete", isResuming: true, into: &$1)
         }
@@ -61,7 +58,7 @@ extension Controller {
 
     /// The twin introduced itself: is what it holds newer than what we would begin with, or have in force?
     mutating func judgeConfiguration(of twin: Hello, into outputs: inout [ControllerOutput]) {
-        if role == .active {
+        if role.isActive {
             // We began before it was there, with something older than what it has. That ours counts as later now is only
             // because we began with it.
             let isPassedOver =
@@ -74,7 +71,7 @@ extension Controller {
                     + "with, \(configuration.initialPosition). The router goes on with what it has; on controller \(twin.controller) see 'lockstepctl config "
                     + "history' and 'config diff', and put back what is missing with 'config rollback' or 'config apply'",
                 into: &outputs)
-        } else if twin.hasLostConfiguration, role == .standby, inForce.epoch == .zero, configuration.initialConfiguration != nil,
+        } else if twin.hasLostConfiguration, role.isStandby, inForce.epoch == .zero, configuration.initialConfiguration != nil,
             !configuration.acceptsFirstConfiguration
         {
             // Ours is the file of a first start; the twin knows that there was a later configuration, though not which.
@@ -93,8 +90,8 @@ extension Controller {
 
     /// Nobody is the router, and this controller waits because it lost its configuration.
     var canBeginWithOperatorsConfiguration: Bool {
-        role == .standby && mastership.isWithheld && !isOffline && failure == nil && mastership.holder != configuration.id.other
-            && receiver.phase == .idle && !works.contains(.restore)
+        role.isStandby && mastership.isWithheld && availability.isServing && mastership.holder != configuration.id.other
+            && receiver.phase == .idle && !engine.isRestoring
     }
 
     /// The operator's configuration ends the wait.
@@ -115,24 +112,12 @@ extension Controller {
     public static let noTwin = "no twin is connected"
 
     mutating func mirror(_ transaction: UInt64, _ octets: [UInt8], into outputs: inout [ControllerOutput]) {
-        let why: String? =
-            if channel != .open {
-                Self.noTwin
-            } else if octets.count > ChannelLimit.mirror {
-                "it has \(octets.count) octets, more than the \(ChannelLimit.mirror) that the channel carries at once"
-            } else if mirrorsUnderWay.count >= Self.mirrorsMaximum
-                || mirrorsUnderWay.reduce(0, +) + octets.count > Self.mirrorOctetsMaximum
-            {
-                "the twin has not answered \(mirrorsUnderWay.count) earlier transactions"
-            } else {
-                nil
-            }
-        if let why {
+        if let why = channel.mirrorTrouble(octets: octets.count) {
             // No harm: a twin that joins asks for everything.
             outputs.append(.mirrorAnswered(transaction: transaction, refusal: why))
             return
         }
-        mirrorsUnderWay.append(octets.count)
-        send(.mirror(transaction: transaction, octets))
+        channel.mirrorsUnderWay.append(octets.count)
+        channel.send(.mirror(transaction: transaction, octets))
     }
 }

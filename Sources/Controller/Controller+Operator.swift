@@ -18,52 +18,52 @@ extension Controller {
     ) -> OperatorAnswer? {
         switch request {
         case .switchover(let reason):
-            guard switchoverRequest == nil else { return .refused("a switchover is under way") }
-            switchoverRequest = id
+            guard switchovers.request == nil else { return .refused("a switchover is under way") }
+            switchovers.request = id
             if let why = beginSwitchover(reason, at: now, into: &outputs) {
-                switchoverRequest = nil
+                switchovers.request = nil
                 return .refused(why)
             }
             return nil
         case .forcedSwitchover(let reason):
-            guard role == .active, let sender else { return .refused(notActive) }
-            guard fromActive == nil, fromStandby == nil, switchoverRequest == nil else {
+            guard role.isActive else { return .refused(notActive) }
+            guard !switchovers.isUnderWay, switchovers.request == nil else {
                 return .refused("a switchover is under way")
             }
-            if let why = sender.reasonNotReady { return .refused("the standby is not ready: \(why)") }
-            history.begin(.forced, reason: reason, at: now)
-            switchoverRequest = id
-            isForced = true
+            if let why = log?.sender.reasonNotReady { return .refused("the standby is not ready: \(why)") }
+            switchovers.history.begin(.forced, reason: reason, at: now)
+            switchovers.request = id
+            role.active?.isForced = true
             // Silent from here on; the log holds what the twin has not stored, and the peers will send it again.
-            isReadingStopped = true
+            role.active?.isReadingStopped = true
             master(at: now, into: &outputs) { $0.release(into: &$1) }
             return nil
         case .goOffline(let reason):
-            guard role == .standby else { return .refused("this controller is active: switch over first") }
-            guard !isOffline else { return .done("offline already") }
-            isOffline = true
+            guard role.isStandby else { return .refused("this controller is active: switch over first") }
+            guard !availability.isOffline else { return .done("offline already") }
+            availability.isOffline = true
             mastership.goOffline()
             receiver.invalidate()
             pair?.renounce()
             note(.warning, "srm", "taken offline\(reason.isEmpty ? "" : ": \(reason)")", into: &outputs)
             // The active must not wait for us: its side ends redundancy when the channel closes.
-            send(.leaving(reason: "offline\(reason.isEmpty ? "" : ": \(reason)")"))
+            channel.send(.leaving(reason: "offline\(reason.isEmpty ? "" : ": \(reason)")"))
             closeChannel("offline: \(reason)", at: now, into: &outputs)
             return .done("offline")
         case .leave(let reason):
-            send(.leaving(reason: reason))
+            channel.send(.leaving(reason: reason))
             return .done("told")
         case .goOnline:
-            guard isOffline else { return .done("online already") }
-            isOffline = false
+            guard availability.isOffline else { return .done("online already") }
+            availability.isOffline = false
             mastership.comeOnline(at: now)
             note(.notice, "srm", "back online", into: &outputs)
             closeChannel("back online", at: now, into: &outputs)
             return .done("online")
         case .commit(let revision, let octets):
             let beginsWithIt = canBeginWithOperatorsConfiguration
-            guard role == .active || beginsWithIt else { return .refused(notActive) }
-            guard !isBlocked, !isReadingStopped else { return .refused("a switchover is under way") }
+            guard role.isActive || beginsWithIt else { return .refused(notActive) }
+            guard !(role.active?.isSwitching ?? false) else { return .refused("a switchover is under way") }
             guard octets.count <= RecordSchema.configurationOctetsMaximum else {
                 return .refused("the configuration is longer than \(RecordSchema.configurationOctetsMaximum) octets")
             }
@@ -74,8 +74,8 @@ extension Controller {
             let index = append(.configure(revision: revision, octets), at: now, into: &outputs)
             return .done("revision \(revision) is record \(index)")
         case .command(let command):
-            guard role == .active else { return .refused(notActive) }
-            guard !isBlocked, !isReadingStopped else { return .refused("a switchover is under way") }
+            guard role.isActive else { return .refused(notActive) }
+            guard !(role.active?.isSwitching ?? false) else { return .refused("a switchover is under way") }
             if command == .testHang || command == .testTrap, !configuration.testing {
                 return .refused("failure injection is not enabled in this controller's configuration")
             }

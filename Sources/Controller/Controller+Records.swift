@@ -37,7 +37,7 @@ extension Controller {
     ) {
         guard mastership.isHolding else { return }
         if mastership.isLeaseOver(at: now) {
-            if heldFrames.count < Self.framesHeldMaximum { heldFrames.append((interface, frame)) }
+            log?.hold(frame, on: interface)
         } else {
             outputs.append(.transmit(interface, frame))
         }
@@ -55,55 +55,44 @@ extension Controller {
     /// Appends a record to the log of the active.
     @discardableResult
     mutating func append(_ body: RecordBody, at now: Instant, into outputs: inout [ControllerOutput]) -> LogIndex {
-        let time = max(clock.routerTime(at: now), lastRecordTime)
-        let record = Record(index: sender!.last.next, time: time, body: body)
-        lastRecordTime = time
-        sender!.append(record)
-        pendingApply.append(record)
+        let index = log!.append(body, at: clock.routerTime(at: now))
         if case .configure(let revision, let octets) = body {
-            let position = ConfigurationPosition(epoch: epoch, index: record.index, revision: revision)
-            configuring.append((position, octets))
+            let position = ConfigurationPosition(epoch: epoch, index: index, revision: revision)
+            log!.configure(octets, at: position)
             // No operator is heard before this controller speaks: it is what it began with.
-            if role == .takingOver { began = position }
+            if role.isTakingOver { began = position }
         }
-        return record.index
+        return index
     }
 
-    /// When a record of time is due, in router time: the engine's deadline, unless a record that fires it is under way.
-    var timeRecordDue: Instant? {
-        guard role == .active, let deadline = engineDeadline else { return nil }
-        if sender!.last > engineApplied, lastRecordTime >= deadline { return nil }
-        // An engine whose deadline does not move is asked again, but not in a circle.
-        return max(deadline, lastRecordTime + .milliseconds(1))
-    }
+    /// When a record of time is due, in router time.
+    var timeRecordDue: Instant? { role.isActive ? log?.timeDue(applied: engine.applied) : nil }
 
     mutating func replicate(
         at now: Instant, into outputs: inout [ControllerOutput],
         _ body: (inout ReplicationSender, inout [ReplicationSender.Action]) -> Void
     ) {
-        guard sender != nil else { return }
+        guard log != nil else { return }
         var actions: [ReplicationSender.Action] = []
-        body(&sender!, &actions)
+        body(&log!.sender, &actions)
         for action in actions {
             // An action may have ended this activity.
-            guard sender != nil else { return }
+            guard log != nil else { return }
             switch action {
-            case .send(let message): send(message)
-            case .tellInSync(let isInSync): send(.inSync(isInSync, from: watch.sequence + 1))
+            case .send(let message): channel.send(message)
+            case .tellInSync(let isInSync): channel.send(.inSync(isInSync, from: watch.sequence + 1))
             case .takeSnapshot:
                 dispatchApply(isForced: true, into: &outputs)
-                issue(.snapshot(as: snapshotFormat), .snapshot, into: &outputs)
+                issue(.snapshot(as: channel.snapshotFormat), .snapshot, into: &outputs)
             case .setTwinEligible(let isEligible):
                 master(at: now, into: &outputs) { $0.setTwinEligible(isEligible, into: &$1) }
             case .committed(let index): committed(index, at: now, into: &outputs)
             case .redundant:
-                redundancyNews = true
-                redundantSince = now
-                note(.notice, "rcm", "redundant: the standby is in lock step at index \(sender!.verified)", into: &outputs)
+                log!.becameRedundant(at: now)
+                note(.notice, "rcm", "redundant: the standby is in lock step at index \(log!.sender.verified)", into: &outputs)
             case .alone(let reason):
-                redundancyNews = false
-                redundantSince = nil
-                if let farewell {
+                log!.goesAlone()
+                if let farewell = channel.farewell {
                     note(.notice, "rcm", "redundancy ends, going on alone: the twin leaves, \(farewell)", into: &outputs)
                 } else {
                     note(.alarm, "rcm", "redundancy lost, going on alone: \(reason)", into: &outputs)
@@ -118,7 +107,7 @@ extension Controller {
     // MARK: the gate
 
     private mutating func committed(_ index: LogIndex, at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard role == .active else { return }
+        guard role.isActive else { return }
         lineCard.handle(.committed(index), at: clock.routerTime(at: now), into: &lineCardEffects)
         openGate(at: now, into: &outputs)
         drainLineCard(at: now, into: &outputs)
@@ -126,11 +115,8 @@ extension Controller {
 
     /// Lets the effects of committed records pass.
     mutating func openGate(at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard let committed = sender?.committed else { return }
         let time = clock.routerTime(at: now)
-        while gateFirst < gate.count, gate[gateFirst].index <= committed {
-            let effect = gate[gateFirst].effect
-            gateFirst += 1
+        while let effect = log?.takeCommitted() {
             if case .event(let event) = effect {
                 outputs.append(.event(event))
             } else {
@@ -138,70 +124,46 @@ extension Controller {
                 lineCard.handle(.engine(effect), at: time, into: &lineCardEffects)
             }
         }
-        if gateFirst == gate.count {
-            gate.removeAll(keepingCapacity: gate.count < 4096)
-            gateFirst = 0
-        } else if gateFirst > 4096, gateFirst * 2 > gate.count {
-            gate.removeFirst(gateFirst)
-            gateFirst = 0
-        }
     }
 
     mutating func learnInterfaces(_ list: [InterfaceConfiguration], into outputs: inout [ControllerOutput]) {
-        guard list != interfaces else { return }
-        interfaces = list
-        ownMACs = list.map(\.virtualMAC.raw)
-        judge.names = list.map(\.name)
-        quiet = list.map { $0.isLoopback || configuration.quietInterfaces.contains($0.name) }
+        guard list != interfaces.list else { return }
+        interfaces = RouterInterfaces(list, quietNames: configuration.quietInterfaces)
+        ports.judge.names = list.map(\.name)
         outputs.append(.interfaces(list))
     }
 
     // MARK: the engine
 
-    mutating func issue(_ work: EngineWork, _ kind: Work, into outputs: inout [ControllerOutput]) {
+    mutating func issue(_ work: EngineWork, _ kind: EngineProgress.Work, into outputs: inout [ControllerOutput]) {
         // What is for the twin goes first: should this work be our last, it has the record.
-        flushChannel(into: &outputs)
-        works.append(kind)
+        channel.flush(into: &outputs)
+        engine.works.append(kind)
         outputs.append(.engine(work))
     }
 
-    private var worksUnderWay: Int { works.reduce(0) { $0 + ($1 == .snapshot ? 0 : 1) } }
-
     /// Gives the engine what was appended since.
     mutating func dispatchApply(isForced: Bool = false, into outputs: inout [ControllerOutput]) {
-        guard let newest = pendingApply.last else { return }
-        guard isForced || worksUnderWay < Self.worksMaximum else { return }
+        guard log?.hasPending ?? false, isForced || engine.isReady else { return }
         // A record that kills the engine must be with the twin before it does, or the peer sends the same octets to the
         // twin next. Output waits for the commit anyway, so this costs no round trip that was not paid.
-        var count = pendingApply.count
-        if !isForced, configuration.storesBeforeApplying, let sender, sender.isGated, newest.index > sender.committed {
-            count -= Int(newest.index.value - sender.committed.value)
-        }
-        guard count > 0 else { return }
-        let records = count == pendingApply.count ? pendingApply : Array(pendingApply[..<count])
-        pendingApply.removeFirst(count)
-        let last = records[count - 1].index
-        engineIssued = last
+        let records = log!.takePending(isStoredOnly: !isForced && configuration.storesBeforeApplying)
+        guard let last = records.last?.index else { return }
+        engine.issued = last
         issue(.apply(records), .apply(upTo: last), into: &outputs)
     }
 
     mutating func engineReported(_ report: EngineReport, at now: Instant, into outputs: inout [ControllerOutput]) {
-        // A snapshot is no answer for us; its bytes come as `snapshotEncoded`, whenever they are done.
-        while works.first == .snapshot {
-            if case .snapshot = report { break }
-            works.removeFirst()
-        }
-        guard !works.isEmpty else { return }
-        let work = works.removeFirst()
+        let isSnapshot = if case .snapshot = report { true } else { false }
+        guard let work = engine.finish(isSnapshot: isSnapshot) else { return }
         switch (report, work) {
         case (.applied(let index, let effects, _, let digest, let deadline), .apply):
             applied(index, effects, ReplicaDigest(digest.parts.map(\.value)), deadline, at: now, into: &outputs)
-        case (.restored(let index, _, let digest, let deadline), .restore):
-            engineApplied = index
-            engineIssued = index
-            engineDeadline = deadline
+        case (.restored(let index, _, let digest, _), .restore):
+            engine.applied = index
+            engine.issued = index
             let replica = ReplicaDigest(digest.parts.map(\.value))
-            engineDigest = replica
+            engine.digest = replica
             follow(into: &outputs, at: now) { $0.restored(index, replica, into: &$1) }
             gotConfiguration(at: now, into: &outputs)
             // The interfaces of a router that this controller has not configured itself are in its state only.
@@ -222,12 +184,12 @@ extension Controller {
         _ index: LogIndex, _ effects: [IndexedEffect], _ digest: ReplicaDigest, _ deadline: Instant?, at now: Instant,
         into outputs: inout [ControllerOutput]
     ) {
-        engineApplied = index
-        engineDigest = digest
-        engineDeadline = deadline
+        engine.applied = index
+        engine.digest = digest
+        log?.engineDeadline = deadline
         switch role {
         case .active:
-            gate.append(contentsOf: effects)
+            log!.hold(effects)
             replicate(at: now, into: &outputs) { sender, _ in sender.applied(index, digest) }
             openGate(at: now, into: &outputs)
             lineCard.handle(.applied(index), at: clock.routerTime(at: now), into: &lineCardEffects)
@@ -270,16 +232,16 @@ extension Controller {
         body(&receiver, &actions)
         for action in actions {
             switch action {
-            case .send(let message): send(message)
-            case .restore(let octets): issue(.restore(octets, as: snapshotFormat), .restore, into: &outputs)
+            case .send(let message): channel.send(message)
+            case .restore(let octets): issue(.restore(octets, as: channel.snapshotFormat), .restore, into: &outputs)
             case .apply(let records):
                 guard let last = records.last else { break }
                 announceConfigurations(in: records, into: &outputs)
-                engineIssued = last.index
+                engine.issued = last.index
                 issue(.apply(records), .apply(upTo: last.index), into: &outputs)
             case .inSync(let isInSync):
                 let inForce = epoch
-                pair?.told(inSync: isInSync, epoch: inForce, from: inSyncFrom, watch: watch)
+                pair?.told(inSync: isInSync, epoch: inForce, from: role.standby?.inSyncFrom ?? 0, watch: watch)
                 let what = isInSync ? "in lock step with the active" : "the active no longer counts us as in sync"
                 note(isInSync ? .notice : .warning, "rcm", what, into: &outputs)
             case .closeChannel(let reason):
@@ -293,22 +255,21 @@ extension Controller {
     // MARK: the end of a burst
 
     mutating func endBatch(at now: Instant, into outputs: inout [ControllerOutput]) {
-        noteFrames(at: now)
+        ports.noteFrames(at: now)
         switch role {
-        case .active:
+        case .active(let active):
             // Mastership is given up: the log has its last record.
-            guard !(fromActive?.isRelinquished ?? false), !isForced else { break }
-            if !isReadingStopped, let news = redundancyNews {
-                redundancyNews = nil
+            guard !(switchovers.fromActive?.isRelinquished ?? false), !active.isForced else { break }
+            if !active.isReadingStopped, let news = log!.takeRedundancyNews() {
                 append(.redundancy(news), at: now, into: &outputs)
             }
-            if !isReadingStopped, let due = timeRecordDue, clock.routerTime(at: now) >= due {
+            if !active.isReadingStopped, let due = timeRecordDue, clock.routerTime(at: now) >= due {
                 append(.time, at: now, into: &outputs)
             }
             endLineCardBatch(at: now, into: &outputs)
             // What the line card had to say to the commit may be records again (an acknowledgement that a full window
             // waited for): one more round, what comes then waits for the next burst.
-            if !pendingApply.isEmpty { endLineCardBatch(at: now, into: &outputs) }
+            if log?.hasPending ?? false { endLineCardBatch(at: now, into: &outputs) }
             dispatchApply(into: &outputs)
             announceConfigurations(into: &outputs)
         case .takingOver:
@@ -326,7 +287,7 @@ extension Controller {
         drainLineCard(at: now, into: &outputs)
         replicate(at: now, into: &outputs) { $0.flush(at: now, into: &$1) }
         dispatchApply(into: &outputs)
-        guard role == .active else { return }
+        guard role.isActive else { return }
         lineCard.handle(.endOfBatch, at: clock.routerTime(at: now), into: &lineCardEffects)
         drainLineCard(at: now, into: &outputs)
     }

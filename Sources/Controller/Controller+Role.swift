@@ -39,8 +39,7 @@ extension Controller {
             case .lease(let epoch, let until):
                 outputs.append(.lease(epoch, until: until))
                 if mastership.isHolding, now < until {
-                    for (interface, frame) in heldFrames { outputs.append(.transmit(interface, frame)) }
-                    heldFrames = []
+                    for (interface, frame) in log?.takeHeldFrames() ?? [] { outputs.append(.transmit(interface, frame)) }
                 }
             case .raised(let epoch): goOn(in: epoch, at: now, into: &outputs)
             case .granted(let epoch, let mayResume, let reason):
@@ -62,7 +61,7 @@ extension Controller {
     /// A holder whose every cable is out does not keep a lease from a twin that may have its own: it lets it run out, and
     /// does not call the twin's copy stale.
     private func refuseWithoutCarrier(_ request: ArbiterRequest, at now: Instant) -> ArbiterAnswer? {
-        guard health.links > 0, health.linksUp == 0, watch.isSilent(for: watch.detectionTime, at: now), !isTwinDead else {
+        guard health.links > 0, health.linksUp == 0, watch.isSilent(for: watch.detectionTime, at: now), !death.isKnown else {
             return nil
         }
         switch request {
@@ -105,34 +104,33 @@ extension Controller {
     private mutating func becomeRouter(
         _ epoch: Epoch, mayResume: Bool, reason: String, at now: Instant, into outputs: inout [ControllerOutput]
     ) {
-        gaspUntil = nil
-        if role == .active {
+        role.standby?.gaspUntil = nil
+        if role.isActive {
             reclaim(epoch, at: now, into: &outputs)
             return
         }
-        guard !works.contains(.restore) else {
+        guard !engine.isRestoring else {
             // The engine's state is changing under us: wait for it, then there is something to stand on.
-            deferredGrant = (epoch, mayResume, reason)
+            role.standby?.deferredGrant = (epoch, mayResume, reason)
             return
         }
-        let isGraceful = fromStandby?.isTaking ?? false
+        let isGraceful = switchovers.fromStandby?.isTaking ?? false
         let isWhole = receiver.isFollowing
-        let isFirst = engineIssued == .zero && !isWhole
+        let isFirst = engine.issued == .zero && !isWhole
         let isFresh = !(mayResume && isWhole)
         if !isGraceful {
-            history.begin(isFirst ? .first : .nonGraceful, reason: reason, at: now)
+            switchovers.history.begin(isFirst ? .first : .nonGraceful, reason: reason, at: now)
             step("1302 the other does not own mastership", at: now, into: &outputs)
         }
         clock.saw(receiver.recordTime)
         clock.takeOver(at: now, margin: isFirst ? .zero : configuration.heartbeatInterval, isFresh: isFresh)
-        lastRecordTime = isWhole ? receiver.recordTime : .zero
-        engineDeadline = nil
 
         var rest: [Record] = []
-        var last = engineIssued
+        var last = engine.issued
         if isWhole {
             let stored = receiver.stored
-            let takeOver = receiver.takeOver(fatal: fatal, message: fatalMessage)
+            let fatal = role.standby?.fatal
+            let takeOver = receiver.takeOver(fatal: fatal?.index, message: fatal?.message ?? 0)
             rest = takeOver.rest
             last = stored
             // Acknowledged or not: from here on they are in force.
@@ -140,17 +138,15 @@ extension Controller {
             if let poisoned = takeOver.quarantined { reportQuarantine(poisoned, into: &outputs) }
         }
         receiver.invalidate()
-        if isGraceful {
-            sender = ReplicationSender(
-                adoptingAfter: last, digest: engineDigest, epoch: epoch, limits: senderLimits, at: now)
-        } else {
-            sender = ReplicationSender(after: last, applied: engineApplied, epoch: epoch, limits: senderLimits)
-        }
+        let sender =
+            isGraceful
+            ? ReplicationSender(adoptingAfter: last, digest: engine.digest, epoch: epoch, limits: senderLimits, at: now)
+            : ReplicationSender(after: last, applied: engine.applied, epoch: epoch, limits: senderLimits)
+        log = ActiveLog(sender, time: isWhole ? receiver.recordTime : .zero)
         role = .takingOver
-        roleSince = now
         if !isGraceful { step("1304 all tasks active", at: now, into: &outputs) }
         if !rest.isEmpty {
-            engineIssued = last
+            engine.issued = last
             issue(.apply(rest), .apply(upTo: last), into: &outputs)
         }
         if isFresh {
@@ -168,22 +164,20 @@ extension Controller {
             append(.mastership(configuration.id, epoch, isFresh: false), at: now, into: &outputs)
             dispatchApply(isForced: true, into: &outputs)
         }
-        fatal = nil
     }
 
     mutating func resumeDeferredGrant(at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard let grant = deferredGrant, mastership.isHolding else { return }
-        deferredGrant = nil
+        guard let grant = role.standby?.deferredGrant, mastership.isHolding else { return }
+        role.standby?.deferredGrant = nil
         becomeRouter(grant.epoch, mayResume: grant.mayResume, reason: grant.reason, at: now, into: &outputs)
     }
 
     /// The engine's image is here: speak.
     mutating func speak(_ image: LineCardImage, at now: Instant, into outputs: inout [ControllerOutput]) {
         // An image that an earlier, lost mastership asked for is not this one's.
-        guard role == .takingOver, !works.contains(.image(isTakeOver: true)) else { return }
-        role = .active
-        roleSince = now
-        judge.roleChanged(isActive: true, at: now)
+        guard role.isTakingOver, !engine.works.contains(.image(isTakeOver: true)) else { return }
+        role = .active(.init(since: now))
+        ports.judge.roleChanged(isActive: true, at: now)
         announceConfigurations(into: &outputs)
         learnInterfaces(image.interfaces, into: &outputs)
         let time = clock.routerTime(at: now)
@@ -192,7 +186,7 @@ extension Controller {
         }
         // The next packet of the session that killed the twin's line card may be there already.
         var image = image
-        if let fatalSession { image.bfdSessions.removeAll { $0.discriminator == fatalSession } }
+        if let session = death.session { image.bfdSessions.removeAll { $0.discriminator == session } }
         lineCard.handle(.takeOver(image), at: time, into: &lineCardEffects)
         drainLineCard(at: now, into: &outputs)
         // What the engine knows of carriers is the old active's view; an equal state changes nothing.
@@ -200,21 +194,21 @@ extension Controller {
             append(.interfaceState(InterfaceID(UInt16(i)), isUp: linksUp[i]), at: now, into: &outputs)
         }
         quarantineSession(at: now, into: &outputs)
-        lineCard.handle(.committed(sender!.committed), at: time, into: &lineCardEffects)
+        lineCard.handle(.committed(log!.sender.committed), at: time, into: &lineCardEffects)
         lineCard.handle(.applied(image.index), at: time, into: &lineCardEffects)
         drainLineCard(at: now, into: &outputs)
         feedPassedFrames(at: now, into: &outputs)
-        if fromStandby != nil {
+        if switchovers.fromStandby != nil {
             let last = image.index
             switchover(at: now, into: &outputs) { controller, actions in
                 let epoch = controller.epoch
-                controller.fromStandby?.tookOver(epoch, last: last, at: now, into: &actions)
+                controller.switchovers.fromStandby?.tookOver(epoch, last: last, at: now, into: &actions)
             }
         } else {
             step("1306 line card speaks", at: now, into: &outputs)
             step("1308 the other is not active", at: now, into: &outputs)
             step("1310 announced", at: now, into: &outputs)
-            history.end("done")
+            switchovers.history.end("done")
         }
     }
 
@@ -231,9 +225,10 @@ extension Controller {
 
     /// A graceful switchover failed after mastership was released: it is ours again, and nothing else has changed.
     private mutating func reclaim(_ epoch: Epoch, at now: Instant, into outputs: inout [ControllerOutput]) {
-        sender!.continues(in: epoch)
+        log!.sender.continues(in: epoch)
         append(.mastership(configuration.id, epoch, isFresh: false), at: now, into: &outputs)
-        switchover(at: now, into: &outputs) { controller, actions in controller.fromActive?.reclaimed(into: &actions) }
+        switchover(at: now, into: &outputs) { controller, actions in controller.switchovers.fromActive?.reclaimed(into: &actions)
+        }
         // How far the twin got is not known, so its copy does not count any more.
         replicate(at: now, into: &outputs) {
             $0.resumeLeaving(into: &$1)
@@ -243,16 +238,16 @@ extension Controller {
 
     /// The twin remembers a greater epoch than ours, and would follow nobody below it.
     private mutating func goOn(in epoch: Epoch, at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard sender != nil else { return }
+        guard log != nil else { return }
         note(.notice, "srm", "epoch \(epoch) from here on: the twin remembers a greater one than ours was", into: &outputs)
-        sender!.continues(in: epoch)
+        log!.sender.continues(in: epoch)
         append(.mastership(configuration.id, epoch, isFresh: false), at: now, into: &outputs)
     }
 
     /// Tells the engine of the BFD session whose packet killed the twin's line card: it holds that session.
     mutating func quarantineSession(at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard let session = fatalSession else { return }
-        fatalSession = nil
+        guard let session = death.session else { return }
+        death.session = nil
         append(.quarantined(.session(session)), at: now, into: &outputs)
     }
 
@@ -300,76 +295,61 @@ extension Controller {
 
     /// Not the router any more, and not by a hand-over in order: what this controller holds is stale.
     mutating func stepDown(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) {
-        let wasRouter = role != .standby
+        let wasRouter = !role.isStandby
         becomeSilent(at: now)
         receiver.invalidate()
         pair?.renounce()
-        deferredGrant = nil
-        if let id = switchoverRequest { outputs.append(.answer(id, .refused(reason))) }
-        switchoverRequest = nil
-        fromActive = nil
-        fromStandby = nil
-        // A release that was asked for has come to this.
-        isForced = false
-        history.end("lost: \(reason)")
+        role.standby?.deferredGrant = nil
+        switchovers.answer(.refused(reason), into: &outputs)
+        switchovers.fromActive = nil
+        switchovers.fromStandby = nil
+        switchovers.history.end("lost: \(reason)")
         if wasRouter { note(.alarm, "srm", "stepping down: \(reason)", into: &outputs) }
     }
 
     /// The line card forgets everything and nothing waits to leave.
     mutating func becomeSilent(at now: Instant) {
-        role = .standby
+        // One who was not the router keeps what it knows.
+        if !role.isStandby { role = .standby(.init()) }
+        log = nil
         lineCard.handle(.standDown, at: .zero, into: &lineCardEffects)
         lineCardEffects = []
-        sender = nil
-        pendingApply = []
-        gate = []
-        gateFirst = 0
-        configuring = []
-        redundancyNews = nil
-        redundantSince = nil
-        heldFrames = []
         passedFrames = []
-        isReadingStopped = false
-        isBlocked = false
-        engineDeadline = nil
-        judge.roleChanged(isActive: false, at: now)
-        heldLinkLosses = []
+        ports.judge.roleChanged(isActive: false, at: now)
     }
 
     /// The arbiter took mastership back at our request.
     private mutating func mastershipReleased(at now: Instant, into outputs: inout [ControllerOutput]) {
-        if exitBy != nil { return finishExit(into: &outputs) }
-        if isForced {
-            isForced = false
-            send(.goodbye(reason: "forced switchover", fatal: .zero))
-            flushChannel(into: &outputs)
+        if availability.exitBy != nil { return finishExit(into: &outputs) }
+        if role.active?.isForced ?? false {
+            channel.send(.goodbye(reason: "forced switchover", fatal: .zero))
+            channel.flush(into: &outputs)
             becomeSilent(at: now)
             receiver.invalidate()
             pair?.renounce()
             step("1118 relinquish mastership", at: now, into: &outputs)
-            history.end("done")
-            if let id = switchoverRequest { outputs.append(.answer(id, .done("mastership is given up"))) }
-            switchoverRequest = nil
+            switchovers.history.end("done")
+            switchovers.answer(.done("mastership is given up"), into: &outputs)
             mastership.follow(epoch: epoch)
             closeChannel("forced switchover", at: now, into: &outputs)
             return
         }
         let facts = self.facts
         switchover(at: now, into: &outputs) { controller, actions in
-            controller.fromActive?.released(facts, at: now, into: &actions)
+            controller.switchovers.fromActive?.released(facts, at: now, into: &actions)
         }
     }
 
     // MARK: the end of the process
 
     mutating func engineStuck(_ index: LogIndex, at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard exitBy == nil else { return }
+        guard availability.exitBy == nil else { return }
         let reason = index == .zero ? "the engine is stuck" : "the engine is stuck in record \(index)"
         note(.alarm, "srm", reason, into: &outputs)
-        failure = reason
-        exitBy = (now + .milliseconds(100), reason, index)
+        availability.failure = reason
+        availability.exitBy = (now + .milliseconds(100), reason, index)
         let wasHolding = mastership.isHolding
-        if twin != nil {
+        if channel.twin != nil {
             let gasp = DyingGasp(
                 controller: configuration.id, epoch: epoch, index: index, bootNonce: configuration.bootNonce,
                 token: configuration.gaspToken!)
@@ -386,10 +366,10 @@ extension Controller {
     }
 
     mutating func finishExit(into outputs: inout [ControllerOutput]) {
-        guard let exit = exitBy else { return }
-        exitBy = nil
-        send(.goodbye(reason: exit.reason, fatal: exit.fatal))
-        flushChannel(into: &outputs)
+        guard let exit = availability.exitBy else { return }
+        availability.exitBy = nil
+        channel.send(.goodbye(reason: exit.reason, fatal: exit.fatal))
+        channel.flush(into: &outputs)
         outputs.append(.exit(reason: exit.reason))
     }
 }

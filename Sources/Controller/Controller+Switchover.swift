@@ -17,13 +17,13 @@ extension Controller {
             switch action {
             case .send(let message):
                 if case .ready = message { pair?.saidReady(watch: watch) }
-                send(.switchover(message))
+                channel.send(.switchover(message))
             case .step(let name): step(name, at: now, into: &outputs)
-            case .block(let isBlocked): self.isBlocked = isBlocked
-            case .stopReading: isReadingStopped = true
+            case .block(let isBlocked): role.active?.isBlocked = isBlocked
+            case .stopReading: role.active?.isReadingStopped = true
             case .readAgain:
-                isReadingStopped = false
-                if role == .active { feedPassedFrames(at: now, into: &outputs) }
+                role.active?.isReadingStopped = false
+                if role.isActive { feedPassedFrames(at: now, into: &outputs) }
             case .release: master(at: now, into: &outputs) { $0.release(into: &$1) }
             case .reclaim:
                 master(at: now, into: &outputs) { $0.acquire("the standby did not take over", isResuming: true, into: &$1) }
@@ -33,49 +33,45 @@ extension Controller {
                 pair?.toldReleased(epoch: inForce, watch: watch)
                 master(at: now, into: &outputs) { $0.acquire("graceful switchover", isResuming: true, into: &$1) }
             case .done:
-                history.end("done")
+                switchovers.history.end("done")
                 note(.notice, "srm", "the switchover is done", into: &outputs)
-                answerSwitchover(.done("controller \(mastership.holder.map { "\($0)" } ?? "?") is active"), into: &outputs)
-                fromActive = nil
-                fromStandby = nil
+                switchovers.answer(.done("controller \(mastership.holder.map { "\($0)" } ?? "?") is active"), into: &outputs)
+                switchovers.fromActive = nil
+                switchovers.fromStandby = nil
             case .aborted(let reason):
-                history.end("aborted: \(reason)")
+                switchovers.history.end("aborted: \(reason)")
                 note(.warning, "srm", "the switchover is aborted: \(reason)", into: &outputs)
-                answerSwitchover(.refused(reason), into: &outputs)
-                fromActive = nil
-                if fromStandby != nil {
-                    fromStandby = nil
+                switchovers.answer(.refused(reason), into: &outputs)
+                switchovers.fromActive = nil
+                if switchovers.fromStandby != nil {
+                    switchovers.fromStandby = nil
                     pair?.forgetRelease()
                     // Back to following; should mastership still be granted, it is returned.
-                    if mastership.stage == .acquiring, channel == .open { mastership.follow(epoch: epoch) }
+                    if mastership.stage == .acquiring, channel.isOpen { mastership.follow(epoch: epoch) }
                 }
             }
         }
     }
 
-    private mutating func answerSwitchover(_ answer: OperatorAnswer, into outputs: inout [ControllerOutput]) {
-        if let id = switchoverRequest { outputs.append(.answer(id, answer)) }
-        switchoverRequest = nil
-    }
-
     /// Notes a step with its time since the switchover began.
     mutating func step(_ name: String, at now: Instant, into outputs: inout [ControllerOutput]) {
-        let microseconds = history.step(name, at: now)
+        let microseconds = switchovers.history.step(name, at: now)
         note(.notice, "srm", "step \(name) (+\(microseconds) us)", into: &outputs)
     }
 
     var facts: GracefulSwitchover.Facts {
-        if let sender {
+        if let log {
+            let sender = log.sender
             return .init(
-                last: sender.last, stored: sender.stored, applied: engineApplied, verified: sender.verified,
+                last: sender.last, stored: sender.stored, applied: engine.applied, verified: sender.verified,
                 difference: sender.difference, committed: sender.committed,
-                isGateEmpty: gateFirst == gate.count && pendingApply.isEmpty, digest: engineDigest,
+                isGateEmpty: log.isIdle, digest: engine.digest,
                 reasonNotReady: sender.reasonNotReady ?? voteTrouble)
         }
         return .init(
             last: receiver.stored, stored: receiver.stored, applied: receiver.applied, verified: receiver.verified,
             difference: receiver.difference, committed: receiver.stored, isGateEmpty: true, digest: receiver.digest,
-            reasonNotReady: failure ?? receiver.reasonNotReady ?? voteTrouble)
+            reasonNotReady: availability.failure ?? receiver.reasonNotReady ?? voteTrouble)
     }
     /// A hand-over that stops half-way because nobody can say who may speak would leave the router silent.
     private var voteTrouble: String? {
@@ -84,20 +80,20 @@ extension Controller {
     }
 
     mutating func advanceSwitchover(at now: Instant, into outputs: inout [ControllerOutput]) {
-        if fromActive != nil {
+        if switchovers.fromActive != nil {
             let facts = self.facts
-            switchover(at: now, into: &outputs) { $0.fromActive?.advance(facts, at: now, into: &$1) }
+            switchover(at: now, into: &outputs) { $0.switchovers.fromActive?.advance(facts, at: now, into: &$1) }
             // The twin is the router, and the channel on which it would have said so was another one.
-            if let fromActive, fromActive.isRelinquished, channel != .open || fromActive.isReclaiming,
+            if let fromActive = switchovers.fromActive, fromActive.isRelinquished, !channel.isOpen || fromActive.isReclaiming,
                 mastership.holder == configuration.id.other,
                 case .following = mastership.stage
             {
                 stepDown("the twin took over by itself", at: now, into: &outputs)
             }
         }
-        if fromStandby != nil {
+        if switchovers.fromStandby != nil {
             let facts = self.facts
-            switchover(at: now, into: &outputs) { $0.fromStandby?.advance(facts, at: now, into: &$1) }
+            switchover(at: now, into: &outputs) { $0.switchovers.fromStandby?.advance(facts, at: now, into: &$1) }
         }
     }
 
@@ -105,40 +101,40 @@ extension Controller {
         _ message: SwitchoverMessage, at now: Instant, into outputs: inout [ControllerOutput]
     ) {
         let facts = self.facts
-        if case .announce(let number, let upTo, let reason) = message, role == .standby, fromStandby?.number != number {
-            history.begin(.graceful, reason: reason, at: now)
+        if case .announce(let number, let upTo, let reason) = message, role.isStandby, switchovers.fromStandby?.number != number {
+            switchovers.history.begin(.graceful, reason: reason, at: now)
             switchover(at: now, into: &outputs) { controller, actions in
-                controller.fromStandby = GracefulSwitchover.FromStandby(
+                controller.switchovers.fromStandby = GracefulSwitchover.FromStandby(
                     number: number, upTo: upTo, reason: reason, stepMaximum: controller.configuration.switchoverStepMaximum,
                     facts: facts, at: now, into: &actions)
             }
             return
         }
-        if fromActive != nil {
-            switchover(at: now, into: &outputs) { $0.fromActive?.receive(message, facts, at: now, into: &$1) }
-        } else if fromStandby != nil {
-            switchover(at: now, into: &outputs) { $0.fromStandby?.receive(message, facts, at: now, into: &$1) }
+        if switchovers.fromActive != nil {
+            switchover(at: now, into: &outputs) { $0.switchovers.fromActive?.receive(message, facts, at: now, into: &$1) }
+        } else if switchovers.fromStandby != nil {
+            switchover(at: now, into: &outputs) { $0.switchovers.fromStandby?.receive(message, facts, at: now, into: &$1) }
         }
     }
 
     mutating func switchoverTwinLost(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) {
-        if fromActive != nil {
-            switchover(at: now, into: &outputs) { $0.fromActive?.twinLost(reason, at: now, into: &$1) }
+        if switchovers.fromActive != nil {
+            switchover(at: now, into: &outputs) { $0.switchovers.fromActive?.twinLost(reason, at: now, into: &$1) }
         }
-        if fromStandby != nil {
-            switchover(at: now, into: &outputs) { $0.fromStandby?.failed(reason, into: &$1) }
+        if switchovers.fromStandby != nil {
+            switchover(at: now, into: &outputs) { $0.switchovers.fromStandby?.failed(reason, into: &$1) }
         }
     }
 
     /// 1120–1124: silent, and a standby that has everything up to where the log changed hands.
     private mutating func handOver(_ epoch: Epoch, last: LogIndex, at now: Instant) {
         let frames = passedFrames
-        let digest = engineDigest
-        let applied = engineApplied
+        let digest = engine.digest
+        let applied = engine.applied
         becomeSilent(at: now)
         for start in stride(from: 0, to: frames.count, by: ChannelLimit.forwardedFrames) {
             let end = min(start + ChannelLimit.forwardedFrames, frames.count)
-            send(.frames(Array(frames[start..<end])))
+            channel.send(.frames(Array(frames[start..<end])))
         }
         mastership.follow(epoch: epoch)
         if applied == last {
@@ -154,17 +150,17 @@ extension Controller {
 
     /// Begins a graceful switchover; the reason why not, if it cannot.
     mutating func beginSwitchover(_ reason: String, at now: Instant, into outputs: inout [ControllerOutput]) -> String? {
-        guard role == .active, let sender else { return "this controller is not active" }
-        guard fromActive == nil, fromStandby == nil else { return "a switchover is under way" }
-        guard channel == .open else { return "no twin is connected" }
+        guard role.isActive else { return "this controller is not active" }
+        guard !switchovers.isUnderWay else { return "a switchover is under way" }
+        guard channel.isOpen else { return "no twin is connected" }
         if let state = watch.newest?.state, state == .offline || state == .failed { return "the twin is \(state)" }
-        if let why = sender.reasonNotReady { return "the standby is not ready: \(why)" }
-        history.begin(.graceful, reason: reason, at: now)
+        if let why = log?.sender.reasonNotReady { return "the standby is not ready: \(why)" }
+        switchovers.history.begin(.graceful, reason: reason, at: now)
         note(.notice, "srm", "a graceful switchover begins: \(reason)", into: &outputs)
-        switchoverNumber &+= 1
-        let number = switchoverNumber, facts = self.facts
+        switchovers.number &+= 1
+        let number = switchovers.number, facts = self.facts
         switchover(at: now, into: &outputs) { controller, actions in
-            controller.fromActive = GracefulSwitchover.FromActive(
+            controller.switchovers.fromActive = GracefulSwitchover.FromActive(
                 number: number, reason: reason, epoch: controller.epoch,
                 stepMaximum: controller.configuration.switchoverStepMaximum, facts: facts, at: now, into: &actions)
         }
@@ -183,13 +179,13 @@ extension Controller {
         health.linksUp = UInt16(linksUp.reduce(0) { $0 + ($1 ? 1 : 0) })
         if isUp, health.linksUp == 1 { watch.listensAnew(at: now) }
         pair?.setCarrier(health.linksUp > 0, at: now, watch: watch)
-        judge.carrier(interface, isUp: isUp, at: now)
-        heldLinkLosses.removeAll { $0.interface == interface }
-        if role == .active, !isReadingStopped {
-            if !isUp, sender?.phase == .redundant {
+        ports.judge.carrier(interface, isUp: isUp, at: now)
+        log?.forgetLinkLoss(interface)
+        if role.isReading {
+            if !isUp, log?.sender.phase == .redundant {
                 // The twin may well reach that network: handing over to it is better than telling the engine that the
                 // router has lost an interface (DESIGN §7). If nothing comes of it, the engine hears of it after all.
-                heldLinkLosses.append((interface, now + configuration.linkLossHold))
+                log!.hold(linkLoss: interface, until: now + configuration.linkLossHold)
             } else {
                 append(.interfaceState(interface, isUp: isUp), at: now, into: &outputs)
             }
@@ -202,11 +198,10 @@ extension Controller {
 
     /// Losses of carrier that no switchover has answered in time become the engine's business.
     mutating func releaseLinkLosses(at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard role == .active, !isReadingStopped, fromActive == nil else { return }
-        let due = heldLinkLosses.filter { $0.until <= now }
-        guard !due.isEmpty else { return }
-        heldLinkLosses.removeAll { $0.until <= now }
-        for loss in due { append(.interfaceState(loss.interface, isUp: false), at: now, into: &outputs) }
+        guard role.isReading, switchovers.fromActive == nil else { return }
+        for interface in log?.takeLinkLosses(at: now) ?? [] {
+            append(.interfaceState(interface, isUp: false), at: now, into: &outputs)
+        }
     }
 
     mutating func memoryChanged(_ pressure: MemoryPressure, at now: Instant, into outputs: inout [ControllerOutput]) {
@@ -217,7 +212,7 @@ extension Controller {
         case .critical:
             // The twin holds the same tables: handing over to it would help for as long as its host has more memory, and
             // then both would be at their end. What takes the room must become less, on both at the same record.
-            if role == .active, !isReadingStopped {
+            if role.isReading {
                 note(.alarm, "host", "memory use has reached the limit: one neighbor is let go of", into: &outputs)
                 append(.memoryExhausted, at: now, into: &outputs)
             } else {

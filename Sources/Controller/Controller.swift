@@ -16,9 +16,9 @@ import Wire
 ///  Mastership ◄─► arbiter      GracefulSwitchover ◄─► twin      TwinWatch, RouterClock
 /// ```
 ///
-/// Read in this order: `Controller.swift` (state, the one switch over inputs), `+Role` (becoming the router, ceasing to
-/// be), `+Records` (log, gate, engine), `+Channel` (the twin), `+Beats` (what it says of itself), `+Switchover`
-/// (FIG. 11–13), `+Operator`, `+Status`.
+/// Read in this order: `Controller.swift` (state, the one switch over inputs), `Role` (what each role has for itself),
+/// `+Role` (becoming the router, ceasing to be), `ActiveLog` and `+Records` (log, gate, engine), `+Channel` (the twin), `+Beats`
+/// (what it says of itself), `+Switchover` (FIG. 11–13), `+Operator`, `+Status`. The other files are values of the state.
 ///
 /// What the world owes it:
 /// - outputs are carried out in their order; what is for the channel stands before the engine work of the same records,
@@ -31,30 +31,10 @@ import Wire
 public struct Controller {
     public internal(set) var configuration: ControllerConfiguration
 
-    /// What this controller is doing about being the router.
-    enum Role: Equatable {
-        case standby
-        /// Mastership is ours; the engine is being asked for the line card's image.
-        case takingOver
-        case active
-    }
-    enum Work: Equatable {
-        case apply(upTo: LogIndex)
-        case snapshot
-        case restore
-        /// For a take-over, or only to learn the interfaces.
-        case image(isTakeOver: Bool)
-    }
-    enum Channel: Equatable {
-        case closed
-        /// Our hello is sent, theirs is awaited.
-        case greeting(until: Instant)
-        case open
-    }
-
     // MARK: SRM
-    var role = Role.standby
+    var role = Role.standby(.init())
     var mastership: Mastership
+    var availability = Availability()
     var watch: TwinWatch
     /// What is left of the watch's patience by the neighbours' BFD.
     var borneSilence = BorneSilence()
@@ -64,147 +44,44 @@ public struct Controller {
     /// Of beats: the one in use and the one before, which the twin may still use.
     var keys: [PairKey] = []
     let keyShare: PairKey
-    /// The channel ended as it does when a process dies. Proven when the twin's host refuses a datagram.
-    var suspectedDeadAt: Instant?
-    var isSuspectWhole = false
-    /// When the twin's process was known dead. What it had sent may still come by another path.
-    var diedAt: Instant = .zero
-    static let lateBeats: Duration = .milliseconds(10)
-    var refusedAt: Instant?
-    /// Since when a bulk update that was asked for has not begun.
-    var askedAt: Instant?
-    static let joinAnswerMaximum: Duration = .seconds(20)
-    /// From which beat on the active says what it said of our copy last.
-    var inSyncFrom: UInt64 = 0
-    /// So many beats more carry a nudge on the channel.
-    var nudges = 0
-    var fromActive: GracefulSwitchover.FromActive?
-    var fromStandby: GracefulSwitchover.FromStandby?
-    var history = SwitchoverHistory()
-    var switchoverNumber: UInt32 = 0
-    var switchoverRequest: OperatorRequestID?
-    var isBlocked = false
-    var isReadingStopped = false
-    var isOffline = false
-    var failure: String?
-    /// The process ends when mastership is handed back, or then at the latest.
-    var exitBy: (at: Instant, reason: String, fatal: LogIndex)?
-    var isForced = false
-    /// Of which start of the twin a gasp was heard.
-    var gaspHeard: UInt64 = 0
-    /// The record that killed the twin, by its gasp.
-    var fatal: LogIndex?
-    /// Which message in it, from 1; 0 if that is not known.
-    var fatalMessage: UInt16 = 0
-    /// The BFD session whose packet killed the twin's line card, by its gasp.
-    var fatalSession: UInt32?
-    /// The twin is dead, and either records wait that a gasp may still name, or a gasp names one that is still to come.
-    var gaspUntil: (at: Instant, reason: String)?
-    var isTwinDead = false
-    /// A take-over that was granted while the engine was still restoring.
-    var deferredGrant: (epoch: Epoch, mayResume: Bool, reason: String)?
+    var death = TwinDeath()
+    var switchovers = Switchovers()
+    /// The newest records that killed the twin, for `show redundancy`.
     var quarantined: [LogIndex] = []
+    /// What this host says of itself.
     var health = Health()
-    /// What the log is to be told of the pair, once the sender is not at work.
-    var redundancyNews: Bool?
     var linksUp: [Bool] = []
-    /// Lost carriers that the engine has not been told of, because a switchover may spare it.
-    var heldLinkLosses: [(interface: InterfaceID, until: Instant)] = []
-    /// Who hears and is heard better on the segments.
-    var judge: PortJudge
-    /// Frames of this burst that the judge has not been told of, by interface.
-    var frameTally: [FrameCounts] = []
-    var hasFrameTally = false
-    /// Whether an answer to a question was among them, by interface.
-    var answered: [Bool] = []
-    /// Neighbours to ask when something is suspicious, by interface; whose turn it is to be told of, and to be asked on each.
-    var stations: [[IPAddress]] = []
-    var stationsLearntAt: Instant = .zero
-    var stationTurn = 0
-    var questionTurns: [Int] = []
-    /// What was said last of each port of ours.
-    var portPoints: [Int] = []
-    /// Beats that are not the twin's: forged, of another pair, or recorded.
-    var foreignBeats: UInt64 = 0
-    /// Frames from the router's own address that neither controller sent.
-    var strangerFrames: UInt64 = 0
-    /// When somebody whom we do not know spoke with the router's address, and on which interface.
-    var stranger: (interface: InterfaceID, at: Instant)?
-    static let strangerMemory: Duration = .seconds(3)
-    /// When the segments are asked next whether somebody is the router.
-    var probeAt: Instant = .zero
-    static let probeInterval: Duration = .milliseconds(500)
-    /// When each kind of complaint about the world around was made last.
-    var complaints: [(kind: Complaint, at: Instant)] = []
-    var roleSince: Instant = .zero
-    /// The virtual address of each interface, for a look at every frame.
-    var ownMACs: [UInt64] = []
-    /// Which interfaces carry no beats.
-    var quiet: [Bool] = []
+    var ports: PortWatch
+    var strangers = Strangers()
+    var complaints = Complaints()
+    /// Flows that may have killed the twin's line card.
+    var suspects = SuspectFlows()
+    /// Frames of such flows that were dropped.
+    public private(set) var suspectFrames: UInt64 = 0
     var publishedState: (ControllerState, Epoch)?
 
     // MARK: RCM
-    var sender: ReplicationSender?
+    /// `nil` on a standby, and only there.
+    var log: ActiveLog?
     var receiver: ReplicationReceiver
-    var channel = Channel.closed
-    var channelReceiver = ChannelReceiver()
-    var channelBuffer = ByteWriter()
-    var twin: Hello?
-    /// In which forms the twin that was connected last and this one speak; `nil` before there was any.
-    public internal(set) var agreement: SchemaAgreement?
-    /// The same of the engine's snapshots.
-    var snapshotFormat = EngineSnapshot.newest
-    /// Why the newest handshake came to nothing; `nil` once one came to something.
-    var channelRefusal: String?
-    /// Why the twin left by its operator's will, until it is back.
-    var farewell: String?
-    /// Flows that may have killed the twin's line card, and until when they are not heard whatever happens.
-    var suspects: [(flow: SuspectFlow, until: Instant)] = []
-    /// Since when the standby is in lock step; `nil`: it is not, or this is not the active.
-    var redundantSince: Instant?
-    /// Frames of suspect flows that were dropped.
-    public private(set) var suspectFrames: UInt64 = 0
-    /// Octets of our datastore's transactions that the twin has not answered, oldest first: it answers in order.
-    var mirrorsUnderWay: [Int] = []
+    var channel = TwinChannel()
 
     // MARK: configuration
     /// In force last, as far as is known here.
     var inForce = ConfigurationPosition.none
     /// Where the configuration with which this controller began as the first of the two came into force again.
     var began: ConfigurationPosition?
-    /// Appended here, and not in force before the engine has applied them and the twin has stored them.
-    var configuring: [(position: ConfigurationPosition, octets: [UInt8])] = []
-    /// The epoch in which the active shipped the newest records.
-    var recordEpoch = Epoch.zero
 
     // MARK: engine and line card
     var lineCard: LineCard
     var lineCardEffects: [LineCardEffect] = []
-    var works: [Work] = []
-    var pendingApply: [Record] = []
-    var engineIssued: LogIndex = .zero
-    var engineApplied: LogIndex = .zero
-    var engineDigest = ReplicaDigest([])
-    var engineParts: [String] = EngineDigest().parts.map(\.name)
-    /// In router time.
-    var engineDeadline: Instant?
-    var lastRecordTime: Instant = .zero
-    /// Effects whose record is not committed; those before `gateFirst` have left.
-    var gate: [IndexedEffect] = []
-    var gateFirst = 0
-    var interfaces: [InterfaceConfiguration] = []
-    /// Frames that were ready while the lease was over; they leave when it is renewed.
-    var heldFrames: [(InterfaceID, [UInt8])] = []
-    /// Frames for the new active (`isReadingStopped`), or from the old one.
+    var interfaces = RouterInterfaces()
+    var engine = EngineProgress()
+    /// Frames for the new active (1116), or from the old one.
     var passedFrames: [ForwardedFrame] = []
 
     /// At most this many frames wait for the lease, and as many for a hand-over.
     static let framesHeldMaximum = 4096
-    /// Pieces of work that the engine may have: the next is ready when one ends, and the longer it takes, the more
-    /// records the one after holds.
-    static let worksMaximum = 2
-    static let mirrorsMaximum = 1024
-    static let mirrorOctetsMaximum = 32 << 20
 
     /// Whose BFD packet the line card looks into is noted there, so that a signal handler can tell of it.
     public mutating func noteSessions(in mark: ProgressMark) { lineCard.sessionProgress = mark }
@@ -230,7 +107,7 @@ public struct Controller {
         policy.advertisementInterval = TwinWatch.segmentInterval
         policy.fastInterval = configuration.heartbeatInterval
         policy.steadyTime = configuration.detectionTime
-        judge = PortJudge(portCount: configuration.segmentCount, policy: policy)
+        ports = PortWatch(judge: PortJudge(portCount: configuration.segmentCount, policy: policy))
         receiver = ReplicationReceiver(queueOctetsMaximum: configuration.queueOctetsMaximum)
         beginConfiguration()
         if configuration.arbiter != .leasefile, !configuration.isSingle {
@@ -249,18 +126,18 @@ public struct Controller {
     ) {
         attend(at: now, into: &outputs)
         if Beat.isOne(frame) { return receiveBeat(frame: frame, on: interface, at: now, into: &outputs) }
-        if isFromOurAddress(frame, on: interface) { return heardOurAddress(on: interface, at: now, into: &outputs) }
-        if !configuration.isSingle { countFrame(frame, on: interface) }
-        guard role == .active, !isReadingStopped else {
+        if interfaces.areSource(of: frame, on: interface) { return heardOurAddress(on: interface, at: now, into: &outputs) }
+        if !configuration.isSingle { ports.count(frame, on: interface) }
+        guard role.isReading else {
             // 1116: this side has stopped reading, the other does not speak yet. Nothing is lost.
-            if isReadingStopped, passedFrames.count < Self.framesHeldMaximum, frame.byteCount <= ChannelLimit.forwardedFrame {
+            if role.isActive, passedFrames.count < Self.framesHeldMaximum, frame.byteCount <= ChannelLimit.forwardedFrame {
                 passedFrames.append(ForwardedFrame(interface: interface, octets: [UInt8](copying: frame)))
             }
             return
         }
         checkLease(at: now, into: &outputs)
-        guard role == .active else { return }
-        if isSuspect(frame, on: interface) {
+        guard role.isActive else { return }
+        if suspects.contain(frame, on: interface) {
             suspectFrames += 1
             return
         }
@@ -293,24 +170,24 @@ public struct Controller {
         case .snapshotEncoded(let index, let octets):
             replicate(at: now, into: &outputs) { $0.snapshotEncoded(index, octets, at: now, into: &$1) }
         case .engineStuck(let index): engineStuck(index, at: now, into: &outputs)
-        case .framesLost(let interface): judge.lostFrames(interface, at: now)
+        case .framesLost(let interface): ports.judge.lostFrames(interface, at: now)
         case .link(let interface, let isUp): linkChanged(interface, isUp, at: now, into: &outputs)
         case .memory(let pressure): memoryChanged(pressure, at: now, into: &outputs)
         case .request(let id, let request): operatorAsks(id, request, at: now, into: &outputs)
         case .mirror(let transaction, let octets): mirror(transaction, octets, into: &outputs)
         case .mirrored(let transaction, let refusal):
-            send(.mirrorAnswer(transaction: transaction, refusal: refusal ?? ""))
+            channel.send(.mirrorAnswer(transaction: transaction, refusal: refusal ?? ""))
         case .endOfBatch: endBatch(at: now, into: &outputs)
         case .time: tick(at: now, into: &outputs)
         }
-        flushChannel(into: &outputs)
+        channel.flush(into: &outputs)
         publish(at: now, into: &outputs)
     }
 
     private mutating func start(_ failedTests: [String], at now: Instant, into outputs: inout [ControllerOutput]) {
         for test in failedTests { note(.alarm, "srm", "self-test failed: \(test)", into: &outputs) }
         if !failedTests.isEmpty {
-            failure = "self-test failed"
+            availability.failure = "self-test failed"
             return
         }
         note(.notice, "srm", "controller \(configuration.id) of '\(configuration.routerName)' starts", into: &outputs)
@@ -327,18 +204,18 @@ public struct Controller {
     // MARK: time
 
     private mutating func tick(at now: Instant, into outputs: inout [ControllerOutput]) {
-        if case .greeting(let until) = channel, until <= now {
+        if case .greeting(let until) = channel.stage, until <= now {
             closeChannel("the twin did not introduce itself", at: now, into: &outputs)
         }
         judgeSilence(at: now, into: &outputs)
-        judge.tick(at: now)
+        ports.judge.tick(at: now)
         releaseSuspects(at: now, into: &outputs)
         considerPorts(at: now, into: &outputs)
         probe(at: now, into: &outputs)
         askStations(at: now, into: &outputs)
-        if let wait = gaspUntil, wait.at <= now {
-            gaspUntil = nil
-            if channel == .closed {
+        if let wait = role.standby?.gaspUntil, wait.at <= now {
+            role.standby?.gaspUntil = nil
+            if channel.isClosed {
                 master(at: now, into: &outputs) { $0.twinLost(wait.reason, into: &$1) }
             } else {
                 outputs.append(.channelClose(reason: "the twin died"))
@@ -349,11 +226,11 @@ public struct Controller {
         master(at: now, into: &outputs) { $0.tick(at: now, into: &$1) }
         replicate(at: now, into: &outputs) { $0.tick(at: now, into: &$1) }
         beat(at: now, into: &outputs)
-        if role == .active, !isReadingStopped {
+        if role.isReading {
             lineCard.handle(.time, at: clock.routerTime(at: now), into: &lineCardEffects)
             drainLineCard(at: now, into: &outputs)
         }
-        if let exit = exitBy, exit.at <= now { finishExit(into: &outputs) }
+        if let exit = availability.exitBy, exit.at <= now { finishExit(into: &outputs) }
         releaseLinkLosses(at: now, into: &outputs)
         advanceSwitchover(at: now, into: &outputs)
     }
@@ -365,21 +242,21 @@ public struct Controller {
             guard let deadline else { return }
             next = next.map { min($0, deadline) } ?? deadline
         }
-        if case .greeting(let until) = channel { consider(until) }
+        if case .greeting(let until) = channel.stage { consider(until) }
         if !keys.isEmpty { consider(watch.nextDeadline) }
-        if channel == .open { consider(watch.silenceEnds(after: silenceMaximum)) }
-        consider(gaspUntil?.at)
-        consider(suspectDeadline)
-        if isProbing { consider(probeAt) }
+        if channel.isOpen { consider(watch.silenceEnds(after: silenceMaximum)) }
+        consider(role.standby?.gaspUntil?.at)
+        consider(suspects.deadline(redundantSince: log?.redundantSince))
+        if isProbing { consider(strangers.probeAt) }
         consider(pair?.nextDeadline(watch))
-        if !configuration.isSingle { consider(judge.nextDeadline) }
+        if !configuration.isSingle { consider(ports.judge.nextDeadline) }
         consider(mastership.nextDeadline)
-        consider(sender?.nextDeadline)
-        consider(exitBy?.at)
-        consider(fromActive?.nextDeadline)
-        consider(fromStandby?.nextDeadline)
-        if role == .active, !isReadingStopped {
-            if fromActive == nil { for loss in heldLinkLosses { consider(loss.until) } }
+        consider(log?.sender.nextDeadline)
+        consider(availability.exitBy?.at)
+        consider(switchovers.fromActive?.nextDeadline)
+        consider(switchovers.fromStandby?.nextDeadline)
+        if role.isReading {
+            if switchovers.fromActive == nil { consider(log?.nextLinkLoss) }
             consider(lineCard.nextDeadline.map { clock.localTime(of: $0) })
             if let due = timeRecordDue { consider(clock.localTime(of: due)) }
         }
@@ -390,15 +267,18 @@ public struct Controller {
 
     public var epoch: Epoch { mastership.epoch }
 
+    /// In which forms the twin that was connected last and this one speak; `nil` before there was any.
+    public var agreement: SchemaAgreement? { channel.agreement }
+
     public var state: ControllerState {
-        if failure != nil { return .failed }
-        if isOffline { return .offline }
+        if availability.failure != nil { return .failed }
+        if availability.isOffline { return .offline }
         switch role {
         case .active:
             // Between 1118 and 1120 nobody is active, and this one has all that the other needs.
             guard mastership.isHolding else { return .standby }
             // While it leaves redundancy it still waits for the twin's consent, and may not be able to speak.
-            return sender?.phase == .redundant || sender?.phase == .leaving ? .active : .activeAlone
+            return log?.sender.phase == .redundant || log?.sender.phase == .leaving ? .active : .activeAlone
         case .takingOver: return receiver.isInSync ? .standby : .syncing
         case .standby:
             if receiver.isInSync { return .standby }
@@ -417,17 +297,6 @@ public struct Controller {
         outputs.append(.event(Event(severity, component, text)))
     }
 
-    mutating func send(_ message: ChannelMessage) {
-        guard channel != .closed else { return }
-        message.write(to: &channelBuffer)
-    }
-
-    mutating func flushChannel(into outputs: inout [ControllerOutput]) {
-        guard channelBuffer.count > 0 else { return }
-        outputs.append(.channelSend(channelBuffer.bytes))
-        channelBuffer = ByteWriter()
-    }
-
     /// Says what changed in what others see of this controller.
     mutating func publish(at now: Instant, into outputs: inout [ControllerOutput]) {
         let state = self.state
@@ -435,7 +304,7 @@ public struct Controller {
         publishedState = (state, epoch)
         outputs.append(.state(state, epoch))
         note(.notice, "srm", "controller \(configuration.id) is \(state), epoch \(epoch)", into: &outputs)
-        if role != .standby, twin != nil {
+        if !role.isStandby, channel.twin != nil {
             let gasp = DyingGasp(
                 controller: configuration.id, epoch: epoch, index: .zero, bootNonce: configuration.bootNonce,
                 token: configuration.gaspToken!)
@@ -445,6 +314,6 @@ public struct Controller {
         }
         // The twin hears of it at once, not at the next beat.
         beat(at: now, isDue: true, into: &outputs)
-        flushChannel(into: &outputs)
+        channel.flush(into: &outputs)
     }
 }

@@ -62,45 +62,58 @@ struct SuspectFlow: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-// What may have killed the twin's line card is kept from ours.
+/// What may have killed the twin's line card and is kept from ours.
+struct SuspectFlows {
+    /// So long the pair has been redundant before a flow is let in again: it may kill the next controller.
+    static let pause = Duration.seconds(2)
+    /// However long the pair is not redundant.
+    private static let maximumTime = Duration.seconds(600)
+    private static let maximum = 8
+
+    /// Until when each is not heard whatever happens.
+    private var flows: [(flow: SuspectFlow, until: Instant)] = []
+
+    mutating func add(_ flow: SuspectFlow, at now: Instant) {
+        flows.removeAll { $0.flow == flow }
+        if flows.count == Self.maximum { flows.removeFirst() }
+        flows.append((flow, now + Self.maximumTime))
+    }
+
+    /// Whether a frame is of one of them.
+    func contain(_ frame: RawSpan, on interface: InterfaceID) -> Bool {
+        guard !flows.isEmpty, let flow = SuspectFlow(frame, on: interface) else { return false }
+        return flows.contains { $0.flow == flow }
+    }
+
+    /// Those that are heard again.
+    mutating func release(redundantSince: Instant?, at now: Instant) -> [SuspectFlow] {
+        guard !flows.isEmpty else { return [] }
+        let isCalm = redundantSince.map { now >= $0 + Self.pause } ?? false
+        let released = flows.filter { isCalm || now >= $0.until }.map(\.flow)
+        flows.removeAll { isCalm || now >= $0.until }
+        return released
+    }
+
+    func deadline(redundantSince: Instant?) -> Instant? {
+        guard let last = flows.map(\.until).min() else { return nil }
+        return redundantSince.map { min($0 + Self.pause, last) } ?? last
+    }
+}
 
 extension Controller {
-    /// So long the pair has been redundant before a flow is let in again: it may kill the next controller.
-    static let suspectPause = Duration.seconds(2)
-    /// However long the pair is not redundant.
-    static let suspectMaximum = Duration.seconds(600)
-    static let suspectsMaximum = 8
-
     mutating func suspect(_ frame: DyingGasp.Frame, at now: Instant, into outputs: inout [ControllerOutput]) {
         guard let flow = SuspectFlow(frame.header.span.bytes, on: frame.interface) else { return }
-        suspects.removeAll { $0.flow == flow }
-        if suspects.count == Self.suspectsMaximum { suspects.removeFirst() }
-        suspects.append((flow, now + Self.suspectMaximum))
+        suspects.add(flow, at: now)
         note(
             .alarm, "linecard",
-            "the twin died with a frame in hand, of \(frame.length) octets on \(name(of: frame.interface)): "
-                + "\(flow) is not heard until the pair has been redundant for \(Self.suspectPause.inMilliseconds) ms",
+            "the twin died with a frame in hand, of \(frame.length) octets on \(interfaces.name(of: frame.interface)): "
+                + "\(flow) is not heard until the pair has been redundant for \(SuspectFlows.pause.inMilliseconds) ms",
             into: &outputs)
     }
 
-    /// Whether a frame is of a flow that may have killed the twin.
-    func isSuspect(_ frame: RawSpan, on interface: InterfaceID) -> Bool {
-        guard !suspects.isEmpty, let flow = SuspectFlow(frame, on: interface) else { return false }
-        return suspects.contains { $0.flow == flow }
-    }
-
     mutating func releaseSuspects(at now: Instant, into outputs: inout [ControllerOutput]) {
-        guard !suspects.isEmpty else { return }
-        let isCalm = redundantSince.map { now >= $0 + Self.suspectPause } ?? false
-        for suspect in suspects where isCalm || now >= suspect.until {
-            note(.notice, "linecard", "\(suspect.flow) is heard again", into: &outputs)
+        for flow in suspects.release(redundantSince: log?.redundantSince, at: now) {
+            note(.notice, "linecard", "\(flow) is heard again", into: &outputs)
         }
-        suspects.removeAll { isCalm || now >= $0.until }
-    }
-
-    var suspectDeadline: Instant? {
-        guard !suspects.isEmpty else { return nil }
-        let calm = redundantSince.map { $0 + Self.suspectPause }
-        return [calm, suspects.map(\.until).min()].compactMap { $0 }.min()
     }
 }
