@@ -86,7 +86,7 @@ var targets: [Target] = [
         floor + [
             "Simulator", "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing",
         ]),
-    tests("EngineTests", floor + ["Engine", "Policy", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR", "Routing", "SPF"]),
+    recordedTests("EngineTests", floor + ["Engine", "Policy", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR", "Routing", "SPF"]),
     tests("RedundancyTests", floor + ["Redundancy"]),
     tests("WitnessTests", floor + ["Redundancy", "Witness"]),
     tests("ControllerTests", floor + ["Controller", "Engine", "LineCard", "Redundancy"]),
