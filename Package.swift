@@ -22,8 +22,13 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
 }
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+/// Tests whose steps are texts in their folder `Recorded`.
+func recordedTests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies + ["RecordedSteps"], exclude: ["Recorded"], swiftSettings: settings)
 }
 
 let floor: [Target.Dependency] = ["Wire", "Machine", "Records"]
@@ -64,10 +69,15 @@ var targets: [Target] = [
         ]),
     program("simulate", ["Simulator", "Redundancy"]),
 
+    // What a test recorded, and compares with.
+    .target(
+        name: "RecordedSteps", dependencies: ["Machine", "Records", "Routing"], path: "Tests/RecordedSteps",
+        swiftSettings: settings),
+    tests("RecordedStepsTests", ["Machine", "RecordedSteps"]),
     tests("WireTests", ["Wire"]),
     tests("MachineTests", ["Machine", "Wire"]),
     tests("RecordsTests", floor),
-    tests("TCPTests", floor + ["TCP"]),
+    recordedTests("TCPTests", floor + ["TCP"]),
     tests("PolicyTests", floor + ["Policy"]),
     tests("RoutingTests", floor + ["Policy", "Routing"]),
     tests("LineCardTests", floor + ["LineCard", "TCP", "BFD"]),
@@ -76,18 +86,18 @@ var targets: [Target] = [
         floor + [
             "Simulator", "Controller", "Engine", "LineCard", "Redundancy", "TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "Routing",
         ]),
-    tests("EngineTests", floor + ["Engine", "Policy", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR", "Routing", "SPF"]),
+    recordedTests("EngineTests", floor + ["Engine", "Policy", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR", "Routing", "SPF"]),
     tests("RedundancyTests", floor + ["Redundancy"]),
     tests("WitnessTests", floor + ["Redundancy", "Witness"]),
     tests("ControllerTests", floor + ["Controller", "Engine", "LineCard", "Redundancy"]),
     tests("HouseTests", []),
-    tests("BGPTests", floor + ["BGP", "Policy", "Routing"]),
+    recordedTests("BGPTests", floor + ["BGP", "Policy", "Routing"]),
     tests("DigestsTests", floor + ["Digests"]),
     tests("SPFTests", floor + ["SPF"]),
-    tests("OSPFTests", floor + ["OSPF", "Routing", "SPF", "Digests"]),
-    tests("ISISTests", floor + ["ISIS", "Policy", "Routing", "SPF", "Digests"]),
-    tests("RIPTests", floor + ["RIP", "Routing", "Digests"]),
-    tests("BFDTests", floor + ["BFD", "Digests"]),
+    recordedTests("OSPFTests", floor + ["OSPF", "Routing", "SPF", "Digests"]),
+    recordedTests("ISISTests", floor + ["ISIS", "Policy", "Routing", "SPF", "Digests"]),
+    recordedTests("RIPTests", floor + ["RIP", "Routing", "Digests"]),
+    recordedTests("BFDTests", floor + ["BFD", "Digests"]),
     tests("RTRTests", floor + ["RTR", "Policy", "Routing"]),
 ]
 

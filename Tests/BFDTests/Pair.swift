@@ -34,6 +34,9 @@ final class Pair {
     /// Whether a packet gets through.
     var passes: (_ toB: Bool, _ bytes: [UInt8]) -> Bool = { _, _ in true }
 
+    /// Sees each step after it: whose, what happened, what came of it.
+    var observer: (End, String?, [BFDEffect]) -> Void = { _, _, _ in }
+
     static let addressA = IPAddress("192.0.2.1")!
     static let addressB = IPAddress("192.0.2.2")!
     static let peerOfA = BFDPeer(interface: InterfaceID(3), local: addressA, remote: addressB)
@@ -53,7 +56,7 @@ final class Pair {
         for end in [a, b] {
             end.instance.apply(.set(end.session), at: now, into: &end.effects)
             end.instance.fire(at: now, into: &end.effects)
-            collect(end)
+            collect(end, after: "gets a session")
         }
     }
 
@@ -61,7 +64,7 @@ final class Pair {
     func configure(_ end: End, _ change: (inout BFDSessionParameters) -> Void) {
         change(&end.session.parameters)
         end.instance.apply(.set(end.session), at: now, into: &end.effects)
-        collect(end)
+        collect(end, after: "gets new parameters")
     }
 
     /// Another line card takes over from what the engine knows; the one before has vanished.
@@ -69,10 +72,12 @@ final class Pair {
         end.instance = BFDInstance(seed: seed)
         end.instance.restore([end.session], at: now, into: &end.effects)
         end.instance.fire(at: now, into: &end.effects)
-        collect(end)
+        collect(end, after: "is taken over")
     }
 
-    func collect(_ end: End) {
+    func collect(_ end: End, after cause: String? = nil) {
+        let effects = end.effects
+        defer { observer(end, cause, effects) }
         for effect in end.effects {
             switch effect {
             case .report(let report):
@@ -92,7 +97,7 @@ final class Pair {
         end.instance.receive(
             bytes.span.bytes, from: peer.remote, to: peer.local, on: InterfaceID(interface),
             isMultihop: peer.interface == nil, hopLimit: hopLimit, at: now, into: &end.effects)
-        collect(end)
+        collect(end, after: "hears \((try? ControlPacket(bytes.span.bytes))?.summary ?? "no BFD")")
     }
 
     func run(_ duration: Duration) {
@@ -137,5 +142,14 @@ final class Pair {
         var w = ByteWriter()
         packet.write(to: &w)
         return w.bytes
+    }
+}
+
+extension ControlPacket {
+    /// What it says, in words.
+    var summary: String {
+        "\(BFDState(rawValue: state)!)\(poll ? " P" : "")\(final ? " F" : "") diagnostic \(diagnostic) ×\(multiplier), "
+            + "mine \(String(myDiscriminator, radix: 16)) yours \(String(yourDiscriminator, radix: 16)), "
+            + "sends every \(desiredMinTx) µs, takes every \(requiredMinRx) µs"
     }
 }

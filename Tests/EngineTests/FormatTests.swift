@@ -18,7 +18,7 @@ import Wire
     }
 
     /// Number, schema and octets of each section, header included.
-    private static func sections(of bytes: [UInt8]) -> [(number: UInt16, schema: UInt16, octets: [UInt8])] {
+    static func sections(of bytes: [UInt8]) -> [(number: UInt16, schema: UInt16, octets: [UInt8])] {
         var list: [(number: UInt16, schema: UInt16, octets: [UInt8])] = []
         var at = 4
         while at < bytes.count {

@@ -47,6 +47,8 @@ final class VirtualNetwork {
     var passes: (Port, Port, OutgoingPacket) -> Bool = { _, _, _ in true }
     /// Sees every packet before it leaves.
     var witness: (Port, OutgoingPacket) -> Void = { _, _ in }
+    /// Sees each step of a router after it.
+    var observer: (Int, ISISInstance.Input, [InteriorGatewayEffect]) -> Void = { _, _, _ in }
     /// Replace the router by its snapshot before every n-th input, and compare. 0: never.
     var restoreEvery = 0
     private var inputs = 0
@@ -145,6 +147,7 @@ final class VirtualNetwork {
             case .subscriptions(let list): router.subscriptions = list
             }
         }
+        observer(number, input, effects)
     }
 
     static func text(_ effect: InteriorGatewayEffect) -> String { "\(effect)" }

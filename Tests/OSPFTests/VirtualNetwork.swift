@@ -41,6 +41,8 @@ final class VirtualNetwork {
     var effects: [[InteriorGatewayEffect]] = []
     var routes: [[IPPrefix: RouteOffer]] = []
     var events: [String] = []
+    /// Sees each step of a router after it.
+    var observer: (Int, OSPFInstance.Input, [InteriorGatewayEffect]) -> Void = { _, _, _ in }
     var packetsSent = 0
     let version: OSPFVersion
     let family: AddressFamily
@@ -120,6 +122,7 @@ final class VirtualNetwork {
             }
         }
         effects[router].append(contentsOf: output)
+        observer(router, input, output)
     }
 
     private func transmit(_ packet: OutgoingPacket, from router: Int) {

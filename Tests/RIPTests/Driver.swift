@@ -12,6 +12,8 @@ final class Driver {
     var configuration: RIPConfiguration
     var list: [InterfaceConfiguration]
     private(set) var effects: [InteriorGatewayEffect] = []
+    /// Sees each step after it.
+    var observer: (RIPInstance.Input, [InteriorGatewayEffect]) -> Void = { _, _ in }
 
     static let ourIPv4 = [IPv4Address(10, 0, 0, 1), IPv4Address(10, 0, 1, 1)]
     static let ourIPv6 = [IPv6Address(high: 0xfe80 << 48, low: 0x10), IPv6Address(high: 0xfe80 << 48, low: 0x11)]
@@ -51,6 +53,7 @@ final class Driver {
         var fresh: [InteriorGatewayEffect] = []
         instance.handle(input, at: now, into: &fresh)
         effects.append(contentsOf: fresh)
+        observer(input, fresh)
         return fresh
     }
 

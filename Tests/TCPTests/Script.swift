@@ -13,6 +13,7 @@ import Wire
 ///     hold | commit | release             records are no longer committed at once | are committed now | at once again
 ///     record NAME …                       the records since the last such line, by name
 ///     passive | active OPTIONS            a handshake, checked elsewhere; `mss 1000 sack ts wscale 7 win 65535 rtt 10ms`
+///     connect                             the engine asks for a connection
 ///     restore una A end B received C      the stack is rebuilt from an image
 ///
 /// Numbers count from the SYN of either side (0). What a `>` does not name is not compared. Before anything but `>` happens
@@ -73,6 +74,23 @@ struct Script {
 
     // MARK: what happens
 
+    /// One line without what is expected; `each` is told after every timer and after the line.
+    mutating func act(
+        _ line: String, location: SourceLocation = #_sourceLocation, _ each: (inout Script, String?) -> Void
+    ) {
+        var words = line.split(separator: " ").map(String.init)
+        if words[0].hasPrefix("+") {
+            let end = harness.now + Self.duration(words.removeFirst())
+            while let next = harness.stack.nextDeadline, next <= end {
+                harness.advance(to: max(harness.now, next))
+                each(&self, nil)
+            }
+            harness.advance(to: end)
+        }
+        act(words[0], Array(words.dropFirst()), location)
+        each(&self, words.joined(separator: " "))
+    }
+
     private mutating func act(_ verb: String, _ words: [String], _ place: SourceLocation) {
         switch verb {
         case "<":
@@ -99,6 +117,7 @@ struct Script {
             recordsSeen = harness.records.count
         case "passive": passive(words)
         case "active": active(words)
+        case "connect": harness.give(.connect(request()))
         case "restore": restore(words)
         default: Issue.record("no such verb: \(verb)", sourceLocation: place)
         }

@@ -9,6 +9,8 @@ struct Driver {
     var instance: BGPInstance
     var now = Instant.zero
     var effects: [BGPInstance.Effect] = []
+    /// Sees each step after it.
+    var observer: (borrowing Driver, BGPInstance.Input, [BGPInstance.Effect]) -> Void = { _, _, _ in }
     let remote = IPAddress("10.0.0.2")!
     private(set) var connection = ConnectionID(2)
 
@@ -25,6 +27,7 @@ struct Driver {
         var out: [BGPInstance.Effect] = []
         instance.handle(input, at: now, into: &out)
         effects += out
+        observer(self, input, out)
         for case .track(let address) in out { give(.nextHop(address, .reachable(metric: 0))) }
     }
 

@@ -39,6 +39,19 @@ import Wire
         fib.setDevices(devices)
         return fib
     }
+    /// A FIB with 100 routes through the first device and 100 through both.
+    static func makeBehindTwo(_ devices: [KernelFIB.Device?]) throws -> KernelFIB {
+        let fib = try make(devices)
+        var other = gateway(2)
+        other.interface = InterfaceID(1)
+        var update = FIBUpdate()
+        update.groups = [.init(id: 1, nextHops: [gateway(1)]), .init(id: 2, nextHops: [gateway(1), other])]
+        update.ipv4 =
+            (0..<100).map { .init(prefix($0), group: 1) } + (100..<200).map { .init(prefix($0), group: 2) }
+        fib.take(update)
+        drain(fib)
+        return fib
+    }
     /// Until there is nothing to do. Time is ours to say: `later` is how much of it has passed for the table.
     static func drain(_ fib: KernelFIB, later: Duration = .zero) {
         repeat { fib.work(at: monotonicKernelNow() + later) } while fib.hasWork
@@ -214,16 +227,7 @@ import Wire
     func `A cable that is pulled and put back`() throws {
         try NetworkNamespace.run {
             var devices = try Self.devices()
-            let fib = try Self.make(devices)
-            var update = FIBUpdate()
-            var other = Self.gateway(2)
-            other.interface = InterfaceID(1)
-            update.groups = [.init(id: 1, nextHops: [Self.gateway(1)]), .init(id: 2, nextHops: [Self.gateway(1), other])]
-            update.ipv4 =
-                (0..<100).map { .init(Self.prefix($0), group: 1) }
-                + (100..<200).map { .init(Self.prefix($0), group: 2) }
-            fib.take(update)
-            Self.drain(fib)
+            let fib = try Self.makeBehindTwo(devices)
             try NetworkNamespace.shell("ip link set e0 down")
             devices[0]?.isUp = false
             fib.setDevices(devices)
@@ -244,16 +248,7 @@ import Wire
     func `A cable whose loss the kernel has not noticed yet`() throws {
         try NetworkNamespace.run {
             var devices = try Self.devices()
-            let fib = try Self.make(devices)
-            var update = FIBUpdate()
-            var other = Self.gateway(2)
-            other.interface = InterfaceID(1)
-            update.groups = [.init(id: 1, nextHops: [Self.gateway(1)]), .init(id: 2, nextHops: [Self.gateway(1), other])]
-            update.ipv4 =
-                (0..<100).map { .init(Self.prefix($0), group: 1) }
-                + (100..<200).map { .init(Self.prefix($0), group: 2) }
-            fib.take(update)
-            Self.drain(fib)
+            let fib = try Self.makeBehindTwo(devices)
             for _ in 0..<3 {
                 devices[0]?.isUp = false
                 fib.setDevices(devices)

@@ -27,8 +27,9 @@ enum Order {
             name: "every file has something in it, and a place", findings: strayFiles,
             planted: [
                 "Sources/TCP/A.swift": "", "Sources/TCP/B.swift.orig": "let a = 1", "Sources/Redundancy/*.swift": "let b = 2",
-                "Docs/c.md~": "text", "Sources/TCP/D.swift": "let d = 3",
-            ], count: 4),
+                "Docs/c.md~": "text", "Sources/TCP/D.swift": "let d = 3", "Tests/TCPTests/Recorded/open.txt": "text",
+                "Tests/TCPTests/Recorded/close.txt": "text", "Tests/TCPTests/E.swift": "let e = \"close\"",
+            ], count: 5),
         Rule(
             name: "nothing is declared that nobody names", findings: DeadDeclarations.findings,
             planted: [
@@ -77,6 +78,13 @@ enum Order {
             let last = path.split(separator: "/").last ?? ""
             if size == 0, last != "__init__.py" { return "\(path) is empty" }
             if last.wholeMatch(of: name) == nil || strays.contains(where: last.hasSuffix) { return "\(path) is a stray file" }
+            // Each recording is compared with by a test of its target.
+            let parts = path.split(separator: "/")
+            if parts.count == 4, parts[2] == "Recorded", let name = last.split(separator: ".").first,
+                !house.files.contains(where: { $0.isTest && $0.target == parts[1] && $0.text.contains("\"\(name)\"") })
+            {
+                return "\(path) is a recording that no test names"
+            }
             return nil
         }
     }
