@@ -28,7 +28,9 @@ import Wire
 /// - before a burst of `transmit` it compares the newest `lease` with its clock.
 ///
 /// `now` is this machine's own monotonic clock; what the router calls time is made here (`routerTime`).
-public struct Controller {
+///
+/// There is one of it in a process, and nobody copies it: a copy for each look at a deadline would cost more than the look.
+public struct Controller: ~Copyable {
     public internal(set) var configuration: ControllerConfiguration
 
     // MARK: SRM

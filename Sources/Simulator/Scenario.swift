@@ -285,9 +285,9 @@ public struct Scenario: Sendable {
             ) { s in
                 guard s.comeUp() else { return }
                 for station in s.routedStations.indices where s.findings.isEmpty {
-                    let epoch = s.nodes.map(\.controller.epoch).max()
+                    let epoch = s.nodes.map { $0.controller.epoch }.max()
                     s.perform(.poisonPacket(station: station))
-                    if !s.waitUntil(.seconds(5), { s.nodes.map(\.controller.epoch).max() != epoch }), s.findings.isEmpty {
+                    if !s.waitUntil(.seconds(5), { s.nodes.map { $0.controller.epoch }.max() != epoch }), s.findings.isEmpty {
                         s.find("the packet of station \(station) was not fatal")
                     }
                     s.run(until: s.now + .milliseconds(500))

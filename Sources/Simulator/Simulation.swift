@@ -604,7 +604,7 @@ extension Simulation {
 
     /// One line on what a run did.
     public var summary: String {
-        let epoch = nodes.map(\.controller.epoch.value).max() ?? 0
+        let epoch = nodes.map { $0.controller.epoch.value }.max() ?? 0
         let heard = stations.map(\.speaker.updatesReceived).reduce(0, +)
         return "\(now) s, \(steps) steps, epoch \(epoch), \(heard) updates heard, "
             + "\(checkers.lockstep.comparisons) comparisons, \(checkers.acknowledgements.comparisons) connections taken over"
