@@ -29,8 +29,9 @@ import Wire
 ///
 /// `now` is this machine's own monotonic clock; what the router calls time is made here (`routerTime`).
 ///
-/// There is one of it in a process, and nobody copies it: a copy for each look at a deadline would cost more than the look.
-public struct Controller: ~Copyable {
+/// There is one of it in a process, and it is large: who keeps it in an object and looks at it often does so by `inout`, which
+/// copies nothing. (As a type that cannot be copied it takes the compiler many minutes.)
+public struct Controller {
     public internal(set) var configuration: ControllerConfiguration
 
     // MARK: SRM

@@ -448,7 +448,7 @@ public final class Simulation {
     }
 
     private func planTime(_ node: ControllerNode) {
-        guard let next = node.turn.deadline(node.controller.nextDeadline) else { return }
+        guard let next = node.turn.deadline(node.look { $0.nextDeadline }) else { return }
         let time = max(node.world(next), now)
         if let planned = node.wakeUp, planned <= time { return }
         node.wakeUp = time

@@ -44,7 +44,7 @@ final class PairWorld {
         var held: [() -> Void] = []
         var starts = 0
 
-        init(id: ControllerID, controller: consuming Controller) {
+        init(id: ControllerID, controller: Controller) {
             self.id = id
             self.controller = controller
             engine = EngineBox(seed: 1)

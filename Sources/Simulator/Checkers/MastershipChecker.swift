@@ -27,7 +27,7 @@ struct MastershipChecker {
         for node in simulation.nodes {
             let i = Int(node.id.rawValue)
             // A vote that is out of reach makes a lonely holder mute: nobody else can say that the other does not speak.
-            guard node.life == .running, node.controller.state.isActive, !node.isUnplugged,
+            guard node.life == .running, node.look({ $0.state.isActive }), !node.isUnplugged,
                 !simulation.isVoteOutOfReach(of: node.id),
                 node.lease.until <= node.clock(simulation.now)
             else {

@@ -20,6 +20,8 @@ final class ControllerNode {
     /// Counts starts of the process: what was meant for one before is not for this one.
     var incarnation = 0
     var controller: Controller
+    /// A look at the controller without a copy of it.
+    func look<Result>(_ body: (inout Controller) -> Result) -> Result { body(&controller) }
     private var engine: EngineBox
     private(set) var work: [EngineWork] = []
     var isEngineBusy = false
