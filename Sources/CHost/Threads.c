@@ -25,6 +25,12 @@ void chost_unlock(int fd, off_t octet) {
     fcntl(fd, F_OFD_SETLK, &lock);
 }
 
+void chost_unlock_and_close(int fd) {
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
+    fcntl(fd, F_OFD_SETLK, &lock);
+    close(fd);
+}
+
 int chost_is_locked(int fd, off_t octet) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = octet, .l_len = 1};
     if (fcntl(fd, F_OFD_GETLK, &lock) != 0) return -1;

@@ -207,6 +207,20 @@ import Testing
         #expect(a.mastership[isCurrent: .b])
     }
 
+    @Test func `Who moved over lets the other one follow, whatever child of another one holds the removed file's descriptor`()
+        throws
+    {
+        let (a, b) = try pair()
+        // Between taking the right to move and giving it back with the file: as a fork on another thread can come.
+        #expect(a.page.lockMoving())
+        let child = try ForkedChild()
+        unlink(file.path)
+        a.look(at: at(2100))
+        b.look(at: at(2200))
+        #expect(isSame(a, b))
+        _ = consume child
+    }
+
     @Test func `Who finds another process under its own name stops asking`() throws {
         let a = try open(.a)
         _ = a.answer(.acquire(atLeast: .zero), at: at(2000))

@@ -43,6 +43,9 @@ static inline void chost_store_relaxed(uint64_t *word, uint64_t value) {
 int chost_lock(int fd, off_t octet);
 /// Gives it back.
 void chost_unlock(int fd, off_t octet);
+/// Gives back every octet that this open file has locked, then closes it: a child that was forked a moment ago holds the
+/// open file, too, and with it the locks.
+void chost_unlock_and_close(int fd);
 /// 1 when somebody else holds that octet's lock, 0 when nobody does, -1 on error.
 int chost_is_locked(int fd, off_t octet);
 

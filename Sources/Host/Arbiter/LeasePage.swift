@@ -36,8 +36,6 @@ final class LeasePage {
     let fd: Int32
     let words: UnsafeMutablePointer<UInt64>
     let identity: Identity
-    /// Whose lock this open file holds.
-    private let owner: ControllerID?
 
     init(path: String, controller: ControllerID, _ opening: Opening, at now: Instant) throws {
         func failure(_ call: String) -> LeaseFile.Failure { LeaseFile.Failure(description: "\(path): \(SystemError(call))") }
@@ -79,11 +77,10 @@ final class LeasePage {
             else { throw failure("mmap") }
             words = unsafe memory.bindMemory(to: UInt64.self, capacity: Self.size / 8)
         } catch {
-            close(fd)
+            chost_unlock_and_close(fd)
             throw error
         }
         self.fd = fd
-        owner = opening == .look ? nil : controller
         let found = self[Self.magicWord]
         guard found == Self.magic || (found == 0 && opening != .look) else {
             throw LeaseFile.Failure(description: "\(path): not a lease file of this release")
@@ -98,9 +95,7 @@ final class LeasePage {
 
     deinit {
         munmap(words, Self.size)
-        // A child that was forked a moment ago holds the open file, too, and with it the lock.
-        if let owner { chost_unlock(fd, off_t(owner.rawValue)) }
-        close(fd)
+        chost_unlock_and_close(fd)
     }
 
     /// Only with this is it a lease file to others.
