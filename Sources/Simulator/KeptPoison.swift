@@ -70,8 +70,8 @@ extension Simulation {
     }
 
     private func comeBack(_ station: Int, _ watch: inout DeathWatch) {
-        live(.seconds(90), &watch) { _ in self.isRedundant && self.allAdjacent }
-        if findings.isEmpty, !(isRedundant && allAdjacent) {
+        live(.seconds(90), &watch) { _ in self.isRedundant && self.allAdjacent && self.routedStations[station].isSettled }
+        if findings.isEmpty, !(isRedundant && allAdjacent && routedStations[station].isSettled) {
             find("after what was fatal station \(station) did not come back, or the pair is not redundant")
         }
     }

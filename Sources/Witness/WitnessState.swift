@@ -34,7 +34,7 @@ public struct WitnessState: Sendable {
     public private(set) var records: [WitnessRecord]
     /// Until when the holder's lease runs, or the reservation of a mastership that was released.
     private var until: [Instant]
-    /// Until then nothing is granted to anybody but the holder, for a pair whose record was lost.
+    /// Until then nothing is granted for a pair whose record was lost, but to the holder and to whom it hands over.
     private var silentUntil: [Instant]
 
     /// - Parameters:
@@ -110,7 +110,9 @@ public struct WitnessState: Sendable {
                 record.word[isCurrent: client.controller.other] = true
             }
         }
-        if isSilent, case .acquire = request, record.word.holder != client.controller {
+        // Of two controllers one has given it up since the restart, and the other asks: nobody is left whose lease could run.
+        let isHandedOver = record.word.holder == nil && record.word.reserved == client.controller
+        if isSilent, case .acquire = request, record.word.holder != client.controller, !isHandedOver {
             return .denied(
                 holder: record.word.holder, record.word.epoch, retryAfter: silentUntil[client.pair] - now)
         }

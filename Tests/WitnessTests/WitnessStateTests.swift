@@ -167,6 +167,20 @@ import Witness
         #expect(world.ask(0, .a, .renew(Epoch(1)), hint: true, at: at(105)) == .lost(Epoch(2)))
     }
 
+    @Test func `A witness that lost its file lets the holder that it adopted hand over, and nobody else take over`() {
+        var world = pair().restarted(isLost: true, at: at(100))
+        world.hello(0, .a, isFirst: false, at: at(100))
+        world.hello(0, .b, isFirst: false, at: at(101))
+        _ = world.ask(0, .a, .renew(Epoch(1)), hint: true, at: at(102))
+        let silence = WitnessState.silence(.seconds(10))
+        #expect(
+            world.ask(0, .b, resume(1), at: at(103))
+                == .denied(holder: .a, Epoch(1), retryAfter: silence - .milliseconds(3)), "the holder has not let it go")
+        #expect(world.ask(0, .a, .release(Epoch(1)), at: at(104)) == .released(Epoch(1)))
+        #expect(world.ask(0, .b, resume(1), at: at(105)) == .granted(Epoch(2), lease: lease, mayResume: true))
+        #expect(world.ask(0, .a, .renew(Epoch(1)), hint: true, at: at(106)) == .lost(Epoch(2)))
+    }
+
     @Test func `A twin that reaches the witness after its copy was called current is the one that the holder means`() {
         var world = World()
         world.hello(0, .a, at: at(0))

@@ -39,7 +39,7 @@ public struct PairArbiter: Sendable {
     public enum Copy: Sendable, Hashable {
         case stale
         /// The holder of `epoch` counts it since its beat `from`; what older beats say of it is overtaken.
-        case current(Epoch, from: UInt64)
+        case current(Epoch, from: TwinBeat)
     }
 
     public let id: ControllerID
@@ -142,7 +142,7 @@ public struct PairArbiter: Sendable {
             if now > diedAt + Self.lateBeats { isTwinDead = false }
             // What we have asked the vote is the vote's to decide, whatever the holder says meanwhile.
             if !isClaiming, !mistakes.contains(.trustsItselfAfterSleep), case .current(let epoch, let from) = copy {
-                if !beat.countsTwin, beat.epoch >= epoch, beat.sequence >= from { copy = .stale }
+                if !beat.countsTwin, beat.epoch >= epoch, from.isReached(by: beat) { copy = .stale }
                 if beat.epoch > epoch, isDoubting(watch), !mistakes.contains(.trustsItselfAfterSleep) { copy = .stale }
             }
         } else if holding == .bound {
@@ -175,7 +175,9 @@ public struct PairArbiter: Sendable {
     public mutating func told(inSync: Bool, epoch: Epoch, from: UInt64, watch: TwinWatch) {
         greatest = max(greatest, epoch)
         // A newer statement may have come by another path already.
-        let isOvertaken = watch.newest.map { $0.isHolder && !$0.countsTwin && $0.sequence >= from && from > 0 } ?? false
+        let from = TwinBeat(start: watch.twinNonce, sequence: from)
+        let isOvertaken =
+            watch.newest.map { $0.isHolder && !$0.countsTwin && from.isReached(by: $0) && from.sequence > 0 } ?? false
         copy = inSync && !isOvertaken ? .current(epoch, from: from) : .stale
         holding = .none
         isCopyOfThisChannel = inSync
@@ -411,7 +413,7 @@ public struct PairArbiter: Sendable {
     /// The twin says that it is not the router and holds no copy: ours is the only one.
     public func isHeir(_ watch: TwinWatch) -> Bool {
         guard case .current(_, let from) = copy, let newest = watch.newest else { return false }
-        return !newest.isHolder && !newest.holdsCopy && !newest.doubts && newest.sequence >= from && watch.isAnsweredSinceWake
+        return !newest.isHolder && !newest.holdsCopy && !newest.doubts && from.isReached(by: newest) && watch.isAnsweredSinceWake
     }
 
     // MARK: the twin's copy

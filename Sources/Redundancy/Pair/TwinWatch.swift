@@ -1,6 +1,16 @@
 import Machine
 import Records
 
+/// A place among the beats of the twin. Each start of its process counts them from 1.
+public struct TwinBeat: Sendable, Hashable {
+    /// The start's nonce.
+    public var start: UInt64
+    public var sequence: UInt64
+
+    /// Whether the newest beat of the twin is this one or a later one: of another start all are later.
+    func isReached(by newest: Beat) -> Bool { newest.bootNonce != start || newest.sequence >= sequence }
+}
+
 /// Both directions of the beats: when to send ours, on which paths, and what is heard of the twin on any of them.
 ///
 /// It answers three questions of everybody who judges the twin: how long has it been silent (`silentSince`), which of our

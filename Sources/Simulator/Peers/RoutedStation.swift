@@ -47,6 +47,8 @@ final class RoutedStation {
     private var revision: UInt64 = 1
     /// Whatever is lost now is no complaint, until `expectNoLoss`; so it begins where BFD watches.
     private var mayLose: Bool
+    /// Whoever is held down on purpose is of no interest to BFD either.
+    private var mayLoseWatch = false
     /// BFD's session with the router is up.
     private(set) var isWatched = false
     private(set) var restarts = 0
@@ -108,9 +110,18 @@ final class RoutedStation {
         return turn(at: now)
     }
 
-    func expectLoss() { allowedLosses += 1 }
+    /// The adjacency is lost once, and with it the router's interest in BFD as often as it likes.
+    func expectLoss() {
+        allowedLosses += 1
+        mayLoseWatch = true
+    }
     /// What was expected is over.
-    func expectNoMoreLosses() { allowedLosses = 0 }
+    func expectNoMoreLosses() {
+        allowedLosses = 0
+        mayLoseWatch = false
+    }
+    /// The router is a neighbour in everything that the station has to do with it.
+    var isSettled: Bool { isAdjacent && (isWatched || plan.place.bfd == nil) }
 
     /// Announces a route that is fatal to an engine that looks into it, in this form, and keeps it: it is said again as the
     /// protocol has it, older each time. 0: no longer.
@@ -127,8 +138,7 @@ final class RoutedStation {
     /// As often as it happens, until `expectNoLoss`.
     func expectLosses() { mayLose = true }
     func expectNoLoss() {
-        guard isAdjacent, isWatched || plan.place.bfd == nil else { return }
-        mayLose = false
+        if isSettled { mayLose = false }
     }
 
     /// Its router on the LAN is started again and knows nothing; it had no time to tell anybody.
@@ -207,7 +217,7 @@ final class RoutedStation {
         }
         guard isNow != isWatched else { return }
         isWatched = isNow
-        if !isNow, !mayLose {
+        if !isNow, !mayLose, !mayLoseWatch {
             violations.append("station \(number) lost its BFD session with the router")
         }
     }
