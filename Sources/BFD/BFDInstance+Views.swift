@@ -98,7 +98,7 @@ extension BFDInstance {
     /// In ascending order of the peers.
     public var activities: [BFDSessionActivity] {
         var list: [BFDSessionActivity] = []
-        for entry in sessions {
+        for entry in sessions.places {
             guard let entry, entry.endsAt == nil else { continue }
             list.append(
                 BFDSessionActivity(

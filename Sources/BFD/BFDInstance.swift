@@ -47,8 +47,7 @@ public struct BFDInstance: Sendable {
     public static let sessionsMaximum = 4096
 
     /// By slot; `nil` where it is free.
-    var sessions: [Session?] = []
-    private var free: [Int] = []
+    var sessions = Arena<Session?>()
     /// Looked up, never iterated.
     var byDiscriminator: [UInt32: Int] = [:]
     var byPeer: [BFDPeer: Int] = [:]
@@ -69,8 +68,7 @@ public struct BFDInstance: Sendable {
 
     /// Goes on with these sessions where another controller left them; those before are forgotten.
     public mutating func restore(_ list: [BFDSession], at now: Instant, into effects: inout [BFDEffect]) {
-        sessions = []
-        free = []
+        sessions = Arena()
         byDiscriminator = [:]
         byPeer = [:]
         timers.removeAll()
@@ -93,7 +91,7 @@ public struct BFDInstance: Sendable {
     public mutating func fire(at now: Instant, into effects: inout [BFDEffect]) {
         while let key = timers.popDue(at: now) {
             let slot = Int(key >> 2)
-            guard slot < sessions.count, sessions[slot] != nil, let kind = TimerKind(rawValue: key & 3) else { continue }
+            guard slot < sessions.capacity, sessions[slot] != nil, let kind = TimerKind(rawValue: key & 3) else { continue }
             switch kind {
             case .transmit:
                 sessions[slot]?.transmitAt = nil
@@ -138,8 +136,7 @@ public struct BFDInstance: Sendable {
             session.status.state = session.parameters.isShutdown ? .adminDown : .down
             session.status.diagnostic = session.parameters.isShutdown ? .administrativelyDown : .none
         }
-        let slot = free.popLast() ?? sessions.count
-        if slot == sessions.count { sessions.append(session) } else { sessions[slot] = session }
+        let slot = Int(sessions.insert(session))
         byDiscriminator[session.discriminator] = slot
         byPeer[session.peer] = slot
         adoptIntervals(slot, at: now)
@@ -192,8 +189,7 @@ public struct BFDInstance: Sendable {
         cancel(slot, .transmit)
         cancel(slot, .receive)
         cancel(slot, .report)
-        sessions[slot] = nil
-        free.append(slot)
+        sessions.remove(UInt32(slot))
     }
 
     // MARK: transitions

@@ -11,9 +11,8 @@ struct ActiveLog {
     private var lastRecordTime: Instant
     /// When the engine wants a record of time, in router time.
     var engineDeadline: Instant?
-    /// Effects whose record is not committed; those before `gateFirst` have left.
-    private var gate: [IndexedEffect] = []
-    private var gateFirst = 0
+    /// Effects whose record is not committed.
+    private var gate = Queue<IndexedEffect>()
     /// Configurations that are appended, and not in force before the engine has applied them and the twin has stored them.
     private var configuring: [(position: ConfigurationPosition, octets: [UInt8])] = []
     /// What the log is to be told of the pair, once the sender is not at work.
@@ -73,26 +72,12 @@ struct ActiveLog {
 
     /// The next effect that may leave, because its record is committed.
     mutating func takeCommitted() -> EngineEffect? {
-        guard gateFirst < gate.count, gate[gateFirst].index <= sender.committed else {
-            forgetTaken()
-            return nil
-        }
-        gateFirst += 1
-        return gate[gateFirst - 1].effect
-    }
-
-    private mutating func forgetTaken() {
-        if gateFirst == gate.count {
-            gate.removeAll(keepingCapacity: gate.count < 4096)
-            gateFirst = 0
-        } else if gateFirst > 4096, gateFirst * 2 > gate.count {
-            gate.removeFirst(gateFirst)
-            gateFirst = 0
-        }
+        guard let oldest = gate.first, oldest.index <= sender.committed else { return nil }
+        return gate.popFirst()?.effect
     }
 
     /// Everything appended was given to the engine, and all that it said has left.
-    var isIdle: Bool { gateFirst == gate.count && pending.isEmpty }
+    var isIdle: Bool { gate.isEmpty && pending.isEmpty }
 
     /// The lease is over: the frame waits, or is one too many.
     mutating func hold(_ frame: [UInt8], on interface: InterfaceID) {

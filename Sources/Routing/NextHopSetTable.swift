@@ -44,10 +44,9 @@ struct NextHopSetTable<Key: PrefixKey>: Sendable {
     private var uses: [UInt32] = []
     /// Ascending; empty: packets are dropped.
     private(set) var resolved: [[FIBNextHop]] = []
-    /// Freed numbers, the one freed first at `firstFree`. A number rests before it is given again, so that within one
+    /// Freed numbers, the one freed first in front. A number rests before it is given again, so that within one
     /// update of a kernel it does not mean two things.
-    private var free: [UInt32] = []
-    private var firstFree = 0
+    private var free = Queue<UInt32>()
     static var rest: Int { 64 }
 
     // Looked up, never iterated.
@@ -94,13 +93,8 @@ struct NextHopSetTable<Key: PrefixKey>: Sendable {
 
     private mutating func add(_ set: NextHopSet) -> UInt32 {
         let number: UInt32
-        if free.count - firstFree >= Self.rest {
-            number = free[firstFree]
-            firstFree += 1
-            if firstFree > 1024, firstFree * 2 > free.count {
-                free.removeFirst(firstFree)
-                firstFree = 0
-            }
+        if free.count >= Self.rest, let rested = free.popFirst() {
+            number = rested
             sets[Int(number)] = set
             uses[Int(number)] = 1
             resolved[Int(number)] = []
@@ -226,7 +220,7 @@ extension NextHopSetTable {
             w.writeList(sets[number].nextHops) { $0.write(to: &$1) }
             w.writeList(sets[number].backup) { $0.write(to: &$1) }
         }
-        writer.writeBlock(Array(free[firstFree...]))
+        writer.writeBlock(Array(free))
     }
 
     /// - Parameter uses: by number, counted from the routes.
@@ -237,7 +231,7 @@ extension NextHopSetTable {
                 try r.readList { r throws(DecodeError) in try NextHop(from: &r) },
                 backup: try r.readList { r throws(DecodeError) in try NextHop(from: &r) })
         }
-        free = try reader.readBlock(of: UInt32.self)
+        free = Queue(try reader.readBlock(of: UInt32.self))
         uses = try counted(sets.count)
         let refused = DecodeError("next hop sets", at: reader.position, .badValue)
         var isFree = [Bool](repeating: false, count: sets.count)

@@ -5,7 +5,7 @@ import Wire
 /// One address family of a `VRPTable`: prefixes with dense numbers, and for each a chain of payloads.
 struct VRPFamilyTable<Key: PrefixKey>: Sendable {
     /// 16 octets without padding: the snapshot holds them as they are.
-    struct Node: Sendable, BitwiseCopyable {
+    struct Node: ArenaElement, Sendable, BitwiseCopyable {
         var origin: UInt32
         /// The next of the same prefix, by its number plus 1; 0: none.
         var next: UInt32
@@ -18,14 +18,15 @@ struct VRPFamilyTable<Key: PrefixKey>: Sendable {
         var pending: UInt8 = 0
         /// The source's journal names it.
         var touched: UInt8 = 0
+
+        var isVacant: Bool { prefix == .max }
+        mutating func vacate() { prefix = .max }
     }
 
     private var prefixes: PrefixTable<Key>
     /// By number of the prefix: the first of its nodes plus 1; 0: none.
     private var heads: [UInt32] = []
-    private var nodes: [Node] = []
-    /// Given out again from the end.
-    private var free: [UInt32] = []
+    private var nodes = Arena<Node>()
     /// By source: nodes that its step has touched.
     private var journals: [[UInt32]] = Array(repeating: [], count: VRPTable.sourcesMaximum)
     /// By source: its step replaces all that it has.
@@ -41,7 +42,7 @@ struct VRPFamilyTable<Key: PrefixKey>: Sendable {
 
     init(seed: UInt64) { prefixes = PrefixTable(seed: seed) }
 
-    var nodeCount: Int { nodes.count - free.count }
+    var nodeCount: Int { nodes.count }
     var journalCount: Int { journals.reduce(0) { $0 + $1.count } }
 
     // MARK: questions
@@ -131,7 +132,7 @@ struct VRPFamilyTable<Key: PrefixKey>: Sendable {
         let mask = UInt8(1) << UInt8(source)
         if isWhole[source], counts[source] > 0 {
             // What was not said again is gone.
-            for place in nodes.indices where nodes[place].live & mask != 0 && nodes[place].touched & mask == 0 {
+            for place in nodes.places.indices where nodes[place].live & mask != 0 && nodes[place].touched & mask == 0 {
                 setLive(place, source, false)
                 removeIfUnused(UInt32(place))
             }
@@ -161,7 +162,7 @@ struct VRPFamilyTable<Key: PrefixKey>: Sendable {
         if !keepsStep || !isWhole[source] { rollback(source) }
         guard counts[source] > 0 else { return }
         let mask = UInt8(1) << UInt8(source)
-        for place in nodes.indices where nodes[place].live & mask != 0 {
+        for place in nodes.places.indices where nodes[place].live & mask != 0 {
             setLive(place, source, false)
             removeIfUnused(UInt32(place))
         }
@@ -245,14 +246,7 @@ struct VRPFamilyTable<Key: PrefixKey>: Sendable {
         let number = prefixes.insert(prefix)
         if Int(number) == heads.count { heads.append(0) }
         let node = Node(origin: origin, next: heads[Int(number)], prefix: number, maximumLength: maximumLength)
-        let place: UInt32
-        if let reused = free.popLast() {
-            place = reused
-            nodes[Int(reused)] = node
-        } else {
-            place = UInt32(nodes.count)
-            nodes.append(node)
-        }
+        let place = nodes.insert(node)
         heads[Int(number)] = place + 1
         return place
     }
@@ -269,8 +263,7 @@ struct VRPFamilyTable<Key: PrefixKey>: Sendable {
             nodes[at].next = node.next
         }
         if heads[prefix] == 0 { prefixes.remove(node.prefix) }
-        nodes[Int(number)].prefix = .max
-        free.append(number)
+        nodes.remove(number)
     }
 }
 
@@ -278,8 +271,8 @@ extension VRPFamilyTable: Snapshotting {
     func write(to writer: inout SnapshotWriter) {
         prefixes.write(to: &writer)
         writer.writeBlock(heads)
-        writer.writeBlock(nodes)
-        writer.writeBlock(free)
+        writer.writeBlock(nodes.places)
+        writer.writeBlock(nodes.free)
         writer.writeList(journals) { journal, w in w.writeBlock(journal) }
         writer.writeList(isWhole) { isWhole, w in w.write(isWhole) }
     }
@@ -287,27 +280,23 @@ extension VRPFamilyTable: Snapshotting {
     init(from reader: inout SnapshotReader) throws(DecodeError) {
         prefixes = try PrefixTable(from: &reader)
         heads = try reader.readBlock(of: UInt32.self)
-        nodes = try reader.readBlock(of: Node.self)
-        free = try reader.readBlock(of: UInt32.self)
+        let places = try reader.readBlock(of: Node.self)
+        let free = try reader.readBlock(of: UInt32.self)
+        nodes = try Arena(places: places, free: free, of: "validated payloads", at: reader.position)
         journals = try reader.readList { r throws(DecodeError) in try r.readBlock(of: UInt32.self) }
         isWhole = try reader.readList { r throws(DecodeError) in try r.readBool() }
         let refused = DecodeError("validated payloads", at: reader.position, .badValue)
-        guard heads.count == prefixes.capacity, free.count <= nodes.count, journals.count == VRPTable.sourcesMaximum,
+        guard heads.count == prefixes.capacity, journals.count == VRPTable.sourcesMaximum,
             isWhole.count == VRPTable.sourcesMaximum
         else { throw refused }
         // What the rest of the code takes for granted must hold for any bytes: every node that is not free hangs in the chain
         // of its prefix, once.
-        var isFree = [Bool](repeating: false, count: nodes.count)
-        for number in free {
-            guard Int(number) < nodes.count, nodes[Int(number)].prefix == .max, !isFree[Int(number)] else { throw refused }
-            isFree[Int(number)] = true
-        }
         var reached = 0
         for number in heads.indices {
             var next = heads[number]
             guard (next != 0) == prefixes.isPresent(UInt32(number)) else { throw refused }
             while next != 0 {
-                guard Int(next) <= nodes.count, reached < nodes.count else { throw refused }
+                guard nodes.isPresent(next - 1), reached < nodes.count else { throw refused }
                 let node = nodes[Int(next - 1)]
                 guard node.prefix == UInt32(number), node.live | node.touched != 0, node.pending & ~node.touched == 0,
                     node.maximumLength <= Key.lengthMaximum, node.maximumLength >= prefixes[UInt32(number)].length
@@ -316,7 +305,7 @@ extension VRPFamilyTable: Snapshotting {
                 next = node.next
             }
         }
-        guard reached == nodes.count - free.count else { throw refused }
+        guard reached == nodes.count else { throw refused }
         // A prefix that its own hash does not lead to could never be taken out again.
         for number in heads.indices where heads[number] != 0 {
             guard prefixes.find(prefixes[UInt32(number)]) == UInt32(number) else { throw refused }
@@ -324,12 +313,12 @@ extension VRPFamilyTable: Snapshotting {
         var touched = 0
         for (source, journal) in journals.enumerated() {
             for number in journal {
-                guard Int(number) < nodes.count, !isFree[Int(number)], nodes[Int(number)].touched & 1 << UInt8(source) != 0
+                guard nodes.isPresent(number), nodes[Int(number)].touched & 1 << UInt8(source) != 0
                 else { throw refused }
             }
             touched += journal.count
         }
-        for place in nodes.indices where !isFree[place] {
+        for place in nodes.places.indices where !nodes[place].isVacant {
             touched -= nodes[place].touched.nonzeroBitCount
             if nodes[place].live != 0 { liveCount += 1 }
             for source in 0..<VRPTable.sourcesMaximum {

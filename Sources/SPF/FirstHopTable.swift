@@ -29,7 +29,7 @@ struct FirstHopTable: Sendable {
     private var members: [FirstHop] = []
     /// Where the members of a set begin; one more entry than there are sets.
     private var starts: [UInt32] = [0, 0]
-    private var index = NumberIndex()
+    private var index = HashIndex()
     /// Whether a set has members that are connected networks.
     private var hasConnected: [Bool] = [false]
     /// Results of late unions, by a hash of the operands: ((a, b), union).

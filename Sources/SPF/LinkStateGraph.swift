@@ -69,44 +69,34 @@ public struct LinkStateGraph: Sendable {
         var isUsed: Bool
     }
 
-    private(set) var vertices: [Vertex] = []
+    private(set) var vertices: KeyedArena<Vertex>
     private(set) var edges: [Edge] = []
     /// Places of `edges` that belong to nobody.
     private var wasted = 0
-    private var freeNumbers: [UInt32] = []
-    private var index = NumberIndex()
-    private let seed: UInt64
 
     /// - Parameter seed: of the look-up by key, so that nobody outside can make up keys that collide.
-    public init(seed: UInt64 = 0) { self.seed = seed }
+    public init(seed: UInt64 = 0) { vertices = KeyedArena(seed: seed) }
 
     /// Numbers of vertices are below this.
-    public var numberLimit: Int { vertices.count }
+    public var numberLimit: Int { vertices.capacity }
     /// Vertices whose packets are present.
     public private(set) var presentCount = 0
     public var isEmpty: Bool { presentCount == 0 }
 
     /// The number of a vertex that is present or that a present one names. It stays the same as long as that holds.
-    public func number(of key: Key) -> UInt32? {
-        index.find(hash(key)) {
-            vertices[Int($0)].identifier == key.identifier && vertices[Int($0)].isNetwork == key.isNetwork
-        }
-    }
+    public func number(of key: Key) -> UInt32? { vertices.find(key) }
 
-    public func key(of number: UInt32) -> Key {
-        let vertex = vertices[Int(number)]
-        return Key(vertex.identifier, isNetwork: vertex.isNetwork)
-    }
+    public func key(of number: UInt32) -> Key { vertices[number].key }
 
     /// Whether the vertex's own packet is there.
     public func isPresent(_ number: UInt32) -> Bool {
-        Int(number) < vertices.count && vertices[Int(number)].isPresent
+        Int(number) < vertices.capacity && vertices[number].isPresent
     }
 
     /// The links of a present vertex, in no order that means anything, with whether each is described from both ends.
     public func links(of key: Key) -> [(link: Link, isMutual: Bool)] {
         guard let number = number(of: key) else { return [] }
-        let vertex = vertices[Int(number)]
+        let vertex = vertices[number]
         return edges[Int(vertex.start)..<Int(vertex.start + vertex.count)].map {
             (Link(to: self.key(of: $0.to), metric: $0.metric, tag: $0.tag), $0.isMutual == 1)
         }
@@ -124,18 +114,18 @@ public struct LinkStateGraph: Sendable {
         new.reserveCapacity(links.count)
         for link in links where link.to != key {
             let to = numberOrNew(link.to)
-            vertices[Int(to)].references += 1
+            vertices[to].references += 1
             new.append(Edge(to: to, metric: link.metric, tag: link.tag, isMutual: 0))
         }
         new.sort(by: Edge.isBefore)
-        let vertex = vertices[Int(number)]
+        let vertex = vertices[number]
         if vertex.isPresent, vertex.isTransit == isTransit, isSame(vertex, new) {
-            for edge in new { vertices[Int(edge.to)].references -= 1 }
+            for edge in new { vertices[edge.to].references -= 1 }
             return false
         }
         if !vertex.isPresent { presentCount += 1 }
-        vertices[Int(number)].isPresent = true
-        vertices[Int(number)].isTransit = isTransit
+        vertices[number].isPresent = true
+        vertices[number].isTransit = isTransit
         replaceEdges(of: number, by: &new)
         return true
     }
@@ -143,12 +133,12 @@ public struct LinkStateGraph: Sendable {
     /// Takes a vertex away whose packet is gone.
     @discardableResult
     public mutating func remove(_ key: Key) -> Bool {
-        guard let number = number(of: key), vertices[Int(number)].isPresent else { return false }
+        guard let number = number(of: key), vertices[number].isPresent else { return false }
         var none: [Edge] = []
         // Absent first: giving references back may free the number.
-        vertices[Int(number)].references += 1
+        vertices[number].references += 1
         replaceEdges(of: number, by: &none)
-        vertices[Int(number)].isPresent = false
+        vertices[number].isPresent = false
         presentCount -= 1
         release(number)
         return true
@@ -166,7 +156,7 @@ public struct LinkStateGraph: Sendable {
     }
 
     private mutating func replaceEdges(of number: UInt32, by new: inout [Edge]) {
-        let old = vertices[Int(number)]
+        let old = vertices[number]
         let oldRange = Int(old.start)..<Int(old.start + old.count)
         // The far ends of what was lose their link back; those of what is get it again.
         for i in oldRange where edges[i].isMutual == 1 { mark(from: edges[i].to, to: number, 0) }
@@ -180,18 +170,18 @@ public struct LinkStateGraph: Sendable {
     }
 
     private mutating func store(_ new: [Edge], at number: UInt32) {
-        let old = vertices[Int(number)]
+        let old = vertices[number]
         if new.count <= Int(old.capacity) {
             for i in new.indices { edges[Int(old.start) + i] = new[i] }
-            vertices[Int(number)].count = UInt32(new.count)
+            vertices[number].count = UInt32(new.count)
             return
         }
         wasted += Int(old.capacity)
-        vertices[Int(number)].start = UInt32(edges.count)
-        vertices[Int(number)].count = UInt32(new.count)
+        vertices[number].start = UInt32(edges.count)
+        vertices[number].count = UInt32(new.count)
         // A little room, since a link that comes back needs a place again.
         let room = new.count / 4 + 1
-        vertices[Int(number)].capacity = UInt32(new.count + room)
+        vertices[number].capacity = UInt32(new.count + room)
         edges.append(contentsOf: new)
         edges.append(contentsOf: repeatElement(Edge(to: 0, metric: 0, tag: 0, isMutual: 0), count: room))
         if wasted > 64, wasted > edges.count / 2 { compact() }
@@ -201,7 +191,7 @@ public struct LinkStateGraph: Sendable {
     private mutating func compact() {
         var packed: [Edge] = []
         packed.reserveCapacity(edges.count - wasted)
-        for number in vertices.indices where vertices[number].capacity > 0 {
+        for number in vertices.numbers where vertices[number].capacity > 0 {
             let vertex = vertices[number]
             let start = packed.count
             packed.append(contentsOf: edges[Int(vertex.start)..<Int(vertex.start + vertex.capacity)])
@@ -213,19 +203,19 @@ public struct LinkStateGraph: Sendable {
 
     /// The first edge from one vertex to another, by bisection.
     private func firstEdge(from: UInt32, to: UInt32) -> Int {
-        let vertex = vertices[Int(from)]
+        let vertex = vertices[from]
         let start = Int(vertex.start)
         return edges[start..<(start + Int(vertex.count))].sortedIndex { $0.to < to }
     }
 
     private func hasEdge(from: UInt32, to: UInt32) -> Bool {
-        let vertex = vertices[Int(from)]
+        let vertex = vertices[from]
         let i = firstEdge(from: from, to: to)
         return i < Int(vertex.start + vertex.count) && edges[i].to == to
     }
 
     private mutating func mark(from: UInt32, to: UInt32, _ isMutual: UInt32) {
-        let end = Int(vertices[Int(from)].start + vertices[Int(from)].count)
+        let end = Int(vertices[from].start + vertices[from].count)
         var i = firstEdge(from: from, to: to)
         while i < end, edges[i].to == to {
             edges[i].isMutual = isMutual
@@ -233,50 +223,34 @@ public struct LinkStateGraph: Sendable {
         }
     }
 
-    private func hash(_ key: Key) -> UInt64 { Self.hash(key, seed) }
-
-    private static func hash(_ key: Key, _ seed: UInt64) -> UInt64 {
-        seededHash(key.identifier, key.isNetwork ? 1 : 2, seed: seed)
-    }
-
     private mutating func numberOrNew(_ key: Key) -> UInt32 {
         if let number = number(of: key) { return number }
-        let vertex = Vertex(
-            identifier: key.identifier, start: 0, count: 0, capacity: 0, references: 0, isNetwork: key.isNetwork,
-            isPresent: false, isTransit: false, isUsed: true)
-        let number: UInt32
-        if let free = freeNumbers.popLast() {
-            number = free
-            vertices[Int(number)] = vertex
-        } else {
-            number = UInt32(vertices.count)
-            vertices.append(vertex)
-        }
-        let (named, seed) = (vertices, seed)
-        index.insert(number, hash: hash(key)) {
-            Self.hash(Key(named[Int($0)].identifier, isNetwork: named[Int($0)].isNetwork), seed)
-        }
-        return number
+        return vertices.insert(
+            Vertex(
+                identifier: key.identifier, start: 0, count: 0, capacity: 0, references: 0, isNetwork: key.isNetwork,
+                isPresent: false, isTransit: false, isUsed: true))
     }
 
     /// Gives a reference back; a vertex that nobody describes or names loses its number.
     private mutating func release(_ number: UInt32) {
-        vertices[Int(number)].references -= 1
-        let vertex = vertices[Int(number)]
+        vertices[number].references -= 1
+        let vertex = vertices[number]
         guard vertex.references == 0, !vertex.isPresent else { return }
-        unindex(number)
         wasted += Int(vertex.capacity)
-        vertices[Int(number)].capacity = 0
-        vertices[Int(number)].count = 0
-        vertices[Int(number)].isUsed = false
-        freeNumbers.append(number)
+        vertices.remove(number)
     }
+}
 
-    private mutating func unindex(_ number: UInt32) {
-        let (named, seed) = (vertices, seed)
-        let key = Key(named[Int(number)].identifier, isNetwork: named[Int(number)].isNetwork)
-        index.remove(number, hash: hash(key)) {
-            Self.hash(Key(named[Int($0)].identifier, isNetwork: named[Int($0)].isNetwork), seed)
-        }
+extension LinkStateGraph.Vertex: KeyedElement {
+    var isVacant: Bool { !isUsed }
+    /// The key stays: a calculation names vertices that are gone.
+    mutating func vacate() {
+        count = 0
+        capacity = 0
+        isUsed = false
+    }
+    var key: LinkStateGraph.Key { LinkStateGraph.Key(identifier, isNetwork: isNetwork) }
+    static func hash(_ key: LinkStateGraph.Key, seed: UInt64) -> UInt64 {
+        seededHash(key.identifier, key.isNetwork ? 1 : 2, seed: seed)
     }
 }

@@ -75,8 +75,8 @@ public struct ShortestPathTree: Sendable {
         sets = [UInt32](repeating: 0, count: count)
         if let start = graph.number(of: root), graph.isPresent(start) { settle(graph, from: start) }
 
-        identifiers = graph.vertices.map(\.identifier)
-        isNetwork = graph.vertices.map(\.isNetwork)
+        identifiers = graph.vertices.places.map(\.identifier)
+        isNetwork = graph.vertices.places.map(\.isNetwork)
         if oldIdentifiers.count < count {
             oldIdentifiers.append(contentsOf: identifiers[oldIdentifiers.count...])
             oldIsNetwork.append(contentsOf: isNetwork[oldIsNetwork.count...])
@@ -99,7 +99,7 @@ public struct ShortestPathTree: Sendable {
     }
 
     private mutating func settle(_ graph: LinkStateGraph, from root: UInt32) {
-        let vertices = graph.vertices.span
+        let vertices = graph.vertices.places.span
         let edges = graph.edges.span
         // Out of `self` while they are written to, so that each access is one to a local array.
         var distances = self.distances

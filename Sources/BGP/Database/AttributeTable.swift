@@ -132,7 +132,7 @@ struct AttributeTable: Sendable {
             aliases.append(alias)
         }
         sets[Int(handle)].firstAlias = number + 1
-        aliasIndex.insert(number, hash: alias.hash, limit: aliases.count) { [aliases] in aliases[Int($0)].hash }
+        aliasIndex.insert(number, hash: alias.hash) { [aliases] in aliases[Int($0)].hash }
         return handle
     }
 
@@ -159,7 +159,7 @@ struct AttributeTable: Sendable {
             handle = UInt32(sets.count)
             sets.append(set)
         }
-        setIndex.insert(handle, hash: hash, limit: sets.count) { [sets] in sets[Int($0)].hash }
+        setIndex.insert(handle, hash: hash) { [sets] in sets[Int($0)].hash }
         count += 1
         unused.append(handle)
         return handle

@@ -55,7 +55,7 @@ extension FamilyRIB {
         enter(source, index, groups[index].cohorts.count - 1)
     }
 
-    private func markAdvertised(_ index: Int, _ pending: inout DirtySet) {
+    private func markAdvertised(_ index: Int, _ pending: inout BitSet) {
         groups[index].out.forEachAdvertised { pending.insert($0) }
     }
 
@@ -122,7 +122,7 @@ extension FamilyRIB {
 
     /// Marks the prefixes of messages that will not be sent. A prefix whose number was given up meanwhile gets one again.
     private mutating func recall(
-        _ octets: ArraySlice<UInt8>, _ source: Int, hasPathIDs: Bool, _ pending: inout DirtySet
+        _ octets: ArraySlice<UInt8>, _ source: Int, hasPathIDs: Bool, _ pending: inout BitSet
     ) {
         let bytes = Array(octets)
         var at = 0

@@ -26,8 +26,8 @@ struct FamilyRIB<Family: RoutedFamily>: Sendable {
     /// Prefixes without paths exist that no list names (a group went away): look at all.
     var releaseScanIsDue = false
     var tasks: [RIBTask] = []
-    var nextHopsChanged = DirtySet()
-    var nextHopsScanned = DirtySet()
+    var nextHopsChanged = BitSet()
+    var nextHopsScanned = BitSet()
     var nextHopCursor: UInt32 = 0
     var payloadScan = PayloadScan()
     /// Prefixes announced with a next hop of which nobody has told us yet: what one record brings, or one slice of

@@ -19,9 +19,9 @@ struct LocRIB<Family: RoutedFamily>: Sendable {
     /// Of the best paths.
     var digest = StateDigest()
     /// Destinations whose best path changed since update groups were last told.
-    var changed = DirtySet()
+    var changed = BitSet()
     /// Those of which another path changed. Kept while some group's view looks at more than the best one.
-    var altered = DirtySet()
+    var altered = BitSet()
     var keepsAltered = false
     /// For the routing table manager.
     var changes: [Family.Change] = []

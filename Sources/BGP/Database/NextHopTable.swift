@@ -76,7 +76,7 @@ struct NextHopTable: Sendable {
             entries.append(key)
         }
         let hash = hash(key)
-        index.insert(number, hash: hash, limit: entries.count) { [entries, seed] in
+        index.insert(number, hash: hash) { [entries, seed] in
             seededHash(entries[Int($0)].high, entries[Int($0)].low ^ UInt64(entries[Int($0)].flags & 1) << 63, seed: seed)
         }
         new.append(number)

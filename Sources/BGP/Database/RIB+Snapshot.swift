@@ -101,16 +101,16 @@ extension FamilyRIB {
         members = try reader.readBlock(of: Member.self)
         nextGroup = try reader.read()
         nextCohort = try reader.read()
-        locRIB.changed = try DirtySet(from: &reader)
-        locRIB.altered = try DirtySet(from: &reader)
+        locRIB.changed = try BitSet(from: &reader)
+        locRIB.altered = try BitSet(from: &reader)
         locRIB.keepsAltered = groups.contains { $0.parameters.view != .best }
         locRIB.changes = try reader.readList { (r) throws(DecodeError) in try Family.readChange(&r) }
         locRIB.digest = StateDigest(try reader.read())
         releasable = try reader.readBlock(of: UInt32.self)
         releaseScanIsDue = try reader.readBool()
         tasks = try reader.readBlock(of: RIBTask.self)
-        nextHopsChanged = try DirtySet(from: &reader)
-        nextHopsScanned = try DirtySet(from: &reader)
+        nextHopsChanged = try BitSet(from: &reader)
+        nextHopsScanned = try BitSet(from: &reader)
         nextHopCursor = try reader.read()
         payloadScan = try PayloadScan(from: &reader)
         awaiting = try reader.readBlock(of: AwaitingPrefix.self)
@@ -131,7 +131,7 @@ extension FamilyRIB {
             guard path.received == 0 || Int(path.prefix) < prefixes.capacity else { throw refused }
         }
         let limit = prefixes.capacity
-        func within(_ set: DirtySet) -> Bool { set.highest.map { Int($0) < limit } ?? true }
+        func within(_ set: BitSet) -> Bool { set.highest.map { Int($0) < limit } ?? true }
         guard within(locRIB.changed), within(locRIB.altered) else { throw refused }
         for number in releasable where Int(number) >= limit { throw refused }
         for task in tasks {
@@ -225,7 +225,7 @@ extension UpdateGroup: Snapshotting {
             var cohort = Cohort(id: try r.read(), isFirstPass: false)
             cohort.members = try r.readBlock(of: UInt16.self)
             cohort.queue = try SegmentQueue(from: &r)
-            cohort.pending = try DirtySet(from: &r)
+            cohort.pending = try BitSet(from: &r)
             cohort.cursor = try r.read()
             cohort.isFirstPass = try r.readBool()
             return cohort

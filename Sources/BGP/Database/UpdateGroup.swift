@@ -82,7 +82,7 @@ struct Cohort: Sendable {
     /// Sources, ascending.
     var members: [UInt16] = []
     var queue = SegmentQueue()
-    var pending = DirtySet()
+    var pending = BitSet()
     /// Where the walk over `pending` goes on.
     var cursor: UInt32 = 0
     /// The members know nothing yet of prefixes at and after the cursor, so nothing there needs a withdraw.

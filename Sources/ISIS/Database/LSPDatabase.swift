@@ -9,7 +9,7 @@ import Wire
 /// change in O(1).
 public struct LSPDatabase: Sendable {
     /// What is known of an LSP besides its octets. Without padding: it goes into snapshots as it lies in memory.
-    public struct Entry: Sendable, BitwiseCopyable, Equatable {
+    public struct Entry: ArenaElement, Sendable, BitwiseCopyable, Equatable {
         var rawID: UInt64
         /// When the remaining lifetime ends; for a purge, when it may be forgotten.
         var expiry: Int64
@@ -29,6 +29,10 @@ public struct LSPDatabase: Sendable {
         public var isRequested: Bool { flags & 2 != 0 }
         /// In use; a free slot otherwise.
         var isUsed: Bool { flags & 0x80 != 0 }
+        public var isVacant: Bool { !isUsed }
+        public mutating func vacate() {
+            self = Entry(rawID: 0, expiry: 0, contentHash: 0, stateHash: 0, sequence: 0, checksum: 0, flags: 0)
+        }
         public var expiryTime: Instant { Instant(nanoseconds: expiry) }
 
         /// Seconds, rounded up, so that an LSP is never sent with zero before its time.
@@ -46,13 +50,13 @@ public struct LSPDatabase: Sendable {
     /// Flags towards one circuit.
     struct CircuitFlags: Sendable, Equatable {
         /// Send Routeing Message.
-        var srm = FlagSet()
+        var srm = BitSet()
         /// Members of `srm` whose turn to be sent it is.
-        var unsent = FlagSet()
+        var unsent = BitSet()
         /// Members of `srm` sent since the retransmission timer fired last.
-        var recent = FlagSet()
+        var recent = BitSet()
         /// Send Sequence Number.
-        var ssn = FlagSet()
+        var ssn = BitSet()
         /// Where the next search for something to send begins, so that no LSP waits for ever behind others.
         var cursor: UInt32 = 0
     }
@@ -60,10 +64,9 @@ public struct LSPDatabase: Sendable {
     public let level: Level
     private let seed: UInt64
     /// By slot.
-    public private(set) var entries: [Entry] = []
+    public private(set) var entries = Arena<Entry>()
     /// By slot: the PDU as it came, or as it was made; the remaining lifetime in it is not current.
     private var octets: [[UInt8]] = []
-    private var free: [UInt32] = []
     /// Ascending by ID.
     private var sortedIDs: [UInt64] = []
     private var sortedSlots: [UInt32] = []
@@ -159,25 +162,15 @@ public struct LSPDatabase: Sendable {
         digest.remove(entries[slot].stateHash)
         if entries[slot].isRequested { requestedCount -= 1 }
         octetCount -= octets[slot].count
-        entries[slot] = Self.unused
+        entries.remove(UInt32(slot))
         octets[slot] = []
-        free.append(UInt32(slot))
     }
 
-    private static let unused = Entry(
-        rawID: 0, expiry: 0, contentHash: 0, stateHash: 0, sequence: 0, checksum: 0, flags: 0)
-
     private mutating func insert(_ id: LSPID) -> Int {
-        let slot: Int
-        if let reused = free.popLast() {
-            slot = Int(reused)
-        } else {
-            slot = entries.count
-            entries.append(Self.unused)
-            octets.append([])
-        }
-        entries[slot].rawID = id.raw
-        entries[slot].flags = 0x80
+        let slot = Int(
+            entries.insert(
+                Entry(rawID: id.raw, expiry: 0, contentHash: 0, stateHash: 0, sequence: 0, checksum: 0, flags: 0x80)))
+        if slot == octets.count { octets.append([]) }
         entries[slot].stateHash = stateHash(slot)
         digest.add(entries[slot].stateHash)
         let at = position(of: id)
@@ -237,30 +230,30 @@ public struct LSPDatabase: Sendable {
     /// Sets SRM: the LSP is to be sent on the circuit, now.
     mutating func setSRM(_ slot: Int, _ circuit: Int) {
         reserveCircuit(circuit)
-        if circuits[circuit].srm.insert(slot) { digest.add(flagHash(slot, circuit, 1)) }
-        circuits[circuit].recent.remove(slot)
-        if circuits[circuit].unsent.insert(slot) { digest.add(flagHash(slot, circuit, 2)) }
+        if circuits[circuit].srm.insert(UInt32(slot)) { digest.add(flagHash(slot, circuit, 1)) }
+        circuits[circuit].recent.remove(UInt32(slot))
+        if circuits[circuit].unsent.insert(UInt32(slot)) { digest.add(flagHash(slot, circuit, 2)) }
     }
 
     mutating func clearSRM(_ slot: Int, _ circuit: Int) {
-        guard circuit < circuits.count, circuits[circuit].srm.remove(slot) else { return }
+        guard circuit < circuits.count, circuits[circuit].srm.remove(UInt32(slot)) else { return }
         digest.remove(flagHash(slot, circuit, 1))
-        if circuits[circuit].unsent.remove(slot) { digest.remove(flagHash(slot, circuit, 2)) }
-        circuits[circuit].recent.remove(slot)
+        if circuits[circuit].unsent.remove(UInt32(slot)) { digest.remove(flagHash(slot, circuit, 2)) }
+        circuits[circuit].recent.remove(UInt32(slot))
     }
 
     mutating func setSSN(_ slot: Int, _ circuit: Int) {
         reserveCircuit(circuit)
-        if circuits[circuit].ssn.insert(slot) { digest.add(flagHash(slot, circuit, 3)) }
+        if circuits[circuit].ssn.insert(UInt32(slot)) { digest.add(flagHash(slot, circuit, 3)) }
     }
 
     mutating func clearSSN(_ slot: Int, _ circuit: Int) {
-        guard circuit < circuits.count, circuits[circuit].ssn.remove(slot) else { return }
+        guard circuit < circuits.count, circuits[circuit].ssn.remove(UInt32(slot)) else { return }
         digest.remove(flagHash(slot, circuit, 3))
     }
 
     /// Whether any circuit still has to hear of the LSP.
-    func isSRMAnywhere(_ slot: Int) -> Bool { circuits.contains { $0.srm.contains(slot) } }
+    func isSRMAnywhere(_ slot: Int) -> Bool { circuits.contains { $0.srm.contains(UInt32(slot)) } }
 
     func hasUnsent(_ circuit: Int) -> Bool { circuit < circuits.count && !circuits[circuit].unsent.isEmpty }
     func hasSRM(_ circuit: Int) -> Bool { circuit < circuits.count && !circuits[circuit].srm.isEmpty }
@@ -271,15 +264,16 @@ public struct LSPDatabase: Sendable {
     mutating func takeUnsent(_ circuit: Int, isKept: Bool) -> Int? {
         guard circuit < circuits.count else { return nil }
         guard
-            let slot = circuits[circuit].unsent.next(from: Int(circuits[circuit].cursor))
+            let number = circuits[circuit].unsent.next(from: circuits[circuit].cursor)
                 ?? circuits[circuit].unsent.next(from: 0)
         else { return nil }
-        circuits[circuit].cursor = UInt32(slot + 1)
-        circuits[circuit].unsent.remove(slot)
+        let slot = Int(number)
+        circuits[circuit].cursor = number + 1
+        circuits[circuit].unsent.remove(number)
         digest.remove(flagHash(slot, circuit, 2))
         if isKept {
-            circuits[circuit].recent.insert(slot)
-        } else if circuits[circuit].srm.remove(slot) {
+            circuits[circuit].recent.insert(UInt32(slot))
+        } else if circuits[circuit].srm.remove(UInt32(slot)) {
             digest.remove(flagHash(slot, circuit, 1))
         }
         return slot
@@ -289,11 +283,11 @@ public struct LSPDatabase: Sendable {
     /// acknowledged is due again (§7.3.15.6: at least minimumLSPTransmissionInterval between, at most twice that here).
     mutating func retransmit(_ circuit: Int) {
         guard circuit < circuits.count else { return }
-        var from = 0
+        var from: UInt32 = 0
         while let slot = circuits[circuit].srm.next(from: from) {
             from = slot + 1
             if circuits[circuit].recent.contains(slot) { continue }
-            if circuits[circuit].unsent.insert(slot) { digest.add(flagHash(slot, circuit, 2)) }
+            if circuits[circuit].unsent.insert(slot) { digest.add(flagHash(Int(slot), circuit, 2)) }
         }
         circuits[circuit].recent.removeAll()
     }
@@ -301,14 +295,14 @@ public struct LSPDatabase: Sendable {
     /// All flags of a circuit end with its last adjacency.
     mutating func clearFlags(_ circuit: Int) {
         guard circuit < circuits.count else { return }
-        var from = 0
+        var from: UInt32 = 0
         while let slot = circuits[circuit].srm.next(from: from) {
-            clearSRM(slot, circuit)
+            clearSRM(Int(slot), circuit)
             from = slot + 1
         }
         from = 0
         while let slot = circuits[circuit].ssn.next(from: from) {
-            clearSSN(slot, circuit)
+            clearSSN(Int(slot), circuit)
             from = slot + 1
         }
         circuits[circuit] = CircuitFlags()
@@ -324,9 +318,9 @@ extension LSPDatabase: Snapshotting {
     public func write(to writer: inout SnapshotWriter) {
         writer.write(level.rawValue)
         writer.write(seed)
-        writer.writeBlock(entries)
+        writer.writeBlock(entries.places)
         writer.writeList(octets) { bytes, w in w.writeBlock(bytes) }
-        writer.writeBlock(free)
+        writer.writeBlock(entries.free)
         writer.writeList(circuits) { flags, w in
             flags.srm.write(to: &w)
             flags.unsent.write(to: &w)
@@ -343,15 +337,16 @@ extension LSPDatabase: Snapshotting {
             throw DecodeError("level of a database", at: at, .badValue)
         }
         self.init(level: level, seed: try reader.read())
-        entries = try reader.readBlock(of: Entry.self)
+        let places = try reader.readBlock(of: Entry.self)
         octets = try reader.readList { r throws(DecodeError) in try r.readBlock(of: UInt8.self) }
-        free = try reader.readBlock(of: UInt32.self)
+        let free = try reader.readBlock(of: UInt32.self)
+        entries = try Arena(places: places, free: free, of: "LSP database", at: reader.position)
         circuits = try reader.readList { r throws(DecodeError) in
             var flags = CircuitFlags()
-            flags.srm = try FlagSet(from: &r)
-            flags.unsent = try FlagSet(from: &r)
-            flags.recent = try FlagSet(from: &r)
-            flags.ssn = try FlagSet(from: &r)
+            flags.srm = try BitSet(from: &r)
+            flags.unsent = try BitSet(from: &r)
+            flags.recent = try BitSet(from: &r)
+            flags.ssn = try BitSet(from: &r)
             flags.cursor = try r.read()
             return flags
         }
@@ -362,24 +357,14 @@ extension LSPDatabase: Snapshotting {
 
     /// A snapshot is the twin's word; what would trap later is refused here.
     private func check(at position: Int) throws(DecodeError) {
-        let count = entries.count
-        var isFree = [Bool](repeating: false, count: count)
+        let count = entries.capacity
         guard octets.count == count else { throw DecodeError("LSP database", at: position, .badLength) }
-        for slot in free {
-            guard Int(slot) < count, !isFree[Int(slot)], !entries[Int(slot)].isUsed else {
-                throw DecodeError("free slots", at: position, .badValue)
-            }
-            isFree[Int(slot)] = true
-        }
-        for slot in 0..<count where entries[slot].isUsed == isFree[slot] {
-            throw DecodeError("slots", at: position, .badValue)
-        }
         for flags in circuits {
             guard flags.srm.isWithin(count), flags.unsent.isWithin(count), flags.recent.isWithin(count),
                 flags.ssn.isWithin(count)
             else { throw DecodeError("flags", at: position, .badValue) }
             for set in [flags.srm, flags.unsent, flags.recent, flags.ssn] {
-                var from = 0
+                var from: UInt32 = 0
                 while let slot = set.next(from: from) {
                     guard entries[slot].isUsed else { throw DecodeError("flags", at: position, .badValue) }
                     from = slot + 1
@@ -393,7 +378,7 @@ extension LSPDatabase: Snapshotting {
 
     /// What follows from the entries and flags: the order and the digest.
     private mutating func index() {
-        let used = entries.indices.filter { entries[$0].isUsed }.sorted { entries[$0].rawID < entries[$1].rawID }
+        let used = entries.places.indices.filter { entries[$0].isUsed }.sorted { entries[$0].rawID < entries[$1].rawID }
         sortedIDs = used.map { entries[$0].rawID }
         sortedSlots = used.map { UInt32($0) }
         digest = StateDigest()
@@ -406,9 +391,9 @@ extension LSPDatabase: Snapshotting {
         for circuit in circuits.indices {
             let flags = circuits[circuit]
             for (kind, set) in [(UInt64(1), flags.srm), (2, flags.unsent), (3, flags.ssn)] {
-                var from = 0
+                var from: UInt32 = 0
                 while let slot = set.next(from: from) {
-                    digest.add(flagHash(slot, circuit, kind))
+                    digest.add(flagHash(Int(slot), circuit, kind))
                     from = slot + 1
                 }
             }

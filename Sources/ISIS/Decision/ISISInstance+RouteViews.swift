@@ -68,7 +68,7 @@ extension ISISInstance {
         for plane in topology.planes.indices {
             let kind = topology.planes[plane].topology
             var list: [ISISPathView] = []
-            for (number, node) in topology.nodes.enumerated() where node.isUsable {
+            for (number, node) in topology.nodes.places.enumerated() where node.isUsable {
                 guard let path = topology.path(to: UInt32(number), plane: plane) else { continue }
                 let hops = topology.planes[plane].tree.firstHops(inSet: path.set).map { hop in
                     let name = interfaceName(InterfaceID(UInt16(truncatingIfNeeded: hop.tag)))
@@ -88,7 +88,7 @@ extension ISISInstance {
 
     private func hostname(_ node: NodeID, _ topology: LevelTopology) -> String? {
         guard let number = topology.number(of: NodeID(node.system)) else { return nil }
-        return topology.nodes[Int(number)].fragments.first?.hostname
+        return topology.nodes[number].fragments.first?.hostname
     }
 
     private func interfaceName(_ id: InterfaceID) -> String {

@@ -38,8 +38,9 @@ struct LevelTopology: Sendable {
 
     struct Node: Sendable {
         var id: NodeID
-        /// Ascending by number; empty where the place is free.
+        /// Ascending by number.
         var fragments: [Fragment] = []
+        var isUsed = true
 
         /// ISO 10589 §7.3.7: without LSP number zero, alive, the others of a system are not looked at.
         var isUsable: Bool { fragments.first?.number == 0 }
@@ -69,10 +70,7 @@ struct LevelTopology: Sendable {
     }
 
     let level: Level
-    private(set) var nodes: [Node] = []
-    private var freeNodes: [UInt32] = []
-    /// Looked up, never iterated.
-    private var numbers: [UInt64: UInt32] = [:]
+    private(set) var nodes: KeyedArena<Node>
     private(set) var planes: [Plane] = []
     /// Of `nodes` and of `planes`, once more: what every announcement looks at is read without touching the rest.
     private(set) var ids: [NodeID] = []
@@ -81,11 +79,15 @@ struct LevelTopology: Sendable {
     private var style = ISISMetricStyle.wide
     private(set) var links: [LocalLink] = []
 
-    init(level: Level) { self.level = level }
+    /// - Parameter seed: of the look-ups.
+    init(level: Level, seed: UInt64) {
+        self.level = level
+        nodes = KeyedArena(seed: seed)
+    }
 
     // MARK: looking
 
-    func number(of node: NodeID) -> UInt32? { numbers[node.raw] }
+    func number(of node: NodeID) -> UInt32? { nodes.find(node) }
     func plane(_ topology: ISISTopology) -> Int? { topologies.firstIndex(of: topology) }
 
     private static func key(_ node: NodeID) -> LinkStateGraph.Key {
@@ -104,9 +106,7 @@ struct LevelTopology: Sendable {
     // MARK: changing
 
     /// Begins anew with other parameters; LSPs stay.
-    ///
-    /// - Parameter seed: of the graphs' look-ups.
-    mutating func configure(root: NodeID, style: ISISMetricStyle, topologies: [ISISTopology], seed: UInt64) {
+    mutating func configure(root: NodeID, style: ISISMetricStyle, topologies: [ISISTopology]) {
         self.root = root
         self.style = style
         self.topologies = topologies
@@ -114,10 +114,10 @@ struct LevelTopology: Sendable {
             // Wide metrics of the IPv6 topology whatever the style (RFC 5120 §7).
             let limit = style == .narrow && topology == .standard ? MetricLimit.narrowPath : MetricLimit.widePath
             return Plane(
-                topology: topology, graph: LinkStateGraph(seed: seed),
+                topology: topology, graph: LinkStateGraph(seed: nodes.seed),
                 tree: ShortestPathTree(firstHopsMaximum: 64, distanceMaximum: limit))
         }
-        for number in nodes.indices where !nodes[number].fragments.isEmpty { refresh(UInt32(number)) }
+        for number in nodes.numbers where !nodes[number].fragments.isEmpty { refresh(number) }
         refreshRoot()
     }
 
@@ -134,26 +134,26 @@ struct LevelTopology: Sendable {
         _ id: LSPID, _ contents: LSPContents?
     ) -> (node: UInt32, old: Fragment?, new: Fragment?, wasUsable: Bool, graphChanged: Bool)? {
         let new = contents.map { Fragment(number: id.fragment, $0, isPseudonode: id.node.isPseudonode) }
-        guard let number = numbers[id.node.raw] ?? (new == nil ? nil : add(id.node)) else { return nil }
-        let wasUsable = nodes[Int(number)].isUsable
+        guard let number = nodes.find(id.node) ?? (new == nil ? nil : add(id.node)) else { return nil }
+        let wasUsable = nodes[number].isUsable
         let at =
-            nodes[Int(number)].fragments.firstIndex { $0.number >= id.fragment }
-            ?? nodes[Int(number)].fragments.count
-        let isThere = at < nodes[Int(number)].fragments.count && nodes[Int(number)].fragments[at].number == id.fragment
-        let old = isThere ? nodes[Int(number)].fragments[at] : nil
+            nodes[number].fragments.firstIndex { $0.number >= id.fragment }
+            ?? nodes[number].fragments.count
+        let isThere = at < nodes[number].fragments.count && nodes[number].fragments[at].number == id.fragment
+        let old = isThere ? nodes[number].fragments[at] : nil
         if old == new { return nil }
         if let new {
             if isThere {
-                nodes[Int(number)].fragments[at] = new
+                nodes[number].fragments[at] = new
             } else {
-                nodes[Int(number)].fragments.insert(new, at: at)
+                nodes[number].fragments.insert(new, at: at)
             }
         } else {
-            nodes[Int(number)].fragments.remove(at: at)
+            nodes[number].fragments.remove(at: at)
         }
         var graphChanged = false
         let touchesGraph =
-            old?.neighbors != new?.neighbors || wasUsable != nodes[Int(number)].isUsable
+            old?.neighbors != new?.neighbors || wasUsable != nodes[number].isUsable
             || id.fragment == 0 && (old?.flags != new?.flags || old?.topologies != new?.topologies)
         if touchesGraph, id.node != root { graphChanged = refresh(number) }
         return (number, old, new, wasUsable, graphChanged)
@@ -161,32 +161,19 @@ struct LevelTopology: Sendable {
 
     /// Gives the number of a node back that has no LSP any more.
     mutating func collect(_ number: UInt32) {
-        guard nodes[Int(number)].fragments.isEmpty, let known = numbers[nodes[Int(number)].id.raw], known == number else {
-            return
-        }
-        numbers[nodes[Int(number)].id.raw] = nil
-        freeNodes.append(number)
+        if nodes.isPresent(number), nodes[number].fragments.isEmpty { nodes.remove(number) }
     }
 
     private mutating func add(_ node: NodeID) -> UInt32 {
-        let number: UInt32
-        if let free = freeNodes.popLast() {
-            number = free
-            nodes[Int(number)] = Node(id: node)
-            ids[Int(number)] = node
-        } else {
-            number = UInt32(nodes.count)
-            nodes.append(Node(id: node))
-            ids.append(node)
-        }
-        numbers[node.raw] = number
+        let number = nodes.insert(Node(id: node))
+        if Int(number) == ids.count { ids.append(node) } else { ids[Int(number)] = node }
         return number
     }
 
     /// Puts a node's vertex into each graph as its LSPs have it now.
     @discardableResult
     private mutating func refresh(_ number: UInt32) -> Bool {
-        let node = nodes[Int(number)]
+        let node = nodes[number]
         guard node.id != root else { return false }
         let key = Self.key(node.id)
         var changed = false
@@ -254,4 +241,11 @@ struct LevelTopology: Sendable {
         }
         return changed
     }
+}
+
+extension LevelTopology.Node: KeyedElement {
+    var isVacant: Bool { !isUsed }
+    mutating func vacate() { isUsed = false }
+    var key: NodeID { id }
+    static func hash(_ node: NodeID, seed: UInt64) -> UInt64 { seededHash(node.raw, 0, seed: seed) }
 }

@@ -62,7 +62,8 @@ public enum ISISRouteKind: UInt8, Hashable, Comparable, Sendable, CaseIterable, 
 /// The prefixes of one family: who announces each, and what was last offered for it.
 struct PrefixRoutes<Key: PrefixKey>: Sendable {
     /// One announcement, in a list with the others of its prefix.
-    struct Announcement: Sendable, BitwiseCopyable {
+    struct Announcement: ArenaElement, Sendable, BitwiseCopyable {
+        /// `none` in a place that is not in use.
         var node: UInt32
         var metric: UInt32
         var tag: UInt32
@@ -71,6 +72,9 @@ struct PrefixRoutes<Key: PrefixKey>: Sendable {
         var flags: ReachFlags
         /// Level, and in bit 7 whether it is the attached bit's.
         var source: UInt8
+
+        var isVacant: Bool { node == .max }
+        mutating func vacate() { node = .max }
     }
     /// What the routing table has from us.
     struct Published: Sendable, Equatable {
@@ -89,8 +93,7 @@ struct PrefixRoutes<Key: PrefixKey>: Sendable {
     private var isDirty: [Bool] = []
     private var isDiscard: [Bool] = []
     private(set) var dirty: [UInt32] = []
-    private var announcements: [Announcement] = []
-    private var freeAnnouncements: [UInt32] = []
+    private var announcements = Arena<Announcement>()
     private(set) var publishedCount = 0
     private(set) var digest = StateDigest()
 
@@ -126,13 +129,7 @@ struct PrefixRoutes<Key: PrefixKey>: Sendable {
         let entry = Announcement(
             node: node, metric: reach.metric, tag: reach.tag, next: heads[Int(number)], topology: reach.topology,
             flags: reach.flags, source: source)
-        if let free = freeAnnouncements.popLast() {
-            announcements[Int(free)] = entry
-            heads[Int(number)] = free
-        } else {
-            heads[Int(number)] = UInt32(announcements.count)
-            announcements.append(entry)
-        }
+        heads[Int(number)] = announcements.insert(entry)
         mark(number)
     }
 
@@ -141,16 +138,16 @@ struct PrefixRoutes<Key: PrefixKey>: Sendable {
         var previous = Self.none
         var at = heads[Int(number)]
         while at != Self.none {
-            let entry = announcements[Int(at)]
+            let entry = announcements[at]
             if entry.node == node, entry.source == source, entry.metric == reach.metric, entry.flags == reach.flags,
                 entry.tag == reach.tag, entry.topology == reach.topology
             {
                 if previous == Self.none {
                     heads[Int(number)] = entry.next
                 } else {
-                    announcements[Int(previous)].next = entry.next
+                    announcements[previous].next = entry.next
                 }
-                freeAnnouncements.append(at)
+                announcements.remove(at)
                 mark(number)
                 return
             }
@@ -180,7 +177,7 @@ struct PrefixRoutes<Key: PrefixKey>: Sendable {
     func forEachAnnouncement(of number: UInt32, _ body: (Announcement) -> Void) {
         var at = heads[Int(number)]
         while at != Self.none {
-            let entry = announcements[Int(at)]
+            let entry = announcements[at]
             body(entry)
             at = entry.next
         }

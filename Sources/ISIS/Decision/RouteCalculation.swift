@@ -61,7 +61,7 @@ public struct RouteCalculation: Sendable {
     public private(set) var routeRuns = 0
 
     private let seed: UInt64
-    private(set) var levels = [LevelTopology(level: .one), LevelTopology(level: .two)]
+    private(set) var levels: [LevelTopology]
     private(set) var ipv4: PrefixRoutes<IPv4Prefix>
     private(set) var ipv6: PrefixRoutes<IPv6Prefix>
     /// By level; ascending.
@@ -79,6 +79,7 @@ public struct RouteCalculation: Sendable {
 
     public init(seed: UInt64) {
         self.seed = seed
+        levels = [LevelTopology(level: .one, seed: seed), LevelTopology(level: .two, seed: seed)]
         ipv4 = PrefixRoutes(seed: seed)
         ipv6 = PrefixRoutes(seed: seed)
     }
@@ -108,7 +109,7 @@ public struct RouteCalculation: Sendable {
         for level in Level.allCases {
             let isRun = new?.levels.contains(level) ?? false
             levels[level.index].configure(
-                root: root, style: new?.metricStyle ?? .wide, topologies: isRun ? topologies : [], seed: seed)
+                root: root, style: new?.metricStyle ?? .wide, topologies: isRun ? topologies : [])
         }
         reannounce()
         raise(.paths)
@@ -158,13 +159,13 @@ public struct RouteCalculation: Sendable {
     /// that we are the designated IS of count like anybody's.
     public mutating func update(_ level: Level, _ id: LSPID, _ contents: LSPContents?) {
         let number = levels[level.index].number(of: id.node)
-        let before = number.map { levels[level.index].nodes[Int($0)] }
+        let before = number.map { levels[level.index].nodes[$0] }
         guard let change = levels[level.index].update(id, contents) else { return }
         announcementCount[level.index] += (change.new?.prefixCount ?? 0) - (change.old?.prefixCount ?? 0)
         if change.graphChanged { raise(.paths) }
         // Whether level 2 leads to another area hangs on areas, too.
         if level == .two, change.old?.areas != change.new?.areas { raise(.routes) }
-        let after = levels[level.index].nodes[Int(change.node)]
+        let after = levels[level.index].nodes[change.node]
         let source = level.rawValue
         if change.wasUsable, after.isUsable {
             ipv4.replace(change.old?.ipv4 ?? [], by: change.new?.ipv4 ?? [], node: change.node, source: source)
@@ -262,7 +263,7 @@ public struct RouteCalculation: Sendable {
         for (prefix, route) in known6 { ipv6.restore(prefix, route) }
         for prefix in discards { setDiscard(prefix, true) }
         for level in Level.allCases {
-            for number in levels[level.index].nodes.indices {
+            for number in levels[level.index].nodes.numbers {
                 let node = levels[level.index].nodes[number]
                 guard node.isUsable else { continue }
                 announce(node.fragments, UInt32(number), level.rawValue, isThere: true)
@@ -328,7 +329,7 @@ public struct RouteCalculation: Sendable {
     }
 
     private mutating func markPrefixes(of node: UInt32, at level: Level, _ plane: Int) {
-        let entry = levels[level.index].nodes[Int(node)]
+        let entry = levels[level.index].nodes[node]
         guard entry.isUsable else { return }
         if self.plane(Family.ipv4, level) == plane {
             for fragment in entry.fragments { for reach in fragment.ipv4 { ipv4.markDirty(reach.prefix) } }
@@ -348,7 +349,7 @@ public struct RouteCalculation: Sendable {
         for plane in levels[level.index].planes.indices {
             /// By set: 1 when a neighbour in question is in it, 2 when none is.
             var known: [UInt8] = []
-            for number in levels[level.index].nodes.indices where levels[level.index].nodes[number].isUsable {
+            for number in levels[level.index].nodes.numbers where levels[level.index].nodes[number].isUsable {
                 guard let path = levels[level.index].path(to: UInt32(number), plane: plane) else { continue }
                 let set = Int(path.set)
                 while known.count <= set { known.append(0) }
@@ -367,7 +368,7 @@ public struct RouteCalculation: Sendable {
         if let configuration, configuration.levels == .level1And2 {
             let level = levels[Level.two.index]
             search: for plane in level.planes.indices {
-                for (number, node) in level.nodes.enumerated() where node.isUsable && !node.id.isPseudonode {
+                for (number, node) in level.nodes.places.enumerated() where node.isUsable && !node.id.isPseudonode {
                     guard node.id != level.root, level.path(to: UInt32(number), plane: plane) != nil else { continue }
                     var hasArea = false, shares = false
                     for fragment in node.fragments {

@@ -174,9 +174,10 @@ extension ISISInstance {
         let isSent = circuit.hasUp(level) && !circuit.isDesignated(level, by: ownID)
         let room = psnpRoom(circuit, level)
         var entries: [LSPEntry] = []
-        var from = 0
-        while let slot = databases[level.index].circuits[number].ssn.next(from: from) {
-            from = slot + 1
+        var from: UInt32 = 0
+        while let next = databases[level.index].circuits[number].ssn.next(from: from) {
+            from = next + 1
+            let slot = Int(next)
             databases[level.index].clearSSN(slot, number)
             entries.append(entry(slot, level, at: now))
             if entries.count == room {

@@ -74,8 +74,7 @@ public struct LSDB: Sendable {
     }
 
     /// By handle; `nil` where the handle is free.
-    private(set) var slots: [Entry?] = []
-    private var free: [UInt32] = []
+    private(set) var slots = Arena<Entry?>()
     /// Ascending.
     private(set) var databases: [Database] = []
     public private(set) var changes: [Change] = []
@@ -103,7 +102,7 @@ public struct LSDB: Sendable {
     }
 
     public subscript(handle: LSAHandle) -> Entry? {
-        Int(handle.raw) < slots.count ? slots[Int(handle.raw)] : nil
+        Int(handle.raw) < slots.capacity ? slots[handle.raw] : nil
     }
 
     /// The LSA, at whatever age.
@@ -120,15 +119,15 @@ public struct LSDB: Sendable {
     public func checksumSum(of id: DatabaseID) -> UInt32 { database(id).map { databases[$0].checksums } ?? 0 }
     /// All databases that hold something, ascending.
     public var databaseIDs: [DatabaseID] { databases.compactMap { $0.index.count > 0 ? $0.id : nil } }
-    public var count: Int { slots.count - free.count }
+    public var count: Int { slots.count }
     /// One above the highest handle ever given.
-    public var handleEnd: UInt32 { UInt32(truncatingIfNeeded: slots.count) }
+    public var handleEnd: UInt32 { UInt32(truncatingIfNeeded: slots.capacity) }
 
     /// Walks a database in the order of its keys, from a key on, until `body` returns false.
     public func walk(_ id: DatabaseID, from key: LSAKey? = nil, _ body: (LSAHandle, Entry) -> Bool) {
         guard let at = database(id) else { return }
         databases[at].index.walk(from: key) { item in
-            guard let entry = slots[Int(item.handle.raw)] else { return true }
+            guard let entry = slots[item.handle.raw] else { return true }
             return body(item.handle, entry)
         }
     }
@@ -156,28 +155,21 @@ public struct LSDB: Sendable {
         let entry = Entry(database: id, lsa: lsa, installed: now, isOwn: isOwn)
         var at = position(of: id)
         if at == databases.count || databases[at].id != id { databases.insert(Database(id: id), at: at) }
-        if let handle = databases[at].index.find(lsa.key), let old = slots[Int(handle.raw)] {
+        if let handle = databases[at].index.find(lsa.key), let old = slots[handle.raw] {
             digest.remove(Self.hash(old))
             databases[at].checksums &+= UInt32(lsa.header.checksum) &- UInt32(old.lsa.header.checksum)
             if old.isOwn != isOwn { foreignCount += isOwn ? -1 : 1 }
             let isChange = !old.lsa.hasSameContent(as: lsa)
-            slots[Int(handle.raw)]?.lsa = lsa
-            slots[Int(handle.raw)]?.installed = now
-            slots[Int(handle.raw)]?.isOwn = isOwn
+            slots[handle.raw]?.lsa = lsa
+            slots[handle.raw]?.installed = now
+            slots[handle.raw]?.isOwn = isOwn
             if let entry = self[handle] { digest.add(Self.hash(entry)) }
             if isChange { note(handle) }
             wheel.set(handle, at: due)
             return (handle, isChange)
         }
         digest.add(Self.hash(entry))
-        let handle: LSAHandle
-        if let reused = free.popLast() {
-            handle = LSAHandle(reused)
-            slots[Int(reused)] = entry
-        } else {
-            handle = LSAHandle(UInt32(truncatingIfNeeded: slots.count))
-            slots.append(entry)
-        }
+        let handle = LSAHandle(slots.insert(entry))
         at = position(of: id)
         databases[at].index.insert(lsa.key, handle)
         databases[at].checksums &+= UInt32(lsa.header.checksum)
@@ -194,8 +186,8 @@ public struct LSDB: Sendable {
         guard let old = self[handle] else { return }
         digest.remove(Self.hash(old))
         if !old.lsa.header.isMaxAge { note(handle) }
-        slots[Int(handle.raw)]?.lsa.setAge(LSAHeader.maxAge)
-        slots[Int(handle.raw)]?.installed = now
+        slots[handle.raw]?.lsa.setAge(LSAHeader.maxAge)
+        slots[handle.raw]?.installed = now
         wheel.remove(handle)
         if let entry = self[handle] { digest.add(Self.hash(entry)) }
     }
@@ -210,8 +202,7 @@ public struct LSDB: Sendable {
         databases[at].checksums &-= UInt32(old.lsa.header.checksum)
         if !old.isOwn { foreignCount -= 1 }
         wheel.remove(handle)
-        slots[Int(handle.raw)] = nil
-        free.append(handle.raw)
+        slots.remove(handle.raw)
     }
 
     /// Sets when the LSA is due next, for a refresh or for MaxAge.
@@ -224,40 +215,40 @@ public struct LSDB: Sendable {
     mutating func setPending(_ handle: LSAHandle, _ content: Pending?) {
         guard let entry = self[handle], entry.pending != content else { return }
         digest.remove(Self.hash(entry))
-        slots[Int(handle.raw)]?.pending = content
+        slots[handle.raw]?.pending = content
         if let entry = self[handle] { digest.add(Self.hash(entry)) }
     }
 
     mutating func setFlooded(_ handle: LSAHandle, _ wasFlooded: Bool) {
-        if self[handle] != nil { slots[Int(handle.raw)]?.wasFlooded = wasFlooded }
+        if self[handle] != nil { slots[handle.raw]?.wasFlooded = wasFlooded }
     }
 
     mutating func setHaste(_ handle: LSAHandle, _ haste: UInt8) {
-        if self[handle] != nil { slots[Int(handle.raw)]?.haste = haste }
+        if self[handle] != nil { slots[handle.raw]?.haste = haste }
     }
 
     mutating func noteAnswer(_ handle: LSAHandle, at now: Instant) {
-        if self[handle] != nil { slots[Int(handle.raw)]?.answered = now }
+        if self[handle] != nil { slots[handle.raw]?.answered = now }
     }
 
     /// - Returns: whether the LSA was not being flushed already.
     mutating func beginFlush(_ handle: LSAHandle) -> Bool {
         guard let entry = self[handle], !entry.isFlushing else { return false }
-        slots[Int(handle.raw)]?.isFlushing = true
+        slots[handle.raw]?.isFlushing = true
         return true
     }
     mutating func endFlush(_ handle: LSAHandle) {
-        if self[handle] != nil { slots[Int(handle.raw)]?.isFlushing = false }
+        if self[handle] != nil { slots[handle.raw]?.isFlushing = false }
     }
 
-    mutating func retain(_ handle: LSAHandle) { slots[Int(handle.raw)]?.retransmissions += 1 }
+    mutating func retain(_ handle: LSAHandle) { slots[handle.raw]?.retransmissions += 1 }
     mutating func release(_ handle: LSAHandle) {
-        if let entry = self[handle], entry.retransmissions > 0 { slots[Int(handle.raw)]?.retransmissions -= 1 }
+        if let entry = self[handle], entry.retransmissions > 0 { slots[handle.raw]?.retransmissions -= 1 }
     }
 
     private mutating func note(_ handle: LSAHandle) {
         guard let entry = self[handle], !entry.isNoted else { return }
-        slots[Int(handle.raw)]?.isNoted = true
+        slots[handle.raw]?.isNoted = true
         changes.append(Change(database: entry.database, key: entry.lsa.key))
     }
 
@@ -266,7 +257,7 @@ public struct LSDB: Sendable {
         let taken = changes
         changes.removeAll(keepingCapacity: true)
         for change in taken {
-            if let handle = handle(of: change.key, in: change.database) { slots[Int(handle.raw)]?.isNoted = false }
+            if let handle = handle(of: change.key, in: change.database) { slots[handle.raw]?.isNoted = false }
         }
         return taken
     }
@@ -283,7 +274,7 @@ public struct LSDB: Sendable {
 
 extension LSDB {
     public func write(to writer: inout SnapshotWriter) {
-        writer.writeList(slots) { entry, w in
+        writer.writeList(slots.places) { entry, w in
             w.write(entry != nil)
             guard let entry else { return }
             entry.database.write(to: &w)
@@ -300,7 +291,7 @@ extension LSDB {
             }
         }
         // The next handle given is state.
-        writer.writeBlock(free)
+        writer.writeBlock(slots.free)
         writer.writeList(changes) { change, w in
             change.database.write(to: &w)
             w.write(change.key.type.rawValue)
@@ -313,7 +304,7 @@ extension LSDB {
     /// Retransmission counts are not in it: whoever restores the lists counts again.
     public init(from reader: inout SnapshotReader, version: OSPFVersion) throws(DecodeError) {
         self.init()
-        slots = try reader.readList { r throws(DecodeError) -> Entry? in
+        let places = try reader.readList { r throws(DecodeError) -> Entry? in
             guard try r.readBool() else { return nil }
             let id = try DatabaseID(from: &r)
             let octets = try r.readBlock(of: UInt8.self)
@@ -331,14 +322,8 @@ extension LSDB {
             }
             return entry
         }
-        free = try reader.readBlock(of: UInt32.self)
-        var isFree = [Bool](repeating: false, count: slots.count)
-        for raw in free {
-            guard Int(raw) < slots.count, slots[Int(raw)] == nil, !isFree[Int(raw)] else {
-                throw DecodeError("LSDB", at: reader.position, .badValue)
-            }
-            isFree[Int(raw)] = true
-        }
+        let free = try reader.readBlock(of: UInt32.self)
+        slots = try Arena(places: places, free: free, of: "LSDB", at: reader.position)
         try index(at: reader.position)
         changes = try reader.readList { r throws(DecodeError) in
             let id = try DatabaseID(from: &r)
@@ -348,21 +333,21 @@ extension LSDB {
                 database: id, key: LSAKey(type: type, linkStateID: linkStateID, advertisingRouter: try r.read()))
         }
         for change in changes {
-            if let handle = handle(of: change.key, in: change.database) { slots[Int(handle.raw)]?.isNoted = true }
+            if let handle = handle(of: change.key, in: change.database) { slots[handle.raw]?.isNoted = true }
         }
-        wheel = try AgeWheel(from: &reader, handles: slots.count)
+        wheel = try AgeWheel(from: &reader, handles: slots.capacity)
     }
 
     /// Builds what follows from the slots: indices, counts, digest.
     private mutating func index(at position: Int) throws(DecodeError) {
         var order: [(id: DatabaseID, entry: KeyIndex.Entry)] = []
-        for (i, slot) in slots.enumerated() {
+        for (i, slot) in slots.places.enumerated() {
             guard let slot else { continue }
             order.append((slot.database, KeyIndex.Entry(key: slot.lsa.key, handle: LSAHandle(UInt32(i)))))
             digest.add(Self.hash(slot))
             if !slot.isOwn { foreignCount += 1 }
         }
-        guard order.count == slots.count - free.count else { throw DecodeError("LSDB", at: position, .badValue) }
+        guard order.count == slots.count else { throw DecodeError("LSDB", at: position, .badValue) }
         order.sort { $0.id != $1.id ? $0.id < $1.id : $0.entry.key < $1.entry.key }
         var start = 0
         while start < order.count {

@@ -67,6 +67,7 @@ struct RouterRecord: Sendable {
     var firstSource: UInt32 = 0
     var route: CalculatedRouter?
     var isDirty = false
+    var isUsed = true
 }
 
 /// A vertex of an area as far as destinations depend on it. It may have sources before its own LSA is there.
@@ -78,4 +79,5 @@ struct VertexRecord: Sendable {
     var flags: RouterLSABody.Flags = []
     var options: OSPFOptions = []
     var isDirty = false
+    var isUsed = true
 }

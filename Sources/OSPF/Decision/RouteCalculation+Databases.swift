@@ -45,7 +45,7 @@ extension RouteCalculation {
             let vertex = areas[Int(area)].vertexOrNew(
                 LinkStateGraph.Key(UInt64(key.linkStateID), isNetwork: true))
             notePart(key, isPresent: lsa != nil, area, vertex, database)
-            let parts = areas[Int(area)].vertices[Int(vertex)].parts
+            let parts = areas[Int(area)].vertices[vertex].parts
             for part in parts where part != parts.last { removeSources(id, part) }
             removeSources(id, key)
             if let part = parts.last {
@@ -71,17 +71,17 @@ extension RouteCalculation {
     private mutating func notePart(
         _ key: LSAKey, isPresent: Bool, _ area: UInt32, _ vertex: UInt32, _ database: LSDB
     ) {
-        var parts = areas[Int(area)].vertices[Int(vertex)].parts
+        var parts = areas[Int(area)].vertices[vertex].parts
         let at = parts.firstIndex { $0 >= key } ?? parts.count
         let isKnown = at < parts.count && parts[at] == key
         if isPresent, !isKnown { parts.insert(key, at: at) }
         if !isPresent, isKnown { parts.remove(at: at) }
-        areas[Int(area)].vertices[Int(vertex)].parts = parts
+        areas[Int(area)].vertices[vertex].parts = parts
         // RFC 5340 §4.8.1: of several router LSAs the one with the lowest Link State ID has the say.
-        if !areas[Int(area)].vertices[Int(vertex)].key.isNetwork {
+        if !areas[Int(area)].vertices[vertex].key.isNetwork {
             let body = parts.first.flatMap { routerBody($0, area, database) }
-            areas[Int(area)].vertices[Int(vertex)].flags = body?.flags ?? []
-            areas[Int(area)].vertices[Int(vertex)].options = body?.options ?? []
+            areas[Int(area)].vertices[vertex].flags = body?.flags ?? []
+            areas[Int(area)].vertices[vertex].options = body?.options ?? []
         }
         noteVertexChange(area: area, vertex)
         loose.append((area, vertex))
@@ -100,8 +100,8 @@ extension RouteCalculation {
         let dirty = areas[i].dirtyVertices
         areas[i].dirtyVertices.removeAll(keepingCapacity: true)
         for number in dirty {
-            areas[i].vertices[Int(number)].isDirty = false
-            let vertex = areas[i].vertices[Int(number)]
+            areas[i].vertices[number].isDirty = false
+            let vertex = areas[i].vertices[number]
             let isChanged: Bool
             if let links = links(of: vertex, UInt32(i), database) {
                 isChanged = areas[i].graph.set(vertex.key, isTransit: isTransit(vertex), links: links)

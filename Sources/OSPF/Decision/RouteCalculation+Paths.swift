@@ -23,8 +23,8 @@ extension RouteCalculation {
         while i < work.count {
             let number = work[i]
             i += 1
-            guard prefixes[Int(number)].isInternalDirty else { continue }
-            if isRange(prefixes[Int(number)].prefix) { late.append(number) } else { chooseInternal(number, database) }
+            guard prefixes[number].isInternalDirty else { continue }
+            if isRange(prefixes[number].prefix) { late.append(number) } else { chooseInternal(number, database) }
         }
         if isBorderRouter, !changedInternal.isEmpty {
             for area in local?.configuration.areas ?? [] {
@@ -37,7 +37,7 @@ extension RouteCalculation {
             }
         }
         // The longest first: whether a range is active depends on what lies within it.
-        late.sort { (prefixes[Int($0)].prefix.length, $1) > (prefixes[Int($1)].prefix.length, $0) }
+        late.sort { (prefixes[$0].prefix.length, $1) > (prefixes[$1].prefix.length, $0) }
         for number in late { chooseInternal(number, database) }
 
         chooseRouters(database, into: &outcome)
@@ -58,31 +58,31 @@ extension RouteCalculation {
     }
 
     private mutating func chooseInternal(_ number: UInt32, _ database: LSDB) {
-        prefixes[Int(number)].isInternalDirty = false
-        let old = prefixes[Int(number)].internalRoute
+        prefixes[number].isInternalDirty = false
+        let old = prefixes[number].internalRoute
         var new = internalRoute(number, database)
-        if new?.type != .intraArea, isRange(prefixes[Int(number)].prefix),
-            let discard = discardRoute(prefixes[Int(number)].prefix)
+        if new?.type != .intraArea, isRange(prefixes[number].prefix),
+            let discard = discardRoute(prefixes[number].prefix)
         {
             new = discard
         }
         guard old != new else { return }
-        prefixes[Int(number)].internalRoute = new
-        let length = Int(prefixes[Int(number)].prefix.length)
+        prefixes[number].internalRoute = new
+        let length = Int(prefixes[number].prefix.length)
         if old == nil { internalCounts[length] += 1 }
         if new == nil { internalCounts[length] -= 1 }
-        changedInternal.append(prefixes[Int(number)].prefix)
+        changedInternal.append(prefixes[number].prefix)
     }
 
     // MARK: §16.1 and §16.2
 
     private mutating func internalRoute(_ number: UInt32, _ database: LSDB) -> CalculatedRoute? {
         guard let local else { return nil }
-        let prefix = prefixes[Int(number)].prefix
+        let prefix = prefixes[number].prefix
         var best: CalculatedRoute?
-        var next = prefixes[Int(number)].firstSource
+        var next = prefixes[number].firstSource
         while next != 0 {
-            let source = sources[Int(next - 1)]
+            let source = sources[next - 1]
             next = source.nextOfDestination
             let type: OSPFPathType
             switch source.kind {
@@ -100,7 +100,7 @@ extension RouteCalculation {
             let (sum, overflow) = path.distance.addingReportingOverflow(source.metric)
             let cost = overflow ? UInt32.max : sum
             if let best, (best.type, best.cost) < (type, cost) { continue }
-            let isOwn = areas[at].vertices[Int(source.owner)].key == LinkStateGraph.Key(UInt64(local.routerID))
+            let isOwn = areas[at].vertices[source.owner].key == LinkStateGraph.Key(UInt64(local.routerID))
             let hops =
                 isOwn ? ownInterfaces(prefix, area: areas[at].id) : nextHops(area: at, set: path.set, database)
             if hops.isEmpty, !isOwn { continue }
@@ -126,7 +126,7 @@ extension RouteCalculation {
 
     /// §16.2 (4): whether the routing table has an entry for the router; it has for those that say B or E (§16.1 (4)).
     private func isBorder(_ area: Int, _ vertex: UInt32) -> Bool {
-        let flags = areas[area].vertices[Int(vertex)].flags
+        let flags = areas[area].vertices[vertex].flags
         return flags.contains(.border) || flags.contains(.boundary)
     }
 
@@ -165,15 +165,15 @@ extension RouteCalculation {
         let work = dirtyRouters
         dirtyRouters = []
         for number in work {
-            routers[Int(number)].isDirty = false
-            let old = routers[Int(number)].route
+            routers[number].isDirty = false
+            let old = routers[number].route
             let new = boundaryRoute(number, database)
             if old != new {
-                routers[Int(number)].route = new
-                outcome.changedRouters.append(routers[Int(number)].routerID)
-                var next = routers[Int(number)].firstDependent
+                routers[number].route = new
+                outcome.changedRouters.append(routers[number].routerID)
+                var next = routers[number].firstDependent
                 while next != 0 {
-                    let source = sources[Int(next - 1)]
+                    let source = sources[next - 1]
                     markPrefix(source.destination, isInternal: false)
                     next = source.nextOfOwner
                 }
@@ -185,19 +185,19 @@ extension RouteCalculation {
 
     private mutating func boundaryRoute(_ number: UInt32, _ database: LSDB) -> CalculatedRouter? {
         guard let local else { return nil }
-        let record = routers[Int(number)]
+        let record = routers[number]
         guard record.routerID != local.routerID else { return nil }
         var best: (preference: UInt8, route: CalculatedRouter)?
         // §16.1 (4). RFC 3101 §2.5 (3): type 5 does not come by ways through areas without externals.
         for at in areas.indices where areas[at].kind.importsExternals {
             guard let vertex = areas[at].router(record.routerID),
-                areas[at].vertices[Int(vertex)].flags.contains(.boundary), let path = areas[at].path(to: vertex)
+                areas[at].vertices[vertex].flags.contains(.boundary), let path = areas[at].path(to: vertex)
             else { continue }
             let hops = nextHops(area: at, set: path.set, database)
             if hops.isEmpty { continue }
             let route = CalculatedRouter(
                 routerID: record.routerID, type: .intraArea, area: areas[at].id, cost: path.distance, nextHops: hops,
-                options: areas[at].vertices[Int(vertex)].options)
+                options: areas[at].vertices[vertex].options)
             // §16.4 (3): §16.4.1's preference, then the least cost, then the largest area ID.
             let preference = self.preference(.intraArea, areas[at].id)
             if let best, (best.preference, best.route.cost) < (preference, route.cost) { continue }
@@ -207,7 +207,7 @@ extension RouteCalculation {
         var next = record.firstSource
         var inter: CalculatedRouter?
         while next != 0 {
-            let source = sources[Int(next - 1)]
+            let source = sources[next - 1]
             next = source.nextOfDestination
             let at = Int(source.area)
             guard isExamined(areas[at].id), areas[at].kind.importsExternals, isBorder(at, source.owner),
@@ -258,7 +258,7 @@ extension RouteCalculation {
         var length = address.family == .ipv4 ? 32 : 128
         while length >= 0 {
             if internalCounts[length] > 0, let number = prefixNumber(IPPrefix(address, UInt8(length))),
-                let route = prefixes[Int(number)].internalRoute, !route.isDiscard
+                let route = prefixes[number].internalRoute, !route.isDiscard
             {
                 return route
             }
@@ -290,7 +290,7 @@ extension RouteCalculation {
         }
         if source.kind == .nssa {
             let at = Int(source.area)
-            guard areas[at].vertices[Int(source.owner)].flags.contains(.boundary),
+            guard areas[at].vertices[source.owner].flags.contains(.boundary),
                 let path = areas[at].path(to: source.owner)
             else { return nil }
             let hops = nextHops(area: at, set: path.set, database)
@@ -299,18 +299,18 @@ extension RouteCalculation {
                 preference: preference(.intraArea, areas[at].id), cost: path.distance, area: areas[at].id,
                 nextHops: hops)
         }
-        guard let route = routers[Int(source.owner)].route else { return nil }
+        guard let route = routers[source.owner].route else { return nil }
         return InternalPath(
             preference: preference(route.type, route.area), cost: route.cost, area: route.area,
             nextHops: route.nextHops)
     }
 
     private mutating func externalRoute(_ number: UInt32, _ database: LSDB) -> CalculatedRoute? {
-        let prefix = prefixes[Int(number)].prefix
+        let prefix = prefixes[number].prefix
         var best: (preference: UInt8, rank: UInt8, route: CalculatedRoute)?
-        var next = prefixes[Int(number)].firstSource
+        var next = prefixes[number].firstSource
         while next != 0 {
-            let source = sources[Int(next - 1)]
+            let source = sources[next - 1]
             next = source.nextOfDestination
             guard source.kind == .external || source.kind == .nssa else { continue }
             if source.kind == .nssa {
@@ -323,10 +323,10 @@ extension RouteCalculation {
             }
             // A router without a way to the originator has no use for the forwarding address either (§16.4 (3)).
             if source.kind == .external {
-                guard routers[Int(source.owner)].route != nil else { continue }
+                guard routers[source.owner].route != nil else { continue }
             } else {
                 let at = Int(source.area)
-                guard areas[at].vertices[Int(source.owner)].flags.contains(.boundary),
+                guard areas[at].vertices[source.owner].flags.contains(.boundary),
                     areas[at].path(to: source.owner) != nil
                 else { continue }
             }
@@ -367,20 +367,20 @@ extension RouteCalculation {
     // MARK: the routing table
 
     private mutating func choose(_ number: UInt32, _ database: LSDB, into outcome: inout Outcome) {
-        prefixes[Int(number)].isDirty = false
-        guard let local, prefixes[Int(number)].isUsed else { return }
+        prefixes[number].isDirty = false
+        guard let local, prefixes[number].isUsed else { return }
         // §16.4 (6) (a): paths within the AS come before all others.
-        let new = prefixes[Int(number)].internalRoute ?? externalRoute(number, database)
-        if new != prefixes[Int(number)].route {
-            if let old = prefixes[Int(number)].route { digest.remove(old.digestWord) }
+        let new = prefixes[number].internalRoute ?? externalRoute(number, database)
+        if new != prefixes[number].route {
+            if let old = prefixes[number].route { digest.remove(old.digestWord) }
             if let new { digest.add(new.digestWord) }
-            prefixes[Int(number)].route = new
-            outcome.changedPrefixes.append(prefixes[Int(number)].prefix)
+            prefixes[number].route = new
+            outcome.changedPrefixes.append(prefixes[number].prefix)
         }
         let offer = new.flatMap { Self.offer($0, local.configuration) }
-        if offer != prefixes[Int(number)].offered {
-            prefixes[Int(number)].offered = offer
-            outcome.updates.append(RouteUpdate(prefixes[Int(number)].prefix, offer))
+        if offer != prefixes[number].offered {
+            prefixes[number].offered = offer
+            outcome.updates.append(RouteUpdate(prefixes[number].prefix, offer))
         }
     }
 

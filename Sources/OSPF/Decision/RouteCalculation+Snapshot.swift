@@ -8,7 +8,7 @@ import Wire
 extension RouteCalculation {
     public func write(to writer: inout SnapshotWriter) {
         writer.write(isBorderRouter)
-        let kept = prefixes.filter { $0.isUsed && ($0.route != nil || $0.offered != nil) }
+        let kept = prefixes.places.filter { $0.isUsed && ($0.route != nil || $0.offered != nil) }
             .sorted { $0.prefix < $1.prefix }
         writer.writeList(kept) { record, w in
             record.prefix.write(to: &w)
@@ -36,14 +36,14 @@ extension RouteCalculation {
         }
         for record in records {
             let number = prefixOrNew(record.prefix)
-            prefixes[Int(number)].route = record.route
-            prefixes[Int(number)].offered = record.offered
+            prefixes[number].route = record.route
+            prefixes[number].offered = record.offered
             if let route = record.route { digest.add(route.digestWord) }
         }
         let known = try reader.readList { r throws(DecodeError) in try CalculatedRouter(from: &r) }
         for route in known {
             let number = routerOrNew(route.routerID)
-            routers[Int(number)].route = route
+            routers[number].route = route
         }
         borders = try reader.readList { r throws(DecodeError) in
             let area: UInt32 = try r.read()

@@ -4,9 +4,59 @@ import Wire
 
 /// An LSA that has sources.
 struct LSARecord: Sendable {
-    var database: DatabaseID
-    var key: LSAKey
+    struct Key: Hashable, Sendable {
+        var database: DatabaseID
+        var lsa: LSAKey
+    }
+    var key: Key
     var firstSource: UInt32 = 0
+    var isUsed = true
+}
+
+extension PathSource: ArenaElement {
+    var isVacant: Bool { kind == .none }
+    mutating func vacate() {
+        kind = .none
+        forwardingAddress = nil
+    }
+}
+
+extension PrefixRecord: KeyedElement {
+    var isVacant: Bool { !isUsed }
+    mutating func vacate() { isUsed = false }
+    var key: IPPrefix { prefix }
+    static func hash(_ prefix: IPPrefix, seed: UInt64) -> UInt64 {
+        switch prefix {
+        case .v4(let prefix): seededHash(UInt64(prefix.address.raw), UInt64(prefix.length), seed: seed)
+        case .v6(let prefix):
+            seededHash(prefix.address.high, prefix.address.low, seed: seed &+ UInt64(prefix.length) &+ 64)
+        }
+    }
+}
+
+extension RouterRecord: KeyedElement {
+    var isVacant: Bool { !isUsed }
+    mutating func vacate() { isUsed = false }
+    var key: UInt32 { routerID }
+    static func hash(_ router: UInt32, seed: UInt64) -> UInt64 { seededHash(UInt64(router), 3, seed: seed) }
+}
+
+extension LSARecord: KeyedElement {
+    var isVacant: Bool { !isUsed }
+    mutating func vacate() { isUsed = false }
+    static func hash(_ key: Key, seed: UInt64) -> UInt64 {
+        let (database, lsa) = (key.database, key.lsa)
+        let place = UInt64(database.number) << 18 | UInt64(database.scope.rawValue) << 16 | UInt64(lsa.type.rawValue)
+        return seededHash(place, UInt64(lsa.linkStateID) << 32 | UInt64(lsa.advertisingRouter), seed: seed)
+    }
+}
+
+extension VertexRecord: KeyedElement {
+    var isVacant: Bool { !isUsed }
+    mutating func vacate() { isUsed = false }
+    static func hash(_ key: LinkStateGraph.Key, seed: UInt64) -> UInt64 {
+        seededHash(key.identifier, key.isNetwork ? 1 : 2, seed: seed)
+    }
 }
 
 /// The tables: numbers for prefixes, routers and LSAs, and the lists that sources lie in.
@@ -18,108 +68,51 @@ extension RouteCalculation {
 
     // MARK: prefixes
 
-    private static func hash(_ prefix: IPPrefix, _ seed: UInt64) -> UInt64 {
-        switch prefix {
-        case .v4(let prefix): seededHash(UInt64(prefix.address.raw), UInt64(prefix.length), seed: seed)
-        case .v6(let prefix):
-            seededHash(prefix.address.high, prefix.address.low, seed: seed &+ UInt64(prefix.length) &+ 64)
-        }
-    }
-
-    func prefixNumber(_ prefix: IPPrefix) -> UInt32? {
-        prefixIndex.find(Self.hash(prefix, seed)) { prefixes[Int($0)].prefix == prefix }
-    }
+    func prefixNumber(_ prefix: IPPrefix) -> UInt32? { prefixes.find(prefix) }
 
     mutating func prefixOrNew(_ prefix: IPPrefix) -> UInt32 {
-        if let known = prefixNumber(prefix) { return known }
-        let number: UInt32
-        if let free = freePrefixes.popLast() {
-            number = free
-            prefixes[Int(number)] = PrefixRecord(prefix: prefix)
-        } else {
-            number = UInt32(truncatingIfNeeded: prefixes.count)
-            prefixes.append(PrefixRecord(prefix: prefix))
-        }
-        indexPrefix(number)
-        return number
-    }
-
-    private mutating func indexPrefix(_ number: UInt32) {
-        let (named, seed) = (prefixes, seed)
-        prefixIndex.insert(number, hash: Self.hash(named[Int(number)].prefix, seed)) {
-            Self.hash(named[Int($0)].prefix, seed)
-        }
+        prefixNumber(prefix) ?? prefixes.insert(PrefixRecord(prefix: prefix))
     }
 
     /// Frees a prefix that nothing speaks of and that has no route.
     mutating func releasePrefix(_ number: UInt32) {
-        let record = prefixes[Int(number)]
+        let record = prefixes[number]
         guard record.isUsed, record.firstSource == 0, record.route == nil, record.offered == nil,
             record.internalRoute == nil, !record.isDirty
         else { return }
-        unindexPrefix(number)
-        prefixes[Int(number)].isUsed = false
-        freePrefixes.append(number)
-    }
-
-    private mutating func unindexPrefix(_ number: UInt32) {
-        let (named, seed) = (prefixes, seed)
-        prefixIndex.remove(number, hash: Self.hash(named[Int(number)].prefix, seed)) {
-            Self.hash(named[Int($0)].prefix, seed)
-        }
+        prefixes.remove(number)
     }
 
     mutating func markPrefix(_ number: UInt32, isInternal: Bool) {
-        if isInternal { prefixes[Int(number)].isInternalDirty = true }
-        guard !prefixes[Int(number)].isDirty else { return }
-        prefixes[Int(number)].isDirty = true
+        if isInternal { prefixes[number].isInternalDirty = true }
+        guard !prefixes[number].isDirty else { return }
+        prefixes[number].isDirty = true
         dirtyPrefixes.append(number)
     }
 
     // MARK: routers
 
-    private static func hash(_ router: UInt32, _ seed: UInt64) -> UInt64 { seededHash(UInt64(router), 3, seed: seed) }
-
-    func routerNumber(_ id: UInt32) -> UInt32? {
-        routerIndex.find(Self.hash(id, seed)) { routers[Int($0)].routerID == id }
-    }
+    func routerNumber(_ id: UInt32) -> UInt32? { routers.find(id) }
 
     mutating func routerOrNew(_ id: UInt32) -> UInt32 {
         if let known = routerNumber(id) { return known }
-        let number: UInt32
-        if let free = freeRouters.popLast() {
-            number = free
-            routers[Int(number)] = RouterRecord(routerID: id)
-        } else {
-            number = UInt32(truncatingIfNeeded: routers.count)
-            routers.append(RouterRecord(routerID: id))
-        }
-        let (named, seed) = (routers, seed)
-        routerIndex.insert(number, hash: Self.hash(id, seed)) { Self.hash(named[Int($0)].routerID, seed) }
+        let number = routers.insert(RouterRecord(routerID: id))
         markRouter(number)
         return number
     }
 
     /// Frees a router that nothing speaks of.
     mutating func releaseRouter(_ number: UInt32) {
-        let record = routers[Int(number)]
-        guard record.firstDependent == 0, record.firstSource == 0, record.route == nil, !record.isDirty,
-            routerNumber(record.routerID) == number
-        else { return }
-        unindexRouter(number)
-        freeRouters.append(number)
-    }
-
-    private mutating func unindexRouter(_ number: UInt32) {
-        let (named, seed) = (routers, seed)
-        routerIndex.remove(number, hash: Self.hash(named[Int(number)].routerID, seed)) {
-            Self.hash(named[Int($0)].routerID, seed)
+        let record = routers[number]
+        guard record.isUsed, record.firstDependent == 0, record.firstSource == 0, record.route == nil, !record.isDirty else {
+            return
         }
+        routers.remove(number)
     }
 
     mutating func markRouter(_ number: UInt32) {
-        guard !routers[Int(number)].isDirty else { return }
-        routers[Int(number)].isDirty = true
+        guard !routers[number].isDirty else { return }
+        routers[number].isDirty = true
         dirtyRouters.append(number)
     }
 
@@ -127,10 +120,10 @@ extension RouteCalculation {
 
     /// What hangs on a vertex is to be looked at again: its path changed, or what its router says of itself.
     mutating func markDependents(area: UInt32, _ vertex: UInt32) {
-        let record = areas[Int(area)].vertices[Int(vertex)]
+        let record = areas[Int(area)].vertices[vertex]
         var next = record.firstSource
         while next != 0 {
-            let source = sources[Int(next - 1)]
+            let source = sources[next - 1]
             markDestination(source)
             next = source.nextOfOwner
         }
@@ -161,36 +154,16 @@ extension RouteCalculation {
 
     // MARK: sources
 
-    private static func hash(_ database: DatabaseID, _ key: LSAKey, _ seed: UInt64) -> UInt64 {
-        let place = UInt64(database.number) << 18 | UInt64(database.scope.rawValue) << 16 | UInt64(key.type.rawValue)
-        return seededHash(place, UInt64(key.linkStateID) << 32 | UInt64(key.advertisingRouter), seed: seed)
-    }
-
-    private func lsaNumber(_ database: DatabaseID, _ key: LSAKey) -> UInt32? {
-        lsaIndex.find(Self.hash(database, key, seed)) {
-            lsas[Int($0)].key == key && lsas[Int($0)].database == database
-        }
-    }
-
     /// Takes everything back that an LSA said.
     mutating func removeSources(_ database: DatabaseID, _ key: LSAKey) {
-        guard let number = lsaNumber(database, key) else { return }
-        var next = lsas[Int(number)].firstSource
+        guard let number = lsas.find(LSARecord.Key(database: database, lsa: key)) else { return }
+        var next = lsas[number].firstSource
         while next != 0 {
-            let source = sources[Int(next - 1)]
+            let source = sources[next - 1]
             unlink(next, source)
             next = source.nextOfLSA
         }
-        unindexLSA(number)
-        freeLSAs.append(number)
-    }
-
-    private mutating func unindexLSA(_ number: UInt32) {
-        let (named, seed) = (lsas, seed)
-        let record = named[Int(number)]
-        lsaIndex.remove(number, hash: Self.hash(record.database, record.key, seed)) {
-            Self.hash(named[Int($0)].database, named[Int($0)].key, seed)
-        }
+        lsas.remove(number)
     }
 
     /// Puts what an LSA says into the lists. The LSA has no sources yet.
@@ -199,85 +172,67 @@ extension RouteCalculation {
         var first: UInt32 = 0
         for var source in new {
             source.nextOfLSA = first
-            let number: UInt32
-            if let free = freeSources.popLast() {
-                number = free + 1
-            } else {
-                sources.append(source)
-                number = UInt32(truncatingIfNeeded: sources.count)
-            }
+            let number = sources.insert(source) + 1
             link(number, &source)
-            sources[Int(number - 1)] = source
+            sources[number - 1] = source
             if let address = source.forwardingAddress { forwarding.add(address, number) }
             markDestination(source)
             first = number
         }
-        let record = LSARecord(database: database, key: key, firstSource: first)
-        let number: UInt32
-        if let free = freeLSAs.popLast() {
-            number = free
-            lsas[Int(number)] = record
-        } else {
-            number = UInt32(truncatingIfNeeded: lsas.count)
-            lsas.append(record)
-        }
-        let (named, seed) = (lsas, seed)
-        lsaIndex.insert(number, hash: Self.hash(database, key, seed)) {
-            Self.hash(named[Int($0)].database, named[Int($0)].key, seed)
-        }
+        _ = lsas.insert(LSARecord(key: LSARecord.Key(database: database, lsa: key), firstSource: first))
     }
 
     private func head(ofDestination source: PathSource) -> UInt32 {
         source.kind == .interAreaRouter
-            ? routers[Int(source.destination)].firstSource : prefixes[Int(source.destination)].firstSource
+            ? routers[source.destination].firstSource : prefixes[source.destination].firstSource
     }
     private mutating func setHead(ofDestination source: PathSource, _ number: UInt32) {
         if source.kind == .interAreaRouter {
-            routers[Int(source.destination)].firstSource = number
+            routers[source.destination].firstSource = number
         } else {
-            prefixes[Int(source.destination)].firstSource = number
+            prefixes[source.destination].firstSource = number
         }
     }
     private func head(ofOwner source: PathSource) -> UInt32 {
         source.kind == .external
-            ? routers[Int(source.owner)].firstDependent
-            : areas[Int(source.area)].vertices[Int(source.owner)].firstSource
+            ? routers[source.owner].firstDependent
+            : areas[Int(source.area)].vertices[source.owner].firstSource
     }
     private mutating func setHead(ofOwner source: PathSource, _ number: UInt32) {
         if source.kind == .external {
-            routers[Int(source.owner)].firstDependent = number
+            routers[source.owner].firstDependent = number
         } else {
-            areas[Int(source.area)].vertices[Int(source.owner)].firstSource = number
+            areas[Int(source.area)].vertices[source.owner].firstSource = number
         }
     }
 
     private mutating func link(_ number: UInt32, _ source: inout PathSource) {
         source.nextOfDestination = head(ofDestination: source)
         source.previousOfDestination = 0
-        if source.nextOfDestination != 0 { sources[Int(source.nextOfDestination - 1)].previousOfDestination = number }
+        if source.nextOfDestination != 0 { sources[source.nextOfDestination - 1].previousOfDestination = number }
         setHead(ofDestination: source, number)
         source.nextOfOwner = head(ofOwner: source)
         source.previousOfOwner = 0
-        if source.nextOfOwner != 0 { sources[Int(source.nextOfOwner - 1)].previousOfOwner = number }
+        if source.nextOfOwner != 0 { sources[source.nextOfOwner - 1].previousOfOwner = number }
         setHead(ofOwner: source, number)
     }
 
     private mutating func unlink(_ number: UInt32, _ source: PathSource) {
         if source.previousOfDestination != 0 {
-            sources[Int(source.previousOfDestination - 1)].nextOfDestination = source.nextOfDestination
+            sources[source.previousOfDestination - 1].nextOfDestination = source.nextOfDestination
         } else {
             setHead(ofDestination: source, source.nextOfDestination)
         }
         if source.nextOfDestination != 0 {
-            sources[Int(source.nextOfDestination - 1)].previousOfDestination = source.previousOfDestination
+            sources[source.nextOfDestination - 1].previousOfDestination = source.previousOfDestination
         }
         if source.previousOfOwner != 0 {
-            sources[Int(source.previousOfOwner - 1)].nextOfOwner = source.nextOfOwner
+            sources[source.previousOfOwner - 1].nextOfOwner = source.nextOfOwner
         } else {
             setHead(ofOwner: source, source.nextOfOwner)
         }
         if source.nextOfOwner != 0 {
-            sources[Int(source.nextOfOwner - 1)].previousOfOwner = source.previousOfOwner
+            sources[source.nextOfOwner - 1].previousOfOwner = source.previousOfOwner
         }
         markDestination(source)
         if source.kind == .external {
@@ -286,9 +241,7 @@ extension RouteCalculation {
             loose.append((source.area, source.owner))
         }
         if source.forwardingAddress != nil { forwarding.noteRemoval() }
-        sources[Int(number - 1)].kind = .none
-        sources[Int(number - 1)].forwardingAddress = nil
-        freeSources.append(number - 1)
+        sources.remove(number - 1)
     }
 
     /// Gives numbers back that may not be used any more.

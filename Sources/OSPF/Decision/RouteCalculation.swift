@@ -48,21 +48,13 @@ public struct RouteCalculation: Sendable {
         var flags: RouterLSABody.Flags
     }
 
-    let seed: UInt64
     /// Ascending by area ID.
     var areas: [AreaTopology] = []
-    var prefixes: [PrefixRecord] = []
-    var prefixIndex = NumberIndex()
-    var freePrefixes: [UInt32] = []
-    var routers: [RouterRecord] = []
-    var routerIndex = NumberIndex()
-    var freeRouters: [UInt32] = []
-    var sources: [PathSource] = []
-    var freeSources: [UInt32] = []
+    var prefixes: KeyedArena<PrefixRecord>
+    var routers: KeyedArena<RouterRecord>
+    var sources = Arena<PathSource>()
     /// LSAs that have sources.
-    var lsas: [LSARecord] = []
-    var lsaIndex = NumberIndex()
-    var freeLSAs: [UInt32] = []
+    var lsas: KeyedArena<LSARecord>
     var forwarding = ForwardingAddresses()
     /// Internal routes by prefix length: which lengths a longest match has to try.
     var internalCounts = [UInt32](repeating: 0, count: 129)
@@ -89,28 +81,33 @@ public struct RouteCalculation: Sendable {
     /// Calculations of shortest paths since this controller began; not replicated.
     public internal(set) var shortestPathRuns: UInt64 = 0
 
-    public init(seed: UInt64) { self.seed = seed }
+    /// - Parameter seed: of all look-ups, so that nobody outside can make up names that collide.
+    public init(seed: UInt64) {
+        prefixes = KeyedArena(seed: seed)
+        routers = KeyedArena(seed: seed)
+        lsas = KeyedArena(seed: seed)
+    }
 
     // MARK: look-up
 
     /// The entry of the routing table for exactly this prefix.
     public func route(for prefix: IPPrefix) -> CalculatedRoute? {
-        prefixNumber(prefix).flatMap { prefixes[Int($0)].route }
+        prefixNumber(prefix).flatMap { prefixes[$0].route }
     }
 
     /// The routing table's networks, ascending by prefix.
     public var routes: [CalculatedRoute] {
-        prefixes.compactMap { $0.isUsed ? $0.route : nil }.sorted { $0.prefix < $1.prefix }
+        prefixes.places.compactMap { $0.isUsed ? $0.route : nil }.sorted { $0.prefix < $1.prefix }
     }
 
     /// The routing table's AS boundary routers, ascending.
     public var boundaryRouters: [CalculatedRouter] {
-        routers.compactMap(\.route).sorted { $0.routerID < $1.routerID }
+        routers.places.compactMap(\.route).sorted { $0.routerID < $1.routerID }
     }
 
     /// The way to an AS boundary router.
     public func boundaryRouter(_ id: UInt32) -> CalculatedRouter? {
-        routerNumber(id).flatMap { routers[Int($0)].route }
+        routerNumber(id).flatMap { routers[$0].route }
     }
 
     /// Routers of an NSSA that have a path and say that they are area border routers, as of the last calculation,
@@ -123,8 +120,8 @@ public struct RouteCalculation: Sendable {
     private mutating func noteBorders() {
         borders = []
         for area in areas where area.kind.isNSSA {
-            for (number, vertex) in area.vertices.enumerated()
-            where !vertex.key.isNetwork && vertex.flags.contains(.border) && area.path(to: UInt32(number)) != nil {
+            for (number, vertex) in area.vertices.places.enumerated()
+            where vertex.isUsed && !vertex.key.isNetwork && vertex.flags.contains(.border) && area.path(to: UInt32(number)) != nil {
                 borders.append(
                     BorderRouter(
                         area: area.id, routerID: UInt32(truncatingIfNeeded: vertex.key.identifier),
@@ -139,7 +136,7 @@ public struct RouteCalculation: Sendable {
         guard let at = areaPosition(area) else { return [] }
         let area = areas[at]
         var found: [(routerID: UInt32, distance: UInt32, flags: RouterLSABody.Flags)] = []
-        for (number, vertex) in area.vertices.enumerated() where !vertex.key.isNetwork {
+        for (number, vertex) in area.vertices.places.enumerated() where vertex.isUsed && !vertex.key.isNetwork {
             guard let path = area.path(to: UInt32(number)) else { continue }
             found.append((UInt32(truncatingIfNeeded: vertex.key.identifier), path.distance, vertex.flags))
         }
@@ -222,20 +219,20 @@ public struct RouteCalculation: Sendable {
 
     private mutating func markEverything(in area: UInt32) {
         areas[Int(area)].hopCache = []
-        for number in areas[Int(area)].vertices.indices { markDependents(area: area, UInt32(number)) }
+        for number in areas[Int(area)].vertices.numbers { markDependents(area: area, number) }
     }
 
     private mutating func markEverything() {
-        for number in prefixes.indices where prefixes[number].isUsed { markPrefix(UInt32(number), isInternal: true) }
-        for number in routers.indices { markRouter(UInt32(number)) }
+        for number in prefixes.numbers where prefixes.isPresent(number) { markPrefix(number, isInternal: true) }
+        for number in routers.numbers where routers.isPresent(number) { markRouter(number) }
     }
 
     /// Starts from the databases. Routes of before stay in their records, so that differences are told against them.
     private mutating func rebuild(_ database: LSDB) {
         guard let local else { return }
-        let oldPrefixes = prefixes.filter { $0.isUsed && ($0.route != nil || $0.offered != nil) }
-        let oldRouters = routers.filter { $0.route != nil }
-        var fresh = RouteCalculation(seed: seed)
+        let oldPrefixes = prefixes.places.filter { $0.isUsed && ($0.route != nil || $0.offered != nil) }
+        let oldRouters = routers.places.filter { $0.route != nil }
+        var fresh = RouteCalculation(seed: prefixes.seed)
         fresh.local = local
         fresh.isBorderRouter = isBorderRouter
         fresh.shortestPathRuns = shortestPathRuns
@@ -245,18 +242,18 @@ public struct RouteCalculation: Sendable {
         for id in configured.sorted() where fresh.areas.last?.id != id {
             fresh.areas.append(
                 AreaTopology(
-                    id: id, kind: local.configuration.area(IPv4Address(raw: id)).kind, seed: seed,
+                    id: id, kind: local.configuration.area(IPv4Address(raw: id)).kind, seed: prefixes.seed,
                     maximumPaths: Int(max(1, local.configuration.maximumPaths))))
         }
         for old in oldPrefixes {
             let number = fresh.prefixOrNew(old.prefix)
-            fresh.prefixes[Int(number)].route = old.route
-            fresh.prefixes[Int(number)].offered = old.offered
+            fresh.prefixes[number].route = old.route
+            fresh.prefixes[number].offered = old.offered
             fresh.markPrefix(number, isInternal: true)
         }
         for old in oldRouters {
             let number = fresh.routerOrNew(old.routerID)
-            fresh.routers[Int(number)].route = old.route
+            fresh.routers[number].route = old.route
             fresh.markRouter(number)
         }
         for id in database.databaseIDs {

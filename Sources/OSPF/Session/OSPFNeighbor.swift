@@ -135,8 +135,7 @@ struct RequestList: SnapshotPart, Sendable {
         var header: LSAHeader
         var stamp: UInt64
     }
-    private var queue: [Item] = []
-    private var head = 0
+    private var queue = Queue<Item>()
     /// What is wanted of each key; looked up, never iterated.
     private var wanted: [LSAKey: Item] = [:]
     private var nextStamp: UInt64 = 0
@@ -169,13 +168,9 @@ struct RequestList: SnapshotPart, Sendable {
 
     /// The first ones of the list that are still wanted.
     mutating func next(_ limit: Int) -> [LSAKey] {
-        while head < queue.count, !isAlive(queue[head]) { head += 1 }
-        if head > 1024, head > queue.count / 2 {
-            queue.removeFirst(head)
-            head = 0
-        }
+        while let oldest = queue.first, !isAlive(oldest) { queue.removeFirst(1) }
         var keys: [LSAKey] = []
-        var at = head
+        var at = 0
         while at < queue.count, keys.count < limit {
             if isAlive(queue[at]) { keys.append(queue[at].header.key) }
             at += 1
@@ -185,7 +180,6 @@ struct RequestList: SnapshotPart, Sendable {
 
     mutating func removeAll() {
         queue.removeAll()
-        head = 0
         wanted.removeAll()
         outstanding = 0
     }
@@ -193,7 +187,7 @@ struct RequestList: SnapshotPart, Sendable {
     func mix(into digest: inout StateDigest) { digest.mix(UInt64(wanted.count) << 32 | UInt64(outstanding)) }
 
     func write(to writer: inout SnapshotWriter) {
-        let alive = queue[head...].filter { isAlive($0) }
+        let alive = queue.filter { isAlive($0) }
         writer.writeList(alive) { item, w in (wanted[item.header.key]?.header ?? item.header).write(to: &w) }
         writer.write(UInt64(outstanding))
     }

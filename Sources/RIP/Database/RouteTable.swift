@@ -4,10 +4,10 @@ import Routing
 import Wire
 
 /// What one neighbour says about one destination.
-struct Path: Equatable {
+struct Path: ArenaElement, Equatable {
     static let none = UInt32.max
 
-    /// Position in the table of neighbours.
+    /// Position in the table of neighbours; `none` in a place that is not in use.
     var neighbor: UInt32
     /// The next path of the same route, in order of arrival.
     var next: UInt32
@@ -16,6 +16,9 @@ struct Path: Equatable {
     var tag: UInt16
     /// RFC 2453 §3.8: when the timeout expires.
     var deadline: Instant
+
+    var isVacant: Bool { neighbor == Self.none }
+    mutating func vacate() { neighbor = Self.none }
 
     var hash: UInt64 {
         var digest = StateDigest(UInt64(neighbor) << 32 | UInt64(tag))
@@ -88,8 +91,7 @@ struct RouteTable: Sendable {
     private(set) var prefixes: PrefixTable<Destination>
     /// By prefix number.
     private var routes: [Route] = []
-    private var paths: [Path] = []
-    private var freePaths: [UInt32] = []
+    private var paths = Arena<Path>()
     /// Of routes and paths.
     private(set) var digest = StateDigest()
     /// Destinations with learned paths, and with foreign routes: for the limits.
@@ -106,7 +108,7 @@ struct RouteTable: Sendable {
     var count: Int { prefixes.count }
 
     subscript(number: UInt32) -> Route { routes[Int(number)] }
-    func path(_ index: UInt32) -> Path { paths[Int(index)] }
+    func path(_ index: UInt32) -> Path { paths[index] }
     func destination(_ number: UInt32) -> Destination { prefixes[number] }
     func isPresent(_ number: UInt32) -> Bool { prefixes.isPresent(number) }
     func find(_ destination: Destination) -> UInt32? { prefixes.find(destination) }
@@ -115,7 +117,7 @@ struct RouteTable: Sendable {
         seededHash(routes[Int(number)].hash, UInt64(number), seed: 1)
     }
     private func pathHash(_ index: UInt32) -> UInt64 {
-        seededHash(paths[Int(index)].hash, UInt64(index), seed: 2)
+        seededHash(paths[index].hash, UInt64(index), seed: 2)
     }
 
     /// The number of the destination, which is made when it is absent.
@@ -152,7 +154,7 @@ struct RouteTable: Sendable {
 
     mutating func updatePath(_ index: UInt32, _ body: (inout Path) -> Void) {
         digest.remove(pathHash(index))
-        body(&paths[Int(index)])
+        body(&paths[index])
         digest.add(pathHash(index))
     }
 
@@ -160,8 +162,8 @@ struct RouteTable: Sendable {
     func path(of number: UInt32, from neighbor: UInt32) -> UInt32? {
         var index = routes[Int(number)].firstPath
         while index != Path.none {
-            if paths[Int(index)].neighbor == neighbor { return index }
-            index = paths[Int(index)].next
+            if paths[index].neighbor == neighbor { return index }
+            index = paths[index].next
         }
         return nil
     }
@@ -170,7 +172,7 @@ struct RouteTable: Sendable {
     func forEachPath(of number: UInt32, _ body: (UInt32, Path) -> Void) {
         var index = routes[Int(number)].firstPath
         while index != Path.none {
-            let path = paths[Int(index)]
+            let path = paths[index]
             body(index, path)
             index = path.next
         }
@@ -180,14 +182,7 @@ struct RouteTable: Sendable {
     mutating func addPath(_ number: UInt32, _ path: Path, metric: UInt8) -> UInt32 {
         var path = path
         path.next = Path.none
-        let index: UInt32
-        if let reused = freePaths.popLast() {
-            index = reused
-            paths[Int(reused)] = path
-        } else {
-            index = UInt32(paths.count)
-            paths.append(path)
-        }
+        let index = paths.insert(path)
         digest.add(pathHash(index))
         var last = Path.none
         forEachPath(of: number) { i, _ in last = i }
@@ -203,16 +198,16 @@ struct RouteTable: Sendable {
     }
 
     mutating func removePath(_ number: UInt32, _ index: UInt32) {
-        let next = paths[Int(index)].next
+        let next = paths[index].next
         if routes[Int(number)].firstPath == index {
             update(number) { $0.firstPath = next }
         } else {
             var before = routes[Int(number)].firstPath
-            while paths[Int(before)].next != index { before = paths[Int(before)].next }
+            while paths[before].next != index { before = paths[before].next }
             updatePath(before) { $0.next = next }
         }
         digest.remove(pathHash(index))
-        freePaths.append(index)
+        paths.remove(index)
         update(number) {
             $0.pathCount -= 1
             if $0.pathCount == 0 { $0.metric = RIPFormat.infinity }
@@ -241,14 +236,14 @@ extension RouteTable: Snapshotting {
                 UInt8(route.isChanged ? 1 : 0) | (route.isDirty ? 2 : 0) | (route.isOffered ? 4 : 0)
                     | (route.wasLearned ? 8 : 0))
         }
-        writer.writeList(paths) { path, w in
+        writer.writeList(paths.places) { path, w in
             w.write(path.neighbor)
             w.write(path.next)
             path.nextHop.write(to: &w)
             w.write(path.tag)
             w.write(path.deadline)
         }
-        writer.writeBlock(freePaths)
+        writer.writeBlock(paths.free)
     }
 
     init(from reader: inout SnapshotReader) throws(DecodeError) {
@@ -269,14 +264,15 @@ extension RouteTable: Snapshotting {
             route.wasLearned = flags & 8 != 0
             return route
         }
-        paths = try reader.readList { r throws(DecodeError) in
+        let places = try reader.readList { r throws(DecodeError) in
             let neighbor: UInt32 = try r.read()
             let next: UInt32 = try r.read()
             let nextHop = try IPAddress(from: &r)
             let tag: UInt16 = try r.read()
             return Path(neighbor: neighbor, next: next, nextHop: nextHop, tag: tag, deadline: try r.readInstant())
         }
-        freePaths = try reader.readBlock(of: UInt32.self)
+        let free = try reader.readBlock(of: UInt32.self)
+        paths = try Arena(places: places, free: free, of: "route table", at: reader.position)
         try restoreCounts(at: reader.position)
     }
 
@@ -284,12 +280,8 @@ extension RouteTable: Snapshotting {
     private mutating func restoreCounts(at position: Int) throws(DecodeError) {
         let refused = DecodeError("route table", at: position, .badValue)
         guard routes.count == prefixes.capacity else { throw refused }
-        var isUsed = [Bool](repeating: false, count: paths.count)
-        for index in freePaths {
-            guard Int(index) < paths.count, !isUsed[Int(index)] else { throw refused }
-            isUsed[Int(index)] = true
-        }
-        var used = freePaths.count
+        var isUsed = [Bool](repeating: false, count: paths.capacity)
+        var used = 0
         for number in routes.indices {
             guard prefixes.isPresent(UInt32(number)) else {
                 guard !routes[number].isKnown else { throw refused }
@@ -298,11 +290,11 @@ extension RouteTable: Snapshotting {
             var index = routes[number].firstPath
             var length = 0
             while index != Path.none {
-                guard Int(index) < paths.count, !isUsed[Int(index)] else { throw refused }
+                guard paths.isPresent(index), !isUsed[Int(index)] else { throw refused }
                 isUsed[Int(index)] = true
                 length += 1
                 digest.add(pathHash(index))
-                index = paths[Int(index)].next
+                index = paths[index].next
             }
             guard length == Int(routes[number].pathCount) else { throw refused }
             used += length

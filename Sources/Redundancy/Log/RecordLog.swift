@@ -1,3 +1,4 @@
+import Machine
 import Records
 
 /// A run of records without gaps, in memory.
@@ -6,9 +7,7 @@ import Records
 /// The bound is kept by whoever appends, since what overflow means differs (a join restarts; a lagging twin is dropped):
 /// see `octets`.
 public struct RecordLog: Sendable {
-    private var records: [Record] = []
-    /// Records before this position are forgotten; they go when they are the greater part.
-    private var first = 0
+    private var records = Queue<Record>()
     /// The newest record ever appended, kept when it is forgotten.
     public private(set) var last: LogIndex
     /// What is held costs this many octets.
@@ -17,7 +16,7 @@ public struct RecordLog: Sendable {
     /// An empty log that goes on after `last`.
     public init(after last: LogIndex = .zero) { self.last = last }
 
-    public var count: Int { records.count - first }
+    public var count: Int { records.count }
     public var isEmpty: Bool { count == 0 }
     /// The record before the oldest that is held.
     public var start: LogIndex { LogIndex(last.value - UInt64(count)) }
@@ -36,10 +35,10 @@ public struct RecordLog: Sendable {
     }
 
     /// The records after `index` up to `end`, as far as they are held.
-    public func records(after index: LogIndex, upTo end: LogIndex) -> ArraySlice<Record> {
+    public func records(after index: LogIndex, upTo end: LogIndex) -> Slice<Queue<Record>> {
         let from = max(index, start)
         let to = min(end, last)
-        guard from < to else { return [] }
+        guard from < to else { return records[..<0] }
         return records[position(of: from.next)...position(of: to)]
     }
 
@@ -56,20 +55,13 @@ public struct RecordLog: Sendable {
     public mutating func truncate(upTo index: LogIndex) {
         let end = min(index, last)
         guard end > start else { return }
-        let to = position(of: end)
-        for i in first...to {
+        let forgotten = position(of: end) + 1
+        for i in 0..<forgotten {
             octets -= records[i].cost
-            // The octets of a record are the greater part of it: let them go now, not when the array is compacted.
+            // The octets of a record are the greater part of it: let them go now, not when the queue cuts its beginning off.
             records[i].body = .time
         }
-        first = to + 1
-        if first == records.count {
-            records.removeAll(keepingCapacity: records.count < 4096)
-            first = 0
-        } else if first > 1024, first * 2 > records.count {
-            records.removeFirst(first)
-            first = 0
-        }
+        records.removeFirst(forgotten)
     }
 
     private func position(of index: LogIndex) -> Int { records.count - 1 - Int(last.value - index.value) }

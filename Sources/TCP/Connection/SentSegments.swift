@@ -47,8 +47,7 @@ struct SentSegments: Sendable {
     private var oldest = 0
     /// The other: what was sent again, in the order of that. An entry whose segment has arrived, or was sent yet again, is passed
     /// over. There are no more than segments.
-    private var again: [(start: Int64, sentAt: Instant)] = []
-    private var firstAgain = 0
+    private var again = Queue<(start: Int64, sentAt: Instant)>()
 
     var isEmpty: Bool { first == list.count }
     var isFull: Bool { list.count - first >= Self.maximum }
@@ -70,8 +69,7 @@ struct SentSegments: Sendable {
         sackedSegments = 0
         lostHint = 0
         oldest = 0
-        again.removeAll(keepingCapacity: true)
-        firstAgain = 0
+        again.removeAll()
     }
 
     private mutating func leave(_ state: State, _ count: Int) {
@@ -146,8 +144,7 @@ struct SentSegments: Sendable {
             }
             oldest += 1
         }
-        while firstAgain < again.count {
-            let (start, sentAt) = again[firstAgain]
+        while let (start, sentAt) = again.first {
             let i = place(after: start)
             if i < list.count, list[i].state == .inFlight, list[i].isOutOfOrder, list[i].sentAt == sentAt {
                 guard Self.wasSent(list[i], before: rack) else { break }
@@ -158,11 +155,7 @@ struct SentSegments: Sendable {
                 markLost(i)
                 isLost = true
             }
-            firstAgain += 1
-        }
-        if firstAgain > 64, firstAgain * 2 > again.count {
-            again.removeFirst(firstAgain)
-            firstAgain = 0
+            again.removeFirst(1)
         }
         return (isLost, isWaiting ? rack.sentAt.nanoseconds - due : nil)
     }
@@ -227,8 +220,7 @@ struct SentSegments: Sendable {
     /// The order of time, from the beginning.
     private mutating func orderAgain() {
         oldest = first
-        firstAgain = 0
-        again.removeAll(keepingCapacity: true)
+        again.removeAll()
         for segment in list[first...] where segment.state == .inFlight && segment.isOutOfOrder {
             again.append((segment.start, segment.sentAt))
         }

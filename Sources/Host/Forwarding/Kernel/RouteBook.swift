@@ -1,3 +1,4 @@
+import Machine
 import Routing
 import Wire
 
@@ -17,9 +18,8 @@ struct RouteBook<Key: PrefixKey> {
     private(set) var wanted: [UInt32] = []
     private(set) var installed: [UInt32] = []
     private var marks: [UInt8] = []
-    /// Numbers that wait, from `queueFirst` on.
-    private var queue: [UInt32] = []
-    private var queueFirst = 0
+    /// Numbers that wait.
+    private var queue = Queue<UInt32>()
     /// Numbers that the kernel refused, or that somebody else took away: they wait for `retryAll`.
     private var failed: [UInt32] = []
     private(set) var wantedCount = 0
@@ -27,7 +27,7 @@ struct RouteBook<Key: PrefixKey> {
 
     init(seed: UInt64) { prefixes = PrefixTable(seed: seed) }
 
-    var pendingCount: Int { queue.count - queueFirst }
+    var pendingCount: Int { queue.count }
     var failedCount: Int { failed.count }
 
     /// The number of the prefix, which is added when it is absent.
@@ -79,16 +79,7 @@ struct RouteBook<Key: PrefixKey> {
     }
 
     mutating func dequeue() -> UInt32? {
-        guard queueFirst < queue.count else { return nil }
-        let number = queue[queueFirst]
-        queueFirst += 1
-        if queueFirst == queue.count {
-            queue.removeAll(keepingCapacity: queue.count < 65_536)
-            queueFirst = 0
-        } else if queueFirst >= 1 << 20, queueFirst * 2 > queue.count {
-            queue.removeFirst(queueFirst)
-            queueFirst = 0
-        }
+        guard let number = queue.popFirst() else { return nil }
         marks[Int(number)] &= ~Mark.queued
         return number
     }
