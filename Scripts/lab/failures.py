@@ -343,7 +343,17 @@ def keep_evidence(lab: Lab, outcome: Outcome, folder: str) -> None:
             shutil.copy(path, target)
     with open(os.path.join(target, "outcome.json"), "w") as file:
         json.dump(dict(outcome.record(), incidents=outcome.incidents), file, indent=1)
+    with open(os.path.join(target, "blasters.json"), "w") as file:
+        json.dump({name: _told_by(blaster) for name, blaster in lab.blasters.items()}, file, indent=1)
     say(f"evidence in {target}")
+
+
+def _told_by(blaster: Blaster) -> object:
+    """What a peer of ours saw and did, as far as it still answers."""
+    try:
+        return blaster.status()
+    except LabError as error:
+        return str(error)
 
 
 def _live_with_poison(lab: Lab, outcome: Outcome) -> None:

@@ -57,8 +57,11 @@ int main(int argc, char **argv) {
     if (config.listening) start_listening();
     session.retry_at = now();
 
-    for (;;) {
+    for (double ran_at = now();;) {
         double at = now();
+        /* A peer that was not allowed to run says so: what it sent late is not the router's fault. */
+        if (at - ran_at > 0.5) note("this peer did not run for %.0f ms", (at - ran_at) * 1000);
+        ran_at = at;
         if (peer_socket < 0 && config.active && at >= session.retry_at) start_connecting();
         churn(at);
         run_timers(at);

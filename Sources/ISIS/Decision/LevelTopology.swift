@@ -1,3 +1,4 @@
+import Machine
 import Routing
 import SPF
 import Wire
@@ -237,7 +238,7 @@ struct LevelTopology: Sendable {
         changed.reserveCapacity(vertices.count)
         for vertex in vertices {
             let key = planes[plane].graph.key(of: vertex)
-            if let number = numbers[key.identifier] { changed.append(number) }
+            if let number = nodes.find(NodeID(raw: key.identifier)) { changed.append(number) }
         }
         return changed
     }

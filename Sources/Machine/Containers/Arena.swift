@@ -1,3 +1,5 @@
+import Wire
+
 /// An element that tells by itself whether its place is in use.
 public protocol ArenaElement {
     var isVacant: Bool { get }

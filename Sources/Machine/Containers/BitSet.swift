@@ -1,4 +1,3 @@
-import Machine
 import Wire
 
 /// A set of small numbers as bits under a summary of bits: adding, removing and asking are O(1), walking or emptying a little of

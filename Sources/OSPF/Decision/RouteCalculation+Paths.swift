@@ -139,7 +139,7 @@ extension RouteCalculation {
         guard let local else { return nil }
         for area in local.configuration.areas.reversed() {
             guard area.ranges.contains(where: { $0.prefix == prefix && isMeant($0) }) else { continue }
-            for record in prefixes where record.isUsed {
+            for record in prefixes.places where record.isUsed {
                 if let route = record.internalRoute, route.type == .intraArea, route.area == area.areaID.raw,
                     prefix.covers(record.prefix), record.prefix != prefix, !route.isDiscard
                 {

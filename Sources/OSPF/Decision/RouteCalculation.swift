@@ -81,6 +81,9 @@ public struct RouteCalculation: Sendable {
     /// Calculations of shortest paths since this controller began; not replicated.
     public internal(set) var shortestPathRuns: UInt64 = 0
 
+    /// Of all look-ups.
+    var seed: UInt64 { prefixes.seed }
+
     /// - Parameter seed: of all look-ups, so that nobody outside can make up names that collide.
     public init(seed: UInt64) {
         prefixes = KeyedArena(seed: seed)
@@ -121,7 +124,8 @@ public struct RouteCalculation: Sendable {
         borders = []
         for area in areas where area.kind.isNSSA {
             for (number, vertex) in area.vertices.places.enumerated()
-            where vertex.isUsed && !vertex.key.isNetwork && vertex.flags.contains(.border) && area.path(to: UInt32(number)) != nil {
+            where vertex.isUsed && !vertex.key.isNetwork && vertex.flags.contains(.border) && area.path(to: UInt32(number)) != nil
+            {
                 borders.append(
                     BorderRouter(
                         area: area.id, routerID: UInt32(truncatingIfNeeded: vertex.key.identifier),
@@ -232,7 +236,7 @@ public struct RouteCalculation: Sendable {
         guard let local else { return }
         let oldPrefixes = prefixes.places.filter { $0.isUsed && ($0.route != nil || $0.offered != nil) }
         let oldRouters = routers.places.filter { $0.route != nil }
-        var fresh = RouteCalculation(seed: prefixes.seed)
+        var fresh = RouteCalculation(seed: seed)
         fresh.local = local
         fresh.isBorderRouter = isBorderRouter
         fresh.shortestPathRuns = shortestPathRuns
@@ -242,7 +246,7 @@ public struct RouteCalculation: Sendable {
         for id in configured.sorted() where fresh.areas.last?.id != id {
             fresh.areas.append(
                 AreaTopology(
-                    id: id, kind: local.configuration.area(IPv4Address(raw: id)).kind, seed: prefixes.seed,
+                    id: id, kind: local.configuration.area(IPv4Address(raw: id)).kind, seed: seed,
                     maximumPaths: Int(max(1, local.configuration.maximumPaths))))
         }
         for old in oldPrefixes {
