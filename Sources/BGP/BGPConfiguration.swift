@@ -217,8 +217,9 @@ public struct GracefulRestartConfiguration: Hashable, Sendable, Codable {
     /// RFC 4724 §4.2: stale routes of a neighbour are kept no longer than this after its session ended, 1…4095. It also bounds a
     /// route refresh whose end is not said (RFC 7313 §4).
     public var staleRoutesTime: UInt16 = 360
-    /// RFC 4724 §4.1 Selection_Deferral_Timer, 1…300: of the router as a whole.
-    public var selectionDeferralTime: UInt16 = 240
+    /// RFC 4724 §4.1 Selection_Deferral_Timer, 1…300: of the router as a whole. Shorter than the time after which a host's
+    /// kernel forgets what a life before left there.
+    public var selectionDeferralTime: UInt16 = 100
     /// RFC 9494 §4.6: an internal neighbour that does not speak of long-lived stale routes gets them all the same, with
     /// NO_EXPORT and a LOCAL_PREF of 0.
     public var advertisesStaleRoutes = false

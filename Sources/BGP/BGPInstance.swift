@@ -135,7 +135,8 @@ public struct BGPInstance: StreamProtocol {
             return flush(at: now, defersTasks: true, into: &effects)
         case .redistribute(let updates): rib.redistribute(updates)
         case .payloads(let table, let changed): rib.setPayloads(table, changed: changed)
-        case .bfd(let address, let isUp): if !isUp { pathDown(address, at: now, into: &effects) }
+        case .bfd(let address, let isUp, let isIndependent):
+            if !isUp { pathDown(address, isIndependent: isIndependent, at: now, into: &effects) }
         case .command(let command): perform(command, at: now, into: &effects)
         case .fault(let connection, let octets, let message):
             fault(connection, octets, message: message, at: now, into: &effects)

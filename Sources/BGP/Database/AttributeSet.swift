@@ -26,7 +26,7 @@ struct AttributeSet: BitwiseCopyable, Sendable {
     var firstAlias: UInt32 = 0
     var flags: Flags = []
     /// RFC 4456 §9: clusters that the route passed.
-    var clusterCount: UInt16 = 0
+    var clusterCount: UInt32 = 0
     /// How often our own AS stands in the path, at most 255.
     var ownASCount: UInt8 = 0
     /// `Marks`
@@ -34,13 +34,12 @@ struct AttributeSet: BitwiseCopyable, Sendable {
     var reserved: UInt16 = 0
     /// RFC 9234 §5: of the OTC attribute, if the flag says that there is one.
     var onlyToCustomer: UInt32 = 0
-    var reserved2: UInt32 = 0
 
     static let freeLength = UInt32.max
     var isFree: Bool { length == Self.freeLength }
 
     struct Flags: OptionSet, BitwiseCopyable, Sendable {
-        var rawValue: UInt16
+        var rawValue: UInt32
         static let hasMED = Flags(rawValue: 1)
         static let hasLocalPreference = Flags(rawValue: 2)
         static let hasNextHop = Flags(rawValue: 4)

@@ -343,7 +343,7 @@ struct AttributeTable: Sendable {
                 set.originatorID = value.u32(0)
                 if set.originatorID == parameters.routerID { set.flags.insert(.isReflectedBack) }
             case AttributeCode.clusterList:
-                set.clusterCount = UInt16(truncatingIfNeeded: value.byteCount / 4)
+                set.clusterCount = UInt32(value.byteCount / 4)
                 var i = 0
                 while i &+ 4 <= value.byteCount {
                     if value.u32(i) == parameters.clusterID { set.flags.insert(.isReflectedBack) }

@@ -39,7 +39,8 @@ extension RIB: Snapshotting {
             throw refused
         }
         let shared = RIBShared(
-            attributes: attributes, sources: sources, deferred: deferred, policies: PolicyTable(configuration, snapshot: definitions),
+            attributes: attributes, sources: sources, deferred: deferred,
+            policies: PolicyTable(configuration, snapshot: definitions),
             trapOnPrefix: configuration.testing.trapOnPrefix, notesTrap: configuration.testing.notesTrap,
             defaultRoutes: defaultRoutes)
         for chains in tables.askAll(Chains(), shared) {

@@ -36,8 +36,9 @@ extension BGPInstance {
         }
         let isFirst = configuration == nil
         configuration = new
-        rib.configure(new)
+        // Before the first route of our own.
         if isFirst { beginColdStart(at: now, into: &effects) }
+        rib.configure(new)
         for wanted in new.neighbors {
             if let peer = peerIndex(wanted.address) {
                 adopt(wanted, peer, at: now, into: &effects)
@@ -168,9 +169,16 @@ extension BGPInstance {
     // MARK: BFD
 
     /// RFC 9384: the NOTIFICATION says why, and may not get through; RFC 5882 §4.2: the session ends at once, whatever its
-    /// hold timer. It may come up again without BFD, which a neighbour is free to switch off.
-    mutating func pathDown(_ address: IPAddress, at now: Instant, into effects: inout [Effect]) {
+    /// hold timer. It may come up again without BFD, which a neighbour is free to switch off. RFC 5882 §4.3.2.2: the routes go
+    /// with it, since BGP has no way to say before that it restarts.
+    /// - Parameter isIndependent: RFC 5882 §4.3.1: if the neighbour is restarting it forwards no more, so that is over. In other
+    ///   cases (§4.3.2) the silence may be part of the restart.
+    mutating func pathDown(_ address: IPAddress, isIndependent: Bool, at now: Instant, into effects: inout [Effect]) {
         guard let peer = peerIndex(address) else { return }
+        if isIndependent, neighbor(peer)?.retention != nil, neighbor(peer)?.establishedSlot == nil {
+            event(.warning, peer, "BFD down: it does not forward while it restarts, and its stale routes go", into: &effects)
+            dropRetention(peer)
+        }
         for slot in [SessionSlot.incoming, .own] {
             run(.automaticStop(.cease(.bfdDown)), peer, slot, reason: "BFD down", at: now, into: &effects)
         }

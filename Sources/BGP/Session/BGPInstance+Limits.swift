@@ -109,7 +109,8 @@ extension BGPInstance {
         }
         if let stalest {
             event(
-                .alarm, stalest.peer, "memory is at its limit: \(stalest.count) routes that were kept for its return are let go of",
+                .alarm, stalest.peer,
+                "memory is at its limit: \(stalest.count) routes that were kept for its return are let go of",
                 into: &effects)
             return dropRetention(stalest.peer)
         }

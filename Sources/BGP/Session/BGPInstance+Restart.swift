@@ -209,7 +209,7 @@ extension BGPInstance {
         neighbors[i]!.counters.staleRoutesRemoved &+= UInt64(count)
         neighbors[i]!.retention?.forget(family)
         timers.cancel(timer(.longLivedStale, peer, family))
-        event(.notice, peer, "\(why): \(count) stale routes go", into: &effects)
+        event(.notice, peer, "\(why): \(count == 0 ? "no" : "\(count)") stale routes go", into: &effects)
         if neighbors[i]!.retention?.families.isEmpty == true { dropRetention(peer) }
     }
 

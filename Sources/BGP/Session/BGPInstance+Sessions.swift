@@ -438,7 +438,8 @@ extension BGPInstance {
         ribSession.receivesPathIDs = negotiated.receivesPathIDs
         ribSession.sendsPathIDs = negotiated.sendsPathIDs
         ribSession.takesIPv6NextHops = negotiated.ipv6NextHops
-        ribSession.takesLongLivedStale = remote.capabilities.longLivedGracefulRestart != nil
+        ribSession.takesLongLivedStale =
+            remote.capabilities.longLivedGracefulRestart != nil
             && remote.capabilities.gracefulRestart != nil
         ribSession.view = neighbor.configuration.view.exportView
         ribSession.views = neighbor.configuration.families.compactMap { family in

@@ -185,7 +185,8 @@ extension BGPInstance {
             minimumHopLimit: configured.ttlSecurityHops > 0 ? 255 - (configured.ttlSecurityHops - 1) : 0,
             multihop: configured.multihop, role: configured.role?.description,
             remoteRole: remoteRoles.isEmpty ? nil : PeeringRole.words(remoteRoles),
-            isReflectorClient: configured.isReflectorClient, gracefulRestart: restartView(neighbor, session, at: now), importPolicies: configured.importPolicies,
+            isReflectorClient: configured.isReflectorClient, gracefulRestart: restartView(neighbor, session, at: now),
+            importPolicies: configured.importPolicies,
             exportPolicies: configured.exportPolicies, importIsMissing: needsPolicy && configured.importPolicies.isEmpty,
             exportIsMissing: needsPolicy && configured.exportPolicies.isEmpty, establishedCount: neighbor.establishedCount,
             droppedCount: flaps(neighbor), lastNotificationSent: neighbor.lastNotificationSent?.description,
@@ -262,9 +263,11 @@ extension BGPInstance {
         neighbor.establishedCount &- (neighbor.establishedSlot == nil ? 0 : 1)
     }
 
-    /// The neighbour with this address, while its session is up.
+    /// The neighbour with this address, while its session is up, or its routes outlive it.
     public func establishedPeer(_ address: IPAddress) -> PeerIndex? {
-        guard let peer = peerIndex(address), neighbor(peer)?.establishedSlot != nil else { return nil }
+        guard let peer = peerIndex(address), let neighbor = neighbor(peer),
+            neighbor.establishedSlot != nil || neighbor.retention != nil
+        else { return nil }
         return peer
     }
 

@@ -136,7 +136,7 @@ extension BGPNeighborView {
 
 extension BGPRestartView {
     /// One line.
-    fileprivate var text: String {
+    var text: String {
         var words = ["graceful restart \(mode)"]
         if !isNegotiated {
             words.append("not agreed on")

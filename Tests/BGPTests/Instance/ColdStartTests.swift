@@ -19,6 +19,7 @@ import Wire
             isHandedOver: isHandedOver, watcherOpen: { $0.capabilities.gracefulRestart = watcher }
         ) {
             $0.gracefulRestart.mode = .full
+            $0.gracefulRestart.selectionDeferralTime = 240
             for i in $0.neighbors.indices { $0.neighbors[i].gracefulRestart.mode = .full }
             $0.networks = [OriginatedNetwork(prefix: RestartWorld.prefix(200))]
             change(&$0)
@@ -63,7 +64,8 @@ import Wire
         }
     }
 
-    @Test func `who is not there is waited for as long as it could be keeping our routes, and who does not end for the set time`() {
+    @Test func `who is not there is waited for as long as it could be keeping our routes, and who does not end for the set time`()
+    {
         var absent = Self.world()
         absent.driver.wait(.seconds(119))
         #expect(absent.told() == [])

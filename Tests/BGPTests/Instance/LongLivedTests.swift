@@ -76,7 +76,8 @@ import Wire
     @Test func `a setting bounds the time, and without one, or without the neighbour's word, there is none`() {
         for (own, speaker, left) in [
             (100, Self.speaker, 220), (0, Self.speaker, 120), (100, Speaker(), 120),
-            (100, Speaker(longLived: [(.ipv6Unicast, 50, true)]), 120), (100, Speaker(time: 0, longLived: [(.ipv4Unicast, 7, true)]), 7),
+            (100, Speaker(longLived: [(.ipv6Unicast, 50, true)]), 120),
+            (100, Speaker(time: 0, longLived: [(.ipv4Unicast, 7, true)]), 7),
             (100, Speaker(families: [], longLived: [(.ipv4Unicast, 9, true)]), 9),
         ] as [(UInt32, Speaker, Int)] {
             var world = Self.world(time: own)
@@ -196,6 +197,7 @@ import Wire
         for _ in 0..<115 {
             timed.driver.wait(.seconds(30))
             timed.driver.receive(Driver.keepalive)
+            timed.driver.give(.acknowledged(timed.driver.connection, offset: .max))
         }
         #expect(timed.best == [1, 2, 3, 4])
         timed.driver.wait(.seconds(80))
