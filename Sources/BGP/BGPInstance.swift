@@ -145,7 +145,7 @@ public struct BGPInstance: StreamProtocol {
         case .memoryExhausted: shed(at: now, into: &effects)
         case .time: break
         }
-        if !rib.deferred.isEmpty { judgeSelection(at: now, into: &effects) }
+        if hasFirstRoutesNews, !rib.deferred.isEmpty { judgeSelection(at: now, into: &effects) }
         flush(at: now, into: &effects)
     }
 

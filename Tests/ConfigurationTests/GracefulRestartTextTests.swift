@@ -5,7 +5,8 @@ import Wire
 
 @testable import Configuration
 
-private func router(process: String = "{}", neighbor: String = "{}", family: String = "{}", remoteAS: String = "65001") -> String
+private func restarting(process: String = "{}", neighbor: String = "{}", family: String = "{}", remoteAS: String = "65001")
+    -> String
 {
     """
     interfaces:
@@ -26,13 +27,13 @@ private func router(process: String = "{}", neighbor: String = "{}", family: Str
 
 @Suite struct GracefulRestartTextTests {
     @Test func `without a word neighbours are helped, and nothing is stale for long`() throws {
-        let bgp = try #require(read(router()).value?.bgp)
+        let bgp = try #require(read(restarting()).value?.bgp)
         #expect(bgp.gracefulRestart == GracefulRestartConfiguration())
         #expect(bgp.neighbors.allSatisfy { $0.gracefulRestart.mode == .helper && $0.families[0].longLivedStaleTime == 0 })
     }
 
     @Test func `a neighbour has what the process has, but for what it says itself, and all is written again`() throws {
-        let text = router(
+        let text = restarting(
             process: "{mode: full, restart-time: 5m, advertise-long-lived-stale: true, selection-deferral-time: 60s}",
             neighbor: "{stale-routes-time: 90s, restart-time: 120s}", family: "{long-lived-stale-time: 1h}")
         let configuration = try #require(read(text).value)
@@ -54,7 +55,7 @@ private func router(process: String = "{}", neighbor: String = "{}", family: Str
     }
 
     @Test func `the mode alone is enough`() throws {
-        let configuration = try #require(read(router(process: "full", neighbor: "off")).value)
+        let configuration = try #require(read(restarting(process: "full", neighbor: "off")).value)
         #expect(configuration.bgp?.neighbors.map(\.gracefulRestart.mode) == [.off, .full])
         let canonical = RouterText.text(of: configuration)
         #expect(read(canonical).value == configuration)
@@ -75,12 +76,12 @@ private func router(process: String = "{}", neighbor: String = "{}", family: Str
             "an external neighbor gets long-lived stale routes only if it speaks of them (RFC 9494 §4.6)"
         ),
     ]) func `a mistake is named`(_ process: String, _ neighbor: String, _ family: String, _ message: String) {
-        let result = read(router(process: process, neighbor: neighbor, family: family))
+        let result = read(restarting(process: process, neighbor: neighbor, family: family))
         #expect(result.value == nil)
         #expect(result.problems.contains { $0.message == message }, "\(result.problems.map(\.message))")
     }
 
     @Test func `an internal neighbour may be given stale routes`() {
-        #expect(read(router(neighbor: "{advertise-long-lived-stale: true}", remoteAS: "internal")).errors.isEmpty)
+        #expect(read(restarting(neighbor: "{advertise-long-lived-stale: true}", remoteAS: "internal")).errors.isEmpty)
     }
 }

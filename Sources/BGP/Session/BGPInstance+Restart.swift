@@ -55,7 +55,6 @@ extension BGPInstance {
             families: long.reduce(into: short) { $0.insert(RouteFamilySet($1.family)) }, restartDeadline: now, staleDeadline: now)
         guard !retention.families.isEmpty else { return false }
         let settings = neighbor.configuration.gracefulRestart
-        // RFC 9494 §4.2: of families that are not listed the Restart Time is 0.
         let time = short.isEmpty ? 0 : min(restart.time, settings.staleRoutesTime)
         retention.restartDeadline = now + .seconds(Int(time))
         retention.staleDeadline = now + .seconds(Int(settings.staleRoutesTime))
@@ -92,6 +91,8 @@ extension BGPInstance {
             endRestartTime(peer, at: now, into: &effects)
         } else {
             timers.set(timer(.restart, peer, .own), at: retention.restartDeadline)
+            // RFC 9494 §4.2: of families that are not listed the Restart Time is 0.
+            beginLongLivedPeriod(peer, of: retention.families.subtracting(short), at: now, into: &effects)
         }
         return true
     }
@@ -168,9 +169,20 @@ extension BGPInstance {
 
     /// The neighbour is not back within its Restart Time.
     mutating func endRestartTime(_ peer: PeerIndex, at now: Instant, into effects: inout [Effect]) {
+        guard let retention = neighbor(peer)?.retention, neighbor(peer)?.establishedSlot == nil else { return }
+        beginLongLivedPeriod(peer, of: retention.families, at: now, into: &effects)
+        let long = neighbor(peer)?.retention?.inLongLivedPeriod ?? []
+        for family in RouteFamily.allCases where retention.families.subtracting(long).contains(family) {
+            letGo(peer, family, "is not back in time with \(family)", into: &effects)
+        }
+    }
+
+    private mutating func beginLongLivedPeriod(
+        _ peer: PeerIndex, of families: RouteFamilySet, at now: Instant, into effects: inout [Effect]
+    ) {
         let i = Int(peer.value)
-        guard var retention = neighbors[i]?.retention, neighbors[i]?.establishedSlot == nil else { return }
-        for at in retention.longLived.indices {
+        guard var retention = neighbors[i]?.retention else { return }
+        for at in retention.longLived.indices where families.contains(retention.longLived[at].family) {
             let entry = retention.longLived[at], family = entry.family
             // Also once more after another restart: what has become stale since then is to be marked as well.
             rib.beginLongLived(peer, family)
@@ -181,10 +193,6 @@ extension BGPInstance {
             event(.notice, peer, "\(family): its routes are stale for long now (RFC 9494), for \(entry.time) s", into: &effects)
         }
         neighbors[i]!.retention = retention
-        let over = retention.families.subtracting(retention.inLongLivedPeriod)
-        for family in RouteFamily.allCases where over.contains(family) {
-            letGo(peer, family, "is not back in time with \(family)", into: &effects)
-        }
     }
 
     /// RFC 4724 §4.2, the stale timer: the neighbour is back and has not said all.

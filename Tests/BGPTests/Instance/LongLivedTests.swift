@@ -79,6 +79,7 @@ import Wire
             (100, Speaker(longLived: [(.ipv6Unicast, 50, true)]), 120),
             (100, Speaker(time: 0, longLived: [(.ipv4Unicast, 7, true)]), 7),
             (100, Speaker(families: [], longLived: [(.ipv4Unicast, 9, true)]), 9),
+            (100, Speaker(families: .ipv6Unicast, longLived: [(.ipv4Unicast, 9, true)]), 9),
         ] as [(UInt32, Speaker, Int)] {
             var world = Self.world(time: own)
             world.begin(speaker)
