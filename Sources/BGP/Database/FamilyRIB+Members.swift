@@ -302,11 +302,11 @@ extension FamilyRIB {
         builder.finish(into: &groups[index].cohorts[cohort].queue)
     }
 
-    /// RFC 4724 §2 and RFC 7313 §4: after the first complete pass, or when there is nothing (more) to send. Who is not with
-    /// the group has all when nothing is pending there.
+    /// RFC 4724 §2 and RFC 7313 §4: after the group's first complete pass, or when there is nothing (more) to send. Who is not
+    /// with the group has all when nothing is pending there either.
     private mutating func payEnding(_ index: Int, _ cohort: Int) {
-        let isWithGroup = cohort == 0 && !groups[index].cohorts[0].isFirstPass
-        guard isWithGroup || groups[index].cohorts[cohort].pending.isEmpty else { return }
+        let isGroupReady = !groups[index].cohorts[0].isFirstPass || groups[index].cohorts[0].pending.isEmpty
+        guard isGroupReady, cohort == 0 || groups[index].cohorts[cohort].pending.isEmpty else { return }
         var builder = MessageBuilder(maximum: 4096)
         for source in groups[index].cohorts[cohort].members where members[Int(source)].owes != [] {
             let owes = members[Int(source)].owes

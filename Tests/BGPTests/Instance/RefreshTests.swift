@@ -72,6 +72,31 @@ import Wire
         #expect(kinds.last == "ending" && kinds.filter { $0 == "beginning" }.count == 1)
     }
 
+    @Test func `RFC 4724 §2: End-of-RIB comes when all was said, also to who came while others were being told`() {
+        var configuration = BGPConfiguration(routerAS: ASNumber(65000), routerID: RouterID("1.1.1.1")!)
+        configuration.ebgpRequiresPolicy = false
+        configuration.networks = (0..<60).map { OriginatedNetwork(prefix: RestartWorld.prefix($0)) }
+        var rib = RIB(configuration: configuration, seed: 1)
+        rib.tables.ipv4Unicast.limits.flush = 7
+        var receivers = [Receiver(), Receiver()]
+        for step in 0..<40 {
+            if let i = [0: 0, 3: 1][step] {
+                var session = RIBSession(
+                    identifier: RouterID(raw: 9 + UInt32(i)), families: .ipv4Unicast, fourOctetAS: true, extendedMessages: false)
+                session.nextHopIPv4 = IPv4Address(10, 0, 0, 254)
+                let address = IPAddress.v4(IPv4Address(10, 0, 0, UInt8(i + 1)))
+                let neighbor = NeighborConfiguration(address: address, remoteAS: ASNumber(UInt32(101 + i)))
+                rib.establish(PeerIndex(UInt16(i)), neighbor: neighbor, session: session)
+            }
+            rib.advertise(at: .zero + .milliseconds(10 * step))
+            for i in receivers.indices {
+                rib.takeOutput(for: PeerIndex(UInt16(i)), limit: .max) { receivers[i].read($0) }
+                if !receivers[i].endOfRIB.isEmpty { #expect(receivers[i].routes.count == 60) }
+            }
+        }
+        #expect(receivers.allSatisfy { $0.endOfRIB == [.ipv4Unicast] && $0.problem == nil })
+    }
+
     @Test(arguments: [false, true])
     func `what does not come again between the marks goes`(isHandedOver: Bool) {
         var world = RestartWorld(isHandedOver: isHandedOver)
