@@ -99,7 +99,7 @@ class Router:
 
 class FullFRR(Router):
     make = "FRR"
-    daemons = ("zebra", "bfdd", "ospfd", "ospf6d", "isisd", "ripd", "ripngd", "bgpd")
+    daemons: tuple[str, ...] = ("zebra", "bfdd", "ospfd", "ospf6d", "isisd", "ripd", "ripngd", "bgpd")
 
     def _bfd_lines(self) -> list[str]:
         return ["bfd", " profile lab", f"  receive-interval {self.bfd}", f"  transmit-interval {self.bfd}",

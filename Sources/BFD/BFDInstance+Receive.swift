@@ -77,6 +77,7 @@ extension BFDInstance {
         sessions[slot]?.status.remoteState = received
         sessions[slot]?.status.remoteDiagnostic = BFDDiagnostic(rawValue: packet.diagnostic)
         sessions[slot]?.status.remoteDemand = packet.demand
+        sessions[slot]?.status.remoteIsIndependent = packet.controlPlaneIndependent
         sessions[slot]?.status.remoteMinRx = packet.requiredMinRx
         sessions[slot]?.status.remoteDesiredMinTx = packet.desiredMinTx
         sessions[slot]?.status.remoteMultiplier = packet.multiplier

@@ -27,6 +27,13 @@ public struct BGPConfiguration: Hashable, Sendable, Codable {
     public var defaultLocalPreference: UInt32 = 100
     public var distances = DistanceConfiguration()
     public var testing = TestingConfiguration()
+    /// What neighbours have where they say nothing else, and how long the router itself waits after a cold start.
+    public var gracefulRestart: GracefulRestartConfiguration {
+        get { otherGracefulRestart ?? GracefulRestartConfiguration() }
+        set { otherGracefulRestart = newValue == GracefulRestartConfiguration() ? nil : newValue }
+    }
+    /// `nil` for the usual one: a configuration that was stored before there was another reads as it did.
+    private var otherGracefulRestart: GracefulRestartConfiguration?
 
     public init(routerAS: ASNumber, routerID: RouterID) {
         self.routerAS = routerAS
@@ -127,6 +134,12 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     }
     /// `nil` for the usual one: a configuration that was stored before there was another reads as it did.
     private var otherView: NeighborView?
+    /// RFC 4724, 8538 and 9494 with this neighbour.
+    public var gracefulRestart: GracefulRestartConfiguration {
+        get { otherGracefulRestart ?? GracefulRestartConfiguration() }
+        set { otherGracefulRestart = newValue == GracefulRestartConfiguration() ? nil : newValue }
+    }
+    private var otherGracefulRestart: GracefulRestartConfiguration?
 
     /// Three times what a session with the whole Internet holds (about 1.35 million paths in 2026).
     public static let pathsDefault: UInt32 = 4_000_000
@@ -188,6 +201,36 @@ public struct AddPathConfiguration: Hashable, Sendable, Codable {
     public var isUsed: Bool { receive || sends }
 }
 
+/// Restarts of neighbours, and of the router itself: RFC 4724, 8538 and 9494. Times are in seconds.
+public struct GracefulRestartConfiguration: Hashable, Sendable, Codable {
+    public enum Mode: String, Hashable, Sendable, Codable, CaseIterable {
+        /// The capability is not offered.
+        case off
+        /// Routes of a neighbour outlive its restart; of our own nothing is promised.
+        case helper
+        /// The neighbour is also asked to keep ours, for a time in which neither controller is there.
+        case full
+    }
+    public var mode = Mode.helper
+    /// RFC 4724 §3 Restart Time, 1…4095: so long the neighbour is to wait for us (`full`).
+    public var restartTime: UInt16 = 120
+    /// RFC 4724 §4.2: stale routes of a neighbour are kept no longer than this after its session ended, 1…4095. It also bounds a
+    /// route refresh whose end is not said (RFC 7313 §4).
+    public var staleRoutesTime: UInt16 = 360
+    /// RFC 4724 §4.1 Selection_Deferral_Timer, 1…300: of the router as a whole. Shorter than the time after which a host's
+    /// kernel forgets what a life before left there.
+    public var selectionDeferralTime: UInt16 = 100
+    /// RFC 9494 §4.6: an internal neighbour that does not speak of long-lived stale routes gets them all the same, with
+    /// NO_EXPORT and a LOCAL_PREF of 0.
+    public var advertisesStaleRoutes = false
+    public init() {}
+
+    /// Whether an OPEN says the same.
+    func hasSameCapability(as other: Self) -> Bool {
+        mode == other.mode && (mode != .full || restartTime == other.restartTime)
+    }
+}
+
 /// Times of a session, in seconds.
 public struct SessionTimersConfiguration: Hashable, Sendable, Codable {
     /// RFC 4271 §4.2: 0 or 3…65535. The smaller of both ends' wishes counts.
@@ -224,9 +267,16 @@ public struct FamilyConfiguration: Hashable, Sendable, Codable {
         get { usedExtendedNextHop ?? false }
         set { usedExtendedNextHop = newValue ? true : nil }
     }
+    /// RFC 9494: stale routes of the neighbour are kept for so long after the time of RFC 4724, if it asks for as much, and
+    /// those of ours are to be (`GracefulRestartConfiguration.Mode.full`). Seconds, 1…16,777,215; 0: not at all.
+    public var longLivedStaleTime: UInt32 {
+        get { usedLongLivedStaleTime ?? 0 }
+        set { usedLongLivedStaleTime = newValue == 0 ? nil : newValue }
+    }
     /// `nil` where they are not used: a configuration that was stored before they were known reads as it did.
     private var usedAddPath: AddPathConfiguration?
     private var usedExtendedNextHop: Bool?
+    private var usedLongLivedStaleTime: UInt32?
 
     public init(_ family: RouteFamily) { self.family = family }
 

@@ -6,7 +6,7 @@ import Wire
 /// BGP-4 as one deterministic machine: sessions on one side, the RIB on the other, and this between them.
 ///
 /// Standards: RFC 4271 with 4760 (IPv4 and IPv6 unicast), 5492, 6793, 2918, 6286, 6608, 7606, 7607, 8212, 8654, 9003,
-/// 9072, 9234, 9687; 1997, 4360 and 8092 communities; 4456 route reflection.
+/// 9072, 9234, 9687; 4724, 7313, 8538, 9494 restarts and refreshes; 1997, 4360 and 8092 communities; 4456 route reflection.
 ///
 /// Rooms:
 /// - `BGPConfiguration.swift`: what the operator wants.
@@ -65,6 +65,8 @@ public struct BGPInstance: StreamProtocol {
     var checkedAS: [ASNumber] = []
     /// What was fatal to a controller, to be known when it comes again.
     var fatalInputs = FatalInputs()
+    /// The router came up with neighbours that may be keeping its routes; `nil`: with none.
+    var coldStart: ColdStart?
     /// The pair has a standby in lock step.
     var isRedundant = false
     /// How many neighbours have a challenger. Derived from `neighbors`.
@@ -133,7 +135,8 @@ public struct BGPInstance: StreamProtocol {
             return flush(at: now, defersTasks: true, into: &effects)
         case .redistribute(let updates): rib.redistribute(updates)
         case .payloads(let table, let changed): rib.setPayloads(table, changed: changed)
-        case .bfd(let address, let isUp): if !isUp { pathDown(address, at: now, into: &effects) }
+        case .bfd(let address, let isUp, let isIndependent):
+            if !isUp { pathDown(address, isIndependent: isIndependent, at: now, into: &effects) }
         case .command(let command): perform(command, at: now, into: &effects)
         case .fault(let connection, let octets, let message):
             fault(connection, octets, message: message, at: now, into: &effects)
@@ -142,6 +145,7 @@ public struct BGPInstance: StreamProtocol {
         case .memoryExhausted: shed(at: now, into: &effects)
         case .time: break
         }
+        if hasFirstRoutesNews, !rib.deferred.isEmpty { judgeSelection(at: now, into: &effects) }
         flush(at: now, into: &effects)
     }
 
@@ -159,7 +163,9 @@ public struct BGPInstance: StreamProtocol {
             needsHousekeeping = false
             timers.set(SessionTimer(kind: .housekeeping, number: 0), at: now + Self.housekeepingTime)
         }
+        let hadUntold = coldStart != nil && rib.hasUntoldRoutes
         rib.advertise(at: now, defersTasks: defersTasks)
+        if hadUntold, !rib.hasUntoldRoutes { hasFirstRoutesNews = true }
         // Policy that was run again in there may have set next hops that nobody asked about.
         if rib.hasNewNextHops { resolveNextHops(into: &effects) }
         for i in outlets.indices { fill(outlets[i], at: now, into: &effects) }
@@ -169,26 +175,25 @@ public struct BGPInstance: StreamProtocol {
         let room = Self.transmitWindow - outlet.unacknowledged
         guard room > 0 else { return }
         let peer = outlet.peer, connection = outlet.connection
-        var messages: UInt64 = 0
+        var sent = (updates: UInt64(0), refreshes: UInt64(0))
         let count = rib.takeOutput(for: peer, limit: room) { slice in
-            messages &+= Self.messageCount(slice)
+            Self.count(slice, &sent)
             effects.append(.send(connection, slice))
         }
         guard count > 0 else { return }
-        neighbors[Int(peer.value)]!.counters.sent.updates &+= messages
-        neighbors[Int(peer.value)]!.counters.sent.messages &+= messages
+        neighbors[Int(peer.value)]!.counters.sent.updates &+= sent.updates
+        neighbors[Int(peer.value)]!.counters.sent.routeRefreshes &+= sent.refreshes
+        neighbors[Int(peer.value)]!.counters.sent.messages &+= sent.updates &+ sent.refreshes
         noteSent(count, peer, outlet.isIncoming ? .incoming : .own, at: now)
     }
 
     /// Messages in a run of whole ones.
-    private static func messageCount(_ slice: ArraySlice<UInt8>) -> UInt64 {
-        var count: UInt64 = 0
+    private static func count(_ slice: ArraySlice<UInt8>, _ sent: inout (updates: UInt64, refreshes: UInt64)) {
         var position = slice.startIndex
         while position + MessageHeader.size <= slice.endIndex {
-            count += 1
+            if slice[position + 18] == MessageType.routeRefresh.rawValue { sent.refreshes += 1 } else { sent.updates += 1 }
             position += max(Int(slice[position + 16]) << 8 | Int(slice[position + 17]), MessageHeader.size)
         }
-        return count
     }
 
     // MARK: next hops

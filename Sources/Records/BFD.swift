@@ -184,6 +184,8 @@ public struct BFDStatus: Hashable, Sendable {
     public var remoteMultiplier: UInt8 = 0
     /// bfd.RemoteDemandMode
     public var remoteDemand = false
+    /// RFC 5880 §4.1, the C bit: the neighbour's BFD does not share fate with its control plane.
+    public var remoteIsIndependent = false
     /// bfd.DesiredMinTxInterval as it governs what we send now, in microseconds: not that of the parameters before the
     /// session is up, nor before a Poll Sequence has told the neighbour of an increase (RFC 5880 §6.8.3).
     public var transmitInUse: UInt32 = 1_000_000

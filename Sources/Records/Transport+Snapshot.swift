@@ -157,6 +157,7 @@ extension BFDStatus: Fielded {
         try visitor.field(&remoteDesiredMinTx)
         try visitor.field(&remoteMultiplier)
         try visitor.field(&remoteDemand)
+        try visitor.field(&remoteIsIndependent)
         try visitor.field(&transmitInUse)
         try visitor.field(&receiveInUse)
         try visitor.field(&isPolled)

@@ -59,8 +59,9 @@ public enum StreamProtocolInput<Configuration: Sendable>: Sendable {
     case nextHops([(address: IPAddress, state: NextHopState)])
     /// News of the routes that this instance announces for others, after policy.
     case redistribute([RedistributionUpdate])
-    /// BFD says that the path to the peer of this address works, or no longer does.
-    case bfd(IPAddress, isUp: Bool)
+    /// BFD says that the path to the peer of this address works, or no longer does. `isIndependent`: at neither end it shares
+    /// fate with the control plane (RFC 5882 §4.3.1).
+    case bfd(IPAddress, isUp: Bool, isIndependent: Bool = false)
     /// What the RPKI says of origins, and the prefixes under which it says something else than before. The table is the
     /// receiver's until it is asked back.
     case payloads(VRPTable, changed: [IPPrefix])
@@ -99,7 +100,7 @@ extension StreamProtocolInput where Configuration == Never {
         case .nextHop(let address, let state): .nextHop(address, state)
         case .nextHops(let changes): .nextHops(changes)
         case .redistribute(let updates): .redistribute(updates)
-        case .bfd(let address, let isUp): .bfd(address, isUp: isUp)
+        case .bfd(let address, let isUp, let isIndependent): .bfd(address, isUp: isUp, isIndependent: isIndependent)
         case .payloads(let table, let changed): .payloads(table, changed: changed)
         case .command(let command): .command(command)
         case .fault(let connection, let octets, let message): .fault(connection, octets, message: message)

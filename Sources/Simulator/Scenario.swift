@@ -211,6 +211,33 @@ public struct Scenario: Sendable {
                 }
                 s.settle()
             },
+            Scenario(
+                "graceful-restart-kill",
+                "a peer restarts gracefully and the active dies, near each other: no other peer hears of either"
+            ) { s in
+                for number in s.stations.indices { s.speak(number) { $0.offerRestart() } }
+                guard s.comeUp() else { return }
+                for round in 0..<4 where s.findings.isEmpty {
+                    RandomWeather.churn(s, steps: 20, within: .milliseconds(300))
+                    s.run(until: s.now + .seconds(2))
+                    guard let active = s.active else { return }
+                    let number = round % s.stations.count
+                    let told = s.stations.map(\.speaker.updatesReceived)
+                    s.perform(.reboot(station: number))
+                    s.run(until: s.now + .milliseconds(s.random.number(in: 0...1800)))
+                    s.perform(.kill(active))
+                    if !s.waitUntil(.seconds(15), { s.stations[number].speaker.state == .established }), s.findings.isEmpty {
+                        s.find("AS \(s.stations[number].speaker.asNumber): not back after its restart")
+                    }
+                    s.run(until: s.now + .seconds(2))
+                    for (other, station) in s.stations.enumerated()
+                    where other != number && station.speaker.updatesReceived != told[other] {
+                        s.find("AS \(station.speaker.asNumber): was told of the restart of another")
+                    }
+                    guard s.becomeRedundant() else { return }
+                }
+                s.settle()
+            },
             once("force", "a forced switchover costs no session", .force),
             once("offline", "a standby that the operator takes out comes back", .offline),
             paired("link-kill", "without a lease file: SIGKILL of the active costs no session", .kill),

@@ -15,10 +15,15 @@ public struct Community: Hashable, Comparable, Sendable, BitwiseCopyable, Custom
     public static let blackhole = Community(raw: 0xffff_029a)
     /// RFC 8326
     public static let gracefulShutdown = Community(raw: 0xffff_0000)
+    /// RFC 9494 §3.2: kept for long after its session.
+    public static let llgrStale = Community(raw: 0xffff_0006)
+    /// RFC 9494 §3.3: not to be kept so.
+    public static let noLLGR = Community(raw: 0xffff_0007)
 
     private static let names: [(String, Community)] = [
         ("no-export", .noExport), ("no-advertise", .noAdvertise), ("no-export-subconfed", .noExportSubconfed),
         ("no-peer", .noPeer), ("blackhole", .blackhole), ("graceful-shutdown", .gracefulShutdown),
+        ("llgr-stale", .llgrStale), ("no-llgr", .noLLGR),
     ]
 
     /// Parses `high:low` or a registered name.

@@ -151,6 +151,7 @@ import Wire
             session.status.remoteMultiplier = 3
             session.status.transmitInUse = 50_000
             session.status.receiveInUse = 50_000
+            session.status.remoteIsIndependent = true
             list.append(session)
         }
         var now = Instant(nanoseconds: 1)

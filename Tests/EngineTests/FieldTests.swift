@@ -75,6 +75,9 @@ import Wire
         try listed(BGP.Neighbor.self)
         try listed(BGP.Session.self)
         try listed(BGP.Challenger.self)
+        try listed(BGP.Retention.self)
+        try listed(BGP.Retention.LongLived.self)
+        try listed(BGP.ColdStart.self)
         try listed(SessionStateMachine.self)
         try listed(NotificationMessage.self)
         try listed(FatalInputs.Source.self)
@@ -175,7 +178,7 @@ import Wire
             BGPInstance(seed: 1),
             """
             configuration rib neighbors outlets owners lingering timers random trackedNextHops nextHopStates \
-            checkedAS fatalInputs isRedundant challengers hasFirstRoutesNews progress trapMessage scratch \
+            checkedAS fatalInputs coldStart isRedundant challengers hasFirstRoutesNews progress trapMessage scratch \
             needsHousekeeping
             """)
         hold(RTRInstance(seed: 1), "configuration caches order table lingering timers fatal watch")

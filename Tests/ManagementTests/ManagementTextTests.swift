@@ -119,6 +119,22 @@ import Wire
         agreed.addPathSend = 16
         agreed.extendedNextHop = true
         several.families = [agreed]
+        #expect(detail.contains("  graceful restart helper; not agreed on"))
+        var restarting = family
+        restarting.stale = 3
+        restarting.staleFor = TimeSpan(.seconds(90))
+        restarting.isLongLivedStale = true
+        several.families = [restarting]
+        #expect(
+            about(several).last == "  ipv4-unicast: 3 routes are stale for long (RFC 9494), for 00:01:30 at most")
+        let agreement = BGPRestartView(
+            mode: "full", isNegotiated: true, hasNotification: true, restartTime: TimeSpan(.seconds(120)), isRestarting: true,
+            preserved: ["ipv4-unicast"], longLived: ["ipv4-unicast 3600 s"], awaitedFor: TimeSpan(.seconds(61)))
+        #expect(
+            agreement.text
+                == "graceful restart full; the neighbor preserves ipv4-unicast, 120 s; NOTIFICATION included (RFC 8538); "
+                + "it has restarted; long-lived ipv4-unicast 3600 s; it is awaited for 00:01:01")
+        several.families = [agreed]
         #expect(
             about(several).last
                 == "  ipv4-unicast: several paths of a prefix are received (RFC 7911), at most 16 paths of a prefix are sent "

@@ -35,6 +35,7 @@ import Wire
         status.remoteDesiredMinTx = 60_000
         status.remoteMultiplier = 5
         status.remoteDemand = true
+        status.remoteIsIndependent = true
         status.transmitInUse = 300_000
         status.receiveInUse = 200_000
         status.isPolled = false
@@ -267,7 +268,7 @@ import Wire
         #expect(refusal { $0.identity = Self.hello.identity }?.hasPrefix("it has the identity of this controller") == true)
         #expect(
             refusal { $0.schemas = $0.schemas.with(.init("records", 7...8)) }
-                == "the two releases cannot be combined: of 'records' controller A speaks schema 3 and controller B speaks schema "
+                == "the two releases cannot be combined: of 'records' controller A speaks schema 4 and controller B speaks schema "
                 + "7 to 8: update controller A, which has the older release")
     }
 

@@ -30,24 +30,36 @@ struct PathIdentity: BitwiseCopyable, Sendable, Equatable {
 ///
 /// A path is known by its source and identifier (RFC 7911 §2). As long as nobody gives identifiers, which is the rule,
 /// and there are no labels either, neither takes room.
+///
+/// Stale paths (RFC 4724 §4.2, RFC 7313 §4) are those of a generation of their source before the one that it is in: to mark
+/// all of them is to begin another. Generations are counted modulo 256, and take no room before the first mark.
 struct AdjRIBIn: Sendable {
     static let pageBits: UInt32 = 8
     static let pageSize = 1 << Int(pageBits)
     static let nobody = UInt16.max
 
-    /// What a source has here. 16 octets.
+    /// What a source has here. 20 octets.
     struct Holding: BitwiseCopyable, Sendable {
         /// First page + 1.
         var firstPage: UInt32 = 0
         /// First free path of its pages.
         var free: UInt32 = 0
         var count: UInt32 = 0
-        var reserved: UInt32 = 0
+        /// How many of them are stale.
+        var stale: UInt32 = 0
+        /// 0…255, in which what it announces now is.
+        fileprivate(set) var generation: UInt16 = 0
+        /// Marks since the last time that no path was stale: generations that may be in use besides.
+        fileprivate(set) var marks: UInt16 = 0
     }
+    /// More marks than this without an end between are refused by `canMark`; each session adds two of its own.
+    private static let marksMaximum: UInt16 = 128
 
     var paths: [Path]
     /// By path; empty while every path's is `none`.
     private(set) var identities: [PathIdentity] = []
+    /// By path; empty while every source is in its first generation.
+    private var generations: [UInt8] = []
     private(set) var owners: [UInt16]
     /// Per page the next one of the same owner + 1, or of the free pages.
     private var nextPage: [UInt32]
@@ -92,7 +104,51 @@ struct AdjRIBIn: Sendable {
         let path = holdings[source].free
         holdings[source].free = paths[Int(path)].next
         holdings[source].count &+= 1
+        if !generations.isEmpty { generations[Int(path)] = UInt8(truncatingIfNeeded: holdings[source].generation) }
         return path
+    }
+
+    // MARK: stale paths
+
+    /// How many generations of its source began since the path was announced.
+    @inline(__always)
+    private func age(_ path: UInt32) -> UInt8 {
+        UInt8(truncatingIfNeeded: holdings[Int(owner(path))].generation) &- generations[Int(path)]
+    }
+    @inline(__always) func isStale(_ path: UInt32) -> Bool { !generations.isEmpty && age(path) != 0 }
+    func staleCount(_ source: Int) -> Int { source < holdings.count ? Int(holdings[source].stale) : 0 }
+    func generation(_ source: Int) -> UInt16 { source < holdings.count ? holdings[source].generation : 0 }
+
+    /// The path is announced again, or another one in its place.
+    @inline(__always)
+    mutating func renew(_ path: UInt32) {
+        if isStale(path) { renewStale(path) }
+    }
+    private mutating func renewStale(_ path: UInt32) {
+        let source = Int(owner(path))
+        generations[Int(path)] = UInt8(truncatingIfNeeded: holdings[source].generation)
+        holdings[source].stale &-= 1
+    }
+
+    /// Whether somebody from outside may ask for another mark.
+    func canMark(_ source: Int) -> Bool {
+        source >= holdings.count || holdings[source].stale == 0 || holdings[source].marks < Self.marksMaximum
+    }
+    /// All paths of the source are stale from here on.
+    mutating func mark(_ source: Int) {
+        guard source < holdings.count, holdings[source].count > 0 else { return }
+        if generations.isEmpty { generations = [UInt8](repeating: 0, count: paths.count) }
+        if holdings[source].stale == 0 { holdings[source].marks = 0 }
+        holdings[source].marks += 1
+        holdings[source].generation = (holdings[source].generation + 1) & 0xff
+        holdings[source].stale = holdings[source].count
+    }
+    /// Whether the path is older than that generation of its source.
+    @inline(__always)
+    func isOlder(_ path: UInt32, than generation: UInt16) -> Bool {
+        if generations.isEmpty { return false }
+        let now = UInt8(truncatingIfNeeded: holdings[Int(owner(path))].generation)
+        return age(path) > now &- UInt8(truncatingIfNeeded: generation)
     }
 
     private mutating func addPage(_ source: Int) {
@@ -109,6 +165,7 @@ struct AdjRIBIn: Sendable {
             if !identities.isEmpty {
                 identities.append(contentsOf: repeatElement(PathIdentity.none, count: Self.pageSize))
             }
+            if !generations.isEmpty { generations.append(contentsOf: repeatElement(0, count: Self.pageSize)) }
         }
         owners[Int(page)] = UInt16(source)
         nextPage[Int(page)] = holdings[source].firstPage
@@ -124,6 +181,7 @@ struct AdjRIBIn: Sendable {
     /// Frees a path that is in nobody's chain any more. Pages go back when the source's last path is gone.
     mutating func free(_ path: UInt32) {
         let source = Int(owner(path))
+        renew(path)
         paths[Int(path)] = Path(prefix: 0, next: holdings[source].free, received: 0, accepted: 0)
         holdings[source].free = path
         holdings[source].count -= 1
@@ -137,7 +195,9 @@ struct AdjRIBIn: Sendable {
             freePage = page
             page = next
         }
+        let generation = holdings[source].generation
         holdings[source] = Holding()
+        holdings[source].generation = generation
     }
 
     /// First page of a source + 1, for a walk; 0 when it has none.
@@ -153,6 +213,7 @@ extension AdjRIBIn: Snapshotting {
     func write(to writer: inout SnapshotWriter) {
         writer.writeBlock(paths)
         writer.writeBlock(identities)
+        writer.writeBlock(generations)
         writer.writeBlock(owners)
         writer.writeBlock(nextPage)
         writer.write(freePage)
@@ -161,17 +222,23 @@ extension AdjRIBIn: Snapshotting {
     init(from reader: inout SnapshotReader) throws(DecodeError) {
         paths = try reader.readBlock(of: Path.self)
         identities = try reader.readBlock(of: PathIdentity.self)
+        generations = try reader.readBlock(of: UInt8.self)
         owners = try reader.readBlock(of: UInt16.self)
         nextPage = try reader.readBlock(of: UInt32.self)
         freePage = try reader.read()
         holdings = try reader.readBlock(of: Holding.self)
         let refused = DecodeError("paths", at: reader.position, .badValue)
         guard !owners.isEmpty, paths.count == owners.count << Int(Self.pageBits), nextPage.count == owners.count,
-            Int(freePage) <= owners.count, identities.isEmpty || identities.count == paths.count
+            Int(freePage) <= owners.count, identities.isEmpty || identities.count == paths.count,
+            generations.isEmpty || generations.count == paths.count
         else { throw refused }
         for page in nextPage where Int(page) > owners.count { throw refused }
         for owner in owners where owner != Self.nobody && Int(owner) >= holdings.count { throw refused }
-        for h in holdings where Int(h.firstPage) > owners.count || Int(h.free) >= paths.count { throw refused }
+        for h in holdings {
+            guard Int(h.firstPage) <= owners.count, Int(h.free) < paths.count, h.stale <= h.count, h.generation < 256,
+                !generations.isEmpty || h.generation == 0 && h.stale == 0
+            else { throw refused }
+        }
         for path in paths where Int(path.next) >= paths.count { throw refused }
     }
 }

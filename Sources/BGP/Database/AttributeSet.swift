@@ -3,8 +3,8 @@ import Wire
 /// What the decision process and the export rules need of a set of path attributes, read once when the set is first
 /// seen. 64 octets without padding.
 struct AttributeSet: BitwiseCopyable, Sendable {
-    /// RFC 4271 §9.1.2.2 up to (b) in one number, the lower the better: LOCAL_PREF inverted (32 bits), AS path length
-    /// (24 bits), ORIGIN (8 bits).
+    /// RFC 4271 §9.1.2.2 up to (b) in one number, the lower the better: long-lived stale (RFC 9494 §4.4, 1 bit), LOCAL_PREF
+    /// inverted (32 bits), AS path length (24 bits), ORIGIN (7 bits).
     var rank: UInt64 = 0
     /// Of the canonical octets and the marks.
     var hash: UInt64 = 0
@@ -26,7 +26,7 @@ struct AttributeSet: BitwiseCopyable, Sendable {
     var firstAlias: UInt32 = 0
     var flags: Flags = []
     /// RFC 4456 §9: clusters that the route passed.
-    var clusterCount: UInt16 = 0
+    var clusterCount: UInt32 = 0
     /// How often our own AS stands in the path, at most 255.
     var ownASCount: UInt8 = 0
     /// `Marks`
@@ -34,13 +34,12 @@ struct AttributeSet: BitwiseCopyable, Sendable {
     var reserved: UInt16 = 0
     /// RFC 9234 §5: of the OTC attribute, if the flag says that there is one.
     var onlyToCustomer: UInt32 = 0
-    var reserved2: UInt32 = 0
 
     static let freeLength = UInt32.max
     var isFree: Bool { length == Self.freeLength }
 
     struct Flags: OptionSet, BitwiseCopyable, Sendable {
-        var rawValue: UInt16
+        var rawValue: UInt32
         static let hasMED = Flags(rawValue: 1)
         static let hasLocalPreference = Flags(rawValue: 2)
         static let hasNextHop = Flags(rawValue: 4)
@@ -54,6 +53,9 @@ struct AttributeSet: BitwiseCopyable, Sendable {
         static let isIPv6 = Flags(rawValue: 128)
         /// RFC 9234 §5: the OTC attribute is there.
         static let isOnlyToCustomer = Flags(rawValue: 256)
+        /// RFC 9494: LLGR_STALE and NO_LLGR are there.
+        static let isLongLivedStale = Flags(rawValue: 512)
+        static let refusesLongLived = Flags(rawValue: 1024)
     }
 
     /// What policy and the rules around it decided and no attribute can say. Part of a set's identity.
@@ -69,12 +71,13 @@ struct AttributeSet: BitwiseCopyable, Sendable {
         static let isReflected = Marks(rawValue: 8)
     }
 
-    var localPreference: UInt32 { ~UInt32(truncatingIfNeeded: rank >> 32) }
-    var pathLength: UInt32 { UInt32(truncatingIfNeeded: rank >> 8) & 0xff_ffff }
-    var origin: Origin { Origin(rawValue: UInt8(truncatingIfNeeded: rank)) ?? .incomplete }
+    var localPreference: UInt32 { ~UInt32(truncatingIfNeeded: rank >> 31) }
+    var pathLength: UInt32 { UInt32(truncatingIfNeeded: rank >> 7) & 0xff_ffff }
+    var origin: Origin { Origin(rawValue: UInt8(truncatingIfNeeded: rank) & 0x7f) ?? .incomplete }
 
-    static func rank(localPreference: UInt32, pathLength: UInt32, origin: UInt8) -> UInt64 {
-        UInt64(~localPreference) << 32 | UInt64(min(pathLength, 0xff_ffff)) << 8 | UInt64(origin)
+    static func rank(localPreference: UInt32, pathLength: UInt32, origin: UInt8, isLongLivedStale: Bool) -> UInt64 {
+        (isLongLivedStale ? 1 << 63 : 0) | UInt64(~localPreference) << 31 | UInt64(min(pathLength, 0xff_ffff)) << 7
+            | UInt64(origin & 0x7f)
     }
 }
 

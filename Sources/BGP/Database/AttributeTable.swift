@@ -219,6 +219,29 @@ struct AttributeTable: Sendable {
         return internIfItFits(out, marks: sets[Int(handle)].marks.union(.isReflected))
     }
 
+    /// RFC 9494 §4.2: the set with LLGR_STALE; 0 when it has no room for it.
+    mutating func longLivedStale(_ handle: UInt32) -> UInt32 {
+        if handle == 0 || sets[Int(handle)].flags.contains(.isLongLivedStale) { return handle }
+        return changed(handle) { $0.communities = $0.communities.adding([.llgrStale]) }
+    }
+    /// RFC 9494 §4.6: the set for an internal neighbour that knows nothing of stale routes.
+    mutating func restrictedStale(_ handle: UInt32) -> UInt32 {
+        changed(handle) {
+            $0.communities = $0.communities.adding([.noExport])
+            $0.localPreference = 0
+        }
+    }
+    /// RFC 9494 §3.3
+    func refusesLongLived(_ handle: UInt32) -> Bool { sets[Int(handle)].flags.contains(.refusesLongLived) }
+
+    private mutating func changed(_ handle: UInt32, _ change: (inout RouteAttributes) -> Void) -> UInt32 {
+        if handle == 0 { return 0 }
+        let marks = sets[Int(handle)].marks
+        var route = withOctets(handle) { RouteAttributes(canonical: $0, marks: marks) }
+        change(&route)
+        return internIfItFits(route.encoded(), marks: marks)
+    }
+
     /// An attribute block that no longer fits a message cannot be kept.
     private mutating func internIfItFits(_ octets: [UInt8], marks: AttributeSet.Marks) -> UInt32 {
         octets.count <= 0xffff ? intern(octets.span.bytes, marks: marks) : 0
@@ -307,6 +330,8 @@ struct AttributeTable: Sendable {
                 var i = 0
                 while i &+ 4 <= value.byteCount {
                     let community = value.u32(i)
+                    if community == Community.llgrStale.raw { set.flags.insert(.isLongLivedStale) }
+                    if community == Community.noLLGR.raw { set.flags.insert(.refusesLongLived) }
                     if community >= 0xffff_ff01 {
                         if community == Community.noExport.raw { set.flags.insert(.noExport) }
                         if community == Community.noAdvertise.raw { set.flags.insert(.noAdvertise) }
@@ -318,7 +343,7 @@ struct AttributeTable: Sendable {
                 set.originatorID = value.u32(0)
                 if set.originatorID == parameters.routerID { set.flags.insert(.isReflectedBack) }
             case AttributeCode.clusterList:
-                set.clusterCount = UInt16(truncatingIfNeeded: value.byteCount / 4)
+                set.clusterCount = UInt32(value.byteCount / 4)
                 var i = 0
                 while i &+ 4 <= value.byteCount {
                     if value.u32(i) == parameters.clusterID { set.flags.insert(.isReflectedBack) }
@@ -334,7 +359,9 @@ struct AttributeTable: Sendable {
             default: break
             }
         }
-        set.rank = AttributeSet.rank(localPreference: localPreference, pathLength: pathLength, origin: origin)
+        set.rank = AttributeSet.rank(
+            localPreference: localPreference, pathLength: pathLength, origin: origin,
+            isLongLivedStale: set.flags.contains(.isLongLivedStale))
         if let nextHop {
             set.nextHop = nextHops.retain(nextHop)
             set.flags.insert(.hasNextHop)

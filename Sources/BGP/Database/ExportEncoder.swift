@@ -108,6 +108,8 @@ struct ExportEncoder {
                 if !p.isExternal { Self.copy(flags, type, value, to: &out) }
             case AttributeCode.aggregator:
                 aggregator(flags, value, to: &out, &as4Aggregator)
+            case AttributeCode.communities where !p.sendCommunities:
+                staleCommunities(flags, value, to: &out)
             case AttributeCode.communities, AttributeCode.largeCommunities:
                 if p.sendCommunities { Self.copy(flags, type, value, to: &out) }
             case AttributeCode.extendedCommunities:
@@ -252,6 +254,19 @@ struct ExportEncoder {
         out.append(UInt8(number.twoOctets & 0xff))
         Self.append(value.u32(4), to: &out)
         if number.raw > 0xffff { as4 = [UInt8](copying: value) }
+    }
+
+    /// RFC 9494 §4.3, §4.6: where no communities are sent, those that a long-lived stale route must not lose.
+    private func staleCommunities(_ flags: UInt8, _ value: RawSpan, to out: inout [UInt8]) {
+        var isStale = false, isRestricted = false
+        for i in stride(from: 0, to: value.byteCount / 4 * 4, by: 4) {
+            if value.u32(i) == Community.llgrStale.raw { isStale = true }
+            if value.u32(i) == Community.noExport.raw { isRestricted = true }
+        }
+        guard isStale else { return }
+        Self.appendHeader(flags, AttributeCode.communities, isRestricted ? 8 : 4, to: &out)
+        if isRestricted { Self.append(Community.noExport.raw, to: &out) }
+        Self.append(Community.llgrStale.raw, to: &out)
     }
 
     /// RFC 4360 §6: towards another AS only those of transitive types.

@@ -337,6 +337,9 @@ struct BucketExport {
     /// Sets of this bucket that were reflected already. No more are kept than are quickly searched.
     private var reflections: [(outcome: UInt32, identifier: UInt32, reflected: UInt32)] = []
     private static let reflectionsMaximum = 64
+    /// RFC 9494 §4.6: the bucket is of long-lived stale routes, and these neighbours get them changed; and the last change.
+    private var isRestricted = false
+    private var restricted: (outcome: UInt32, made: UInt32)?
 
     init<Family: RoutedFamily>(_: Family.Type, group: ExportParameters) {
         parameters = group
@@ -351,6 +354,9 @@ struct BucketExport {
         run.begin(handle)
         passes = shared.policies.verdict(parameters.chain) == true
         reflections.removeAll(keepingCapacity: true)
+        isRestricted =
+            parameters.longLivedStale == .restricted && shared.attributes[handle].flags.contains(.isLongLivedStale)
+        restricted = nil
     }
 
     /// The set to advertise, 0 for none.
@@ -359,9 +365,18 @@ struct BucketExport {
         _: Family.Type, _ key: Family.Key.Packed, _ source: Source, _ shared: inout RIBShared
     ) -> UInt32 {
         if isForbidden { return 0 }
-        let outcome = passes ? handle : run.outcome(Family.prefix(key), source.kind, &shared)
+        var outcome = passes ? handle : run.outcome(Family.prefix(key), source.kind, &shared)
+        if isRestricted, outcome != 0 { outcome = restrict(outcome, &shared) }
         if parameters.clusterID == 0 || source.kind != .internal { return outcome }
         return reflect(outcome, source.identifier, &shared)
+    }
+
+    /// RFC 9494 §4.6, after policy, whose word on LOCAL_PREF does not count here.
+    private mutating func restrict(_ outcome: UInt32, _ shared: inout RIBShared) -> UInt32 {
+        if let restricted, restricted.outcome == outcome { return restricted.made }
+        let made = shared.attributes.restrictedStale(outcome)
+        restricted = (outcome, made)
+        return made
     }
 
     /// RFC 4456 §8, after policy. What is made of a route depends on who told us; as a set of its own it can be shared,
@@ -392,10 +407,12 @@ struct BucketExport {
 extension ExportParameters {
     /// RFC 1997: NO_ADVERTISE to nobody, NO_EXPORT and NO_EXPORT_SUBCONFED to no other AS. RFC 8212: nothing without policy.
     /// RFC 9234 §5, egress 2: what goes to customers only goes to no provider, peer or route server. No action of policy
-    /// touches the mark, so it matters not that policy comes after.
+    /// touches the mark, so it matters not that policy comes after. RFC 9494 §4.3: what is stale for long to nobody who does
+    /// not speak of it.
     @inline(__always)
     func forbids(_ flags: AttributeSet.Flags) -> Bool {
         flags.contains(.noAdvertise) || isExternal && !flags.isDisjoint(with: [.noExport, .noExportSubconfed])
             || chain == PolicyTable.rejectAll || flags.contains(.isOnlyToCustomer) && role?.isBelowOrBeside == true
+            || flags.contains(.isLongLivedStale) && longLivedStale == .none
     }
 }

@@ -34,7 +34,7 @@ extension FamilyRIB {
             index = groups.count - 1
             watchPaths()
         }
-        members[source] = Member(group: groups[index].id, owesEndOfRIB: 1)
+        members[source] = Member(group: groups[index].id, owes: .endOfRIB)
         // Nothing advertised yet: the group's own work is all there is to hear.
         if groups[index].out.count == 0, groups[index].cohorts[0].queue.octetCount == 0 {
             enter(source, index, 0)
@@ -129,6 +129,13 @@ extension FamilyRIB {
         while at + 23 <= bytes.count {
             let length = Int(bytes[at + 16]) << 8 | Int(bytes[at + 17])
             guard length >= 23, at + length <= bytes.count else { return }
+            defer { at += length }
+            if bytes[at + 18] == MessageType.routeRefresh.rawValue {
+                // RFC 7313 §3.2: what was to be said of a refresh is still to be said.
+                let isBeginning = bytes[at + 21] == RouteRefreshMessage.Subtype.beginning.rawValue
+                members[source].owes.insert(isBeginning ? .beginning : .ending)
+                continue
+            }
             var isEmpty = true
             for range in OwnUpdate.nlri(bytes, at, length, hasOwnFields: Family.hasOwnFields) where !range.isEmpty {
                 isEmpty = false
@@ -144,8 +151,7 @@ extension FamilyRIB {
                     pending.insert(number)
                 }
             }
-            if isEmpty { members[source].owesEndOfRIB = 1 }
-            at += length
+            if isEmpty { members[source].owes.insert(.endOfRIB) }
         }
     }
 
@@ -157,11 +163,11 @@ extension FamilyRIB {
             let cohort = groups[index].cohortIndex(members[source].cohort)
         else { return }
         let pending = groups[index].cohorts[cohort].pending
-        let owesEndOfRIB = members[source].owesEndOfRIB
+        let owes = members[source].owes
         // Prefixes in `pending` are held by the new cohort before the old one lets go: nothing is released in between.
         leave(source, &shared)
         join(source, parameters)
-        members[source].owesEndOfRIB = owesEndOfRIB
+        members[source].owes = owes
         separate(source, everything: true)
         guard let new = groups.firstIndex(where: { $0.id == members[source].group }),
             let own = groups[new].cohortIndex(members[source].cohort)
@@ -169,12 +175,23 @@ extension FamilyRIB {
         groups[new].cohorts[own].pending.formUnion(pending)
     }
 
+    /// Sends everything again.
+    /// - Parameter isMarked: between the marks of RFC 7313 §4.
+    /// - Returns: `false`: nothing is done, since that is not allowed before End-of-RIB is sent.
+    mutating func refresh(_ source: Int, isMarked: Bool) -> Bool {
+        guard source < members.count, members[source].group != 0 else { return true }
+        if isMarked, members[source].owes.contains(.endOfRIB) { return false }
+        separate(source, everything: true)
+        if isMarked { members[source].owes.formUnion([.beginning, .ending]) }
+        return true
+    }
+
     // MARK: working off
 
     /// Hands out changes, encodes what members have room for, and says when there is more to do by itself.
     mutating func advertise(at now: Instant, defersTasks: Bool, _ shared: inout RIBShared) -> Instant? {
         if !defersTasks { runTasks(&shared) }
-        var deadline: Instant? = hasTasks ? now + Self.slice : nil
+        var deadline: Instant? = hasTasks(shared) ? now + Self.slice : nil
         func wake(_ at: Instant) { deadline = deadline.map { min($0, at) } ?? at }
         if !locRIB.changed.isEmpty {
             for index in groups.indices { groups[index].cohorts[0].pending.formUnion(locRIB.changed) }
@@ -186,6 +203,8 @@ extension FamilyRIB {
             }
             locRIB.altered.removeAll()
         }
+        // RFC 4724 §4.1: nothing is advertised, and nothing is complete, before routes are selected.
+        if shared.deferred.contains(family) { return deadline }
         for index in groups.indices {
             // Catching up first: a member that gets there goes on with the first cohort at once.
             var cohort = groups[index].cohorts.count - 1
@@ -195,10 +214,11 @@ extension FamilyRIB {
                 if isUnready, !groups[index].cohorts[cohort].isFirstPass {
                     if isHungry(index, 0) { wake(now + Self.slice) }
                 } else if isHungry(index, cohort) {
+                    payBeginning(index, cohort)
                     if !groups[index].cohorts[cohort].pending.isEmpty {
                         if groups[index].isPlain { catchUp(index, cohort, shared) } else { catchUpPaths(index, cohort, shared) }
                     }
-                    payEndOfRIB(index, cohort)
+                    payEnding(index, cohort)
                     if groups[index].cohorts[cohort].pending.isEmpty { rejoin(index, cohort) } else { wake(now + Self.slice) }
                 }
                 cohort -= 1
@@ -218,7 +238,7 @@ extension FamilyRIB {
                         wake(due)
                     }
                 }
-                payEndOfRIB(index, 0)
+                payEnding(index, 0)
             }
         }
         releasePrefixes()
@@ -272,13 +292,29 @@ extension FamilyRIB {
         if groups[index].cohorts[cohort].members.isEmpty { groups[index].cohorts.remove(at: cohort) }
     }
 
-    /// RFC 4724 §2: after the first complete pass, or when there is nothing (more) to send.
-    private mutating func payEndOfRIB(_ index: Int, _ cohort: Int) {
-        guard !groups[index].cohorts[cohort].isFirstPass || groups[index].cohorts[cohort].pending.isEmpty else { return }
+    /// RFC 7313 §4: before the routes of a refresh.
+    private mutating func payBeginning(_ index: Int, _ cohort: Int) {
         var builder = MessageBuilder(maximum: 4096)
-        for source in groups[index].cohorts[cohort].members where members[Int(source)].owesEndOfRIB != 0 {
-            members[Int(source)].owesEndOfRIB = 0
-            builder.appendEndOfRIB(Family.self, SegmentQueue.Receivers(only: source))
+        for source in groups[index].cohorts[cohort].members where members[Int(source)].owes.contains(.beginning) {
+            members[Int(source)].owes.remove(.beginning)
+            builder.append(RouteRefreshMessage(family, .beginning), SegmentQueue.Receivers(only: source))
+        }
+        builder.finish(into: &groups[index].cohorts[cohort].queue)
+    }
+
+    /// RFC 4724 §2 and RFC 7313 §4: after the group's first complete pass, or when there is nothing (more) to send. Who is not
+    /// with the group has all when nothing is pending there either.
+    private mutating func payEnding(_ index: Int, _ cohort: Int) {
+        let isGroupReady = !groups[index].cohorts[0].isFirstPass || groups[index].cohorts[0].pending.isEmpty
+        guard isGroupReady, cohort == 0 || groups[index].cohorts[cohort].pending.isEmpty else { return }
+        var builder = MessageBuilder(maximum: 4096)
+        for source in groups[index].cohorts[cohort].members where members[Int(source)].owes != [] {
+            let owes = members[Int(source)].owes
+            members[Int(source)].owes = []
+            if owes.contains(.endOfRIB) { builder.appendEndOfRIB(Family.self, SegmentQueue.Receivers(only: source)) }
+            if owes.contains(.ending) {
+                builder.append(RouteRefreshMessage(family, .end), SegmentQueue.Receivers(only: source))
+            }
         }
         builder.finish(into: &groups[index].cohorts[cohort].queue)
     }

@@ -10,6 +10,8 @@ struct RIBTask: BitwiseCopyable, Sendable {
         case reimport = 1
         /// Remove all routes of a source whose session goes on.
         case withdraw = 2
+        /// Remove a source's routes that are older than `generation`.
+        case purge = 3
     }
     var rawKind: UInt16
     var source: UInt16
@@ -17,7 +19,8 @@ struct RIBTask: BitwiseCopyable, Sendable {
     var page: UInt32
     /// Offset within the page.
     var offset: UInt32
-    var reserved: UInt32 = 0
+    /// Of the source, see `AdjRIBIn`.
+    var generation: UInt32 = 0
     static let atStart = UInt32.max
 
     init(_ kind: Kind, _ source: Int) {
@@ -49,13 +52,17 @@ extension FamilyRIB {
             var task = tasks[0]
             if run(&task, &budget, &shared) { tasks.removeFirst() } else { tasks[0] = task }
         }
+        if budget > 0 { tellDeferred(&budget, &shared) }
         if budget > 0 { scanNextHops(&budget, &shared) }
         if budget > 0 { scanPayloads(&budget, &shared) }
     }
 
-    var hasTasks: Bool {
-        !tasks.isEmpty || !nextHopsScanned.isEmpty || !nextHopsChanged.isEmpty || !payloadScan.isIdle
+    func hasTasks(_ shared: borrowing RIBShared) -> Bool {
+        !tasks.isEmpty || hasUntold(shared) || !nextHopsScanned.isEmpty || !nextHopsChanged.isEmpty || !payloadScan.isIdle
     }
+
+    /// Deferred route selection is over, and its outcome is not yet told in full.
+    func hasUntold(_ shared: borrowing RIBShared) -> Bool { !locRIB.untold.isEmpty && !shared.deferred.contains(family) }
 
     /// `true` when the task is done.
     private mutating func run(_ task: inout RIBTask, _ budget: inout Int, _ shared: inout RIBShared) -> Bool {
@@ -74,6 +81,8 @@ extension FamilyRIB {
                 switch task.kind {
                 case .sweep, .withdraw: remove(path, &shared)
                 case .reimport: reimport(path, source, &shared)
+                case .purge:
+                    if adjRIBIn.isOlder(path, than: UInt16(truncatingIfNeeded: task.generation)) { remove(path, &shared) }
                 }
                 if !adjRIBIn.isPage(task.page, of: source) { return true }
             }
@@ -86,8 +95,40 @@ extension FamilyRIB {
     mutating func reimport(_ path: UInt32, _ source: Int, _ shared: inout RIBShared) {
         let p = adjRIBIn.paths[Int(path)]
         var policy = ImportPolicy(source: source, received: p.received, family: family, &shared)
-        let accepted = policy.accepted(Family.self, prefixes.keys[Int(p.prefix)], &shared)
+        var accepted = policy.accepted(Family.self, prefixes.keys[Int(p.prefix)], &shared)
+        if shared.sources[source].longLived.contains(family), adjRIBIn.isStale(path) {
+            // RFC 9494 §4.2: as it was sent, or as policy made it.
+            if shared.attributes.refusesLongLived(p.received) || shared.attributes.refusesLongLived(accepted) {
+                return remove(path, &shared)
+            }
+            accepted = shared.attributes.longLivedStale(accepted)
+        }
         setAccepted(path, accepted, &shared)
+    }
+
+    // MARK: stale routes
+
+    /// All routes of the source are stale from here on; a route that comes again is not.
+    mutating func markStale(_ source: Int) { adjRIBIn.mark(source) }
+
+    /// Removes what is stale of the source, in slices.
+    mutating func purgeStale(_ source: Int) {
+        guard adjRIBIn.staleCount(source) > 0 else { return }
+        var task = RIBTask(.purge, source)
+        task.generation = UInt32(adjRIBIn.generation(source))
+        add(task)
+    }
+
+    /// Tells the routing table manager what it was not told while route selection was deferred.
+    private mutating func tellDeferred(_ budget: inout Int, _ shared: inout RIBShared) {
+        guard !locRIB.untold.isEmpty, !shared.deferred.contains(family) else { return }
+        var numbers: [UInt32] = []
+        // The call ends at the end of the table, and what was added before the cursor is taken by the next.
+        locRIB.untold.drain(from: &locRIB.untoldCursor, limit: budget, into: &numbers)
+        budget -= max(numbers.count, 1)
+        for number in numbers where prefixes.isPresent(number) && locRIB.entries[Int(number)].best != 0 {
+            tellRoute(number, shared)
+        }
     }
 
     /// RFC 4271 §9.1.2.1: decides again the prefixes that have a path through a next hop whose state changed. One pass over

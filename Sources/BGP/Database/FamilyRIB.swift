@@ -138,6 +138,7 @@ struct FamilyRIB<Family: RoutedFamily>: Sendable {
         if path != 0 {
             // Implicit withdraw of the former route, RFC 4271 §3.1.
             let old = adjRIBIn.paths[Int(path)]
+            adjRIBIn.renew(path)
             if old.received == received, old.accepted == accepted, adjRIBIn.identity(path) == identity { return }
             let chosen = chosen(number)
             hold(received, accepted, &shared)
@@ -302,9 +303,17 @@ struct FamilyRIB<Family: RoutedFamily>: Sendable {
         locRIB.entries[Int(number)].head == path && adjRIBIn.paths[Int(path)].next == 0
     }
 
+    /// RFC 4724 §4.1: before route selection there is nothing with which to update the forwarding state.
+    @inline(__always)
+    private mutating func isDeferred(_ number: UInt32, _ shared: borrowing RIBShared) -> Bool {
+        guard shared.deferred.contains(family) else { return false }
+        locRIB.untold.insert(number)
+        return true
+    }
+
     /// The routing table manager has no route of BGP's for the prefix any more.
     private mutating func tellNoRoute(_ number: UInt32, _ shared: borrowing RIBShared) {
-        guard Family.isForwarded else { return }
+        guard Family.isForwarded, !isDeferred(number, shared) else { return }
         let none = shared.attributes.nextHops.entries[0]
         locRIB.changes.append(Family.change(prefixes.keys[Int(number)], nil, nextHop: none, backup: none))
     }
@@ -312,8 +321,8 @@ struct FamilyRIB<Family: RoutedFamily>: Sendable {
     /// Tells the routing table manager the best route, and what is to take its place when its next hop is lost: so that
     /// packets need not wait until every prefix behind that next hop was decided again. There may be no news in it.
     @inline(__always)
-    private mutating func tellRoute(_ number: UInt32, _ shared: borrowing RIBShared) {
-        guard Family.isForwarded else { return }
+    mutating func tellRoute(_ number: UInt32, _ shared: borrowing RIBShared) {
+        guard Family.isForwarded, !isDeferred(number, shared) else { return }
         let best = locRIB.entries[Int(number)].best
         let owner = adjRIBIn.owner(best)
         // A route of another protocol is in the routing table already.

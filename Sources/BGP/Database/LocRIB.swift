@@ -25,6 +25,9 @@ struct LocRIB<Family: RoutedFamily>: Sendable {
     var keepsAltered = false
     /// For the routing table manager.
     var changes: [Family.Change] = []
+    /// Destinations of which it has heard nothing yet, because route selection was deferred (RFC 4724 §4.1).
+    var untold = BitSet()
+    var untoldCursor: UInt32 = 0
 
     /// Some path of the destination changed that is not its best one, before or after.
     @inline(__always)

@@ -186,6 +186,13 @@ struct MessageBuilder {
         note(base, receivers)
     }
 
+    /// RFC 7313 §3.2: a mark of a refresh.
+    mutating func append(_ refresh: RouteRefreshMessage, _ receivers: SegmentQueue.Receivers) {
+        let base = octets.count
+        octets.append(contentsOf: refresh.encoded)
+        note(base, receivers)
+    }
+
     private static func put16(_ value: Int, _ target: UnsafeMutablePointer<UInt8>) {
         unsafe target[0] = UInt8(truncatingIfNeeded: value >> 8)
         unsafe target[1] = UInt8(truncatingIfNeeded: value)

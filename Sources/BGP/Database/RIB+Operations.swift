@@ -85,9 +85,30 @@ extension RIB {
 
     struct Refresh: TableOperation {
         var source: Int
-        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
-            table.separate(source, everything: true)
+        var isMarked: Bool
+        var isDone = true
+        mutating func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
+            isDone = table.refresh(source, isMarked: isMarked)
         }
+    }
+
+    /// Takes a source out of its group; its routes stay.
+    struct Depart: TableOperation {
+        var source: Int
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
+            table.leave(source, &shared)
+        }
+    }
+
+    /// What is there of a source's routes is stale from here on.
+    struct MarkStale: TableOperation {
+        var source: Int
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) { table.markStale(source) }
+    }
+
+    struct PurgeStale: TableOperation {
+        var source: Int
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) { table.purgeStale(source) }
     }
 
     struct Advertise: TableOperation {
@@ -111,6 +132,27 @@ extension RIB {
         }
     }
 
+    /// How many of a source's routes are stale.
+    struct StaleCount: TableQuery {
+        var source: Int
+        func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> Int {
+            table.adjRIBIn.staleCount(source)
+        }
+    }
+
+    struct CanMark: TableQuery {
+        var source: Int
+        func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> Bool {
+            table.adjRIBIn.canMark(source)
+        }
+    }
+
+    struct HasUntold: TableQuery {
+        func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> Bool {
+            table.hasUntold(shared)
+        }
+    }
+
     /// Whether nothing of a source is left, and no work with it.
     struct IsDone: TableQuery {
         var source: Int
@@ -119,9 +161,14 @@ extension RIB {
         }
     }
 
-    struct LocRIBDigest: TableQuery {
+    /// Of the best routes, and of which routes are stale.
+    struct TableDigest: TableQuery {
         func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> UInt64 {
-            table.locRIB.digest.value
+            var digest = table.locRIB.digest
+            for holding in table.adjRIBIn.holdings where holding.generation != 0 {
+                digest.mix(UInt64(holding.generation) << 32 | UInt64(holding.stale))
+            }
+            return digest.value
         }
     }
 

@@ -13,6 +13,7 @@ extension RIB: Snapshotting {
         writer.writeBlock(current)
         writer.write(nextDeadline)
         writer.writeBlock(shared.sources)
+        writer.write(shared.deferred.rawValue)
         writer.writeBlock(shared.defaultRoutes)
         shared.attributes.write(to: &writer)
         tables.write(to: &writer)
@@ -25,6 +26,7 @@ extension RIB: Snapshotting {
         let current = try reader.readBlock(of: UInt16.self)
         let deadline = try reader.readOptionalInstant()
         let sources = try reader.readBlock(of: Source.self)
+        let deferred = RouteFamilySet(rawValue: try reader.read())
         let defaultRoutes = try reader.readBlock(of: UInt32.self)
         let attributes = try AttributeTable(from: &reader)
         let tables = try FamilyTables(from: &reader, sets: attributes.sets.count, sources: sources.count)
@@ -37,7 +39,8 @@ extension RIB: Snapshotting {
             throw refused
         }
         let shared = RIBShared(
-            attributes: attributes, sources: sources, policies: PolicyTable(configuration, snapshot: definitions),
+            attributes: attributes, sources: sources, deferred: deferred,
+            policies: PolicyTable(configuration, snapshot: definitions),
             trapOnPrefix: configuration.testing.trapOnPrefix, notesTrap: configuration.testing.notesTrap,
             defaultRoutes: defaultRoutes)
         for chains in tables.askAll(Chains(), shared) {
@@ -79,6 +82,8 @@ extension FamilyRIB {
         locRIB.changed.write(to: &writer)
         locRIB.altered.write(to: &writer)
         writer.writeList(locRIB.changes) { Family.write($0, to: &$1) }
+        locRIB.untold.write(to: &writer)
+        writer.write(locRIB.untoldCursor)
         writer.write(locRIB.digest.value)
         writer.writeBlock(releasable)
         writer.write(releaseScanIsDue)
@@ -105,6 +110,8 @@ extension FamilyRIB {
         locRIB.altered = try BitSet(from: &reader)
         locRIB.keepsAltered = groups.contains { $0.parameters.view != .best }
         locRIB.changes = try reader.readList { (r) throws(DecodeError) in try Family.readChange(&r) }
+        locRIB.untold = try BitSet(from: &reader)
+        locRIB.untoldCursor = try reader.read()
         locRIB.digest = StateDigest(try reader.read())
         releasable = try reader.readBlock(of: UInt32.self)
         releaseScanIsDue = try reader.readBool()
@@ -131,8 +138,7 @@ extension FamilyRIB {
             guard path.received == 0 || Int(path.prefix) < prefixes.capacity else { throw refused }
         }
         let limit = prefixes.capacity
-        func within(_ set: BitSet) -> Bool { set.highest.map { Int($0) < limit } ?? true }
-        guard within(locRIB.changed), within(locRIB.altered) else { throw refused }
+        guard locRIB.changed.isWithin(limit), locRIB.altered.isWithin(limit), locRIB.untold.isWithin(limit) else { throw refused }
         for number in releasable where Int(number) >= limit { throw refused }
         for task in tasks {
             guard Int(task.source) < sources, task.offset <= UInt32(AdjRIBIn.pageSize),
@@ -179,6 +185,7 @@ extension UpdateGroup: Snapshotting {
         writer.write(p.nextHopSelfReflected)
         writer.write(p.replacesPrivateAS)
         writer.write(p.overriddenAS)
+        writer.write(p.longLivedStale.rawValue)
         writer.write(p.chain)
         out.write(to: &writer)
         writer.writeList(cohorts) { cohort, w in
@@ -210,6 +217,9 @@ extension UpdateGroup: Snapshotting {
         let nextHopSelfReflected = try reader.readBool()
         let replacesPrivateAS = try reader.readBool()
         let overriddenAS: UInt32 = try reader.read()
+        guard let longLivedStale = LongLivedStaleExport(rawValue: try reader.read()) else {
+            throw DecodeError("long-lived stale routes", at: at, .badValue)
+        }
         parameters = ExportParameters(
             isExternal: flags[0], localAS: localAS, defaultLocalPreference: localPreference, fourOctetAS: flags[1],
             extendedMessages: flags[2], nextHopSelf: flags[3], removePrivateAS: flags[4], sendCommunities: flags[5],
@@ -218,7 +228,7 @@ extension UpdateGroup: Snapshotting {
             linkLocal: flags[8] ? linkLocal : nil, view: view, sendsPathIDs: flags[10], takesIPv6NextHops: flags[11],
             role: role == 0 ? nil : PeeringRole(rawValue: role - 1), takes: takes, clusterID: clusterID,
             nextHopSelfReflected: nextHopSelfReflected, replacesPrivateAS: replacesPrivateAS, overriddenAS: overriddenAS,
-            chain: try reader.read())
+            longLivedStale: longLivedStale, chain: try reader.read())
         out = try AdjRIBOut(from: &reader)
         guard out.width == view.width else { throw DecodeError("Adj-RIB-Out", at: at, .badValue) }
         cohorts = try reader.readList { (r) throws(DecodeError) in

@@ -59,6 +59,8 @@ public struct PathView: Hashable, Sendable, Codable {
     /// With labels only: of 20 bits.
     public var label: UInt32?
     public var isBest: Bool
+    /// Its neighbour restarted, or began a refresh, and has not announced it again.
+    public var isStale: Bool
     /// Why it cannot be chosen; `nil` when it can.
     public var ineligibility: Ineligibility?
     /// For the best path the step that told it from the next best one, for another the step by which it lost.
@@ -92,6 +94,8 @@ public struct NeighborRouteView: Hashable, Sendable, Codable {
     public var attributes: AttributesView
     /// Adj-RIB-In: whether policy took it. Adj-RIB-Out: always.
     public var isAccepted: Bool
+    /// Adj-RIB-In: not announced again since the neighbour restarted or began a refresh.
+    public var isStale: Bool = false
 }
 
 /// Sizes.
@@ -276,7 +280,7 @@ extension FamilyRIB {
             return oa != ob ? oa < ob : adjRIBIn.identity(a).id < adjRIBIn.identity(b).id
         }
         // What the best path beat last is what an operator wants to know of it.
-        let decisive = paths.dropFirst().compactMap { lost($0, entry.best, number, shared) }.max { $0.rawValue < $1.rawValue }
+        let decisive = paths.dropFirst().compactMap { lost($0, entry.best, number, shared) }.max { $0.place < $1.place }
         let prefix = shared.payloads.map { $0.count > 0 } == true ? Family.prefix(prefixes.keys[Int(number)]) : nil
         let views = paths.map { path in
             let p = adjRIBIn.paths[Int(path)]
@@ -297,7 +301,8 @@ extension FamilyRIB {
             return PathView(
                 source: source.kind, neighbor: source.kind == .local ? nil : source.address,
                 pathID: source.receivesPathIDs.contains(family) ? adjRIBIn.identity(path).id : nil,
-                label: Family.hasLabels ? adjRIBIn.identity(path).label : nil, isBest: isBest, ineligibility: why,
+                label: Family.hasLabels ? adjRIBIn.identity(path).label : nil, isBest: isBest,
+                isStale: adjRIBIn.isStale(path), ineligibility: why,
                 decidedBy: step, reason: reason, metric: metric == NextHopTable.unreachable ? nil : metric,
                 validity: prefix.map { shared.validity(of: $0, p.received) },
                 received: shared.attributes.view(p.received),
@@ -348,7 +353,7 @@ extension FamilyRIB {
             return NeighborRouteView(
                 destination: RouteDestination(Family.self, key), label: Family.hasLabels ? identity.label : nil,
                 pathID: hasPathIDs ? identity.id : nil, attributes: shared.attributes.view(p.received),
-                isAccepted: isTaken(p, shared))
+                isAccepted: isTaken(p, shared), isStale: adjRIBIn.isStale(path))
         }
     }
 

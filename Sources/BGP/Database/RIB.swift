@@ -8,7 +8,8 @@ import Wire
 /// the snapshot, encoded by whoever wants it on a thread of its own.
 ///
 /// How the session side uses it:
-/// 1. `establish` when a session comes up, `close` when it goes down.
+/// 1. `establish` when a session comes up, `close` when it goes down; `suspend` and `resume` instead when its routes outlive
+///    it (`RIB+Stale.swift`).
 /// 2. For each UPDATE: `attributes(forKey:context:)`; on `nil` parse and validate the block, then
 ///    `insertAttributes(key:context:canonical:)`. The *key* is the attribute block as received, less the NLRI of
 ///    MP_REACH_NLRI and the whole MP_UNREACH_NLRI. *Canonical* octets are attributes as on the wire, sorted by type,
@@ -222,7 +223,7 @@ public struct RIB: Sendable {
     }
 
     /// Compiles what a neighbour's configuration says for its source, and puts it into the right groups.
-    private mutating func apply(_ session: Session, _ source: Int, isNew: Bool) {
+    mutating func apply(_ session: Session, _ source: Int, isNew: Bool) {
         sessions[source] = session
         let neighbor = session.neighbor
         let isExternal = shared.sources[source].kind == .external
@@ -262,8 +263,10 @@ public struct RIB: Sendable {
                 parameters.takes = [.outside, .client]
             }
             parameters.clusterID = shared.attributes.parameters.clusterID
+            if neighbor.gracefulRestart.advertisesStaleRoutes { parameters.longLivedStale = .restricted }
             parameters.nextHopSelfReflected = neighbor.nextHopSelf && neighbor.nextHopSelfReflected
         }
+        if own.takesLongLivedStale { parameters.longLivedStale = .all }
         for family in RouteFamily.allCases {
             parameters.sendsPathIDs = own.sendsPathIDs.contains(family)
             parameters.takesIPv6NextHops = own.takesIPv6NextHops.contains(family)
@@ -383,9 +386,14 @@ public struct RIB: Sendable {
     // MARK: Adj-RIB-Out
 
     /// RFC 2918 §4: send everything of this family again.
-    public mutating func refresh(_ peer: PeerIndex, _ family: RouteFamily) {
-        guard let source = source(peer) else { return }
-        tables.run(Refresh(source: source), on: family, &shared)
+    /// - Parameter isMarked: between the marks of RFC 7313 §4.
+    /// - Returns: `false`: the marks must wait until End-of-RIB is sent, and so must the refresh.
+    @discardableResult
+    public mutating func refresh(_ peer: PeerIndex, _ family: RouteFamily, isMarked: Bool = false) -> Bool {
+        guard let source = source(peer) else { return true }
+        var refresh = Refresh(source: source, isMarked: isMarked)
+        tables.run(&refresh, on: family, &shared)
+        return refresh.isDone
     }
     /// Does the work that is due: removal of closed sessions' routes, re-evaluation, export and encoding. Bounded per call.
     /// - Parameter defersTasks: removal and re-evaluation wait for the next call.
@@ -434,7 +442,8 @@ public struct RIB: Sendable {
     /// Equal on two controllers at equal log indices.
     public var digest: StateDigest {
         var digest = StateDigest()
-        for family in tables.askAll(LocRIBDigest(), shared) { digest.mix(family) }
+        for family in tables.askAll(TableDigest(), shared) { digest.mix(family) }
+        digest.mix(shared.deferred.rawValue)
         return digest
     }
 }

@@ -22,6 +22,8 @@ public struct RIBSession: Hashable, Sendable, Codable {
     public var sendsPathIDs: RouteFamilySet = []
     /// RFC 8950 §4: families of which the neighbour takes routes with an IPv6 next hop, though their own are IPv4.
     public var takesIPv6NextHops: RouteFamilySet = []
+    /// RFC 9494 §4.3: the neighbour speaks of long-lived stale routes.
+    public var takesLongLivedStale = false
     /// Which of a prefix's paths the neighbour gets.
     public var view = ExportView.best
     /// Families with another view than that.

@@ -3,7 +3,8 @@ import Routing
 import Wire
 
 /// Where paths come from: one session from establishment to the removal of its last route, or the router itself: number
-/// 0 its networks, number 1 what it announces for other protocols. A neighbour whose session comes back gets a new source while the old one is still being swept.
+/// 0 its networks, number 1 what it announces for other protocols. A neighbour whose session comes back gets a new source while
+/// the old one is still being swept; after a restart whose routes were kept the source is the same.
 ///
 /// 64 octets, no padding.
 struct Source: BitwiseCopyable, Sendable {
@@ -34,7 +35,8 @@ struct Source: BitwiseCopyable, Sendable {
     var receivesPathIDs: RouteFamilySet = []
     /// Families that its session carries.
     var families: RouteFamilySet = []
-    var reserved2: UInt64 = 0
+    /// RFC 9494 §4.2: families whose stale routes are in the long-lived period.
+    var longLived: RouteFamilySet = []
 
     // Kept as plain octets: a block of a snapshot could hold any value.
     var state: State {
@@ -61,7 +63,11 @@ struct Source: BitwiseCopyable, Sendable {
         case up = 1
         /// The session is down; routes count no more and are being removed.
         case sweeping = 2
+        /// The session is down; routes are kept as stale, and count as before (RFC 4724 §4.2).
+        case retained = 3
     }
+    /// Whether its routes count.
+    @inline(__always) var isLive: Bool { rawState & 1 == 1 }
 
     var address: IPAddress {
         isIPv6 != 0
@@ -100,6 +106,8 @@ struct RIBShared: Sendable {
     var attributes: AttributeTable
     /// By source number; the first two are the router itself.
     var sources: [Source]
+    /// RFC 4724 §4.1: families of which no route is selected yet, since the router came up a moment ago.
+    var deferred: RouteFamilySet = []
     var policies: PolicyTable
     /// What the RPKI says. No part of the state, which is that of whoever asks the caches; `nil` means that nobody is asked.
     var payloads: VRPTable?

@@ -26,9 +26,18 @@ struct Member: BitwiseCopyable, Sendable {
     var cohort: UInt32 = 0
     /// Sequence number in the cohort's queue of the next segment to take.
     var position: UInt64 = 0
-    /// 1 while End-of-RIB (RFC 4724 §2) is still to be sent.
-    var owesEndOfRIB: UInt32 = 0
+    var owes: Debts = []
     var reserved: UInt32 = 0
+
+    /// What is still to be sent besides routes.
+    struct Debts: OptionSet, BitwiseCopyable, Sendable {
+        var rawValue: UInt32
+        /// RFC 4724 §2
+        static let endOfRIB = Debts(rawValue: 1)
+        /// RFC 7313 §4: BoRR, and EoRR.
+        static let beginning = Debts(rawValue: 2)
+        static let ending = Debts(rawValue: 4)
+    }
 }
 
 /// Everything on which the octets depend that a neighbour gets.
@@ -64,6 +73,8 @@ struct ExportParameters: Hashable, Sendable {
     var replacesPrivateAS = false
     /// The neighbour's AS where ours takes its place in the path; 0 elsewhere.
     var overriddenAS: UInt32 = 0
+    /// RFC 9494 §4.3, §4.6
+    var longLivedStale = LongLivedStaleExport.none
     /// Compiled policy, or one of `PolicyTable`'s special values.
     var chain: Int32
 
@@ -75,6 +86,15 @@ struct ExportParameters: Hashable, Sendable {
         if case .several = view { return UInt32(k) + 1 }
         return 1
     }
+}
+
+/// What becomes of long-lived stale routes towards a neighbour.
+enum LongLivedStaleExport: UInt8, Hashable, Sendable {
+    /// RFC 9494 §4.3: it does not speak of them, so it gets none.
+    case none = 0
+    case all = 1
+    /// RFC 9494 §4.6: an internal neighbour that does not, but is to have them with NO_EXPORT and the least preference.
+    case restricted = 2
 }
 
 struct Cohort: Sendable {

@@ -8,7 +8,9 @@ import Wire
 // Phase 2 (§9.1.2) looks at one prefix whenever one of its paths changes. The steps, numbered as in the code, in the
 // tests and in `DecisionStep`:
 //
-//   0  the path is eligible: accepted by policy, session up, next hop resolvable, no loop        §9.1.2, §9.1.2.1
+//   0  the path is eligible: accepted by policy, session up or restarting, next hop resolvable,
+//      no loop                                                                                   §9.1.2, §9.1.2.1
+//  0a  not stale for long                                                                        RFC 9494 §4.4
 //   1  highest degree of preference (LOCAL_PREF)                                                 §9.1.2
 //   2  shortest AS_PATH                                                                          §9.1.2.2 (a)
 //   3  lowest ORIGIN                                                                             §9.1.2.2 (b)
@@ -21,7 +23,7 @@ import Wire
 //  10  the lower number of the source; never needed as long as neighbours' addresses differ
 //  11  the lower path identifier, among paths of one source                                     (RFC 7911 says nothing)
 //
-// Steps 1 to 3 are one comparison of `AttributeSet.rank`. Step 4 is no order (a path can lose to one that in turn loses
+// Steps 0a to 3 are one comparison of `AttributeSet.rank`. Step 4 is no order (a path can lose to one that in turn loses
 // to a third), so it filters the whole group, and every change runs the prefix again: the result never depends on
 // the order of arrival. Steps 5 to 11 are a total order on what is left.
 
@@ -39,6 +41,11 @@ public enum DecisionStep: UInt8, Hashable, Sendable, Codable, CaseIterable, Bitw
     case neighborAddress = 9
     case number = 10
     case pathIdentifier = 11
+    /// Step 0a, between `eligible` and `localPreference`.
+    case longLivedStale = 12
+
+    /// Its place in the process: the higher, the later.
+    var place: UInt8 { self == .longLivedStale ? Self.eligible.rawValue : rawValue }
 
     /// What an operator reads.
     public var explanation: String {
@@ -55,6 +62,7 @@ public enum DecisionStep: UInt8, Hashable, Sendable, Codable, CaseIterable, Bitw
         case .neighborAddress: "lower neighbour address"
         case .number: "lower session number"
         case .pathIdentifier: "lower path identifier"
+        case .longLivedStale: "not stale for long (RFC 9494)"
         }
     }
 }
@@ -79,7 +87,7 @@ enum Decision {
     @inline(__always)
     static func ineligibility(_ accepted: UInt32, _ source: Source, _ attributes: borrowing AttributeTable) -> Ineligibility? {
         if accepted == 0 { return .rejectedByPolicy }
-        if source.state != .up { return .sessionDown }
+        if !source.isLive { return .sessionDown }
         let set = attributes[accepted]
         if set.marks.contains(.isLeak) { return .routeLeak }
         if set.ownASCount > source.allowASIn { return .asLoop }
@@ -117,10 +125,11 @@ enum Decision {
         return (ia < ib, .pathIdentifier)
     }
 
-    /// Which of steps 1 to 3 tells two different ranks apart.
+    /// Which of steps 0a to 3 tells two different ranks apart.
     static func stepOfRank(_ a: UInt64, _ b: UInt64) -> DecisionStep {
-        if a >> 32 != b >> 32 { return .localPreference }
-        if a >> 8 != b >> 8 { return .pathLength }
+        if a >> 63 != b >> 63 { return .longLivedStale }
+        if a >> 31 != b >> 31 { return .localPreference }
+        if a >> 7 != b >> 7 { return .pathLength }
         return .origin
     }
 }

@@ -113,6 +113,28 @@ public struct NotificationMessage: Error, Hashable, Sendable, CustomStringConver
         return .cease(subcode, [UInt8(text.count)] + text)
     }
 
+    /// RFC 8538 §3.1: the same, so that the neighbour keeps nothing: code, subcode and data become the data of a Cease/9.
+    public var asHardReset: Self { isHardReset ? self : .cease(.hardReset, [code, subcode] + data) }
+    /// RFC 8538 §3.2
+    public var isHardReset: Bool { code == Code.cease.rawValue && subcode == CeaseSubcode.hardReset.rawValue }
+    /// RFC 8538 §3.1: what a Hard Reset was made of, if it says.
+    public var encapsulated: Self? {
+        guard isHardReset, data.count >= 2 else { return nil }
+        return Self(code: data[0], subcode: data[1], data: Array(data.dropFirst(2)))
+    }
+    /// Whether the end that this announces is meant to last, so that no route may outlive the session: RFC 8538 §5.1, with
+    /// Administrative Reset, of which it leaves the choice to us, among those that are. Cease/8 means here that there is
+    /// no room for the routes, and Cease/10 (RFC 9384) that the way to the neighbour is lost.
+    public var isLasting: Bool {
+        guard code == Code.cease.rawValue, let subcode = CeaseSubcode(rawValue: subcode) else { return false }
+        return switch subcode {
+        case .connectionRejected, .otherConfigurationChange, .connectionCollision: false
+        case .maximumPrefixes, .administrativeShutdown, .peerDeconfigured, .administrativeReset, .outOfResources, .hardReset,
+            .bfdDown:
+            true
+        }
+    }
+
     /// RFC 4486 §4: Cease/1 may say which family reached which bound.
     public static func maximumPrefixes(_ family: RouteFamily, _ maximum: UInt32) -> Self {
         var writer = ByteWriter(capacity: 7)
@@ -159,7 +181,9 @@ public struct NotificationMessage: Error, Hashable, Sendable, CustomStringConver
     }
 
     /// What the registries call it.
-    public var description: String {
+    public var description: String { phrase + (encapsulated.map { ", \($0.phrase)" } ?? "") }
+
+    private var phrase: String {
         let name: String
         switch Code(rawValue: code) {
         case .header: name = "Message Header Error" + detail(HeaderSubcode(rawValue: subcode))

@@ -24,21 +24,62 @@ public struct Capabilities: Hashable, Sendable, Codable {
     public var ipv6NextHops: RouteFamilySet = []
     /// RFC 9234 §4.1: values of the Role capabilities, ascending, without repetition. A sound speaker has one at most.
     public var roles: [UInt8] = []
-    /// RFC 4724: only noted; we keep sessions instead of restarting them.
+    /// RFC 4724 §3
     public var gracefulRestart: GracefulRestart?
+    /// RFC 9494 §3.1; without `gracefulRestart` it means nothing (§4.5).
+    public var longLivedGracefulRestart: LongLivedGracefulRestart?
     /// Codes of the others, ascending, without repetition.
     public var others: [UInt8] = []
 
+    /// RFC 4724 §3, with the flag of RFC 8538 §2.
     public struct GracefulRestart: Hashable, Sendable, Codable {
-        /// The peer has restarted.
+        /// Restart State: whoever says this has restarted.
         public var isRestarting: Bool
-        /// Seconds, 0…4095.
+        /// Graceful Notification: sessions that end with a NOTIFICATION, or in silence, are restarts, too.
+        public var hasNotification: Bool
+        /// Restart Time: seconds, 0…4095.
         public var time: UInt16
+        /// Families whose forwarding state outlives a restart. None: whoever says this only helps others.
         public var families: RouteFamilySet
-        public init(isRestarting: Bool, time: UInt16, families: RouteFamilySet) {
+        /// Forwarding State: of these, the ones whose state did outlive the last one.
+        public var forwarding: RouteFamilySet
+
+        public init(
+            isRestarting: Bool, time: UInt16, families: RouteFamilySet, forwarding: RouteFamilySet = [],
+            hasNotification: Bool = false
+        ) {
             self.isRestarting = isRestarting
+            self.hasNotification = hasNotification
             self.time = time
             self.families = families
+            self.forwarding = forwarding
+        }
+    }
+
+    /// RFC 9494 §3.1
+    public struct LongLivedGracefulRestart: Hashable, Sendable, Codable {
+        public struct Family: Hashable, Sendable, Codable {
+            public var family: RouteFamily
+            /// Long-Lived Stale Time: seconds, 24 bits.
+            public var time: UInt32
+            /// The F bit: the state outlived the last restart.
+            public var isPreserved: Bool
+            public init(_ family: RouteFamily, time: UInt32, isPreserved: Bool) {
+                self.family = family
+                self.time = time
+                self.isPreserved = isPreserved
+            }
+        }
+        /// In ascending order, each once.
+        public var families: [Family] = []
+        public init() {}
+
+        /// What is said of a family; of one that is not listed nothing.
+        public subscript(family: RouteFamily) -> Family? { families.first { $0.family == family } }
+        /// The last word of a family counts.
+        mutating func set(_ entry: Family) {
+            families.removeAll { $0.family == entry.family }
+            families = (families + [entry]).sorted { $0.family < $1.family }
         }
     }
 
@@ -66,7 +107,17 @@ public struct Capabilities: Hashable, Sendable, Codable {
         static let fourOctetAS: UInt8 = 65
         static let addPath: UInt8 = 69
         static let enhancedRouteRefresh: UInt8 = 70
+        static let longLivedGracefulRestart: UInt8 = 71
     }
+
+    /// RFC 4724 §3 and RFC 8538 §2: above the Restart Time.
+    private enum RestartFlags {
+        static let restarting: UInt16 = 0x8000
+        static let notification: UInt16 = 0x4000
+        static let time: UInt16 = 0x0fff
+    }
+    /// RFC 4724 §3 and RFC 9494 §3.1: the F bit of a family.
+    private static let preserved: UInt8 = 0x80
 
     /// RFC 7911 §4, the field Send/Receive.
     private enum SendReceive {
@@ -89,6 +140,40 @@ public struct Capabilities: Hashable, Sendable, Codable {
             if sendReceive & SendReceive.receive != 0 { receivesPathIDs.insert(set) }
             if sendReceive & SendReceive.send != 0 { sendsPathIDs.insert(set) }
         }
+    }
+
+    /// RFC 4724 §3: a family twice is a mistake of which nothing is said: the last word counts.
+    private mutating func readGracefulRestart(_ value: inout ByteReader) throws(DecodeError) {
+        let word = try value.u16("restart flags and time")
+        var restart = GracefulRestart(
+            isRestarting: word & RestartFlags.restarting != 0, time: word & RestartFlags.time, families: [],
+            hasNotification: word & RestartFlags.notification != 0)
+        while !value.isAtEnd {
+            let afi = try value.u16("AFI")
+            let safi = try value.u8("SAFI")
+            let flags = try value.u8("family flags")
+            guard let family = RouteFamily(afi: afi, safi: safi) else { continue }
+            let set = RouteFamilySet(family)
+            restart.families.insert(set)
+            restart.forwarding.subtract(set)
+            if flags & Self.preserved != 0 { restart.forwarding.insert(set) }
+        }
+        gracefulRestart = restart
+    }
+
+    /// RFC 9494 §3.1
+    private mutating func readLongLivedGracefulRestart(_ value: inout ByteReader) throws(DecodeError) {
+        var restart = LongLivedGracefulRestart()
+        while !value.isAtEnd {
+            let afi = try value.u16("AFI")
+            let safi = try value.u8("SAFI")
+            let flags = try value.u8("family flags")
+            let high = try value.u8("long-lived stale time")
+            let time = UInt32(high) << 16 | UInt32(try value.u16("long-lived stale time"))
+            guard let family = RouteFamily(afi: afi, safi: safi) else { continue }
+            restart.set(.init(family, time: time, isPreserved: flags & Self.preserved != 0))
+        }
+        longLivedGracefulRestart = restart
     }
 
     /// RFC 8950 §4: only IPv4 families with IPv6 next hops may stand there; what else does is read over.
@@ -138,17 +223,9 @@ public struct Capabilities: Hashable, Sendable, Codable {
             case Code.fourOctetAS where length == 4:
                 fourOctetAS = ASNumber(try value.u32("AS number"))
             // RFC 4724 §3: flags and time, then four octets for each family.
-            case Code.gracefulRestart where length >= 2 && (length - 2) % 4 == 0:
-                let word = try value.u16("restart flags and time")
-                var covered = RouteFamilySet()
-                while !value.isAtEnd {
-                    let afi = try value.u16("AFI")
-                    let safi = try value.u8("SAFI")
-                    _ = try value.u8("family flags")
-                    if let family = RouteFamily(afi: afi, safi: safi) { covered.insert(RouteFamilySet(family)) }
-                }
-                gracefulRestart = GracefulRestart(
-                    isRestarting: word & 0x8000 != 0, time: word & 0xfff, families: covered)
+            // Of several capabilities the last one counts.
+            case Code.gracefulRestart where length >= 2 && (length - 2) % 4 == 0: try readGracefulRestart(&value)
+            case Code.longLivedGracefulRestart where length % 7 == 0: try readLongLivedGracefulRestart(&value)
             default:
                 if !others.contains(code) { others = (others + [code]).sorted() }
             }
@@ -198,6 +275,7 @@ public struct Capabilities: Hashable, Sendable, Codable {
             writer.u8(1)
             writer.u8(role)
         }
+        if let gracefulRestart { Self.write(gracefulRestart, to: &writer) }
         if let fourOctetAS {
             writer.u8(Code.fourOctetAS)
             writer.u8(4)
@@ -216,7 +294,34 @@ public struct Capabilities: Hashable, Sendable, Codable {
             }
         }
         flag(Code.enhancedRouteRefresh, enhancedRouteRefresh, &writer)
+        if let longLivedGracefulRestart { Self.write(longLivedGracefulRestart, to: &writer) }
         return writer.bytes
+    }
+
+    private static func write(_ restart: GracefulRestart, to writer: inout ByteWriter) {
+        let families = RouteFamily.allCases.filter { restart.families.contains($0) }
+        writer.u8(Code.gracefulRestart)
+        writer.u8(UInt8(2 + 4 * families.count))
+        writer.u16(
+            (restart.isRestarting ? RestartFlags.restarting : 0)
+                | (restart.hasNotification ? RestartFlags.notification : 0) | restart.time & RestartFlags.time)
+        for family in families {
+            writer.u16(family.afi)
+            writer.u8(family.safi)
+            writer.u8(restart.forwarding.contains(family) ? Self.preserved : 0)
+        }
+    }
+
+    private static func write(_ restart: LongLivedGracefulRestart, to writer: inout ByteWriter) {
+        writer.u8(Code.longLivedGracefulRestart)
+        writer.u8(UInt8(7 * restart.families.count))
+        for entry in restart.families {
+            writer.u16(entry.family.afi)
+            writer.u8(entry.family.safi)
+            writer.u8(entry.isPreserved ? Self.preserved : 0)
+            writer.u8(UInt8(truncatingIfNeeded: entry.time >> 16))
+            writer.u16(UInt16(truncatingIfNeeded: entry.time))
+        }
     }
 }
 
@@ -336,6 +441,14 @@ public struct NegotiatedSession: Hashable, Sendable, Codable {
     public var sendsPathIDs: RouteFamilySet
     /// RFC 8950 §4: families that may have IPv6 next hops in both directions, since both ends said so.
     public var ipv6NextHops: RouteFamilySet
+    /// RFC 7313 §4: both ends mark the beginning and the end of a refresh.
+    public var enhancedRouteRefresh: Bool
+    /// RFC 4724: what the neighbour says of its restarts; `nil` unless both ends speak of them.
+    public var gracefulRestart: Capabilities.GracefulRestart?
+    /// RFC 8538 §4: both ends take a NOTIFICATION, or silence, for a restart.
+    public var gracefulNotification: Bool
+    /// RFC 9494: likewise, beside `gracefulRestart` only.
+    public var longLivedGracefulRestart: Capabilities.LongLivedGracefulRestart?
 
     /// RFC 4271 §6.2 and RFC 5492 §3: whether the peer's OPEN is acceptable, and what follows from both.
     ///
@@ -367,5 +480,10 @@ public struct NegotiatedSession: Hashable, Sendable, Codable {
         receivesPathIDs = own.receivesPathIDs.intersection(others.sendsPathIDs).intersection(families)
         sendsPathIDs = own.sendsPathIDs.intersection(others.receivesPathIDs).intersection(families)
         ipv6NextHops = own.ipv6NextHops.intersection(others.ipv6NextHops).intersection(families)
+        enhancedRouteRefresh = own.enhancedRouteRefresh && others.enhancedRouteRefresh
+        gracefulRestart = own.gracefulRestart == nil ? nil : others.gracefulRestart
+        gracefulNotification = own.gracefulRestart?.hasNotification == true && gracefulRestart?.hasNotification == true
+        longLivedGracefulRestart =
+            gracefulRestart == nil || own.longLivedGracefulRestart == nil ? nil : others.longLivedGracefulRestart
     }
 }

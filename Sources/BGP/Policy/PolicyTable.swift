@@ -160,7 +160,9 @@ extension RIBShared {
         var path = PathFacts(handle, family: family, isExport: isExport)
         let outcome = entry.program.run(&path, in: attributes, context, prefixClass: policyClass.prefixClass)
         guard outcome.isAccepted else { return 0 }
-        guard outcome.isChanged, let route = path.route else { return handle }
+        guard outcome.isChanged, var route = path.route else { return handle }
+        // RFC 9494 §4.3: whatever policy makes of it, it goes on as what it is.
+        if attributes[handle].flags.contains(.isLongLivedStale) { route.communities = route.communities.adding([.llgrStale]) }
         let octets = route.encoded()
         // An attribute block that no longer fits a message cannot be kept.
         guard octets.count <= 0xffff else { return 0 }

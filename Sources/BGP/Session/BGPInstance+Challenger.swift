@@ -7,8 +7,9 @@ import Wire
 //
 // RFC 4271 §6.8 closes it. But a neighbour that lost its power sent no FIN: it has no session any more, and until our hold
 // timer expires it would be turned away again and again. RFC 4724 §4.2 takes the new connection for the end of the old one,
-// among speakers that agreed on graceful restart, which we do not offer; and it would let a second connection that is only a
-// mistake end a session that lives. So the old connection is asked.
+// among speakers that agreed on graceful restart; but that would let a second connection that is only a mistake end a session
+// that lives. So the old connection is asked, unless the new OPEN has the Restart State bit, by which a speaker of graceful
+// restart says that it knows of no session.
 //
 //  1. The new connection is accepted and says nothing (RFC 4271 §8.1.1 DelayOpen knows this silence). The neighbour's OPEN
 //     must come within `openPatience` and be acceptable: whoever cannot complete a handshake from the neighbour's address, or
@@ -73,13 +74,25 @@ extension BGPInstance {
                 throw NotificationMessage.cease(.connectionRejected)
             }
             let isInternal = configuration.remoteAS == self.configuration?.routerAS
-            _ = try NegotiatedSession(
-                local: openMessage(for: configuration), remote: OpenMessage(body: body), remoteAS: configuration.remoteAS,
+            let remote = try OpenMessage(body: body)
+            let negotiated = try NegotiatedSession(
+                local: openMessage(for: configuration, at: now), remote: remote, remoteAS: configuration.remoteAS,
                 isInternal: isInternal, requiresRole: configuration.roleStrict)
+            if negotiated.gracefulRestart?.isRestarting == true, let slot = neighbors[i]?.establishedSlot, isRestartable(peer) {
+                neighbors[i]!.challenger!.octets = octets
+                run(.tcpFails, peer, slot, reason: "the neighbor has restarted and connected again", at: now, into: &effects)
+                return
+            }
         } catch {
             return dropChallenger(peer, error, at: now, into: &effects)
         }
         ask(octets, peer, at: now, into: &effects)
+    }
+
+    /// RFC 4724 §5: the session that is up had the capability, with a family at least.
+    private func isRestartable(_ peer: PeerIndex) -> Bool {
+        guard let neighbor = neighbor(peer), let slot = neighbor.establishedSlot else { return false }
+        return neighbor[slot]?.negotiated?.gracefulRestart?.families.isEmpty == false
     }
 
     /// The OPEN is good: does the old connection answer?
@@ -116,10 +129,11 @@ extension BGPInstance {
         guard challenger.question != nil, let slot = neighbor(peer)?.establishedSlot else {
             return dropChallenger(peer, .cease(.connectionCollision), at: now, into: &effects)
         }
-        // What follows is `settle`'s: without a session the challenger takes its place.
+        // What follows is `settle`'s: without a session the challenger takes its place. RFC 4724 §4.2: no NOTIFICATION where it
+        // would end what both ends agreed to continue.
         run(
-            .openCollisionDump, peer, slot, reason: "the neighbor connected again and does not answer here", at: now,
-            into: &effects)
+            isRestartable(peer) ? .tcpFails : .openCollisionDump, peer, slot,
+            reason: "the neighbor connected again and does not answer here", at: now, into: &effects)
     }
 
     /// The session is gone: its challenger begins where any other connection does.

@@ -29,10 +29,15 @@ extension BGPInstance {
                     .administrativeShutdown, communication: wanted.shutdownMessage)
                 stop(peer, notification, reason: "administrative shutdown", at: now, into: &effects)
             } else if isOther || !wanted.hasSameSession(as: neighbor.configuration) {
-                stop(peer, .cease(.otherConfigurationChange), reason: "configuration change", at: now, into: &effects)
+                stop(
+                    peer, .cease(.otherConfigurationChange), reason: "configuration change",
+                    keepsRoutes: !isOther && wanted.hasSameRoutes(as: neighbor.configuration), at: now, into: &effects)
             }
         }
+        let isFirst = configuration == nil
         configuration = new
+        // Before the first route of our own.
+        if isFirst { beginColdStart(at: now, into: &effects) }
         rib.configure(new)
         for wanted in new.neighbors {
             if let peer = peerIndex(wanted.address) {
@@ -67,7 +72,7 @@ extension BGPInstance {
         neighbors[i]!.configuration = wanted
         neighbors[i]!.own.machine.isPassive = wanted.passive
         neighbors[i]!.own.machine.delayOpen = wanted.timers.delayOpen > 0
-        if neighbors[i]!.establishedSlot != nil {
+        if neighbors[i]!.establishedSlot != nil || neighbors[i]!.retention != nil {
             rib.update(peer, neighbor: wanted, view: wanted.view.exportView)
         }
         let isLimitOther = before.families != wanted.families || before.maximumPaths != wanted.maximumPaths
@@ -103,7 +108,7 @@ extension BGPInstance {
 
     /// RFC 4271 §8.1.2 ManualStop on every connection of the neighbour.
     private mutating func stop(
-        _ peer: PeerIndex, _ notification: NotificationMessage, reason: String, at now: Instant,
+        _ peer: PeerIndex, _ notification: NotificationMessage, reason: String, keepsRoutes: Bool = false, at now: Instant,
         into effects: inout [Effect]
     ) {
         // A new beginning: what failed before counts no more, and the next start is near.
@@ -112,6 +117,7 @@ extension BGPInstance {
         dropChallenger(peer, notification, at: now, into: &effects)
         run(.manualStop(notification), peer, .incoming, reason: reason, at: now, into: &effects)
         run(.manualStop(notification), peer, .own, reason: reason, at: now, into: &effects)
+        if !keepsRoutes { dropRetention(peer) }
     }
 
     // MARK: commands
@@ -144,7 +150,10 @@ extension BGPInstance {
             guard let peer = named(address, into: &effects), let slot = neighbors[Int(peer.value)]!.establishedSlot,
                 let negotiated = neighbors[Int(peer.value)]![slot]!.negotiated
             else { return }
-            for family in RouteFamily.allCases where negotiated.families.contains(family) { rib.refresh(peer, family) }
+            // As if the neighbour had asked; an operator is not made to wait.
+            neighbors[Int(peer.value)]![slot]!.pendingRefresh.formUnion(negotiated.families)
+            neighbors[Int(peer.value)]![slot]!.refreshedAt = nil
+            serveRefresh(peer, slot, at: now)
         case .clearAdjacency, .clearSession, .clearCache, .testHang, .testTrap:
             // The engine's own.
             break
@@ -160,9 +169,16 @@ extension BGPInstance {
     // MARK: BFD
 
     /// RFC 9384: the NOTIFICATION says why, and may not get through; RFC 5882 §4.2: the session ends at once, whatever its
-    /// hold timer. It may come up again without BFD, which a neighbour is free to switch off.
-    mutating func pathDown(_ address: IPAddress, at now: Instant, into effects: inout [Effect]) {
+    /// hold timer. It may come up again without BFD, which a neighbour is free to switch off. RFC 5882 §4.3.2.2: the routes go
+    /// with it, since BGP has no way to say before that it restarts.
+    /// - Parameter isIndependent: RFC 5882 §4.3.1: if the neighbour is restarting it forwards no more, so that is over. In other
+    ///   cases (§4.3.2) the silence may be part of the restart.
+    mutating func pathDown(_ address: IPAddress, isIndependent: Bool, at now: Instant, into effects: inout [Effect]) {
         guard let peer = peerIndex(address) else { return }
+        if isIndependent, neighbor(peer)?.retention != nil, neighbor(peer)?.establishedSlot == nil {
+            event(.warning, peer, "BFD down: it does not forward while it restarts, and its stale routes go", into: &effects)
+            dropRetention(peer)
+        }
         for slot in [SessionSlot.incoming, .own] {
             run(.automaticStop(.cease(.bfdDown)), peer, slot, reason: "BFD down", at: now, into: &effects)
         }
@@ -178,6 +194,13 @@ extension NeighborConfiguration {
             && routeRefresh == other.routeRefresh && extendedMessages == other.extendedMessages
             && families.map(\.negotiated) == other.families.map(\.negotiated) && role == other.role
             && roleStrict == other.roleStrict && isReflectorClient == other.isReflectorClient
+            && gracefulRestart.hasSameCapability(as: other.gracefulRestart)
+    }
+
+    /// Whether routes of a session under `other` mean the same in one under this.
+    func hasSameRoutes(as other: NeighborConfiguration) -> Bool {
+        remoteAS == other.remoteAS && role == other.role && isReflectorClient == other.isReflectorClient
+            && gracefulRestart.mode != .off
     }
 }
 
@@ -187,6 +210,7 @@ extension FamilyConfiguration {
         var part = FamilyConfiguration(family)
         part.addPath = addPath
         part.extendedNextHop = extendedNextHop
+        part.longLivedStaleTime = longLivedStaleTime
         return part
     }
 }

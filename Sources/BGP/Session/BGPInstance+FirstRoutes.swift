@@ -14,13 +14,15 @@ public enum FirstRoutes: Sendable, Hashable {
 }
 
 extension BGPInstance {
-    /// So long without an UPDATE, and the KEEPALIVE that then comes counts as End-of-RIB. Speakers send the marker to those
-    /// only who offer graceful restart (RFC 4724 §2), and we do not: a KEEPALIVE leaves when there was nothing else to say
+    /// So long without an UPDATE, and the KEEPALIVE that then comes counts as End-of-RIB. Not every speaker sends the marker,
+    /// and some do only to those who offer graceful restart (RFC 4724 §2): a KEEPALIVE leaves when there was nothing else to say
     /// (RFC 4271 §4.4), in those that have their KeepaliveTimer run through in spite of UPDATEs only if it is quiet as well.
     static let quietTime = Duration.seconds(5)
 
     /// As `FirstRoutes` says. Neighbours that are shut down or held down are not waited for.
     public var firstRoutes: FirstRoutes {
+        // RFC 4724 §4.1: what is there may be all, and the routing table does not have it yet.
+        if !rib.deferred.isEmpty || coldStart != nil && rib.hasUntoldRoutes { return .awaited }
         var result = FirstRoutes.complete
         for neighbor in neighbors {
             guard let neighbor, !neighbor.configuration.isShutdown, !neighbor.isBlocked, !neighbor.isQuarantined else { continue }

@@ -101,6 +101,19 @@ extension BGPInstance {
     /// process that the kernel ends takes every session with it. The neighbour that costs the most goes; of equal ones the
     /// first. Whether that was enough the memory says.
     mutating func shed(at now: Instant, into effects: inout [Effect]) {
+        // What is kept of a neighbour that is not there goes first.
+        var stalest: (peer: PeerIndex, count: Int)?
+        for i in neighbors.indices where neighbors[i]?.retention != nil && neighbors[i]?.establishedSlot == nil {
+            let peer = PeerIndex(UInt16(i)), count = pathCount(peer)
+            if count > stalest?.count ?? 0 { stalest = (peer, count) }
+        }
+        if let stalest {
+            event(
+                .alarm, stalest.peer,
+                "memory is at its limit: \(stalest.count) routes that were kept for its return are let go of",
+                into: &effects)
+            return dropRetention(stalest.peer)
+        }
         var most: (peer: PeerIndex, slot: SessionSlot, count: Int)?
         for i in neighbors.indices {
             guard let slot = neighbors[i]?.establishedSlot else { continue }

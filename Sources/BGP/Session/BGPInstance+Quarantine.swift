@@ -29,7 +29,7 @@ extension BGPInstance {
             let begun = (owner.isChallenger ? neighbor.challenger?.octets : neighbor[owner.slot]?.partial) ?? []
             fatalInputs.learn(
                 begun + octets, message: message, from: FatalInputs.name(neighbor.configuration.address),
-                pathIDs: pathIDs(owner, neighbor), at: now)
+                pathIDs: pathIDs(owner, neighbor, at: now), at: now)
         }
         neighbors[Int(peer.value)]!.isQuarantined = true
         timers.cancel(timer(.idleHold, peer, .own))
@@ -46,13 +46,14 @@ extension BGPInstance {
         dropChallenger(peer, farewell, at: now, into: &effects)
         run(.automaticStop(farewell), peer, owner.slot, reason: "quarantined", at: now, into: &effects)
         run(.automaticStop(farewell), peer, owner.slot.other, reason: "quarantined", at: now, into: &effects)
+        dropRetention(peer)
     }
 
     /// RFC 7911: how the prefixes of a fatal record are to be read. One that holds the OPEN, too, was agreed on nowhere: then
     /// either nothing was, or what we offer.
-    private func pathIDs(_ owner: Owner, _ neighbor: Neighbor) -> [RouteFamilySet] {
+    private func pathIDs(_ owner: Owner, _ neighbor: Neighbor, at now: Instant) -> [RouteFamilySet] {
         if !owner.isChallenger, let negotiated = neighbor[owner.slot]?.negotiated { return [negotiated.receivesPathIDs] }
-        let offered = openMessage(for: neighbor.configuration).capabilities.receivesPathIDs
+        let offered = openMessage(for: neighbor.configuration, at: now).capabilities.receivesPathIDs
         return offered.isEmpty ? [[]] : [[], offered]
     }
 

@@ -133,31 +133,14 @@ extension BGPInstance {
             }
         case .routeRefresh:
             neighbors[i]!.counters.received.routeRefreshes &+= 1
-            guard let session = neighbors[i]![slot], session.isEstablished, let negotiated = session.negotiated else {
+            guard neighbors[i]![slot]?.isEstablished == true else {
                 run(.routeRefresh, peer, slot, reason: "unexpected ROUTE-REFRESH", at: now, into: &effects)
                 return
             }
-            // RFC 2918 §4: ignored when we did not offer it, or for a family that is not in use.
-            guard negotiated.routeRefresh, let refresh = try? RouteRefreshMessage(body: body, enhanced: false),
-                let family = refresh.family, negotiated.families.contains(family)
-            else { return }
-            neighbors[i]![slot]!.pendingRefresh.insert(RouteFamilySet(family))
-            serveRefresh(peer, slot, at: now)
+            if let fault = receiveRefresh(body, peer, slot, at: now, into: &effects) {
+                run(.headerError(fault), peer, slot, reason: "sent \(fault)", at: now, into: &effects)
+            }
         }
-    }
-
-    /// RFC 2918 §4: sends the routes again. Each time costs a pass over the table while the request costs the neighbour
-    /// 23 octets, so requests that follow too soon wait, and then count as one.
-    mutating func serveRefresh(_ peer: PeerIndex, _ slot: SessionSlot, at now: Instant) {
-        guard let session = neighbors[Int(peer.value)]![slot], session.isEstablished else { return }
-        let key = timer(.refresh, peer, slot)
-        if let last = session.refreshedAt, last + Self.refreshInterval > now {
-            if !timers.isRunning(key) { timers.set(key, at: last + Self.refreshInterval) }
-            return
-        }
-        for family in RouteFamily.allCases where session.pendingRefresh.contains(family) { rib.refresh(peer, family) }
-        neighbors[Int(peer.value)]![slot]!.pendingRefresh = []
-        neighbors[Int(peer.value)]![slot]!.refreshedAt = now
     }
 
     // MARK: OPEN
@@ -169,7 +152,7 @@ extension BGPInstance {
         guard let neighbor = neighbors[i], let session = neighbor[slot] else { return }
         let remote: OpenMessage
         let negotiated: NegotiatedSession
-        let local = session.localOpen ?? openMessage(for: neighbor.configuration)
+        let local = session.localOpen ?? openMessage(for: neighbor.configuration, at: now)
         do {
             remote = try OpenMessage(body: body)
             negotiated = try NegotiatedSession(
@@ -341,6 +324,7 @@ extension BGPInstance {
     ) {
         neighbors[Int(peer.value)]![slot]!.disabledFamilies.insert(RouteFamilySet(family))
         hasFirstRoutesNews = true
+        neighbors[Int(peer.value)]!.retention?.forget(family)
         rib.withdrawAll(family, from: peer)
         event(.warning, peer, "\(family) disabled until the session ends (RFC 4760 §7)", into: &effects)
     }
@@ -437,6 +421,7 @@ extension BGPInstance {
                     neighbors[i]![slot]!.completeFamilies.insert(RouteFamilySet(family))
                     hasFirstRoutesNews = true
                     event(.info, setting.peer, "\(family): End-of-RIB", into: &effects)
+                    finishRestart(setting.peer, family, into: &effects)
                 }
             }
             return

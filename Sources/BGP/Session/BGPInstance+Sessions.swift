@@ -16,19 +16,23 @@ extension BGPInstance {
     ) {
         let i = Int(peer.value)
         guard var session = neighbors[i]?[slot] else { return }
-        let wasEstablished = session.isEstablished
+        let ending = SessionEnding(
+            isOfSession: session.isEstablished,
+            keepsRoutes: session.isEstablished
+                && event.keepsRoutes(session.negotiated, received: neighbors[i]!.lastNotificationReceived),
+            reason: reason)
         var actions: [SessionAction] = []
         session.machine.handle(event, into: &actions)
         neighbors[i]![slot] = session
         for action in actions {
-            perform(action, peer, slot, wasEstablished: wasEstablished, reason: reason, at: now, into: &effects)
+            perform(action, peer, slot, ending, at: now, into: &effects)
         }
         settle(peer, at: now, into: &effects)
     }
 
     private mutating func perform(
-        _ action: SessionAction, _ peer: PeerIndex, _ slot: SessionSlot, wasEstablished: Bool, reason: String,
-        at now: Instant, into effects: inout [Effect]
+        _ action: SessionAction, _ peer: PeerIndex, _ slot: SessionSlot, _ ending: SessionEnding, at now: Instant,
+        into effects: inout [Effect]
     ) {
         let i = Int(peer.value)
         let configured = neighbors[i]!.configuration.timers
@@ -49,7 +53,10 @@ extension BGPInstance {
         case .sendKeepalive:
             neighbors[i]!.counters.sent.keepalives &+= 1
             send(KeepaliveMessage.encoded, peer, slot, at: now, into: &effects)
-        case .sendNotification(let notification):
+        case .sendNotification(let due):
+            // RFC 8538 §5.1: so that the neighbour keeps nothing either.
+            let isHard = ending.isOfSession && due.isLasting && neighbors[i]![slot]!.negotiated?.gracefulNotification == true
+            let notification = isHard ? due.asHardReset : due
             neighbors[i]!.lastNotificationSent = notification
             neighbors[i]!.counters.sent.notifications &+= 1
             send(notification.encoded, peer, slot, at: now, into: &effects)
@@ -62,10 +69,10 @@ extension BGPInstance {
             neighbors[i]![slot]!.forgetConnection()
         case .announceEstablished: establish(peer, slot, at: now, into: &effects)
         case .releaseResources:
-            if wasEstablished {
-                disestablish(peer, slot, reason: reason, at: now, into: &effects)
+            if ending.isOfSession {
+                disestablish(peer, slot, ending, at: now, into: &effects)
             } else if neighbors[i]![slot]!.isOpen {
-                event(.info, peer, "connection given up: \(reason)", into: &effects)
+                event(.info, peer, "connection given up: \(ending.reason)", into: &effects)
             }
             for kind in [SessionTimer.Kind.hold, .keepalive, .delayOpen, .sendHold, .refresh] {
                 timers.cancel(timer(kind, peer, slot))
@@ -73,7 +80,7 @@ extension BGPInstance {
             neighbors[i]![slot]!.forgetNegotiation()
         case .dampOscillation:
             // A neighbour that cannot even bring up its own attempts does not keep us from ours.
-            if slot == .own || wasEstablished { neighbors[i]!.failures = min(neighbors[i]!.failures + 1, 30) }
+            if slot == .own || ending.isOfSession { neighbors[i]!.failures = min(neighbors[i]!.failures + 1, 30) }
         }
     }
 
@@ -104,6 +111,9 @@ extension BGPInstance {
     func timer(_ kind: SessionTimer.Kind, _ peer: PeerIndex, _ slot: SessionSlot) -> SessionTimer {
         SessionTimer(kind: kind, slot: slot, number: UInt32(peer.value))
     }
+    func timer(_ kind: SessionTimer.Kind, _ peer: PeerIndex, _ family: RouteFamily) -> SessionTimer {
+        SessionTimer(kind, peer, family)
+    }
 
     mutating func fireTimers(at now: Instant, into effects: inout [Effect]) {
         while let due = timers.popDue(at: now) {
@@ -117,6 +127,9 @@ extension BGPInstance {
                 continue
             case .housekeeping:
                 keepHouse(at: now, into: &effects)
+                continue
+            case .selectionDeferral:
+                judgeSelection(at: now, into: &effects)
                 continue
             default: break
             }
@@ -159,7 +172,13 @@ extension BGPInstance {
             case .refresh: serveRefresh(peer, due.slot, at: now)
             case .quarantine: endQuarantine(peer, at: now, into: &effects)
             case .challenge: challengeTimedOut(peer, at: now, into: &effects)
-            case .linger, .housekeeping: break
+            case .restart: endRestartTime(peer, at: now, into: &effects)
+            case .stale: endStaleTime(peer, into: &effects)
+            case .longLivedStale: if let family = due.family { endLongLivedTime(peer, family, into: &effects) }
+            case .refreshStale:
+                guard let family = due.family, let slot = neighbor.establishedSlot else { continue }
+                endRefresh(family, peer, slot, isOverdue: true, into: &effects)
+            case .linger, .housekeeping, .selectionDeferral: break
             }
         }
     }
@@ -239,7 +258,7 @@ extension BGPInstance {
     }
 
     /// What we offer this neighbour.
-    func openMessage(for configuration: NeighborConfiguration) -> OpenMessage {
+    func openMessage(for configuration: NeighborConfiguration, at now: Instant) -> OpenMessage {
         var capabilities = Capabilities()
         capabilities.hasMultiprotocol = true
         for family in configuration.families {
@@ -250,6 +269,8 @@ extension BGPInstance {
             if family.extendedNextHop, family.family.canExtendNextHop { capabilities.ipv6NextHops.insert(set) }
         }
         capabilities.routeRefresh = configuration.routeRefresh
+        capabilities.enhancedRouteRefresh = configuration.routeRefresh
+        offerRestart(configuration, at: now, in: &capabilities)
         capabilities.extendedMessages = configuration.extendedMessages
         let routerAS = self.configuration?.routerAS ?? .zero
         // RFC 9234 §4.1: to another AS.
@@ -263,7 +284,7 @@ extension BGPInstance {
     private mutating func sendOpen(
         _ peer: PeerIndex, _ slot: SessionSlot, at now: Instant, into effects: inout [Effect]
     ) {
-        let open = openMessage(for: neighbors[Int(peer.value)]!.configuration)
+        let open = openMessage(for: neighbors[Int(peer.value)]!.configuration, at: now)
         neighbors[Int(peer.value)]![slot]!.localOpen = open
         send(open.encoded, peer, slot, at: now, into: &effects)
     }
@@ -417,15 +438,18 @@ extension BGPInstance {
         ribSession.receivesPathIDs = negotiated.receivesPathIDs
         ribSession.sendsPathIDs = negotiated.sendsPathIDs
         ribSession.takesIPv6NextHops = negotiated.ipv6NextHops
+        ribSession.takesLongLivedStale =
+            remote.capabilities.longLivedGracefulRestart != nil
+            && remote.capabilities.gracefulRestart != nil
         ribSession.view = neighbor.configuration.view.exportView
         ribSession.views = neighbor.configuration.families.compactMap { family in
             negotiated.sendsPathIDs.contains(family.family)
                 ? RIBSession.FamilyView(family: family.family, view: .several(family.addPath.send)) : nil
         }
-        rib.establish(peer, neighbor: neighbor.configuration, session: ribSession)
         event(
             .notice, peer,
             "session established, hold time \(negotiated.holdTime) s, identifier \(remote.identifier)", into: &effects)
+        resume(peer, negotiated, ribSession, at: now, into: &effects)
         // RFC 4271 §6.8: whatever else is under way with this neighbour has lost.
         if neighbor[slot.other] != nil, neighbor[slot.other]!.machine.state != .idle {
             run(.openCollisionDump, peer, slot.other, reason: "another connection is established", at: now, into: &effects)
@@ -433,18 +457,22 @@ extension BGPInstance {
     }
 
     private mutating func disestablish(
-        _ peer: PeerIndex, _ slot: SessionSlot, reason: String, at now: Instant, into effects: inout [Effect]
+        _ peer: PeerIndex, _ slot: SessionSlot, _ ending: SessionEnding, at now: Instant, into effects: inout [Effect]
     ) {
         let i = Int(peer.value)
         guard let neighbor = neighbors[i], let session = neighbor[slot] else { return }
         updateOutlet(peer)
         hasFirstRoutesNews = true
-        rib.close(peer)
+        for family in RouteFamily.allCases { timers.cancel(timer(.refreshStale, peer, family)) }
+        event(.warning, peer, "session down: \(ending.reason)", into: &effects)
+        if !ending.keepsRoutes || !retain(peer, session, at: now, into: &effects) {
+            dropRetention(peer)
+            rib.close(peer)
+        }
         let uptime = now - (session.establishedAt ?? now)
         // A session that held for as long as the longest pause has shown that it is sound.
         if uptime >= .seconds(Int(neighbor.configuration.timers.idleHoldMaximum)) { neighbors[i]!.failures = 0 }
-        neighbors[i]!.lastDownReason = reason
+        neighbors[i]!.lastDownReason = ending.reason
         neighbors[i]!.lastDownAt = now
-        event(.warning, peer, "session down: \(reason)", into: &effects)
     }
 }

@@ -5,7 +5,7 @@ import Wire
 
 extension BGPInstance {
     /// The form of what follows. A change of it is a number more here.
-    public static let section = SnapshotSection(6, "bgp", schemas: 1...1)
+    public static let section = SnapshotSection(6, "bgp", schemas: 2...2)
 
     public func write(to writer: inout SnapshotWriter) {
         writer.write(random.state)
@@ -30,6 +30,8 @@ extension BGPInstance {
         writer.writeBlock(checkedAS.map(\.raw))
         fatalInputs.write(to: &writer)
         writer.write(isRedundant)
+        writer.write(coldStart != nil)
+        coldStart?.write(to: &writer)
         rib.write(to: &writer)
     }
 
@@ -51,6 +53,7 @@ extension BGPInstance {
         checkedAS = try reader.readBlock(of: UInt32.self).map { ASNumber($0) }
         fatalInputs = try FatalInputs(from: &reader)
         isRedundant = try reader.readBool()
+        if try reader.readBool() { coldStart = try ColdStart(from: &reader) }
         rib = try RIB(from: &reader)
         // What the rest of the code takes for granted about these must hold for any bytes.
         guard trackedNextHops.count == nextHopStates.count else { throw DecodeError("BGP state", at: reader.position, .badValue) }
@@ -86,11 +89,13 @@ extension BGPInstance {
                 digest.mix(challenger.question ?? .max)
                 digest.mix(challenger.octets.span.bytes)
             }
+            neighbor.retention?.mix(into: &digest)
             digest.mix(
                 UInt64(bitPattern: neighbor.lastUpdate.nanoseconds) << 2 | (neighbor.hasBeenQuiet ? 2 : 0)
                     | (neighbor.isWarnedOfPaths ? 1 : 0))
         }
         digest.mix(fatalInputs.digest)
+        coldStart?.mix(into: &digest)
         digest.mix(UInt64(trackedNextHops.count) << 32 | UInt64(lingering.count))
         digest.mix(UInt64(bitPattern: timers.next?.nanoseconds ?? -1))
         return digest
@@ -106,6 +111,7 @@ extension BGPInstance {
         digest.mix(UInt64(bitPattern: session.holdDeadline?.nanoseconds ?? -1))
         digest.mix(UInt64(bitPattern: session.lastSent.nanoseconds))
         digest.mix(UInt64(session.remoteOpen?.identifier.raw ?? 0))
+        digest.mix(session.completeFamilies.rawValue << 32 ^ session.refreshing.rawValue)
         digest.mix(session.partial.span.bytes)
     }
 }

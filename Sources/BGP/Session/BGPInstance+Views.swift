@@ -36,6 +36,32 @@ public struct BGPFamilyView: Hashable, Sendable, Codable {
     public var addPathSend: UInt8?
     /// RFC 8950, negotiated: IPv4 routes may have IPv6 next hops.
     public var extendedNextHop: Bool
+    /// Routes that were not announced again since the neighbour restarted, or began a refresh.
+    public var stale: Int = 0
+    /// For how long they are kept at most.
+    public var staleFor: TimeSpan?
+    /// RFC 9494: they are the least preferred of all.
+    public var isLongLivedStale: Bool = false
+    /// RFC 7313: a refresh began and did not end.
+    public var isRefreshing: Bool = false
+}
+
+/// Restarts, as both ends speak of them.
+public struct BGPRestartView: Hashable, Sendable, Codable {
+    /// `off`, `helper` or `full`, as configured.
+    public var mode = GracefulRestartConfiguration.Mode.helper.rawValue
+    /// Both ends offered the capability. What follows is of the session as it stands.
+    public var isNegotiated = false
+    /// RFC 8538: a NOTIFICATION and silence are restarts, too.
+    public var hasNotification = false
+    /// What the neighbour says: its Restart Time, that it has restarted, families that it preserves.
+    public var restartTime: TimeSpan?
+    public var isRestarting = false
+    public var preserved: [String] = []
+    /// RFC 9494: families with their time.
+    public var longLived: [String] = []
+    /// The neighbour is away, and may still be back within this time.
+    public var awaitedFor: TimeSpan?
 }
 
 /// `show bgp summary`
@@ -102,6 +128,7 @@ public struct BGPNeighborView: Hashable, Sendable, Codable {
     public var remoteRole: String?
     /// RFC 4456: a client of our cluster.
     public var isReflectorClient: Bool
+    public var gracefulRestart = BGPRestartView()
     public var importPolicies: [String]
     public var exportPolicies: [String]
     /// RFC 8212 keeps routes in or out because a policy is missing.
@@ -158,7 +185,8 @@ extension BGPInstance {
             minimumHopLimit: configured.ttlSecurityHops > 0 ? 255 - (configured.ttlSecurityHops - 1) : 0,
             multihop: configured.multihop, role: configured.role?.description,
             remoteRole: remoteRoles.isEmpty ? nil : PeeringRole.words(remoteRoles),
-            isReflectorClient: configured.isReflectorClient, importPolicies: configured.importPolicies,
+            isReflectorClient: configured.isReflectorClient, gracefulRestart: restartView(neighbor, session, at: now),
+            importPolicies: configured.importPolicies,
             exportPolicies: configured.exportPolicies, importIsMissing: needsPolicy && configured.importPolicies.isEmpty,
             exportIsMissing: needsPolicy && configured.exportPolicies.isEmpty, establishedCount: neighbor.establishedCount,
             droppedCount: flaps(neighbor), lastNotificationSent: neighbor.lastNotificationSent?.description,
@@ -185,7 +213,8 @@ extension BGPInstance {
             families: neighbor.configuration.families.map { configured in
                 let negotiated = session.negotiated
                 let isNegotiated = negotiated?.families.contains(configured.family) ?? false
-                let counts = isNegotiated ? rib.acceptedCounts(peer, configured.family) : nil
+                let isKept = neighbor.retention?.families.contains(configured.family) ?? false
+                let counts = isNegotiated || isKept ? rib.acceptedCounts(peer, configured.family) : nil
                 return BGPFamilyView(
                     family: configured.family, isNegotiated: isNegotiated,
                     isDisabled: session.disabledFamilies.contains(configured.family),
@@ -196,8 +225,35 @@ extension BGPInstance {
                     addPathReceive: negotiated?.receivesPathIDs.contains(configured.family) ?? false,
                     addPathSend: negotiated?.sendsPathIDs.contains(configured.family) ?? false
                         ? min(configured.addPath.send, AddPathConfiguration.pathsMaximum) : nil,
-                    extendedNextHop: negotiated?.ipv6NextHops.contains(configured.family) ?? false)
+                    extendedNextHop: negotiated?.ipv6NextHops.contains(configured.family) ?? false,
+                    stale: rib.staleCount(peer, configured.family),
+                    staleFor: staleUntil(peer, neighbor, configured.family).map { TimeSpan(atLeastZero: $0 - now) },
+                    isLongLivedStale: neighbor.retention?.inLongLivedPeriod.contains(configured.family) ?? false,
+                    isRefreshing: session.refreshing.contains(configured.family))
             })
+    }
+
+    /// When the stale routes of a family go whatever happens; `nil`: there are none, or they are going.
+    private func staleUntil(_ peer: PeerIndex, _ neighbor: Neighbor, _ family: RouteFamily) -> Instant? {
+        guard let retention = neighbor.retention, retention.families.contains(family) else {
+            return timers.deadline(of: timer(.refreshStale, peer, family))
+        }
+        if let long = retention.longLived.first(where: { $0.family == family }) {
+            return long.deadline ?? retention.restartDeadline + .seconds(Int(long.time))
+        }
+        return neighbor.establishedSlot == nil ? retention.restartDeadline : retention.staleDeadline
+    }
+
+    private func restartView(_ neighbor: Neighbor, _ session: Session, at now: Instant) -> BGPRestartView {
+        let negotiated = session.negotiated, restart = negotiated?.gracefulRestart
+        let awaited = neighbor.establishedSlot == nil ? neighbor.retention?.restartDeadline : nil
+        return BGPRestartView(
+            mode: neighbor.configuration.gracefulRestart.mode.rawValue, isNegotiated: restart != nil,
+            hasNotification: negotiated?.gracefulNotification ?? false,
+            restartTime: restart.map { TimeSpan(.seconds(Int($0.time))) }, isRestarting: restart?.isRestarting ?? false,
+            preserved: RouteFamily.allCases.filter { restart?.families.contains($0) ?? false }.map(\.description),
+            longLived: negotiated?.longLivedGracefulRestart?.families.map { "\($0.family) \($0.time) s" } ?? [],
+            awaitedFor: awaited.flatMap { $0 > now ? TimeSpan($0 - now) : nil })
     }
 
     private func isHeldDown(_ neighbor: Neighbor) -> Bool {
@@ -207,9 +263,11 @@ extension BGPInstance {
         neighbor.establishedCount &- (neighbor.establishedSlot == nil ? 0 : 1)
     }
 
-    /// The neighbour with this address, while its session is up.
+    /// The neighbour with this address, while its session is up, or its routes outlive it.
     public func establishedPeer(_ address: IPAddress) -> PeerIndex? {
-        guard let peer = peerIndex(address), neighbor(peer)?.establishedSlot != nil else { return nil }
+        guard let peer = peerIndex(address), let neighbor = neighbor(peer),
+            neighbor.establishedSlot != nil || neighbor.retention != nil
+        else { return nil }
         return peer
     }
 
@@ -237,7 +295,17 @@ extension Capabilities {
         list += RouteFamily.allCases.filter { ipv6NextHops.contains($0) }.map { "extended-next-hop \($0)" }
         if !roles.isEmpty { list.append("role \(PeeringRole.words(roles))") }
         if let number = fourOctetAS { list.append("four-octet-as \(number)") }
-        if gracefulRestart != nil { list.append("graceful-restart") }
+        if let restart = gracefulRestart {
+            var words = ["graceful-restart"] + RouteFamily.allCases.filter { restart.families.contains($0) }.map(\.description)
+            if !restart.families.isEmpty { words.append("\(restart.time) s") }
+            if restart.hasNotification { words.append("notification") }
+            if restart.isRestarting { words.append("restarting") }
+            list.append(words.joined(separator: " "))
+        }
+        if let restart = longLivedGracefulRestart {
+            let families = restart.families.map { " \($0.family) \($0.time) s" }
+            list.append("long-lived-graceful-restart" + families.joined())
+        }
         return list + others.map { "code \($0)" }
     }
 }

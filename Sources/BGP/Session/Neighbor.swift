@@ -36,6 +36,8 @@ struct Session: Sendable {
     var completeFamilies: RouteFamilySet = []
     /// RFC 2918: asked for and not yet served; see `BGPInstance.refreshInterval`.
     var pendingRefresh: RouteFamilySet = []
+    /// RFC 7313: the neighbour began to say all again.
+    var refreshing: RouteFamilySet = []
     var refreshedAt: Instant?
     /// The HoldTimer; the entry of the timer table may be earlier and is then only moved. So a message costs one store.
     var holdDeadline: Instant?
@@ -59,6 +61,7 @@ struct Session: Sendable {
         disabledFamilies = []
         completeFamilies = []
         pendingRefresh = []
+        refreshing = []
         refreshedAt = nil
         holdDeadline = nil
         establishedAt = nil
@@ -93,6 +96,8 @@ struct Neighbor: Sendable {
     var own: Session
     var incoming: Session?
     var challenger: Challenger?
+    /// What is kept of its former sessions.
+    var retention: Retention?
     /// RFC 4271 §8.1.1 DampPeerOscillations: failures since a session last stayed up.
     var failures: UInt8 = 0
     /// Too many prefixes, or let go of for want of memory; stays down until this is cleared.
@@ -168,6 +173,10 @@ public struct NeighborCounters: Hashable, Sendable, Codable {
     public var routeLeaks: UInt64 = 0
     /// RFC 4456 §8: announcements that came back to us by reflection. Likewise.
     public var reflectionLoops: UInt64 = 0
+    /// RFC 4724: sessions that ended and whose routes were kept.
+    public var restarts: UInt64 = 0
+    /// Routes that were stale and did not come again: RFC 4724 §4.2, RFC 7313 §4, RFC 9494 §4.2.
+    public var staleRoutesRemoved: UInt64 = 0
 }
 
 /// Names a timer of the instance.
@@ -191,11 +200,33 @@ struct SessionTimer: Hashable, Sendable {
         case quarantine = 9
         /// A second connection beside a session: its OPEN does not come, or the session's connection does not answer.
         case challenge = 10
+        /// RFC 4724 §4.2: the neighbour's Restart Time is over.
+        case restart = 11
+        /// RFC 4724 §4.2: the neighbour is back, and has not said all.
+        case stale = 12
+        /// RFC 9494 §4.2: the Long-Lived Stale Time of a family.
+        case longLivedStale = 13
+        /// RFC 7313 §4: a refresh of a family does not end.
+        case refreshStale = 14
+        /// RFC 4724 §4.1 Selection_Deferral_Timer
+        case selectionDeferral = 15
     }
     var kind: Kind
     var slot = SessionSlot.own
-    /// The neighbour's index, or a connection.
+    /// The neighbour's index, with a family above it where the timer is of one; or a connection.
     var number: UInt32
+
+    /// Of a neighbour's family.
+    init(_ kind: Kind, _ peer: PeerIndex, _ family: RouteFamily) {
+        self.kind = kind
+        number = UInt32(family.rawValue) << 16 | UInt32(peer.value)
+    }
+    init(kind: Kind, slot: SessionSlot = .own, number: UInt32) {
+        self.kind = kind
+        self.slot = slot
+        self.number = number
+    }
+    var family: RouteFamily? { UInt8(exactly: number >> 16).flatMap(RouteFamily.init(rawValue:)) }
 }
 
 // MARK: snapshot
@@ -229,6 +260,7 @@ extension Session: Fielded {
         try visitor.field(&disabledFamilies, "families")
         try visitor.field(&completeFamilies, "families")
         try visitor.field(&pendingRefresh, "families")
+        try visitor.field(&refreshing, "families")
         try visitor.field(&refreshedAt)
         try visitor.field(&holdDeadline)
         try visitor.field(&lastSent)
@@ -259,6 +291,7 @@ extension Neighbor: Fielded {
         try visitor.field(&own)
         try visitor.field(&incoming)
         try visitor.field(&challenger)
+        try visitor.field(&retention)
         try visitor.field(&failures)
         try visitor.field(&isBlocked)
         try visitor.field(&isQuarantined)

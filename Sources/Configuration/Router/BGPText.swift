@@ -34,7 +34,7 @@ struct BGPText {
                 "ebgp-requires-policy": "require-policy", "network": "networks",
                 "local-preference": "default-local-preference", "cluster": "cluster-id", "rr-cluster-id": "cluster-id",
                 "client-to-client": "client-to-client-reflection",
-            ]
+            ].merging(GracefulRestartText.foreign) { own, _ in own }
         ) {
             Setting("as", \.routerAS, .asNumber, "The router's own.").required()
             Setting("router-id", \.routerID, .routerID, "Like an address, not 0.0.0.0 (RFC 6286 §2.1).").required()
@@ -48,6 +48,10 @@ struct BGPText {
             Setting(
                 "client-to-client-reflection", \.clientToClientReflection, .flag,
                 "False where clients have sessions with each other.")
+            Setting(
+                "graceful-restart", in: \.gracefulRestart,
+                "Of neighbors, and of the router itself where both controllers were away (RFC 4724)."
+            ) { _ in GracefulRestartText.process }
             Setting("distance", in: \.distances, "Administrative distances.") { _ in
                 Section(DistanceConfiguration(), isWhole: true) {
                     Setting("external", \.external, .number(1...255), "Of routes of external neighbors.")
@@ -111,7 +115,7 @@ struct BGPText {
         "override-as": "as-override", "rr-client": "route-reflector-client", "route-reflector": "route-reflector-client",
         "next-hop-self-force": "next-hop-self-reflected", "local-role": "role", "strict-mode": "role-strict",
         "require-roles": "role-strict",
-    ]
+    ].merging(GracefulRestartText.foreign) { own, _ in own }
     private static let addPathHint = "families: {ipv4-unicast: {add-path: {receive: true, send: all}}}"
     private static let extendedNextHopHint = "families: {ipv4-unicast: {extended-next-hop: true}}"
 
@@ -174,7 +178,9 @@ struct BGPText {
         let remote = Setting<NeighborConfiguration>(
             "remote-as", \.remoteAS, remoteAS(bgp.routerAS), "Its AS; internal: our own. Here or in the group.")
         let policy = policyNames
-        return Section(NeighborConfiguration(address: .v4(.any), remoteAS: .zero)) {
+        var usual = NeighborConfiguration(address: .v4(.any), remoteAS: .zero)
+        usual.gracefulRestart = bgp.gracefulRestart
+        return Section(usual) {
             if let groups {
                 Setting("peer-group", values: "the name of a peer group", words: groups, "What it has in common with others.") {
                     field, _ in
@@ -220,7 +226,10 @@ struct BGPText {
             Setting("role-strict", \.roleStrict, .flag, "No session with a neighbor that does not say its role.")
             Setting("send-communities", \.sendCommunities, .flag, "Of all kinds.")
             Setting("default-originate", \.defaultOriginate, .flag, "A default route for this neighbor.")
-            Setting("route-refresh", \.routeRefresh, .flag, "RFC 2918.")
+            Setting("route-refresh", \.routeRefresh, .flag, "RFC 2918, and RFC 7313 where the neighbor speaks it.")
+            Setting(
+                "graceful-restart", in: \.gracefulRestart, "With this neighbor; what it does not say comes from the process."
+            ) { _ in GracefulRestartText.neighbor(bgp.gracefulRestart) }
             Setting("extended-messages", \.extendedMessages, .flag, "RFC 8654.")
             Setting(
                 "view", \.view, .word,
@@ -396,6 +405,7 @@ struct BGPText {
                 "addpath-rx": "add-path: {receive: true}", "disable-addpath-rx": "add-path: {receive: false}",
                 "extended-nexthop": "extended-next-hop", "capability-extended-nexthop": "extended-next-hop",
                 "secondary": "view: best-accepted at the neighbor", "view": "it at the neighbor",
+                "stale-time": "long-lived-stale-time", "long-lived-graceful-restart": "long-lived-stale-time: 1h",
             ]
         ) {
             Setting(
@@ -409,7 +419,17 @@ struct BGPText {
             Setting(
                 "extended-next-hop", \.extendedNextHop, .flag,
                 "IPv6 next hops for IPv4 routes, both ways, if the neighbor agrees (RFC 8950).")
+            Setting(
+                "long-lived-stale-time", \.longLivedStaleTime, longLivedStaleTime,
+                "Stale routes are kept for so long as the last resort (RFC 9494); nobody does without a word here.")
         }
+    }
+
+    private static var longLivedStaleTime: Kind<UInt32> {
+        let time = Kind<UInt32>.seconds(1...0xff_ffff)
+        return Kind(
+            values: "\(time.values) or none", words: ["none"], read: { $0.scalar == "none" ? 0 : time.read($0) },
+            text: { $0 == 0 ? "none" : time.text($0) })
     }
 
     private static var addPath: Section<AddPathConfiguration> {
@@ -491,6 +511,7 @@ struct BGPText {
         } else if neighbor.role == nil, neighbor.roleStrict {
             (fields["role-strict"] ?? place).error("'role-strict' needs 'role': what we are to the neighbor")
         }
+        GracefulRestartText.check(neighbor, fields, place, isExternal: isExternal)
         for family in neighbor.families where family.family.addressFamily.map({ !networks.hasAddress(of: $0) }) ?? false {
             if family.extendedNextHop, networks.hasAddress(of: .ipv6) { continue }
             (fields["families"] ?? place).warn(

@@ -375,7 +375,7 @@ struct BFDRegistry: Sendable {
 }
 
 extension BFDRegistry {
-    static let section = SnapshotSection(12, "bfd", schemas: 1...1)
+    static let section = SnapshotSection(12, "bfd", schemas: 2...2)
 
     /// Parameters follow from the configuration, which the engine's snapshot holds anyway.
     func write(to writer: inout SnapshotWriter) {

@@ -19,7 +19,10 @@ extension EngineState {
         for entry in news {
             switch entry.client {
             case .bgp:
-                streams.handle(.bfd(entry.peer.remote, isUp: entry.isUp), for: .bgp, at: now, into: &wishes.streams)
+                // RFC 5882 §4.3.1: ours never shares fate with the control plane.
+                let news = StreamProtocolNews.bfd(
+                    entry.peer.remote, isUp: entry.isUp, isIndependent: report.status.remoteIsIndependent)
+                streams.handle(news, for: .bgp, at: now, into: &wishes.streams)
             case .staticRoutes:
                 break
             case .interior(let id):

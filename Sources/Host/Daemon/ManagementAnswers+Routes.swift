@@ -227,6 +227,7 @@ extension ManagementAnswers {
         view.neighbor = path.neighbor?.description
         view.pathID = path.pathID
         view.rpki = path.validity.map { "\($0)" }
+        if path.isStale { view.stale = path.accepted?.communities.contains("llgr-stale") == true ? "for long" : "yes" }
         view.lostBy = path.isBest ? nil : path.reason
         return view
     }
@@ -269,6 +270,7 @@ extension ManagementAnswers {
                 path.bgp = Self.view(route.attributes)
                 path.bgp?.pathID = route.pathID
                 if isReceived { path.bgp?.neighbor = address.description }
+                if route.isStale { path.bgp?.stale = "yes" }
                 view.routes.append(RoutesView.Route(prefix: "\(route.destination)", paths: [path]))
             }
             if view.next == nil, page.count >= limit { view.next = view.routes.last?.prefix }

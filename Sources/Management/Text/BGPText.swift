@@ -71,6 +71,7 @@ extension BGPNeighborView {
             add("our role \(role ?? "none"), the neighbor says \(remoteRole ?? "none") (RFC 9234)")
         }
         if !traits.isEmpty { add(traits.joined(separator: ", ")) }
+        add(gracefulRestart.text)
         add("established \(establishedCount) times, dropped \(droppedCount)")
         if let lastError { add("last error: \(lastError)\(lastErrorAge.map { ", \(Words.upTime($0)) ago" } ?? "")") }
         for (count, text) in [
@@ -79,6 +80,8 @@ extension BGPNeighborView {
             (counters.routeLeaks, "route leaks: % announcements were to go to customers only and are not chosen (RFC 9234)"),
             (counters.quarantined, "quarantined: % messages were fatal to a controller before and were not looked at again"),
             (counters.malformedUpdates, "malformed: % updates were treated as RFC 7606 asks"),
+            (counters.restarts, "restarts: % times the session ended and its routes were kept"),
+            (counters.staleRoutesRemoved, "stale: % routes were not announced again and went"),
         ] where count > 0 { add(text.replacing("%", with: "\(count)")) }
         func policy(_ name: String, _ list: [String], _ isMissing: Bool) {
             add(
@@ -120,7 +123,33 @@ extension BGPNeighborView {
                 if family.extendedNextHop { agreed.append("IPv6 next hops (RFC 8950)") }
                 if !agreed.isEmpty { add("\(family.family): " + agreed.joined(separator: ", ")) }
             }
+            for family in summary.families where family.stale > 0 || family.isRefreshing {
+                let why = family.isRefreshing ? ", the neighbor says all again (RFC 7313)" : ""
+                let long = family.isLongLivedStale ? " for long (RFC 9494)" : ""
+                let time = family.staleFor.map { ", for \(Words.upTime($0)) at most" } ?? ""
+                add("\(family.family): \(family.stale) routes are stale\(long)\(why)\(time)")
+            }
         }
         return lines
+    }
+}
+
+extension BGPRestartView {
+    /// One line.
+    var text: String {
+        var words = ["graceful restart \(mode)"]
+        if !isNegotiated {
+            words.append("not agreed on")
+        } else if preserved.isEmpty {
+            words.append("the neighbor only helps")
+        } else {
+            let time = restartTime.map { ", \(Int($0.seconds)) s" } ?? ""
+            words.append("the neighbor preserves \(preserved.joined(separator: ", "))\(time)")
+        }
+        if hasNotification { words.append("NOTIFICATION included (RFC 8538)") }
+        if isRestarting { words.append("it has restarted") }
+        if !longLived.isEmpty { words.append("long-lived \(longLived.joined(separator: ", "))") }
+        if let awaitedFor { words.append("it is awaited for \(Words.upTime(awaitedFor))") }
+        return words.joined(separator: "; ")
     }
 }

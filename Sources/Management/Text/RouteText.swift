@@ -3,7 +3,7 @@ import Foundation
 extension RoutesView {
     /// What the marks in front of a route mean.
     public static let legend =
-        "* best, > in the forwarding table; C connected, S static, B BGP, O OSPF, O3 OSPFv3, I IS-IS, R RIP, RN RIPng, A aggregate"
+        "* best, > in the forwarding table, s stale; C connected, S static, B BGP, O OSPF, O3 OSPFv3, I IS-IS, R RIP, RN RIPng, A aggregate"
 
     private static func mark(_ path: Path) -> String {
         let letter =
@@ -15,7 +15,7 @@ extension RoutesView {
             case "ripng": "RN"
             default: String(path.protocol.prefix(1)).uppercased()
             }
-        return letter + (path.isBest ? "*" : " ") + (path.isInstalled ? ">" : " ")
+        return letter + (path.isBest ? "*" : " ") + (path.isInstalled ? ">" : " ") + (path.bgp?.stale == nil ? "" : "s")
     }
 
     private static func via(_ path: Path) -> String {
@@ -69,6 +69,7 @@ extension RoutesView {
                 var state: [String] = []
                 if path.isBest { state.append("best") }
                 if path.isInstalled { state.append("in the forwarding table") }
+                if let stale = path.bgp?.stale { state.append(stale == "yes" ? "stale" : "stale \(stale)") }
                 if let lost = path.bgp?.lostBy { state.append("lost by \(lost)") }
                 lines.append(
                     "  \(Self.mark(path)) \(path.protocol)\(path.kind.map { " \($0)" } ?? ""), distance \(path.distance)"

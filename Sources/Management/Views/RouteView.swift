@@ -82,6 +82,8 @@ public struct RoutesView: Hashable, Sendable, Codable {
         public var onlyToCustomer: UInt32?
         /// What the RPKI says of its origin (RFC 6811): `valid`, `invalid`, `not found`; absent without payloads.
         public var rpki: String?
+        /// The neighbor restarted, or says all again, and has not announced this yet: `yes`, or `for long` (RFC 9494).
+        public var stale: String?
         /// The step of RFC 4271 §9.1.2.2 that decided against this path.
         public var lostBy: String?
 

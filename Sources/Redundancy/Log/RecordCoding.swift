@@ -17,9 +17,9 @@ import Wire
 /// Of the records. Two controllers agree on the older schema that both speak (DESIGN §6).
 public enum RecordSchema {
     /// The schema that this release writes.
-    public static let current: UInt16 = 3
+    public static let current: UInt16 = 4
     /// The oldest that it still reads and writes.
-    public static let oldest: UInt16 = 3
+    public static let oldest: UInt16 = 4
     public static let part = SchemaMap.Part("records", oldest: oldest, newest: current)
 
     /// Whether a record can be shipped to a twin with whom this schema was agreed. The kinds of a schema are fixed: who adds one
@@ -168,7 +168,9 @@ extension ByteWriter {
         u32(status.remoteMinRx)
         u32(status.remoteDesiredMinTx)
         u8(status.remoteMultiplier)
-        u8((status.remoteDemand ? 1 : 0) | (status.isPolled ? 2 : 0) | (status.receivedSequence != nil ? 4 : 0))
+        u8(
+            (status.remoteDemand ? 1 : 0) | (status.isPolled ? 2 : 0) | (status.receivedSequence != nil ? 4 : 0)
+                | (status.remoteIsIndependent ? 8 : 0))
         u32(status.transmitInUse)
         u32(status.receiveInUse)
         u32(status.sequence.base)
@@ -392,9 +394,10 @@ extension ByteReader {
         status.remoteDesiredMinTx = try u32("BFD remote transmit interval")
         status.remoteMultiplier = try u8("BFD remote multiplier")
         let flags = try u8("BFD flags")
-        guard flags < 8 else { throw DecodeError("BFD flags", at: offset - 1, .badValue) }
+        guard flags < 16 else { throw DecodeError("BFD flags", at: offset - 1, .badValue) }
         status.remoteDemand = flags & 1 != 0
         status.isPolled = flags & 2 != 0
+        status.remoteIsIndependent = flags & 8 != 0
         status.transmitInUse = try u32("BFD transmit interval")
         status.receiveInUse = try u32("BFD receive interval")
         status.sequence.base = try u32("BFD sequence base")

@@ -41,6 +41,9 @@ struct BGPSpeaker {
     /// Who met it packed with something harmless before it was known would keep that back, too, and rightly: a router that
     /// has lost its memory meets it alone first, as in life it need not.
     private var isPoisonAlone = false
+    /// RFC 4724: it says that it forwards while it restarts, and that it has restarted.
+    private var offersRestart = false
+    private var hasRestarted = false
     private var nextKeepalive: Instant?
     private var lastHeard = Instant.zero
     /// What we propose, 3…255.
@@ -96,6 +99,7 @@ struct BGPSpeaker {
 
     /// The power failed: what was configured is there again, and nothing else. Nobody was told.
     mutating func reboot() {
+        hasRestarted = offersRestart
         state = .idle
         nextKeepalive = nil
         learnt.removeAll()
@@ -161,6 +165,12 @@ struct BGPSpeaker {
         }
         input.removeFirst(at)
         return (send, false)
+    }
+
+    /// From the next session on.
+    mutating func offerRestart() -> [UInt8] {
+        offersRestart = true
+        return []
     }
 
     // MARK: bad manners
@@ -255,7 +265,9 @@ struct BGPSpeaker {
 
     private func open() -> [UInt8] {
         // Capabilities: IPv4 unicast, route refresh, four-octet AS.
-        let capabilities: [UInt8] = [1, 4, 0, 1, 0, 1, 2, 0, 65, 4] + Self.word(asNumber)
+        var capabilities: [UInt8] = [1, 4, 0, 1, 0, 1, 2, 0, 65, 4] + Self.word(asNumber)
+        // RFC 4724 §3: 120 seconds, IPv4 unicast preserved.
+        if offersRestart { capabilities += [64, 6, hasRestarted ? 0x80 : 0, 120, 0, 1, 1, 0x80] }
         let short = asNumber > 65535 ? 23456 : UInt16(asNumber)
         return message(
             1,

@@ -11,6 +11,8 @@ struct Driver {
     var effects: [BGPInstance.Effect] = []
     /// Sees each step after it.
     var observer: (borrowing Driver, BGPInstance.Input, [BGPInstance.Effect]) -> Void = { _, _, _ in }
+    /// The instance is written and read again after each input, as when another controller goes on.
+    var isHandedOver = false
     let remote = IPAddress("10.0.0.2")!
     private(set) var connection = ConnectionID(2)
 
@@ -27,8 +29,18 @@ struct Driver {
         var out: [BGPInstance.Effect] = []
         instance.handle(input, at: now, into: &out)
         effects += out
+        if isHandedOver { handOver() }
         observer(self, input, out)
         for case .track(let address) in out { give(.nextHop(address, .reachable(metric: 0))) }
+    }
+
+    mutating func handOver() {
+        var writer = SnapshotWriter()
+        instance.write(to: &writer)
+        var reader = SnapshotReader(writer.bytes)
+        let digest = instance.digest
+        instance = try! BGPInstance(from: &reader)
+        precondition(instance.digest == digest, "a restored instance has the same digest")
     }
 
     mutating func wait(_ duration: Duration) {
@@ -86,7 +98,7 @@ struct Driver {
     mutating func receive(_ bytes: [UInt8]) { give(.received(connection, bytes)) }
 
     var state: SessionState { instance.neighborSummaries[0].state }
-    var detail: BGPNeighborView { instance.neighborView(remote, at: .zero)! }
+    var detail: BGPNeighborView { instance.neighborView(remote, at: now)! }
     var prefixes: [Int] { detail.summary.families.map(\.received) }
 
     /// What went out on the connection since `effects` was last emptied.

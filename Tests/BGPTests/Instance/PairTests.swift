@@ -89,6 +89,30 @@ import Wire
         #expect(restored.state(1) == .established)
     }
 
+    @Test("RFC 4724 §4.1: a router that lost both controllers comes back, and its neighbour used its routes all the time")
+    func coldStart() {
+        let configurations = Configurations.pair { $0.gracefulRestart.mode = .full }
+        var wire = wire(configurations)
+        wire.run(.seconds(20))
+        let view = { (wire: VirtualWire) in wire.nodes[1].neighborView(IPAddress("10.0.0.1")!, at: wire.now)!.summary.families }
+        #expect(view(wire).map(\.received) == [1, 1])
+        let ends = wire.partner.keys.filter { $0.node == 1 }
+        wire.partner = [:]
+        wire.queue = []
+        wire.listeners[0] = []
+        wire.nodes[0] = BGPInstance(seed: 99)
+        for end in ends { wire.give(1, .closed(ConnectionID(end.connection), .resetByPeer)) }
+        wire.run(.seconds(30))
+        #expect(view(wire).map(\.stale) == [1, 1] && view(wire).map(\.accepted) == [1, 1])
+        wire.give(0, .configure(configurations[0]))
+        wire.run(.seconds(60))
+        #expect(wire.state(0) == .established && wire.state(1) == .established)
+        #expect(view(wire).map(\.stale) == [0, 0] && view(wire).map(\.received) == [1, 1])
+        #expect(wire.nodes[0].firstRoutes == .complete)
+        #expect(wire.events[1].contains { $0.contains("is back") })
+        #expect(wire.events[1].contains { $0.contains("no stale routes go") })
+    }
+
     @Test("a reset by an operator reaches the neighbour with its text, and the session comes back")
     func clear() {
         var wire = wire()
@@ -96,7 +120,7 @@ import Wire
         wire.give(0, .command(.clearNeighbor(address: "10.0.0.2", reason: "new line card")))
         wire.run(.seconds(1))
         let detail = wire.nodes[1].neighborView(IPAddress("10.0.0.1")!, at: .zero)!
-        #expect(detail.lastNotificationReceived == "Cease: administrative reset (6/4) \"new line card\"")
+        #expect(detail.lastNotificationReceived == "Cease: hard reset (6/9), Cease: administrative reset (6/4) \"new line card\"")
         wire.run(.seconds(60))
         #expect(wire.state(0) == .established)
         #expect(wire.nodes[0].neighborSummaries[0].flaps == 1)
@@ -116,7 +140,8 @@ import Wire
         #expect(wire.state(0) == .idle)
         #expect(wire.state(1) != .established)
         let detail = wire.nodes[1].neighborView(IPAddress("10.0.0.1")!, at: .zero)!
-        #expect(detail.lastNotificationReceived == "Cease: administrative shutdown (6/2) \"maintenance\"")
+        #expect(
+            detail.lastNotificationReceived == "Cease: hard reset (6/9), Cease: administrative shutdown (6/2) \"maintenance\"")
         #expect(detail.summary.families.map(\.received) == [0, 0])
         wire.give(0, .configure(configurations[0]))
         wire.run(.seconds(200))
@@ -153,7 +178,7 @@ import Wire
         wire.run(.seconds(5))
         #expect(wire.nodes[0].neighborSummaries.isEmpty)
         let detail = wire.nodes[1].neighborView(IPAddress("10.0.0.1")!, at: .zero)!
-        #expect(detail.lastNotificationReceived == "Cease: peer deconfigured (6/3)")
+        #expect(detail.lastNotificationReceived == "Cease: hard reset (6/9), Cease: peer deconfigured (6/3)")
         wire.give(0, .configure(configurations[0]))
         wire.run(.seconds(200))
         #expect(wire.state(0) == .established)
@@ -196,7 +221,7 @@ import Wire
         let detail = wire.nodes[0].neighborView(IPAddress("10.0.0.2")!, at: .zero)!
         #expect(
             detail.lastNotificationReceived
-                == "Cease: administrative reset (6/4) \"your last message could not be processed\"")
+                == "Cease: hard reset (6/9), Cease: administrative reset (6/4) \"your last message could not be processed\"")
         #expect(wire.state(0) != .established, "held down")
         wire.give(1, .redundancy(true))
         wire.run(.seconds(60))
@@ -213,7 +238,7 @@ import Wire
         #expect(wire.state(1) == .idle)
         #expect(wire.nodes[1].neighborSummaries[0].isHeldDown)
         let detail = wire.nodes[0].neighborView(IPAddress("10.0.0.2")!, at: .zero)!
-        #expect(detail.lastNotificationReceived == "Cease: maximum prefixes (6/1)")
+        #expect(detail.lastNotificationReceived == "Cease: hard reset (6/9), Cease: maximum prefixes (6/1)")
         wire.give(1, .command(.clearNeighbor(address: "10.0.0.1", reason: "")))
         wire.run(.milliseconds(100))
         #expect(!wire.nodes[1].neighborSummaries[0].isHeldDown)

@@ -52,8 +52,75 @@ import Wire
         #expect(
             read.capabilities.gracefulRestart
                 == Capabilities.GracefulRestart(isRestarting: true, time: 120, families: .ipv4Unicast))
+        #expect(read.capabilities.gracefulRestart?.hasNotification == false)
         #expect(read.capabilities.others == [73, 200])
         #expect(read.capabilities.effectiveFamilies == .ipv4Unicast)
+    }
+
+    @Test("RFC 4724, 8538 and 9494: capabilities of restarts come back as they were, and the last word counts")
+    func restartCapabilities() throws {
+        var open = Self.open
+        open.capabilities.enhancedRouteRefresh = true
+        for (flags, families) in [(false, [] as RouteFamilySet), (true, [.ipv4Unicast, .ipv6Unicast])] {
+            open.capabilities.gracefulRestart = .init(
+                isRestarting: flags, time: 4095, families: families, forwarding: families.intersection(.ipv6Unicast),
+                hasNotification: flags)
+            var longLived = Capabilities.LongLivedGracefulRestart()
+            for family in RouteFamily.configurable where families.contains(family) {
+                longLived.set(.init(family, time: 0xab_cdef, isPreserved: family == .ipv4Unicast))
+            }
+            open.capabilities.longLivedGracefulRestart = longLived
+            let body = Self.body(open.encoded)
+            #expect(try OpenMessage(body: body.span.bytes) == open)
+        }
+        func capabilities(_ tuples: [UInt8]) throws -> Capabilities {
+            let body = Self.openBody([2, UInt8(tuples.count)] + tuples)
+            return try OpenMessage(body: body.span.bytes).capabilities
+        }
+        // RFC 4724 §3: all but the last instance are ignored. A family twice, and one that nobody here carries.
+        let restart = try capabilities([64, 2, 0, 9, 64, 14, 0x40, 7, 0, 1, 1, 0x80, 0, 1, 1, 0, 0, 1, 128, 0x80]).gracefulRestart
+        #expect(restart == .init(isRestarting: false, time: 7, families: .ipv4Unicast, hasNotification: true))
+        let long = try capabilities([71, 14, 0, 1, 1, 0x80, 0, 0, 9, 0, 1, 1, 0, 1, 0, 0]).longLivedGracefulRestart
+        #expect(long?.families == [.init(.ipv4Unicast, time: 65536, isPreserved: false)])
+        #expect(try capabilities([71, 0]).longLivedGracefulRestart?.families == [])
+        #expect(try capabilities([71, 6, 0, 1, 1, 0x80, 0, 0]).longLivedGracefulRestart == nil)
+    }
+
+    @Test("RFC 9494 §4.5: without the capability of RFC 4724 the other one means nothing")
+    func longLivedAlone() throws {
+        var local = Self.open, remote = Self.open
+        remote.identifier = RouterID("10.0.0.9")!
+        local.capabilities.gracefulRestart = .init(isRestarting: false, time: 1, families: [], hasNotification: true)
+        local.capabilities.longLivedGracefulRestart = .init()
+        remote.capabilities.longLivedGracefulRestart = .init()
+        func session() throws -> NegotiatedSession {
+            try NegotiatedSession(local: local, remote: remote, remoteAS: remote.asNumber, isInternal: true)
+        }
+        #expect(try session().longLivedGracefulRestart == nil)
+        remote.capabilities.gracefulRestart = .init(isRestarting: false, time: 5, families: .ipv4Unicast)
+        #expect(try session().longLivedGracefulRestart != nil)
+        #expect(try session().gracefulRestart?.time == 5)
+        #expect(try !session().gracefulNotification)
+        remote.capabilities.gracefulRestart?.hasNotification = true
+        #expect(try session().gracefulNotification)
+        local.capabilities.gracefulRestart = nil
+        #expect(try session().gracefulRestart == nil)
+        #expect(try !session().gracefulNotification)
+    }
+
+    @Test("RFC 8538 §3: a Hard Reset has the NOTIFICATION that it stands for as its data")
+    func hardReset() {
+        let plain = NotificationMessage.cease(.administrativeShutdown, communication: "bye")
+        let hard = plain.asHardReset
+        #expect(hard.code == 6 && hard.subcode == 9 && hard.data == [6, 2, 3] + Array("bye".utf8))
+        #expect(hard.encapsulated == plain && hard.asHardReset == hard && plain.encapsulated == nil)
+        #expect(hard.description == "Cease: hard reset (6/9), Cease: administrative shutdown (6/2) \"bye\"")
+        #expect(NotificationMessage.cease(.hardReset).encapsulated == nil)
+        // However deep somebody nests them, one is told.
+        #expect(NotificationMessage.cease(.hardReset, [6, 9, 6, 9, 6, 9]).description.count < 80)
+        let lasting = (0...12).filter { NotificationMessage(code: 6, subcode: UInt8($0)).isLasting }
+        #expect(lasting == [1, 2, 3, 4, 8, 9, 10])
+        #expect(!NotificationMessage.holdTimerExpired.isLasting && !NotificationMessage.update(.invalidOrigin).isLasting)
     }
 
     @Test("RFC 4271 §6.2: each error of OPEN has its subcode")
