@@ -151,7 +151,7 @@ extension FamilyRIB {
                 group.out.hasLabels == Family.hasLabels
             else { throw refused }
             for cohort in group.cohorts {
-                guard within(cohort.pending) else { throw refused }
+                guard cohort.pending.isWithin(limit) else { throw refused }
                 for member in cohort.members {
                     guard Int(member) < members.count else { throw refused }
                     let position = members[Int(member)].position
