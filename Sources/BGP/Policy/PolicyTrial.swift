@@ -144,7 +144,7 @@ extension RIBShared {
         let octets = route.encoded()
         let origin = AttributeTable.routeOrigin(octets.span.bytes, routerAS: attributes.parameters.routerAS)
         let validity = payloads?.validity(of: prefix, origin: origin) ?? .notFound
-        var facts = PathFacts(route, family: family, isExport: isExport)
+        var facts = PathFacts(route, family: family, isExport: isExport, neighbor: chain.definition.neighbor)
         let outcome = chain.program.run(
             &facts, in: attributes,
             RouteContext(

@@ -30,6 +30,7 @@ extension PolicyView.Trial {
             ("AS path", route.asPath.isEmpty ? "empty" : route.asPath), ("origin", route.origin), ("next hop", nextHop ?? "none"),
             ("local preference", route.localPreference.map { "\($0)" } ?? "none"), ("MED", route.med.map { "\($0)" } ?? "none"),
             ("communities", list(route.communities)), ("large communities", list(route.largeCommunities)),
+            ("extended communities", list(route.extendedCommunities ?? [])),
             ("other attributes", list(route.unknown)),
         ]
     }
