@@ -34,11 +34,17 @@ public struct PolicyDecision: Hashable, Sendable {
 }
 
 /// A statement that a route met without being concerned by it, and the condition that did not hold.
-public struct PolicyMiss: Hashable, Sendable {
+public struct PolicyMiss: Hashable, Sendable, Codable {
     public var policy: String
     /// As in `PolicyDecision.place`.
     public var place: String
     public var condition: PolicyCondition
+
+    public init(policy: String, place: String, condition: PolicyCondition) {
+        self.policy = policy
+        self.place = place
+        self.condition = condition
+    }
 }
 
 /// Who wants to know of a run more than what came of it.
@@ -51,6 +57,21 @@ public protocol PolicyLog {
 public struct NoPolicyLog: PolicyLog {
     @inlinable public init() {}
     @inlinable @inline(__always) public mutating func note(_ step: Int, wentTo target: Int) {}
+}
+
+/// Notes which statements did not concern a route, for people.
+public struct PolicyTrace: PolicyLog {
+    /// More are not noted.
+    public static let maximum = 256
+    private let program: PolicyProgram
+    public private(set) var misses: [PolicyMiss] = []
+
+    public init(of program: PolicyProgram) { self.program = program }
+
+    public mutating func note(_ step: Int, wentTo target: Int) {
+        guard misses.count < Self.maximum, let miss = program.miss(step, wentTo: target) else { return }
+        misses.append(miss)
+    }
 }
 
 /// A chain of policies made ready to run: a flat list of steps, with sets by number and no names.
@@ -225,7 +246,7 @@ public struct PolicyProgram: Sendable {
     }
 
     /// What a step that went to `target` says of the statement that it belongs to; `nil`: nothing, since others are still asked.
-    public func miss(_ step: Int, wentTo target: Int) -> PolicyMiss? {
+    func miss(_ step: Int, wentTo target: Int) -> PolicyMiss? {
         let place = places[step]
         guard place.condition >= 0, Int(place.miss) == target, let decision = decision(step), let at = decision.place else {
             return nil

@@ -187,6 +187,90 @@ import Wire
         #expect(try RouterConfiguration(decoding: configuration.encoded()) == configuration)
     }
 
+    @Test func `a policy with parameters is one for each set of values, and costs no more`() throws {
+        let text = #"""
+            policies:
+              from-peer:
+                parameters: {pref: 100, site: 1, as: 65001}
+                statements:
+                  - match: {as-path: "_$as$", policy: {name: tagged, with: {tag: "65000:$site"}}}
+                    set: {local-preference: $pref, add-communities: ["65000:$site"]}
+                    then: accept
+              tagged:
+                parameters: {tag: "1:1"}
+                statements: [{set: {add-communities: [$tag]}, then: accept}]
+              in:
+                - {match: {policy: {name: from-peer, with: {pref: 200}}}, then: accept}
+                - {match: {policy: {name: from-peer, with: {pref: 200, site: 1}}}, then: accept}
+                - {match: {policy: {name: from-peer, with: {site: 7, as: 65002}}}, then: accept}
+                - {match: {policy: from-peer}, then: accept}
+            """#
+        let result = read(router(top: text, import: "in"))
+        #expect(result.errors.map(\.description) == [])
+        let definitions = try #require(result.value?.definitions)
+        #expect(
+            definitions.policy("in")?.statements.map(\.conditions) == [
+                [.policy("from-peer.1")], [.policy("from-peer.1")], [.policy("from-peer.2")], [.policy("from-peer")],
+            ])
+        func first(_ name: String) -> PolicyStatement? { definitions.policy(name)?.statements.first }
+        #expect(first("from-peer.1")?.actions == [.setLocalPreference(200), .addCommunities([Community(65000, 1)])])
+        #expect(first("from-peer.2")?.actions == [.setLocalPreference(100), .addCommunities([Community(65000, 7)])])
+        #expect(first("from-peer.2")?.conditions.first == .asPath("_65002$"))
+        #expect(first("from-peer")?.conditions.first == .asPath("_65001$"))
+        // Those that they call in turn.
+        guard case .policy(let tagged)? = first("from-peer.2")?.conditions.last else {
+            Issue.record("it calls a policy")
+            return
+        }
+        #expect(first(tagged)?.actions == [.addCommunities([Community(65000, 7)])])
+        let configuration = try #require(result.value)
+        #expect(read(RouterText.text(of: configuration)).value == configuration)
+    }
+
+    @Test(arguments: [
+        ("{name: a, with: {prf: 1}}", "policy 'a' has no parameter 'prf'; did you mean 'pref'?"),
+        ("{name: b, with: {prf: 1}}", "policy 'b' has no parameters; give it some: parameters: {NAME: VALUE}"),
+        ("{name: costumer, with: {pref: 1}}", "there is no policy 'costumer'; did you mean 'customer'?"),
+        ("{name: a, with: {pref: x}}", "'x' is not allowed; write a number from 0 to 4294967295"),
+        ("{name: a, with: {pref: [1]}}", "a value is expected, not a list"),
+        ("{with: {pref: 1}}", "'name' is missing"),
+        ("{name: c, with: {site: 1}}", "there is no parameter 'sit'; did you mean 'site'?"),
+        ("{name: d, with: {x: 1}}", "a value of 0 to 64 octets is expected, not 128"),
+    ])
+    func `a wrong call is refused`(call: String, message: String) {
+        let text = """
+            policies:
+              a: {parameters: {pref: 1}, statements: [{set: {local-preference: $pref}, then: accept}]}
+              b: [{then: accept}]
+              c: {parameters: {site: 1}, statements: [{set: {local-preference: $sit}, then: accept}]}
+              customer: [{then: accept}]
+              d: {parameters: {x: 1}, statements: [{match: {policy: {name: d, with: {x: "$x$x"}}}, then: accept}]}
+              in: [{match: {policy: \(call)}, then: accept}]
+            """
+        let messages = read(router(top: text, import: "in")).errors.map(\.message)
+        #expect(messages.contains { $0.hasPrefix(message) }, "\(messages)")
+    }
+
+    @Test func `a policy is called with a bounded number of sets of values`() {
+        func messages(_ count: Int) -> [String] {
+            let calls = (0..<count).map { "{match: {policy: {name: a, with: {pref: \($0)}}}, then: accept}" }
+            let text = """
+                policies:
+                  a: {parameters: {pref: 1}, statements: [{set: {local-preference: $pref}, then: accept}]}
+                  in: [\(calls.joined(separator: ", "))]
+                """
+            return read(router(top: text, import: "in")).errors.map(\.message)
+        }
+        #expect(messages(256) == [])
+        #expect(messages(257) == ["policies are called with more than 256 sets of values"])
+    }
+
+    @Test func `a condition alone is written as in the file`() {
+        #expect(RouterText.text(of: .asPathSet("customers")) == "as-path-set: customers")
+        #expect(RouterText.text(of: .not([.origin(.igp), .asPath("_1_")])) == "not: {origin: igp, as-path: _1_}")
+        #expect(RouterText.text(of: .any([[.policy("a")], [.asPath("1$")]])) == "any: [{policy: a}, {as-path: \"1$\"}]")
+    }
+
     @Test func `what is as deep as it may be is read, written and encoded; deeper is refused`() throws {
         func conditions(_ depth: Int) -> String {
             (1..<depth).reduce("{origin: igp}") { inner, i in i % 2 == 0 ? "{not: \(inner)}" : "{any: [\(inner)]}" }

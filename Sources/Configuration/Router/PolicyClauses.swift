@@ -11,23 +11,25 @@ struct PolicyClauses {
     let actions: [Clause<PolicyAction>]
 
     /// - Parameter policyNames: those that may be called; `nil`: the ones that are defined.
-    init(_ definitions: PolicyDefinitions, policyNames: [String]? = nil) {
-        conditions = Self.conditions(definitions, policyNames ?? definitions.policyNames, depth: 1)
+    /// - Parameter instances: where policies with parameters are made; `nil`: nowhere.
+    init(_ definitions: PolicyDefinitions, policyNames: [String]? = nil, instances: PolicyInstances? = nil) {
+        let calls = Self.call(policyNames ?? definitions.policyNames, instances)
+        conditions = Self.conditions(definitions, calls, depth: 1)
         actions = Self.actions(definitions)
     }
 
     private static func conditions(
-        _ definitions: PolicyDefinitions, _ policyNames: [String], depth: Int
+        _ definitions: PolicyDefinitions, _ calls: Kind<String>, depth: Int
     ) -> [Clause<PolicyCondition>] {
         prefixConditions(definitions) + communityConditions(definitions) + pathConditions(definitions)
-            + attributeConditions(definitions) + sourceConditions(definitions, policyNames)
+            + attributeConditions(definitions) + sourceConditions(definitions, calls)
             + [
                 Clause(
-                    "not", nested(definitions, policyNames, depth), "Not all of these hold; a policy asked here changes nothing.",
+                    "not", nested(definitions, calls, depth), "Not all of these hold; a policy asked here changes nothing.",
                     { .not($0) }
                 ) { if case .not(let inner) = $0 { inner } else { nil } },
                 Clause(
-                    "any", alternatives(definitions, policyNames, depth), "All of one of these mappings hold.", { .any($0) }
+                    "any", alternatives(definitions, calls, depth), "All of one of these mappings hold.", { .any($0) }
                 ) { if case .any(let lists) = $0 { lists } else { nil } },
             ]
     }
@@ -150,7 +152,7 @@ struct PolicyClauses {
     // MARK: of where it comes from, and what routes of all protocols have
 
     @Listing<Clause<PolicyCondition>> private static func sourceConditions(
-        _ definitions: PolicyDefinitions, _ policyNames: [String]
+        _ definitions: PolicyDefinitions, _ calls: Kind<String>
     ) -> [Clause<PolicyCondition>] {
         Clause(
             "neighbor", neighbors, "On import who sent it, on export who will get it; several: one of them.",
@@ -184,7 +186,7 @@ struct PolicyClauses {
             { .metric(minimum: $0.lowerBound, maximum: $0.upperBound) }
         ) { if case .metric(let low, let high) = $0 { low...high } else { nil } }
         Clause(
-            "policy", .known("policy", policyNames), "That policy accepts the route, and may have changed it.", { .policy($0) }
+            "policy", calls, "That policy accepts the route, and may have changed it.", { .policy($0) }
         ) { if case .policy(let name) = $0 { name } else { nil } }
     }
 
@@ -208,10 +210,26 @@ struct PolicyClauses {
         Clause(key, ASChoice.kind(definitions), sentence, { $0.condition(place) }) { ASChoice($0, place) }
     }
 
+    /// A policy that is called, or `{name: …, with: {…}}`.
+    private static func call(_ names: [String], _ instances: PolicyInstances?) -> Kind<String> {
+        let known = Kind<String>.known("policy", names)
+        return Kind(
+            values: "\(known.values), or {name: …, with: {NAME: VALUE}}", words: known.words,
+            read: { field in
+                guard field.isMapping else { return known.read(field) }
+                guard let fields = MappingReader(field, keys: ["name", "with"]),
+                    let name = fields.required("name").flatMap(known.read)
+                else { return nil }
+                guard let with = fields["with"] else { return name }
+                guard let instances else { return with.wrong("values are given only within the section 'policies'") }
+                return instances.instance(of: name, with)
+            }, text: known.text)
+    }
+
     // MARK: conditions of conditions
 
     private static func nested(
-        _ definitions: PolicyDefinitions, _ policyNames: [String], _ depth: Int
+        _ definitions: PolicyDefinitions, _ calls: Kind<String>, _ depth: Int
     ) -> Kind<[PolicyCondition]> {
         Kind(
             values: "a mapping as in match",
@@ -221,16 +239,16 @@ struct PolicyClauses {
                 }
                 var items: [PolicyCondition] = []
                 let count = Clause.read(
-                    field, into: &items, conditions(definitions, policyNames, depth: depth + 1), foreign: foreignConditions)
+                    field, into: &items, conditions(definitions, calls, depth: depth + 1), foreign: foreignConditions)
                 if count == 0 { return field.wrong("a condition is expected here") }
                 return items.count == count ? items : nil
-            }, text: { Clause.text($0, conditions(definitions, policyNames, depth: depth + 1)) })
+            }, text: { Clause.text($0, conditions(definitions, calls, depth: depth + 1)) })
     }
 
     private static func alternatives(
-        _ definitions: PolicyDefinitions, _ policyNames: [String], _ depth: Int
+        _ definitions: PolicyDefinitions, _ calls: Kind<String>, _ depth: Int
     ) -> Kind<[[PolicyCondition]]> {
-        let one = nested(definitions, policyNames, depth)
+        let one = nested(definitions, calls, depth)
         return Kind(
             values: "a list of mappings as in match",
             read: { field in

@@ -183,25 +183,18 @@ enum PolicyText {
         Setting("policies", values: "NAME: a list of statements, or NAME: {statements: …, otherwise: …}", "Tried in order.") {
             field, definitions in
             let named = field.named("name for a policy")
-            let clauses = PolicyClauses(definitions, policyNames: PolicyDefinitions.policyNames(named.map(\.name)))
-            let long = policy(clauses)
+            let instances = PolicyInstances(named)
+            let clauses = PolicyClauses(
+                definitions, policyNames: PolicyDefinitions.policyNames(named.map(\.name)), instances: instances)
             for (name, value) in named {
-                var policy = long.usual
-                if value.isMapping {
-                    guard long.read(value, into: &policy) else { continue }
-                } else {
-                    let statement = statement(clauses)
-                    policy.statements =
-                        value.list(atMost: statementsMaximum)?.compactMap { field in
-                            var value = statement.usual
-                            return statement.read(field, into: &value) ? value : nil
-                        } ?? []
-                }
-                policy.name = name
+                guard let policy = read(instances.usual(name, value), name, clauses) else { continue }
                 if let reserved = PolicyDefinitions.builtIn.first(where: { $0.name == name }), policy != reserved {
                     value.error("'\(name)' is there already and always does the same; choose another name")
                 }
                 definitions.policies.append(policy)
+            }
+            while let (name, value) = instances.next() {
+                if let policy = read(value, name, clauses) { definitions.policies.append(policy) }
             }
             var circles: Set<Set<String>> = []
             for (name, value) in named {
@@ -236,11 +229,29 @@ enum PolicyText {
         }
     }
 
+    /// In either form.
+    private static func read(_ field: Field, _ name: String, _ clauses: PolicyClauses) -> PolicyConfiguration? {
+        let long = policy(clauses)
+        var policy = long.usual
+        policy.name = name
+        if field.isMapping { return long.read(field, into: &policy) ? policy : nil }
+        let statement = statement(clauses)
+        policy.statements =
+            field.list(atMost: statementsMaximum)?.compactMap { field in
+                var value = statement.usual
+                return statement.read(field, into: &value) ? value : nil
+            } ?? []
+        return policy
+    }
+
     private static func policy(_ clauses: PolicyClauses) -> Section<PolicyConfiguration> {
         Section(
             PolicyConfiguration(name: "", statements: []),
             foreign: ["match": "a list of statements: - match: …", "then": "a list of statements: - then: …"]
         ) {
+            Setting("parameters", values: "NAME: VALUE", "$NAME stands for the value, or for the one that a caller gives.") {
+                _, _ in
+            }
             Setting("statements", each: \.statements, atMost: statementsMaximum, "The first that matches and decides counts.") {
                 _ in
                 statement(clauses)

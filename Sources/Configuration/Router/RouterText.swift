@@ -29,6 +29,12 @@ public enum RouterText {
         return writer.text
     }
 
+    /// A condition of a policy as the file has it: `as-path-set: customers`.
+    public static func text(of condition: PolicyCondition) -> String {
+        let text = Clause.text([condition], PolicyClauses(PolicyDefinitions()).conditions)
+        return String(text.dropFirst().dropLast())
+    }
+
     static let interfacesMaximum = 256
     static let staticRoutesMaximum = 65_536
 

@@ -10,6 +10,9 @@ extension PolicyView.Trial {
         var lines = [
             "\(prefix)\(pathID.map { ", path \($0)" } ?? "") is \(isAccepted ? "accepted" : "rejected")\(names): \(reason)"
         ]
+        lines += (misses ?? []).map { miss in
+            "  statement \(miss.statement) of policy '\(miss.policy)' does not concern it: not \(miss.condition)"
+        }
         let old = Self.attributes(before, nextHopBefore)
         let new = after.map { Self.attributes($0, nextHopAfter) }
         for (i, attribute) in old.enumerated() {
