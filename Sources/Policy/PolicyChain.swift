@@ -19,12 +19,15 @@ public struct PolicyChain: Hashable, Sendable, Codable {
         self.definitions = definitions.only(for: [use])
     }
 
-    /// Whether a condition asks for the neighbour: then each neighbour has an outcome of its own.
+    /// Whether a condition asks for the neighbour, or an action puts it in: then each neighbour has an outcome of its own.
     public var asksForNeighbor: Bool {
-        asks { if case .neighbor = $0 { true } else { false } }
-    }
-
-    private func asks(_ isWanted: (PolicyCondition) -> Bool) -> Bool {
-        (policies + definitions.policies).contains { $0.statements.contains { $0.conditions.contains(where: isWanted) } }
+        (policies + definitions.policies).flatMap(\.statements).contains { statement in
+            statement.everyCondition.contains { condition in
+                switch condition {
+                case .neighbor, .neighbors: true
+                default: false
+                }
+            } || statement.everyAction.contains(.setNextHopPeer)
+        }
     }
 }

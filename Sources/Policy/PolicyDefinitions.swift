@@ -25,6 +25,17 @@ public struct PolicyDefinitions: Hashable, Sendable, Codable {
     public var prefixSets: [PrefixSetConfiguration] = []
     public var communitySets: [CommunitySetConfiguration] = []
     public var policies: [PolicyConfiguration] = []
+    public var asPathSets: [ASPathSetConfiguration] {
+        get { usedASPathSets ?? [] }
+        set { usedASPathSets = newValue.isEmpty ? nil : newValue }
+    }
+    public var asSets: [ASSetConfiguration] {
+        get { usedASSets ?? [] }
+        set { usedASSets = newValue.isEmpty ? nil : newValue }
+    }
+    /// `nil` where there are none: a configuration that was stored before they were known reads as it did.
+    private var usedASPathSets: [ASPathSetConfiguration]?
+    private var usedASSets: [ASSetConfiguration]?
 
     public init(
         prefixSets: [PrefixSetConfiguration] = [], communitySets: [CommunitySetConfiguration] = [],
@@ -35,7 +46,9 @@ public struct PolicyDefinitions: Hashable, Sendable, Codable {
         self.policies = policies
     }
 
-    public var isEmpty: Bool { prefixSets.isEmpty && communitySets.isEmpty && policies.isEmpty }
+    public var isEmpty: Bool {
+        prefixSets.isEmpty && communitySets.isEmpty && policies.isEmpty && asPathSets.isEmpty && asSets.isEmpty
+    }
 
     public func policy(_ name: String) -> PolicyConfiguration? { policies.first { $0.name == name } }
 
@@ -52,19 +65,30 @@ public struct PolicyDefinitions: Hashable, Sendable, Codable {
         let used = policies.filter { reached.contains($0.name) }
         let statements = (used + uses.compactMap(\.rules)).flatMap(\.statements)
         var prefixNames: Set<String> = [], communityNames: Set<String> = []
-        for statement in statements {
-            for condition in statement.conditions {
-                switch condition {
-                case .prefixSet(let name), .notPrefixSet(let name): prefixNames.insert(name)
-                case .anyCommunity(let name), .allCommunities(let name), .noCommunity(let name): communityNames.insert(name)
-                default: break
-                }
+        var pathNames: Set<String> = [], numberNames: Set<String> = []
+        for condition in statements.flatMap(\.everyCondition) {
+            switch condition {
+            case .prefixSet(let name), .notPrefixSet(let name), .nextHopSet(let name): prefixNames.insert(name)
+            case .anyCommunity(let name), .allCommunities(let name), .noCommunity(let name), .exactCommunities(let name):
+                communityNames.insert(name)
+            case .asPathSet(let name): pathNames.insert(name)
+            case .asSet(_, let name): numberNames.insert(name)
+            default: break
             }
-            for case .removeCommunities(let name) in statement.actions { communityNames.insert(name) }
         }
-        return PolicyDefinitions(
+        for action in statements.flatMap(\.everyAction) {
+            switch action {
+            case .removeCommunities(let name): communityNames.insert(name)
+            case .replaceAS(.set(let name), _), .removeAS(.set(let name)): numberNames.insert(name)
+            default: break
+            }
+        }
+        var result = PolicyDefinitions(
             prefixSets: prefixSets.filter { prefixNames.contains($0.name) },
             communitySets: communitySets.filter { communityNames.contains($0.name) }, policies: used)
+        result.asPathSets = asPathSets.filter { pathNames.contains($0.name) }
+        result.asSets = asSets.filter { numberNames.contains($0.name) }
+        return result
     }
 
     /// What is wrong with the way in which policies call each other.
@@ -141,38 +165,23 @@ public struct PrefixSetConfiguration: Hashable, Sendable, Codable {
     }
 }
 
-/// A named set of communities, standard (RFC 1997) and large (RFC 8092).
-public struct CommunitySetConfiguration: Hashable, Sendable, Codable {
-    public enum Entry: Hashable, Sendable, Codable {
-        case standard(Community)
-        /// `high:*`
-        case standardOfAS(UInt16)
-        case large(LargeCommunity)
-        /// `global:*:*`
-        case largeOfAS(UInt32)
-        /// `global:local1:*`
-        case largeOfFunction(UInt32, UInt32)
-
-        public func matches(_ community: Community) -> Bool {
-            switch self {
-            case .standard(let wanted): community == wanted
-            case .standardOfAS(let high): community.raw >> 16 == UInt32(high)
-            default: false
-            }
-        }
-        public func matches(_ community: LargeCommunity) -> Bool {
-            switch self {
-            case .large(let wanted): community == wanted
-            case .largeOfAS(let global): community.global == global
-            case .largeOfFunction(let global, let local1): community.global == global && community.local1 == local1
-            default: false
-            }
-        }
-    }
+/// A named set of regular expressions over AS paths, of which any may match.
+public struct ASPathSetConfiguration: Hashable, Sendable, Codable {
     public var name: String
-    public var entries: [Entry]
-    public init(name: String, entries: [Entry]) {
+    /// As the operator wrote them (`ASPathExpression`).
+    public var expressions: [String]
+    public init(name: String, expressions: [String]) {
         self.name = name
-        self.entries = entries
+        self.expressions = expressions
+    }
+}
+
+/// A named set of AS numbers.
+public struct ASSetConfiguration: Hashable, Sendable, Codable {
+    public var name: String
+    public var numbers: ASNumberSet
+    public init(name: String, numbers: ASNumberSet) {
+        self.name = name
+        self.numbers = numbers
     }
 }

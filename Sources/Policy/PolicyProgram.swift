@@ -21,6 +21,57 @@ public struct PolicyDecision: Hashable, Sendable {
     public var policy: String
     /// From 1; `nil`: what the policy says of routes that no statement decided.
     public var statement: Int?
+    /// Of a statement within another one: `2.1`, `2 else 1`.
+    public var nested: String?
+
+    public init(policy: String, statement: Int?, nested: String? = nil) {
+        self.policy = policy
+        self.statement = statement
+        self.nested = nested
+    }
+    /// As operators count it.
+    public var place: String? { nested ?? statement.map { "\($0)" } }
+}
+
+/// A statement that a route met without being concerned by it, and the condition that did not hold.
+public struct PolicyMiss: Hashable, Sendable, Codable {
+    public var policy: String
+    /// As in `PolicyDecision.place`.
+    public var place: String
+    public var condition: PolicyCondition
+
+    public init(policy: String, place: String, condition: PolicyCondition) {
+        self.policy = policy
+        self.place = place
+        self.condition = condition
+    }
+}
+
+/// Who wants to know of a run more than what came of it.
+public protocol PolicyLog {
+    /// The step went to `target` since something did not hold.
+    mutating func note(_ step: Int, wentTo target: Int)
+}
+
+/// Nobody.
+public struct NoPolicyLog: PolicyLog {
+    @inlinable public init() {}
+    @inlinable @inline(__always) public mutating func note(_ step: Int, wentTo target: Int) {}
+}
+
+/// Notes which statements did not concern a route, for people.
+public struct PolicyTrace: PolicyLog {
+    /// More are not noted.
+    public static let maximum = 256
+    private let program: PolicyProgram
+    public private(set) var misses: [PolicyMiss] = []
+
+    public init(of program: PolicyProgram) { self.program = program }
+
+    public mutating func note(_ step: Int, wentTo target: Int) {
+        guard misses.count < Self.maximum, let miss = program.miss(step, wentTo: target) else { return }
+        misses.append(miss)
+    }
 }
 
 /// A chain of policies made ready to run: a flat list of steps, with sets by number and no names.
@@ -40,12 +91,24 @@ public struct PolicyProgram: Sendable {
     /// By step: where it came from, for whoever wants to know who decided.
     private let places: [Place]
     private let names: [String]
+    /// By number in `Place.nested`.
+    private let nestedPlaces: [String]
+    /// By number in `Place.condition`.
+    private let conditions: [PolicyCondition]
     @usableFromInline let communitySets: [[CommunitySetConfiguration.Entry]]
+    @usableFromInline let pathSets: [[ASPathAutomaton]]
     @usableFromInline let classifier: PrefixClassifier
+    /// Of next hops.
+    @usableFromInline let hopClassifier: PrefixClassifier
 
-    private struct Place: Sendable {
-        var policy: Int32
-        var statement: Int32
+    /// Negative numbers stand for none.
+    struct Place: Sendable {
+        var policy: Int32 = -1
+        var statement: Int32 = -1
+        var nested: Int32 = -1
+        /// Of a test: to which condition of the statement it belongs, and where that goes if it does not hold.
+        var condition: Int32 = -1
+        var miss: Int32 = -1
     }
 
     @usableFromInline
@@ -54,8 +117,10 @@ public struct PolicyProgram: Sendable {
         case test(Test, otherwise: Int32)
         case act(PolicyAction)
         case removeCommunities(set: Int32)
-        /// Goes there; after a rejection the route is as it was, and `otherwise` is next.
-        case call(Int32, otherwise: Int32)
+        /// Goes there; after a rejection the route is as it was, and `otherwise` is next. Unless it keeps changes the route is as
+        /// it was in any case.
+        case call(Int32, otherwise: Int32, keepsChanges: Bool)
+        case jump(Int32)
         /// Of the call, if there is one.
         case decide(isAccepted: Bool)
     }
@@ -64,12 +129,16 @@ public struct PolicyProgram: Sendable {
     enum Test: Sendable {
         case prefix(set: Int32, isIn: Bool)
         case communities(set: Int32, Quantity)
+        case path(set: Int32)
+        case asNumbers(ASPathPlace, ASNumberSet)
         case number(RouteNumber, ClosedRange<UInt32>)
         case tags([UInt32])
         case pathContains(ASNumber)
         case validity(OriginValidity)
         case neighbor(IPAddress)
+        case neighbors([IPPrefix])
         case nextHop(IPPrefix)
+        case nextHopSet(Int32)
         case family(FamilyCode)
         /// A bit for each protocol.
         case protocols(UInt64)
@@ -79,17 +148,21 @@ public struct PolicyProgram: Sendable {
     }
     @usableFromInline
     enum Quantity: Sendable {
-        case any, all, none
+        case any, all, none, exactly
     }
 
     public init(_ chain: PolicyChain) {
         var compiler = PolicyCompiler(chain)
         compiler.compile()
         steps = compiler.steps
-        places = compiler.places.map { Place(policy: $0.policy, statement: $0.statement) }
+        places = compiler.places
         names = compiler.names
+        nestedPlaces = compiler.nestedPlaces
+        conditions = compiler.conditions
         communitySets = compiler.communitySets
+        pathSets = compiler.pathSets
         classifier = PrefixClassifier(compiler.prefixSets)
+        hopClassifier = PrefixClassifier(compiler.hopSets)
         asksForPrefix = !compiler.prefixSets.isEmpty
         verdict = if case .decide(let isAccepted)? = steps.first { isAccepted } else { nil }
         asksForValidity = steps.contains { if case .test(.validity, _) = $0 { true } else { false } }
@@ -109,13 +182,27 @@ public struct PolicyProgram: Sendable {
     public func run<Facts: RouteFacts>(
         _ facts: inout Facts, in store: borrowing Facts.Store, _ context: RouteContext, prefixClass: UInt32
     ) -> PolicyOutcome {
-        var calls: [(back: Int, otherwise: Int, before: Facts, wasChanged: Bool)] = []
+        var log = NoPolicyLog()
+        return run(&facts, in: store, context, prefixClass: prefixClass, log: &log)
+    }
+
+    /// The same, telling `log` of what did not hold.
+    @inlinable
+    public func run<Facts: RouteFacts, Log: PolicyLog>(
+        _ facts: inout Facts, in store: borrowing Facts.Store, _ context: RouteContext, prefixClass: UInt32, log: inout Log
+    ) -> PolicyOutcome {
+        var calls: [(back: Int, otherwise: Int, keepsChanges: Bool, before: Facts, wasChanged: Bool)] = []
         var isChanged = false
         var at = 0
         for _ in 0..<Self.stepsMaximum {
             switch steps[at] {
             case .test(let test, let otherwise):
-                at = holds(test, &facts, in: store, context, prefixClass) ? at + 1 : Int(otherwise)
+                if holds(test, &facts, in: store, context, prefixClass) {
+                    at += 1
+                } else {
+                    log.note(at, wentTo: Int(otherwise))
+                    at = Int(otherwise)
+                }
             case .act(let action):
                 facts.perform(action, in: store)
                 isChanged = true
@@ -124,18 +211,24 @@ public struct PolicyProgram: Sendable {
                 facts.removeCommunities(communitySets[Int(set)], in: store)
                 isChanged = true
                 at += 1
-            case .call(let target, let otherwise):
-                calls.append((at + 1, Int(otherwise), facts, isChanged))
+            case .call(let target, let otherwise, let keepsChanges):
+                calls.append((at, Int(otherwise), keepsChanges, facts, isChanged))
+                at = Int(target)
+            case .jump(let target):
+                log.note(at, wentTo: Int(target))
                 at = Int(target)
             case .decide(let isAccepted):
                 guard let call = calls.popLast() else {
                     return PolicyOutcome(isAccepted: isAccepted, isChanged: isChanged, decision: decision(at))
                 }
-                if isAccepted {
-                    at = call.back
-                } else {
+                if !isAccepted || !call.keepsChanges {
                     facts = call.before
                     isChanged = call.wasChanged
+                }
+                if isAccepted {
+                    at = call.back + 1
+                } else {
+                    log.note(call.back, wentTo: call.otherwise)
                     at = call.otherwise
                 }
             }
@@ -148,7 +241,17 @@ public struct PolicyProgram: Sendable {
         let place = places[step]
         guard place.policy >= 0 else { return nil }
         return PolicyDecision(
-            policy: names[Int(place.policy)], statement: place.statement < 0 ? nil : Int(place.statement) + 1)
+            policy: names[Int(place.policy)], statement: place.statement < 0 ? nil : Int(place.statement) + 1,
+            nested: place.nested < 0 ? nil : nestedPlaces[Int(place.nested)])
+    }
+
+    /// What a step that went to `target` says of the statement that it belongs to; `nil`: nothing, since others are still asked.
+    func miss(_ step: Int, wentTo target: Int) -> PolicyMiss? {
+        let place = places[step]
+        guard place.condition >= 0, Int(place.miss) == target, let decision = decision(step), let at = decision.place else {
+            return nil
+        }
+        return PolicyMiss(policy: decision.policy, place: at, condition: conditions[Int(place.condition)])
     }
 
     @inlinable
@@ -158,11 +261,12 @@ public struct PolicyProgram: Sendable {
         switch test {
         case .prefix(let set, let isIn): return classifier.isMember(prefixClass, of: set) == isIn
         case .communities(let set, let quantity):
+            if case .exactly = quantity, !facts.hasNoCommunity(but: communitySets[Int(set)], in: store) { return false }
             for entry in communitySets[Int(set)] {
                 let isOn = facts.hasCommunity(entry, in: store)
                 switch quantity {
                 case .any where isOn: return true
-                case .all where !isOn, .none where isOn: return false
+                case .all where !isOn, .exactly where !isOn, .none where isOn: return false
                 default: continue
                 }
             }
@@ -171,153 +275,25 @@ public struct PolicyProgram: Sendable {
         case .number(let number, let range): return facts.number(number, in: store).map(range.contains) ?? false
         case .tags(let tags): return facts.number(.tag, in: store).map(tags.contains) ?? false
         case .pathContains(let number): return facts.pathContains(number, in: store)
+        case .path(let set): return facts.pathMatches(pathSets[Int(set)], in: store)
+        case .asNumbers(let place, let numbers): return facts.path(place, isIn: numbers, in: store)
         case .validity(let validity): return context.validity == validity
         case .neighbor(let address): return context.neighbor == address
+        case .neighbors(let prefixes):
+            guard let neighbor = context.neighbor else { return false }
+            return prefixes.contains { $0.contains(neighbor) }
         case .nextHop(let within): return facts.nextHop(in: store).map(within.contains) ?? false
+        case .nextHopSet(let set): return facts.nextHop(in: store).map { isHop($0, in: set) } ?? false
         case .family(let family): return context.family == family
         case .protocols(let bits): return bits >> UInt64(context.kind.protocol.rawValue) & 1 == 1
         case .kinds(let kinds): return kinds.contains(context.kind)
         case .never: return false
         }
     }
-}
 
-/// From statements to steps. Sets get numbers as they are named, each once; policies that are called follow the chain, each
-/// once.
-private struct PolicyCompiler {
-    let chain: PolicyChain
-    var steps: [PolicyProgram.Step] = []
-    /// By step; negative for none.
-    var places: [(policy: Int32, statement: Int32)] = []
-    var names: [String] = []
-    var prefixSets: [[PrefixRange]] = []
-    var communitySets: [[CommunitySetConfiguration.Entry]] = []
-    private var prefixNumbers: [String: Int32] = [:]
-    private var communityNumbers: [String: Int32] = [:]
-    /// Where policies that are called begin, and calls that do not know it yet.
-    private var entries: [String: Int32] = [:]
-    private var openCalls: [(step: Int, name: String)] = []
-    /// Tests and calls whose `otherwise` is the end of the statement at hand.
-    private var pending: [Int] = []
-    private var place: (policy: Int32, statement: Int32) = (-1, -1)
-
-    init(_ chain: PolicyChain) { self.chain = chain }
-
-    mutating func compile() {
-        for policy in chain.policies { append(policy) }
-        place = (-1, -1)
-        append(.decide(isAccepted: false))
-        // Of what is called; what these call in turn comes behind them.
-        while let call = openCalls.popLast() {
-            if entries[call.name] == nil {
-                entries[call.name] = Int32(steps.count)
-                guard let policy = chain.definitions.policy(call.name) else { preconditionFailure("asked when it was called") }
-                append(policy)
-                place = (-1, -1)
-                append(.decide(isAccepted: false))
-            }
-            if let target = entries[call.name], case .call(_, let otherwise) = steps[call.step] {
-                steps[call.step] = .call(target, otherwise: otherwise)
-            }
-        }
-    }
-
-    private mutating func append(_ step: PolicyProgram.Step) {
-        steps.append(step)
-        places.append(place)
-    }
-
-    private mutating func append(_ policy: PolicyConfiguration) {
-        let number = Int32(names.count)
-        names.append(policy.name)
-        for (i, statement) in policy.statements.enumerated() {
-            place = (number, Int32(i))
-            for condition in statement.conditions { append(condition) }
-            for action in statement.actions {
-                if case .removeCommunities(let name) = action {
-                    append(.removeCommunities(set: communitySet(name)))
-                } else {
-                    append(.act(action))
-                }
-            }
-            if statement.result != .next { append(.decide(isAccepted: statement.result == .accept)) }
-            close()
-        }
-        place = (number, -1)
-        if policy.otherwise != .next { append(.decide(isAccepted: policy.otherwise == .accept)) }
-    }
-
-    /// What is not met goes on behind this statement.
-    private mutating func close() {
-        let end = Int32(steps.count)
-        for step in pending {
-            switch steps[step] {
-            case .test(let test, _): steps[step] = .test(test, otherwise: end)
-            case .call(let target, _): steps[step] = .call(target, otherwise: end)
-            default: break
-            }
-        }
-        pending = []
-    }
-
-    private mutating func append(_ condition: PolicyCondition) {
-        pending.append(steps.count)
-        if case .policy(let name) = condition, chain.definitions.policy(name) != nil {
-            openCalls.append((steps.count, name))
-            append(.call(0, otherwise: 0))
-        } else {
-            append(.test(test(condition), otherwise: 0))
-        }
-    }
-
-    private mutating func test(_ condition: PolicyCondition) -> PolicyProgram.Test {
-        switch condition {
-        case .prefixSet(let name): .prefix(set: prefixSet(name), isIn: true)
-        case .notPrefixSet(let name): .prefix(set: prefixSet(name), isIn: false)
-        case .prefixes(let ranges): .prefix(set: prefixSet(ranges), isIn: true)
-        case .anyCommunity(let name): .communities(set: communitySet(name), .any)
-        case .allCommunities(let name): .communities(set: communitySet(name), .all)
-        case .noCommunity(let name): .communities(set: communitySet(name), .none)
-        case .asPathLength(let low, let high): number(.asPathLength, UInt32(low), UInt32(high))
-        case .asPathContains(let number): .pathContains(number)
-        case .originAS(let asNumber): number(.originAS, asNumber.raw, asNumber.raw)
-        case .neighborAS(let asNumber): number(.neighborAS, asNumber.raw, asNumber.raw)
-        case .origin(let origin): number(.origin, UInt32(origin.rawValue), UInt32(origin.rawValue))
-        case .med(let low, let high): number(.med, low, high)
-        case .localPreference(let low, let high): number(.localPreference, low, high)
-        case .metric(let low, let high): number(.metric, low, high)
-        case .validity(let validity): .validity(validity)
-        case .neighbor(let address): .neighbor(address)
-        case .source(let source): .kinds([RouteKind(.bgp, source.rawValue)])
-        case .family(let family): .family(family)
-        case .nextHop(let prefix): .nextHop(prefix)
-        case .protocols(let protocols): .protocols(protocols.reduce(0) { $0 | 1 << UInt64($1.rawValue) })
-        case .kinds(let kinds): .kinds(kinds)
-        case .tags(let tags): .tags(tags)
-        case .policy: .never
-        }
-    }
-
-    /// Bounds in the wrong order hold nothing.
-    private func number(_ number: RouteNumber, _ low: UInt32, _ high: UInt32) -> PolicyProgram.Test {
-        low <= high ? .number(number, low...high) : .never
-    }
-
-    private mutating func prefixSet(_ name: String) -> Int32 {
-        if let known = prefixNumbers[name] { return known }
-        let number = prefixSet(chain.definitions.prefixSets.first { $0.name == name }?.entries ?? [])
-        prefixNumbers[name] = number
-        return number
-    }
-    private mutating func prefixSet(_ ranges: [PrefixRange]) -> Int32 {
-        prefixSets.append(ranges)
-        return Int32(prefixSets.count - 1)
-    }
-    private mutating func communitySet(_ name: String) -> Int32 {
-        if let known = communityNumbers[name] { return known }
-        communitySets.append(chain.definitions.communitySets.first { $0.name == name }?.entries ?? [])
-        let number = Int32(communitySets.count - 1)
-        communityNumbers[name] = number
-        return number
+    @usableFromInline
+    func isHop(_ address: IPAddress, in set: Int32) -> Bool {
+        let host = IPPrefix(address, address.family == .ipv4 ? 32 : 128)
+        return hopClassifier.isMember(hopClassifier.classOf(host), of: set)
     }
 }

@@ -1,18 +1,6 @@
 import Records
 import Wire
 
-/// A number that a route can be asked for.
-public enum RouteNumber: UInt8, Sendable {
-    case asPathLength
-    case originAS
-    case neighborAS
-    case origin
-    case med
-    case localPreference
-    case metric
-    case tag
-}
-
 /// What stands around a route, the same for many: it costs nothing to ask.
 public struct RouteContext: Sendable {
     public var family: FamilyCode
@@ -39,8 +27,14 @@ public protocol RouteFacts {
     mutating func number(_ number: RouteNumber, in store: borrowing Store) -> UInt32?
     mutating func nextHop(in store: borrowing Store) -> IPAddress?
     mutating func pathContains(_ number: ASNumber, in store: borrowing Store) -> Bool
+    /// Whether the ASes in that place of the path are among these.
+    mutating func path(_ place: ASPathPlace, isIn numbers: ASNumberSet, in store: borrowing Store) -> Bool
+    /// Whether one of the automata accepts the path.
+    mutating func pathMatches(_ automata: [ASPathAutomaton], in store: borrowing Store) -> Bool
     /// Whether one of its communities matches.
     mutating func hasCommunity(_ entry: CommunitySetConfiguration.Entry, in store: borrowing Store) -> Bool
+    /// Whether each of its communities, of those kinds that the entries have, is matched by one of them.
+    mutating func hasNoCommunity(but entries: [CommunitySetConfiguration.Entry], in store: borrowing Store) -> Bool
     mutating func removeCommunities(_ entries: [CommunitySetConfiguration.Entry], in store: borrowing Store)
     /// Any but `removeCommunities`. What the route cannot have is left alone.
     mutating func perform(_ action: PolicyAction, in store: borrowing Store)
@@ -58,11 +52,13 @@ public struct OfferedRoute: RouteFacts, Sendable {
     public private(set) var levels: UInt8?
     private var communities: [Community] = []
     private var largeCommunities: [LargeCommunity] = []
+    private var extendedCommunities: [ExtendedCommunity] = []
     private var otherAttributes: [PolicyAction] = []
     /// What policy said of BGP's attributes, for whoever makes them.
     public var attributes: [PolicyAction] {
         otherAttributes + (communities.isEmpty ? [] : [.setCommunities(communities)])
             + (largeCommunities.isEmpty ? [] : [.setLargeCommunities(largeCommunities)])
+            + (extendedCommunities.isEmpty ? [] : [.setExtendedCommunities(extendedCommunities)])
     }
 
     /// - Parameter nextHop: `nil` when there is none, or more than one.
@@ -76,23 +72,34 @@ public struct OfferedRoute: RouteFacts, Sendable {
         switch number {
         case .metric: metric ?? ownMetric
         case .tag: tag ?? ownTag
+        case .communityCount: UInt32(communities.count)
+        case .largeCommunityCount: UInt32(largeCommunities.count)
+        case .extendedCommunityCount: UInt32(extendedCommunities.count)
         default: nil
         }
     }
     public func nextHop(in store: borrowing Void) -> IPAddress? { ownNextHop }
     public func pathContains(_ number: ASNumber, in store: borrowing Void) -> Bool { false }
+    public func path(_ place: ASPathPlace, isIn numbers: ASNumberSet, in store: borrowing Void) -> Bool { false }
+    public func pathMatches(_ automata: [ASPathAutomaton], in store: borrowing Void) -> Bool { false }
     /// It has those that policy gave it.
     public func hasCommunity(_ entry: CommunitySetConfiguration.Entry, in store: borrowing Void) -> Bool {
         communities.contains { entry.matches($0) } || largeCommunities.contains { entry.matches($0) }
+            || extendedCommunities.contains { entry.matches($0) }
+    }
+    public func hasNoCommunity(but entries: [CommunitySetConfiguration.Entry], in store: borrowing Void) -> Bool {
+        entries.match(communities, largeCommunities, extendedCommunities)
     }
     public mutating func removeCommunities(_ entries: [CommunitySetConfiguration.Entry], in store: borrowing Void) {
         communities.removeAll { community in entries.contains { $0.matches(community) } }
         largeCommunities.removeAll { community in entries.contains { $0.matches(community) } }
+        extendedCommunities.removeAll { community in entries.contains { $0.matches(community) } }
     }
 
     public mutating func perform(_ action: PolicyAction, in store: borrowing Void) {
         switch action {
         case .setMetric(let value): metric = value
+        case .adjustMetric(let change): metric = PolicyAction.adjusting(metric ?? ownMetric, by: change)
         case .setMetricType(let isExternal): isExternalMetric = isExternal
         case .setTag(let value): tag = value
         case .setLevels(let value): levels = value
@@ -100,7 +107,10 @@ public struct OfferedRoute: RouteFacts, Sendable {
         case .setCommunities(let list): communities = [].adding(list)
         case .addLargeCommunities(let list): largeCommunities = largeCommunities.adding(list)
         case .setLargeCommunities(let list): largeCommunities = [].adding(list)
-        case .setLocalPreference, .setMED, .removeMED, .setOrigin, .prepend, .setNextHop, .setNextHopSelf:
+        case .addExtendedCommunities(let list): extendedCommunities = extendedCommunities.adding(list)
+        case .setExtendedCommunities(let list): extendedCommunities = [].adding(list)
+        case .setLocalPreference, .adjustLocalPreference, .setMED, .adjustMED, .removeMED, .setOrigin, .prepend, .prependLast,
+            .replaceAS, .removeAS, .setNextHop, .setNextHopSelf, .setNextHopPeer, .keepNextHop:
             otherAttributes.append(action)
         case .removeCommunities: break
         }
@@ -124,5 +134,21 @@ extension Array where Element: Equatable {
         var result = self
         for value in new where !result.contains(value) { result.append(value) }
         return result
+    }
+}
+
+extension [CommunitySetConfiguration.Entry] {
+    /// Whether each community of a kind that the entries have is matched by one of them.
+    public func match(
+        _ communities: [Community], _ largeCommunities: [LargeCommunity], _ extendedCommunities: [ExtendedCommunity]
+    ) -> Bool {
+        CommunityKind.allCases.allSatisfy { kind in
+            guard contains(where: { $0.kind == kind }) else { return true }
+            return switch kind {
+            case .standard: communities.allSatisfy { community in contains { $0.matches(community) } }
+            case .large: largeCommunities.allSatisfy { community in contains { $0.matches(community) } }
+            case .extended: extendedCommunities.allSatisfy { community in contains { $0.matches(community) } }
+            }
+        }
     }
 }

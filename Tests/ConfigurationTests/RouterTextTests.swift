@@ -403,7 +403,8 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
         ("prefix-sets: {a: [10.0.0.0/8 le]}", "'le' needs a length from 8 to 32"),
         (
             "community-sets: {a: ['65536:1']}",
-            "'65536:1' is no community; write A:B, A:*, A:B:C, A:B:*, A:*:* or a name like no-export"
+            "'65536:1' is no community; write A:B, A:B:C, rt:A:B or soo:A:B, each part a number, N..M or *, "
+                + "a name like no-export, or 0x and 16 digits of which * is any"
         ),
         (
             "prefix-sets: {good: []}\npolicies: {p: [{match: {prefix-set: god}, then: accept}]}",

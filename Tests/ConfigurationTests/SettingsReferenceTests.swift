@@ -55,7 +55,10 @@ import Testing
         ("bfd.profiles.fast.multi", ["multiplier"]), ("isis.metric-style:", ["wide", "narrow", "transition"]),
         ("isis.metric-style: w", ["wide"]), ("bfd.profiles.", []), ("nothing.at.all", []),
         ("rip.interfaces.send: 1", ["1", "1-compatible"]),
-        ("policies.p.statements.match.as-", ["as-path-length", "as-path-contains"]),
+        (
+            "policies.p.statements.match.as-",
+            ["as-path", "as-path-set", "as-path-length", "as-path-contains", "as-path-only", "as-repetition", "as-set"]
+        ),
     ])
     func `a path is completed`(path: String, expected: [String]) {
         #expect(SettingsReference.completions(of: path) == expected)

@@ -15,6 +15,8 @@ public struct AttributesView: Hashable, Sendable, Codable {
     public var localPreference: UInt32?
     public var communities: [String]
     public var largeCommunities: [String]
+    /// RFC 4360
+    public var extendedCommunities: [String]
     /// RFC 4456 §8
     public var originatorID: RouterID?
     public var clusterList: [RouterID]
@@ -32,6 +34,7 @@ public struct AttributesView: Hashable, Sendable, Codable {
         localPreference = route.localPreference
         communities = route.communities.map(\.description)
         largeCommunities = route.largeCommunities.map(\.description)
+        extendedCommunities = route.extendedCommunities.map(\.description)
         func numbers(_ type: UInt8) -> [UInt32] {
             guard let value = route.others.first(where: { $0.type == type })?.value else { return [] }
             return stride(from: 0, to: value.count / 4 * 4, by: 4).map { at in
@@ -41,7 +44,10 @@ public struct AttributesView: Hashable, Sendable, Codable {
         originatorID = numbers(AttributeCode.originatorID).first.map { RouterID(raw: $0) }
         clusterList = numbers(AttributeCode.clusterList).map { RouterID(raw: $0) }
         onlyToCustomer = numbers(AttributeCode.onlyToCustomer).first.map { ASNumber($0) }
-        let known = [AttributeCode.originatorID, AttributeCode.clusterList, AttributeCode.onlyToCustomer]
+        let known = [
+            AttributeCode.originatorID, AttributeCode.clusterList, AttributeCode.onlyToCustomer,
+            AttributeCode.extendedCommunities,
+        ]
         others = route.others.filter { !known.contains($0.type) }.map { other in
             func hex(_ octet: UInt8) -> String { (octet < 16 ? "0" : "") + String(octet, radix: 16) }
             return "type \(other.type) flags \(hex(other.flags)) value " + other.value.map(hex).joined()

@@ -153,7 +153,9 @@ public struct RIB: Sendable {
             route.nextHop = family.type.ownNextHop
             route.med = redistributed.metric
             if !redistributed.attributes.isEmpty {
-                route = PathFacts.performing(redistributed.attributes, on: route, family: family)
+                route = PathFacts.performing(
+                    redistributed.attributes, on: route, family: family,
+                    defaultLocalPreference: shared.attributes.parameters.defaultLocalPreference)
             }
             announce(update.prefix, route, from: Source.redistribution)
         }

@@ -99,6 +99,8 @@ struct PolicyRun {
     private var handle: UInt32 = 0
     /// Of `handle`, once it was asked for: the same for all prefixes.
     private var origin: UInt32??
+    /// Of `handle`, with what was taken apart of it for one class and is as good for the others.
+    private var facts: PathFacts?
     /// Outcomes of `handle` that are known. No more are kept than are quickly searched.
     private var known: [(policyClass: PolicyClass, kind: RouteSource, outcome: UInt32)] = []
     private static let knownMaximum = 64
@@ -112,6 +114,7 @@ struct PolicyRun {
     mutating func begin(_ handle: UInt32) {
         self.handle = handle
         origin = nil
+        facts = nil
         known.removeAll(keepingCapacity: true)
     }
 
@@ -126,7 +129,7 @@ struct PolicyRun {
         if origin == nil, shared.policies.asksForValidity(chain) { origin = .some(shared.attributes.routeOrigin(handle)) }
         let policyClass = shared.policyClass(of: prefix, chain, origin: origin ?? nil)
         for entry in known where entry.policyClass == policyClass && entry.kind == kind { return entry.outcome }
-        let outcome = shared.evaluate(handle, chain, policyClass, kind, family, isExport: isExport)
+        let outcome = shared.evaluate(handle, chain, policyClass, kind, family, isExport: isExport, &facts)
         if known.count < Self.knownMaximum { known.append((policyClass, kind, outcome)) }
         return outcome
     }
@@ -150,15 +153,18 @@ extension RIBShared {
     }
 
     /// The set after policy, 0 when rejected.
+    /// - Parameter facts: of the handle as it is, from one time to the next.
     fileprivate mutating func evaluate(
-        _ handle: UInt32, _ chain: Int32, _ policyClass: PolicyClass, _ kind: RouteSource, _ family: RouteFamily, isExport: Bool
+        _ handle: UInt32, _ chain: Int32, _ policyClass: PolicyClass, _ kind: RouteSource, _ family: RouteFamily, isExport: Bool,
+        _ facts: inout PathFacts?
     ) -> UInt32 {
         let entry = policies.chains[Int(chain)]
         let context = RouteContext(
             family: family.code, kind: RouteKind(.bgp, kind.rawValue), neighbor: entry.definition.neighbor,
             validity: policyClass.validity)
-        var path = PathFacts(handle, family: family, isExport: isExport)
+        var path = facts ?? PathFacts(handle, family: family, isExport: isExport, neighbor: entry.definition.neighbor)
         let outcome = entry.program.run(&path, in: attributes, context, prefixClass: policyClass.prefixClass)
+        if !outcome.isChanged { facts = path }
         guard outcome.isAccepted else { return 0 }
         guard outcome.isChanged, var route = path.route else { return handle }
         // RFC 9494 §4.3: whatever policy makes of it, it goes on as what it is.

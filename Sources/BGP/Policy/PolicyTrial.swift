@@ -17,6 +17,7 @@ public struct TrialRoute: Hashable, Sendable, Codable {
     public var localPreference: UInt32?
     public var communities: [Community] = []
     public var largeCommunities: [LargeCommunity] = []
+    public var extendedCommunities: [ExtendedCommunity] = []
     /// How it came into this router.
     public var source = RouteSource.external
     /// On import who sends it, on export who would get it.
@@ -34,6 +35,7 @@ public struct TrialRoute: Hashable, Sendable, Codable {
         route.localPreference = localPreference
         route.communities = communities
         route.largeCommunities = largeCommunities
+        route.extendedCommunities = extendedCommunities
         return route
     }
 }
@@ -49,6 +51,9 @@ public struct PolicyTrial: Hashable, Sendable, Codable {
     /// Which policy decided, and which of its statements, from 1; absent where none did.
     public var policy: String?
     public var statement: Int?
+    /// Statements that came before and did not concern the route, in the order in which it met them, at most
+    /// `PolicyTrace.maximum`.
+    public var misses: [PolicyMiss] = []
     /// In words.
     public var reason: String
     /// What the RPKI says of the origin; absent while it says nothing of any.
@@ -144,22 +149,23 @@ extension RIBShared {
         let octets = route.encoded()
         let origin = AttributeTable.routeOrigin(octets.span.bytes, routerAS: attributes.parameters.routerAS)
         let validity = payloads?.validity(of: prefix, origin: origin) ?? .notFound
-        var facts = PathFacts(route, family: family, isExport: isExport)
+        var facts = PathFacts(route, family: family, isExport: isExport, neighbor: chain.definition.neighbor)
+        var trace = PolicyTrace(of: chain.program)
         let outcome = chain.program.run(
             &facts, in: attributes,
             RouteContext(
                 family: family.code, kind: RouteKind(.bgp, kind.rawValue), neighbor: chain.definition.neighbor,
-                validity: validity), prefixClass: chain.program.classOf(prefix))
+                validity: validity), prefixClass: chain.program.classOf(prefix), log: &trace)
         let verb = outcome.isAccepted ? "accepts" : "rejects"
         var reason = "no statement decides, so the route is rejected"
         if let decision = outcome.decision {
             reason =
-                decision.statement.map { "statement \($0) of policy '\(decision.policy)' \(verb) it" }
+                decision.place.map { "statement \($0) of policy '\(decision.policy)' \(verb) it" }
                 ?? "policy '\(decision.policy)' \(verb) what none of its statements decided"
         }
         return PolicyTrial(
             prefix: prefix, policies: names, isAccepted: outcome.isAccepted, policy: outcome.decision?.policy,
-            statement: outcome.decision?.statement, reason: reason, validity: known(prefix, origin),
+            statement: outcome.decision?.statement, misses: trace.misses, reason: reason, validity: known(prefix, origin),
             before: AttributesView(route),
             after: outcome.isAccepted ? facts.route.map { AttributesView($0) } : nil)
     }

@@ -142,6 +142,28 @@ struct RouteAttributes: Hashable, Sendable {
         return out.bytes
     }
 
+    /// RFC 4360: kept among the others.
+    var extendedCommunities: [ExtendedCommunity] {
+        get {
+            guard let value = others.first(where: { $0.type == AttributeCode.extendedCommunities })?.value else { return [] }
+            return stride(from: 0, to: value.count / 8 * 8, by: 8).map { at in
+                ExtendedCommunity(raw: value[at..<(at + 8)].reduce(0) { $0 << 8 | UInt64($1) })
+            }
+        }
+        set {
+            let place = others.firstIndex { $0.type >= AttributeCode.extendedCommunities } ?? others.count
+            let isThere = place < others.count && others[place].type == AttributeCode.extendedCommunities
+            if newValue.isEmpty {
+                if isThere { others.remove(at: place) }
+                return
+            }
+            if !isThere { others.insert(Other(flags: 0xc0, type: AttributeCode.extendedCommunities, value: []), at: place) }
+            others[place].value = newValue.flatMap { community in
+                (0..<8).map { UInt8(truncatingIfNeeded: community.raw >> UInt64(56 - 8 * $0)) }
+            }
+        }
+    }
+
     var pathLength: Int { path.reduce(0) { $0 + ($1.type == 2 ? $1.numbers.count : $1.type == 1 ? 1 : 0) } }
     var neighborAS: ASNumber? { path.first.flatMap { $0.type == 2 ? $0.numbers.first : nil } }
     var originAS: ASNumber? { path.last.flatMap { $0.type == 2 ? $0.numbers.last : nil } }

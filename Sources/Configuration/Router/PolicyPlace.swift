@@ -32,10 +32,10 @@ struct PolicyPlace {
         }
         for policy in (use.rules.map { [$0] } ?? []) + definitions.only(for: [use]).policies {
             for statement in policy.statements {
-                for condition in statement.conditions {
+                for condition in statement.everyCondition {
                     if let reason = problem(with: condition) { say(policy, reason, isError: true) }
                 }
-                for action in statement.actions {
+                for action in statement.everyAction {
                     if let reason = error(in: action) {
                         say(policy, reason, isError: true)
                     } else if let reason = futility(of: action) {
@@ -58,15 +58,18 @@ struct PolicyPlace {
 
     private func problem(with condition: PolicyCondition) -> String? {
         switch condition {
-        case .anyCommunity, .allCommunities, .noCommunity:
+        case .anyCommunity, .allCommunities, .noCommunity, .exactCommunities,
+            .number(.communityCount, _, _), .number(.largeCommunityCount, _, _), .number(.extendedCommunityCount, _, _):
             // Those that the policy itself gave can be asked for.
             if case .redistribution(_, .bgp) = purpose { return nil }
             return onlyBGP("communities")
-        case .asPathLength, .asPathContains, .originAS, .neighborAS: return onlyBGP("the AS path")
+        case .asPathLength, .asPathContains, .originAS, .neighborAS, .asPath, .asPathSet, .asSet, .asNumbers:
+            return onlyBGP("the AS path")
+        case .number: return onlyBGP("attributes of BGP")
         case .origin: return onlyBGP("the origin")
         case .med: return onlyBGP("med; write metric")
         case .localPreference: return onlyBGP("the local preference")
-        case .neighbor: return onlyBGP("the neighbor")
+        case .neighbor, .neighbors: return onlyBGP("the neighbor")
         case .validity: return onlyBGP("what the RPKI says of it")
         case .tags:
             if case .bgp = purpose { return "routes of BGP have no tags; ask for communities" }
@@ -83,7 +86,7 @@ struct PolicyPlace {
         case .protocols(let protocols):
             guard let source, !protocols.contains(source) else { return nil }
             return "only routes of \(source) come here"
-        case .prefixSet, .notPrefixSet, .prefixes, .family, .nextHop, .metric, .policy: return nil
+        case .prefixSet, .notPrefixSet, .prefixes, .family, .nextHop, .nextHopSet, .metric, .policy, .not, .any: return nil
         }
     }
 
@@ -119,13 +122,15 @@ struct PolicyPlace {
     private func futility(of action: PolicyAction) -> String? {
         if case .aggregate = purpose { return "nothing is changed in routes that an aggregate counts" }
         switch action {
-        case .setLocalPreference, .setMED, .removeMED, .setOrigin, .addCommunities, .setCommunities, .removeCommunities,
-            .addLargeCommunities, .setLargeCommunities, .prepend, .setNextHop, .setNextHopSelf:
+        case .setLocalPreference, .adjustLocalPreference, .setMED, .adjustMED, .removeMED, .setOrigin, .addCommunities,
+            .setCommunities, .removeCommunities, .addLargeCommunities, .setLargeCommunities, .addExtendedCommunities,
+            .setExtendedCommunities, .prepend, .prependLast, .replaceAS, .removeAS, .setNextHop, .setNextHopSelf, .setNextHopPeer,
+            .keepNextHop:
             switch purpose {
             case .bgp, .redistribution(_, .bgp): return nil
             default: return "only routes of BGP have the attributes that it sets"
             }
-        case .setMetric: return nil
+        case .setMetric, .adjustMetric: return nil
         case .setTag:
             switch purpose {
             case .bgp, .redistribution(_, .bgp): return "routes of BGP have no tags"

@@ -37,18 +37,25 @@ extension PolicyDefinitions {
 extension PolicyConfiguration {
     mutating func finish(_ routerAS: ASNumber?) {
         guard let routerAS else { return }
-        for s in statements.indices {
-            statements[s].actions = statements[s].actions.map { action in
-                if case .prepend(PolicyDefinitions.ownAS, let count) = action {
-                    return .prepend(asNumber: routerAS, count: count)
-                }
-                return action
-            }
-        }
+        for s in statements.indices { statements[s].finish(routerAS) }
     }
 }
 
-/// The sections `prefix-sets`, `community-sets` and `policies`.
+extension PolicyStatement {
+    fileprivate mutating func finish(_ routerAS: ASNumber) {
+        actions = actions.map { action in
+            switch action {
+            case .prepend(PolicyDefinitions.ownAS, let count): .prepend(asNumber: routerAS, count: count)
+            case .replaceAS(let selection, with: PolicyDefinitions.ownAS): .replaceAS(selection, with: routerAS)
+            default: action
+            }
+        }
+        for s in statements.indices { statements[s].finish(routerAS) }
+        for s in otherwise.indices { otherwise[s].finish(routerAS) }
+    }
+}
+
+/// The sections `prefix-sets`, `community-sets`, `as-path-sets`, `as-sets` and `policies`.
 enum PolicyText {
     static let entriesMaximum = 65_536
     static let statementsMaximum = 4_096
@@ -61,21 +68,57 @@ enum PolicyText {
         }
     }
     static var communitySets: Setting<PolicyDefinitions> {
-        sets("community-sets", "community set", \.communitySets, communityEntry, "Communities under a name (RFC 1997, RFC 8092).")
-        {
+        sets(
+            "community-sets", "community set", \.communitySets, .communityEntry,
+            "Communities under a name (RFC 1997, RFC 8092, RFC 4360)."
+        ) {
             CommunitySetConfiguration(name: $0, entries: $1)
         } _: {
             ($0.name, $0.entries)
         }
     }
+    static var asPathSets: Setting<PolicyDefinitions> {
+        sets(
+            "as-path-sets", "AS path set", \.asPathSets, asPathExpression,
+            "Regular expressions over AS paths, of which any may match."
+        ) {
+            ASPathSetConfiguration(name: $0, expressions: $1)
+        } _: {
+            ($0.name, $0.expressions)
+        }
+    }
+    static var asSets: Setting<PolicyDefinitions> {
+        sets("as-sets", "AS set", \.asSets, .asRange, "AS numbers under a name.", startsWithLetter: true) {
+            ASSetConfiguration(name: $0, numbers: ASNumberSet($1))
+        } _: {
+            ($0.name, $0.numbers.ranges)
+        }
+    }
+
+    static var asPathExpression: Kind<String> {
+        Kind("an expression over AS numbers, like _65001_ or 65001 .*") { field in
+            guard let text = field.text(0...ASPathExpression.lengthMaximum, "an expression over AS numbers") else { return nil }
+            do {
+                _ = try ASPathAutomaton([ASPathExpression(text)])
+                return text
+            } catch let problem as ASPathExpression.Problem {
+                return field.wrong("'\(text.prefix(60))', character \(problem.position): \(problem.message)")
+            } catch {
+                return field.wrong("'\(text.prefix(60))': \(error)")
+            }
+        }
+    }
 
     private static func sets<Entry, Set>(
         _ key: String, _ what: String, _ path: WritableKeyPath<PolicyDefinitions, [Set]>, _ entry: Kind<Entry>,
-        _ sentence: String,
+        _ sentence: String, startsWithLetter: Bool = false,
         _ set: @escaping (String, [Entry]) -> Set, _ parts: @escaping (Set) -> (name: String, entries: [Entry])
     ) -> Setting<PolicyDefinitions> {
         Setting(key, values: "NAME: a list of \(entry.values)", sentence) { field, section in
             for (name, value) in field.named("name for a \(what)") {
+                if startsWithLetter, name.first?.isLetter != true {
+                    value.error("'\(name)' could be taken for a number; choose a name that begins with a letter")
+                }
                 section[keyPath: path].append(set(name, value.list(atMost: entriesMaximum)?.compactMap(entry.read) ?? []))
             }
         }
@@ -132,32 +175,6 @@ enum PolicyText {
         return YAMLWriter.scalar(text)
     }
 
-    private static var communityEntry: Kind<CommunitySetConfiguration.Entry> {
-        Kind(values: "A:B, A:*, A:B:C, A:B:*, A:*:* or a name like no-export") { field in
-            guard let text = field.text(1...60, "a community") else { return nil }
-            if let community = Community(text) { return .standard(community) }
-            if let large = LargeCommunity(text) { return .large(large) }
-            let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-            if parts.count == 2, parts[1] == "*", let high = UInt16(parts[0]) { return .standardOfAS(high) }
-            if parts.count == 3, parts[2] == "*", let global = UInt32(parts[0]) {
-                if parts[1] == "*" { return .largeOfAS(global) }
-                if let function = UInt32(parts[1]) { return .largeOfFunction(global, function) }
-            }
-            return field.wrong(
-                "'\(text)' is no community; write A:B, A:*, A:B:C, A:B:*, A:*:* or a name like no-export")
-        } text: { entry in
-            let text =
-                switch entry {
-                case .standard(let community): "\(community)"
-                case .standardOfAS(let number): "\(number):*"
-                case .large(let community): "\(community)"
-                case .largeOfAS(let global): "\(global):*:*"
-                case .largeOfFunction(let global, let function): "\(global):\(function):*"
-                }
-            return YAMLWriter.scalar(text)
-        }
-    }
-
     // MARK: policies
 
     private static var results: Kind<PolicyResult> { .choice(["accept": .accept, "reject": .reject, "next": .next]) }
@@ -166,25 +183,18 @@ enum PolicyText {
         Setting("policies", values: "NAME: a list of statements, or NAME: {statements: …, otherwise: …}", "Tried in order.") {
             field, definitions in
             let named = field.named("name for a policy")
-            let clauses = PolicyClauses(definitions, policyNames: PolicyDefinitions.policyNames(named.map(\.name)))
-            let long = policy(clauses)
+            let instances = PolicyInstances(named)
+            let clauses = PolicyClauses(
+                definitions, policyNames: PolicyDefinitions.policyNames(named.map(\.name)), instances: instances)
             for (name, value) in named {
-                var policy = long.usual
-                if value.isMapping {
-                    guard long.read(value, into: &policy) else { continue }
-                } else {
-                    let statement = statement(clauses)
-                    policy.statements =
-                        value.list(atMost: statementsMaximum)?.compactMap { field in
-                            var value = statement.usual
-                            return statement.read(field, into: &value) ? value : nil
-                        } ?? []
-                }
-                policy.name = name
+                guard let policy = read(instances.usual(name, value), name, clauses) else { continue }
                 if let reserved = PolicyDefinitions.builtIn.first(where: { $0.name == name }), policy != reserved {
                     value.error("'\(name)' is there already and always does the same; choose another name")
                 }
                 definitions.policies.append(policy)
+            }
+            while let (name, value) = instances.next() {
+                if let policy = read(value, name, clauses) { definitions.policies.append(policy) }
             }
             var circles: Set<Set<String>> = []
             for (name, value) in named {
@@ -219,11 +229,29 @@ enum PolicyText {
         }
     }
 
+    /// In either form.
+    private static func read(_ field: Field, _ name: String, _ clauses: PolicyClauses) -> PolicyConfiguration? {
+        let long = policy(clauses)
+        var policy = long.usual
+        policy.name = name
+        if field.isMapping { return long.read(field, into: &policy) ? policy : nil }
+        let statement = statement(clauses)
+        policy.statements =
+            field.list(atMost: statementsMaximum)?.compactMap { field in
+                var value = statement.usual
+                return statement.read(field, into: &value) ? value : nil
+            } ?? []
+        return policy
+    }
+
     private static func policy(_ clauses: PolicyClauses) -> Section<PolicyConfiguration> {
         Section(
             PolicyConfiguration(name: "", statements: []),
             foreign: ["match": "a list of statements: - match: …", "then": "a list of statements: - then: …"]
         ) {
+            Setting("parameters", values: "NAME: VALUE", "$NAME stands for the value, or for the one that a caller gives.") {
+                _, _ in
+            }
             Setting("statements", each: \.statements, atMost: statementsMaximum, "The first that matches and decides counts.") {
                 _ in
                 statement(clauses)
@@ -232,28 +260,64 @@ enum PolicyText {
         }
     }
 
-    static func statement(_ clauses: PolicyClauses) -> Section<PolicyStatement> {
+    /// - Parameter depth: of statements within statements.
+    static func statement(_ clauses: PolicyClauses, depth: Int = 1) -> Section<PolicyStatement> {
         Section(
-            PolicyStatement(result: .accept),
-            foreign: ["if": "match", "action": "then", "conditions": "match", "actions": "set"]
+            PolicyStatement(result: .next),
+            foreign: ["if": "match", "action": "then", "conditions": "match", "actions": "set", "otherwise": "else"]
         ) {
             Clause.setting(
                 "match", \.conditions, "All must hold; none always holds.", clauses.conditions,
-                foreign: [
-                    "prefix-list": "prefix-set", "communities": "community", "community-set": "community",
-                    "local-pref": "local-preference", "as-path": "as-path-contains or as-path-length", "call": "policy",
-                    "route-type": "kind",
-                ])
+                foreign: PolicyClauses.foreignConditions)
             Clause.setting(
                 "set", \.actions, "What is changed.", clauses.actions,
                 foreign: [
                     "local-pref": "local-preference", "community": "communities or add-communities",
                     "as-path-prepend": "prepend", "large-community": "large-communities or add-large-communities",
+                    "extcommunity": "extended-communities or add-extended-communities", "as-path-replace": "replace-as",
+                    "as-path-exclude": "remove-as",
                 ])
-            Setting("then", \.result, results, "next: go on with the changed route.").required("write accept, reject or next")
+            nested("statements", \.statements, "Tried in order after that, within this one.", clauses, depth)
+            nested("else", \.otherwise, "Tried in order where match does not hold.", clauses, depth)
+            result
+                .written { $0.result != .next || $0.statements.isEmpty && $0.otherwise.isEmpty }
         } check: { statement, fields in
-            if statement.result == .reject { fields["set"]?.warn("a route that is rejected is not changed") }
+            if fields["then"] == nil, fields["statements"] == nil, fields["else"] == nil {
+                _ = fields.required("then", "write accept, reject or next")
+            }
+            if statement.result == .reject, statement.statements.isEmpty {
+                fields["set"]?.warn("a route that is rejected is not changed")
+            }
         }
+    }
+
+    private static var result: Setting<PolicyStatement> {
+        var setting = Setting(
+            "then", \PolicyStatement.result, results,
+            "next: go on with the changed route. May be left out beside statements and else, what they decide comes before.")
+        // Nothing is usual where it must be there.
+        setting.text = { _ in nil }
+        return setting
+    }
+
+    private static func nested(
+        _ key: String, _ path: WritableKeyPath<PolicyStatement, [PolicyStatement]>, _ sentence: String,
+        _ clauses: PolicyClauses, _ depth: Int
+    ) -> Setting<PolicyStatement> {
+        var setting = Setting(key, each: path, atMost: statementsMaximum, sentence) { _ in
+            statement(clauses, depth: depth + 1)
+        }
+        // They are what is described around them.
+        setting.nested = nil
+        let read = setting.read
+        setting.read = { fields, statement in
+            guard depth < PolicyStatement.depthMaximum else {
+                fields[key]?.error("statements are at most \(PolicyStatement.depthMaximum) deep")
+                return false
+            }
+            return read(fields, &statement)
+        }
+        return setting
     }
 
     // MARK: uses
@@ -312,23 +376,45 @@ struct Clause<Item> {
         text = { value($0).map(kind.text) }
     }
 
+    /// In the order of the file.
+    /// - Returns: how many keys there are; fewer items if something is wrong with them.
+    @discardableResult
+    static func read(_ field: Field, into items: inout [Item], _ clauses: [Clause], foreign: [String: String]) -> Int {
+        var count = 0
+        for mapping in field.isList ? field.list(atMost: 64) ?? [] : [field] {
+            let reader = MappingReader(mapping, keys: clauses.map(\.key), foreign: foreign)
+            for (key, value) in reader?.entries ?? [] {
+                count += 1
+                if let item = clauses.first(where: { $0.key == key })?.read(value) { items.append(item) }
+            }
+        }
+        return count
+    }
+
+    private static func lines(_ items: [Item], _ clauses: [Clause]) -> [(key: String, text: String)] {
+        items.compactMap { item in
+            clauses.lazy.compactMap { clause in clause.text(item).map { (key: clause.key, text: $0) } }.first
+        }
+    }
+
+    /// On one line.
+    static func text(_ items: [Item], _ clauses: [Clause]) -> String {
+        let lines = lines(items, clauses)
+        let texts = lines.map { "\($0.key): \($0.text)" }
+        return Set(lines.map(\.key)).count < lines.count
+            ? "[" + texts.map { "{\($0)}" }.joined(separator: ", ") + "]" : "{" + texts.joined(separator: ", ") + "}"
+    }
+
     /// A mapping of clauses, or a list of mappings where a key is wanted twice; in the order of the file.
     static func setting<Root>(
         _ key: String, _ path: WritableKeyPath<Root, [Item]>, _ sentence: String, _ clauses: [Clause], foreign: [String: String]
     ) -> Setting<Root> {
         var setting = Setting<Root>(key, values: "a mapping, or a list of mappings where a key is wanted twice", sentence) {
             field, root in
-            for mapping in field.isList ? field.list(atMost: 64) ?? [] : [field] {
-                let reader = MappingReader(mapping, keys: clauses.map(\.key), foreign: foreign)
-                for (key, value) in reader?.entries ?? [] {
-                    if let item = clauses.first(where: { $0.key == key })?.read(value) { root[keyPath: path].append(item) }
-                }
-            }
+            read(field, into: &root[keyPath: path], clauses, foreign: foreign)
         }
         .written(when: { !$0[keyPath: path].isEmpty }) { root, writer in
-            let items = root[keyPath: path].compactMap { item in
-                clauses.lazy.compactMap { clause in clause.text(item).map { (key: clause.key, text: $0) } }.first
-            }
+            let items = lines(root[keyPath: path], clauses)
             let isRepeated = Set(items.map(\.key)).count < items.count
             writer.section(key) { writer in
                 for item in items {

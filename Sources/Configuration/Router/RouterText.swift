@@ -29,6 +29,12 @@ public enum RouterText {
         return writer.text
     }
 
+    /// A condition of a policy as the file has it: `as-path-set: customers`.
+    public static func text(of condition: PolicyCondition) -> String {
+        let text = Clause.text([condition], PolicyClauses(PolicyDefinitions()).conditions)
+        return String(text.dropFirst().dropLast())
+    }
+
     static let interfacesMaximum = 256
     static let staticRoutesMaximum = 65_536
 
@@ -42,7 +48,8 @@ public enum RouterText {
                 "as": "bgp.as", "neighbors": "bgp.neighbors", "static": "static-routes",
                 "routes": "static-routes", "redistribution": "redistribute", "aggregate": "aggregates",
                 "route-maps": "policies", "filters": "policies", "prefix-lists": "prefix-sets",
-                "community-lists": "community-sets", "controller": "it in the controller's own file",
+                "community-lists": "community-sets", "as-path-lists": "as-path-sets", "as-lists": "as-sets",
+                "controller": "it in the controller's own file",
                 "redundancy": "it in the controller's own file",
             ]
         ) {
@@ -62,6 +69,8 @@ public enum RouterText {
             ) { draft in StaticRouteText(networks: networks, bfd: draft.configuration.bfd).section }
             PolicyText.prefixSets.at(\.definitions)
             PolicyText.communitySets.at(\.definitions)
+            PolicyText.asPathSets.at(\.definitions)
+            PolicyText.asSets.at(\.definitions)
             PolicyText.policies.at(\.definitions)
             Setting(
                 "aggregates", each: \.aggregates, atMost: RedistributionText.aggregatesMaximum,
@@ -98,7 +107,7 @@ public enum RouterText {
             Setting("testing", in: \.self, "Failure injection.") { _ in testing }.hidden()
         } check: { draft, fields in
             if draft.configuration.policyUses.isEmpty {
-                (fields["policies"] ?? fields["prefix-sets"] ?? fields["community-sets"])?
+                ["policies", "prefix-sets", "community-sets", "as-path-sets", "as-sets"].lazy.compactMap { fields[$0] }.first?
                     .warn("nothing uses this: BGP's neighbors, redistribute, aggregates and isis name policies")
             }
         }

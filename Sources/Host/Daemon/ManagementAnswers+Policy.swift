@@ -1,4 +1,5 @@
 import BGP
+import Configuration
 import Engine
 import Management
 import Policy
@@ -64,8 +65,10 @@ extension ManagementAnswers {
                 route.communities.append(community)
             } else if let large = LargeCommunity(text) {
                 route.largeCommunities.append(large)
+            } else if let extended = ExtendedCommunity(text) {
+                route.extendedCommunities.append(extended)
             } else {
-                throw wrong("community; write A:B, A:B:C or a name like no-export", text)
+                throw wrong("community; write A:B, A:B:C, rt:A:B, soo:A:B or a name like no-export", text)
             }
         }
         route.isExport = query.isExport
@@ -112,6 +115,11 @@ extension ManagementAnswers {
         view.pathID = trial.pathID == 0 ? nil : trial.pathID
         view.policy = trial.policy
         view.statement = trial.statement
+        if !trial.misses.isEmpty {
+            view.misses = trial.misses.map {
+                .init(policy: $0.policy, statement: $0.place, condition: String(RouterText.text(of: $0.condition).prefix(200)))
+            }
+        }
         view.nextHopBefore = trial.before.nextHop.map(Self.nextHop)
         view.after = trial.after.map { Self.view($0) }
         view.nextHopAfter = trial.after?.nextHop.map(Self.nextHop)

@@ -237,6 +237,7 @@ extension ManagementAnswers {
             asPath: attributes.asPath, origin: "\(attributes.origin)", localPreference: attributes.localPreference,
             med: attributes.med, communities: attributes.communities, largeCommunities: attributes.largeCommunities,
             unknown: attributes.others)
+        if !attributes.extendedCommunities.isEmpty { view.extendedCommunities = attributes.extendedCommunities }
         view.originatorID = attributes.originatorID?.description
         if !attributes.clusterList.isEmpty { view.clusterList = attributes.clusterList.map(\.description) }
         view.onlyToCustomer = attributes.onlyToCustomer?.raw

@@ -10,6 +10,9 @@ extension PolicyView.Trial {
         var lines = [
             "\(prefix)\(pathID.map { ", path \($0)" } ?? "") is \(isAccepted ? "accepted" : "rejected")\(names): \(reason)"
         ]
+        lines += (misses ?? []).map { miss in
+            "  statement \(miss.statement) of policy '\(miss.policy)' does not concern it: not \(miss.condition)"
+        }
         let old = Self.attributes(before, nextHopBefore)
         let new = after.map { Self.attributes($0, nextHopAfter) }
         for (i, attribute) in old.enumerated() {
@@ -30,6 +33,7 @@ extension PolicyView.Trial {
             ("AS path", route.asPath.isEmpty ? "empty" : route.asPath), ("origin", route.origin), ("next hop", nextHop ?? "none"),
             ("local preference", route.localPreference.map { "\($0)" } ?? "none"), ("MED", route.med.map { "\($0)" } ?? "none"),
             ("communities", list(route.communities)), ("large communities", list(route.largeCommunities)),
+            ("extended communities", list(route.extendedCommunities ?? [])),
             ("other attributes", list(route.unknown)),
         ]
     }

@@ -94,6 +94,9 @@ extension RoutesView {
                 if !bgp.largeCommunities.isEmpty {
                     lines.append("      large communities " + bgp.largeCommunities.joined(separator: " "))
                 }
+                if let extended = bgp.extendedCommunities {
+                    lines.append("      extended communities " + extended.joined(separator: " "))
+                }
                 if let originator = bgp.originatorID {
                     let clusters = bgp.clusterList.map { ", clusters " + $0.joined(separator: " ") } ?? ""
                     lines.append("      originator \(originator)\(clusters)")

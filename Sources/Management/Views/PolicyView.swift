@@ -12,7 +12,7 @@ public struct PolicyTestQuery: Hashable, Sendable, Codable {
     public var nextHop: String?
     public var med: UInt32?
     public var localPreference: UInt32?
-    /// Standard and large ones.
+    /// Of all kinds.
     public var communities: [String] = []
     /// `local`, `external`, `internal`: how it came into this router.
     public var source = "external"
@@ -43,6 +43,20 @@ public struct PolicyExplainQuery: Hashable, Sendable, Codable {
 
 /// `policy test`, `policy explain`
 public struct PolicyView: Hashable, Sendable, Codable {
+    /// A statement that did not concern the route.
+    public struct Miss: Hashable, Sendable, Codable {
+        public var policy: String
+        /// From 1; `2.1` within another one.
+        public var statement: String
+        /// The first that did not hold, as the configuration has it.
+        public var condition: String
+
+        public init(policy: String, statement: String, condition: String) {
+            self.policy = policy
+            self.statement = statement
+            self.condition = condition
+        }
+    }
     public struct Trial: Hashable, Sendable, Codable {
         public var prefix: String
         /// RFC 7911, where there are identifiers.
@@ -53,6 +67,8 @@ public struct PolicyView: Hashable, Sendable, Codable {
         public var policy: String?
         public var statement: Int?
         public var reason: String
+        /// In the order in which the route met them.
+        public var misses: [Miss]?
         public var before: RoutesView.BGP
         public var nextHopBefore: String?
         /// Absent for a route that is rejected.

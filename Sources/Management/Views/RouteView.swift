@@ -70,6 +70,8 @@ public struct RoutesView: Hashable, Sendable, Codable {
         public var med: UInt32?
         public var communities: [String]
         public var largeCommunities: [String]
+        /// RFC 4360: `rt:65000:1`, `0x030c000000000008`; absent without any.
+        public var extendedCommunities: [String]?
         public var atomicAggregate: Bool
         /// `AS address`
         public var aggregator: String?

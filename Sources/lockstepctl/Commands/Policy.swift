@@ -17,7 +17,9 @@ struct PolicyTest: ParsableCommand {
     @Option(help: ArgumentHelp("Our own address otherwise.", valueName: "address")) var nextHop: String?
     @Option(help: ArgumentHelp("MULTI_EXIT_DISC.", valueName: "n")) var med: UInt32?
     @Option(help: ArgumentHelp("LOCAL_PREF.", valueName: "n")) var localPreference: UInt32?
-    @Option(name: .customLong("community"), help: ArgumentHelp("A:B, A:B:C or a name; may be repeated.", valueName: "community"))
+    @Option(
+        name: .customLong("community"),
+        help: ArgumentHelp("A:B, A:B:C, rt:A:B or a name; may be repeated.", valueName: "community"))
     var communities: [String] = []
     @Option(help: ArgumentHelp("local, external or internal.", valueName: "word")) var source = "external"
     @Option(help: ArgumentHelp("On import from this neighbor.", valueName: "address")) var from: String?

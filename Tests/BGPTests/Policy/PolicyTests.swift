@@ -16,11 +16,13 @@ import Wire
             _ policies: [PolicyConfiguration], calling called: [PolicyConfiguration] = [], _ route: RouteAttributes,
             prefix: String = "20.0.0.0/16",
             source: RouteSource = .external,
-            isExport: Bool = false, sets: [PrefixSetConfiguration] = [], communities: [CommunitySetConfiguration] = []
+            isExport: Bool = false, sets: [PrefixSetConfiguration] = [], communities: [CommunitySetConfiguration] = [],
+            more: (inout PolicyDefinitions) -> Void = { _ in }
         ) -> RouteAttributes? {
             var configuration = BGPConfiguration(routerAS: ASNumber(65000), routerID: RouterID(raw: 1))
             configuration.definitions = PolicyDefinitions(
                 prefixSets: sets, communitySets: communities, policies: policies + called)
+            more(&configuration.definitions)
             shared.policies.configure(configuration)
             let chain = shared.policies.chain(policies.map(\.name), neighbor: .v4(IPv4Address(10, 0, 0, 1)))
             let octets = route.encoded()

@@ -55,6 +55,51 @@ import Wire
         #expect(world.rib.exportTrial(of: world.pool[0], to: PeerIndex(1)) == nil)
     }
 
+    @Test func `of each statement that came before the first condition that did not hold is told`() {
+        let world = Self.world
+        let definitions = PolicyDefinitions(policies: [
+            PolicyConfiguration(
+                name: "p",
+                statements: [
+                    PolicyStatement(conditions: [.origin(.igp), .asPath("_7_"), .origin(.egp)], result: .reject),
+                    PolicyStatement(conditions: [.not([.origin(.igp)])], result: .reject),
+                    PolicyStatement(conditions: [.any([[.origin(.egp)], [.asPath("_8_")]])], result: .reject),
+                    // These concern it, though not all that they ask for holds.
+                    PolicyStatement(
+                        conditions: [.any([[.origin(.egp)], [.origin(.igp)]])], actions: [.setMED(1)], result: .next),
+                    PolicyStatement(conditions: [.not([.policy("inner")])], result: .next),
+                    {
+                        var outer = PolicyStatement(conditions: [.origin(.igp)], result: .next)
+                        outer.statements = [PolicyStatement(conditions: [.asPath("9")], result: .reject)]
+                        return outer
+                    }(),
+                    {
+                        var outer = PolicyStatement(conditions: [.policy("inner")], result: .reject)
+                        outer.otherwise = [
+                            PolicyStatement(conditions: [.origin(.egp)], result: .reject), PolicyStatement(result: .accept),
+                        ]
+                        return outer
+                    }(),
+                ]),
+            PolicyConfiguration(
+                name: "inner", statements: [PolicyStatement(conditions: [.med(minimum: 5, maximum: 6)], result: .accept)]),
+        ])
+        var route = TrialRoute(prefix: IPPrefix("203.0.113.0/24")!)
+        route.asPath = [ASNumber(101)]
+        let trial = world.rib.trial(["p"], of: route, definitions: definitions)
+        #expect(trial.isAccepted && trial.statement == 7 && trial.reason == "statement 7 else 2 of policy 'p' accepts it")
+        let inner = PolicyMiss(policy: "inner", place: "1", condition: .med(minimum: 5, maximum: 6))
+        #expect(
+            trial.misses == [
+                PolicyMiss(policy: "p", place: "1", condition: .asPath("_7_")),
+                PolicyMiss(policy: "p", place: "2", condition: .not([.origin(.igp)])),
+                PolicyMiss(policy: "p", place: "3", condition: .any([[.origin(.egp)], [.asPath("_8_")]])),
+                inner, PolicyMiss(policy: "p", place: "6.1", condition: .asPath("9")),
+                inner, PolicyMiss(policy: "p", place: "7", condition: .policy("inner")),
+                PolicyMiss(policy: "p", place: "7 else 1", condition: .origin(.egp)),
+            ])
+    }
+
     @Test func `what export policy does is told of the best path`() throws {
         let world = Self.world
         let trial = try #require(world.rib.exportTrial(of: world.pool[0], to: PeerIndex(1)))
