@@ -123,6 +123,8 @@ if !coreOnly {
                 "Engine", "BGP", "RTR", "OSPF", "ISIS", "RIP", "BFD", "Policy", "Routing", "SPF",
                 .product(name: "Yams", package: "Yams"),
             ]),
+        // other programs' configurations as router files
+        library("Conversion", ["Wire"]),
         library("Management", floor + ["BGP", "RTR", "OSPF", "ISIS", "RIP", "BFD", "Routing"]),
         // who is at the other end of a connection
         library(
@@ -183,7 +185,7 @@ if !coreOnly {
         program(
             "lockstepctl",
             [
-                "Management", "Configuration",
+                "Management", "Configuration", "Conversion",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         program(
@@ -196,6 +198,9 @@ if !coreOnly {
         tests(
             "ConfigurationTests",
             floor + ["Configuration", "Engine", "BGP", "RTR", "OSPF", "ISIS", "RIP", "BFD", "Policy", "Routing"]),
+        .testTarget(
+            name: "ConversionTests", dependencies: ["Conversion", "Configuration"], exclude: ["Samples"],
+            swiftSettings: settings),
         // A disk whose power can be cut.
         .target(name: "CPowerCut", path: "Tests/CPowerCut", linkerSettings: [.linkedLibrary("sqlite3")]),
         tests("DatastoreTests", floor + ["Datastore", "CPowerCut", .product(name: "GRDB", package: "GRDB.swift")]),

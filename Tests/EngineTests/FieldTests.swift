@@ -208,7 +208,7 @@ import Wire
             """
             firstPath pathCount metric connected foreign garbageAt isChanged isDirty isOffered wasLearned
             """)
-        hold(RequestList(), "queue head wanted nextStamp outstanding")
+        hold(RequestList(), "queue wanted nextStamp outstanding")
         hold(RetransmissionList(), "queue head stamps nextStamp digest")
         hold(TransmitStream(), "start end slices offsets first isFinished")
     }

@@ -8,12 +8,12 @@ struct Config: ParsableCommand {
         commandName: "config", abstract: "The router's configuration.",
         subcommands: [
             ConfigCheck.self, ConfigApply.self, ConfigShow.self, ConfigHistory.self, ConfigDiff.self, ConfigRollback.self,
-            ConfigReference.self, ConfigComplete.self,
+            ConfigImport.self, ConfigReference.self, ConfigComplete.self,
         ])
 }
 
 /// A file, or `-` for the standard input.
-private func read(_ file: String) throws -> [UInt8] {
+func readInput(_ file: String) throws -> [UInt8] {
     do {
         let data = file == "-" ? FileHandle.standardInput.readDataToEndOfFile() : try Data(contentsOf: URL(fileURLWithPath: file))
         return [UInt8](data)
@@ -39,7 +39,7 @@ struct ConfigCheck: ParsableCommand {
     @OptionGroup var form: JSONFlag
 
     func run() throws {
-        let bytes = try read(file)
+        let bytes = try readInput(file)
         let kind = ConfigurationKind.of(bytes)
         let problems = kind.problems(bytes, file: file, directory: (file as NSString).deletingLastPathComponent)
         let view = ConfigurationCheckView(
@@ -95,7 +95,7 @@ struct ConfigApply: ParsableCommand {
     @OptionGroup var form: JSONFlag
 
     func run() throws {
-        let bytes = try read(file)
+        let bytes = try readInput(file)
         guard bytes.count <= ManagementProtocol.configurationLengthMaximum,
             let text = String(validating: bytes, as: UTF8.self)
         else { throw ManagementFailure(.refused, "\(file): it is no text, or longer than a configuration can be") }

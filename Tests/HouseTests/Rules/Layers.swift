@@ -8,7 +8,7 @@ enum Layers {
         ["TCP", "BGP", "OSPF", "ISIS", "RIP", "BFD", "RTR"],
         ["Engine", "LineCard", "Redundancy", "Datastore"],
         ["Controller", "Witness"],
-        ["Configuration", "Management", "Identity", "CHost", "CPcap"],
+        ["Configuration", "Conversion", "Management", "Identity", "CHost", "CPcap"],
         ["Host", "WitnessServer", "Simulator"],
         ["lockstepd", "lockstepctl", "lockstep-witness", "simulate", "bench"],
     ]
