@@ -82,6 +82,10 @@ extension BIRDReader {
         case ("passive", _): neighbor["passive"] = Node(isOn)
         case ("disabled", _): neighbor["shutdown"] = Node(isOn)
         case ("bfd", _): neighbor["bfd"] = Node(isOn)
+        case ("confederation", "member"): break
+        case ("confederation", _):
+            draft.sections[mapping: "bgp"][mapping: "confederation"]["identifier"] = words.last.map { .scalar($0) }
+            changed(statement, "the other members stand under confederation")
         case ("rr", "client"): neighbor["route-reflector-client"] = Node(true)
         case ("rr", "cluster"): draft.sections[mapping: "bgp"]["cluster-id"] = words.last.map { .scalar($0) }
         case ("allow", "local"), ("allow", "as"):
@@ -146,7 +150,7 @@ extension BIRDReader {
             switch words.last {
             case "warn": settings[mapping: family]["warning-only"] = Node(true)
             case "restart": settings[mapping: family]["restart"] = .scalar("1m")
-            case "block": throw Unmapped("a limit ends the session or warns")
+            case "block": settings[mapping: family]["discard-extra"] = Node(true)
             default: break
             }
         case ("import", "table"), ("import", "keep"): needless(statement, "what a neighbor said is always kept")

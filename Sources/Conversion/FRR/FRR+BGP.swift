@@ -53,6 +53,7 @@ extension FRRReader {
         try family(name) { $0.policies[direction == "in" ? "import" : "export", default: []].append(policy) }
     }
     private mutating func bgp(_ key: String, _ node: Node) { draft.sections[mapping: "bgp"][key] = node }
+    private mutating func bestPath(_ rule: String) { draft.sections[mapping: "bgp"][mapping: "best-path"][rule] = Node(true) }
 
     // MARK: the process
 
@@ -73,6 +74,30 @@ extension FRRReader {
             Rule("bgp network import-check") { r, _ in r.changed("a network is originated whatever else is there") },
             Rule("bgp log-neighbor-changes") { r, _ in r.needless("they are always told of") },
             Rule("no bgp log-neighbor-changes") { r, _ in r.needless("they are always told of") },
+            Rule("coalesce-time *") { r, _ in r.needless("of FRR itself") },
+            Rule("bgp always-compare-med") { r, _ in r.bestPath("always-compare-med") },
+            Rule("bgp bestpath med missing-as-worst") { r, _ in r.bestPath("missing-med-as-worst") },
+            Rule("bgp bestpath med confed") { r, _ in r.bestPath("confederation-med") },
+            Rule("bgp bestpath med confed missing-as-worst") { r, _ in
+                r.bestPath("confederation-med")
+                r.bestPath("missing-med-as-worst")
+            },
+            Rule("bgp bestpath as-path ignore") { r, _ in r.bestPath("ignore-as-path") },
+            Rule("bgp bestpath as-path multipath-relax") { r, _ in r.changed("one best path is installed") },
+            Rule("bgp bestpath compare-routerid") { r, _ in r.needless("router identifiers are compared") },
+            Rule("bgp confederation identifier *") { r, found in
+                r.draft.sections[mapping: "bgp"][mapping: "confederation"]["identifier"] = .scalar(found[0])
+            },
+            Rule("bgp confederation peers ...") { r, found in
+                r.draft.sections[mapping: "bgp"][mapping: "confederation"]["members"] = Node(found)
+            },
+            Rule("bgp listen range * peer-group *") { r, found in
+                guard IPPrefix(found[0]) != nil else { throw Unmapped("'\(found[0])' is no prefix") }
+                r.draft.sections[mapping: "bgp"][list: "listen"].append(
+                    .mapping(Mapping(["prefix": .scalar(found[0]), "peer-group": .scalar(found[1])])))
+                r.neighbor(found[1]) { $0.isGroup = true }
+            },
+            Rule("bgp listen limit *") { r, _ in r.changed("each range has a limit of its own, 100 without a word") },
             Rule("bgp deterministic-med") { r, _ in r.needless("MED is always compared so") },
             Rule("no bgp suppress-duplicates") { r, _ in r.needless("nothing is said twice") },
             Rule("bgp fast-external-failover") { r, _ in r.needless("a session ends with its link, unless redundancy spares it")
@@ -157,6 +182,14 @@ extension FRRReader {
             r.setting(found[0], "role", .scalar(roleName(found[1])))
             r.setting(found[0], "role-strict", Node(true))
         },
+        Rule("neighbor * local-as *") { $0.setting($1[0], "local-as", .scalar($1[1])) },
+        Rule("neighbor * local-as * no-prepend ...") { r, found in
+            var own = Mapping(["as": .scalar(found[1]), "no-prepend": Node(true)])
+            if found.contains("replace-as") { own["replace-as"] = Node(true) }
+            if found.contains("dual-as") { own["dual-as"] = Node(true) }
+            r.setting(found[0], "local-as", .mapping(own))
+        },
+        Rule("neighbor * advertisement-interval *") { $0.setting($1[0], "advertisement-interval", .scalar($1[1])) },
         Rule("neighbor * capability dynamic") { r, _ in r.needless("no neighbor needs it") },
         Rule("neighbor * capability extended-nexthop") { r, found in
             r.neighbor(found[0]) {
@@ -231,10 +264,13 @@ extension FRRReader {
         Rule("neighbor * as-override") { r, found in try r.familySetting(found[0], "as-override", Node(true)) },
         Rule("neighbor * allowas-in") { r, found in try r.familySetting(found[0], "allow-as-in", Node(3)) },
         Rule("neighbor * allowas-in *") { r, found in
-            guard Int(found[1]) != nil else { throw Unmapped("our own AS is allowed so many times") }
+            guard Int(found[1]) != nil || found[1] == "origin" else { throw Unmapped("our own AS is allowed so many times") }
             try r.familySetting(found[0], "allow-as-in", .scalar(found[1]))
         },
         Rule("neighbor * default-originate") { r, found in try r.familySetting(found[0], "default-originate", Node(true)) },
+        Rule("neighbor * default-originate route-map *") { r, found in
+            try r.familySetting(found[0], "default-originate", .mapping(Mapping(["policy": .scalar(found[1])])))
+        },
         Rule("neighbor * addpath-tx-all-paths") { r, found in
             try r.family(found[0]) { $0.settings[mapping: "add-path"]["send"] = .scalar("all") }
         },
