@@ -8,6 +8,8 @@ import Testing
 /// Two controllers of different releases.
 @Suite struct FormatTests {
     private static let section = "snapshot/bgp"
+    /// What this release reads and writes of it.
+    private static let own = EngineSnapshot.sections.first { $0.name == "bgp" }!.schemas.upperBound
 
     private static func world(a: ClosedRange<UInt16>?, b: ClosedRange<UInt16>?) -> PairWorld {
         PairWorld { configuration in
@@ -38,7 +40,13 @@ import Testing
         #expect(names.allSatisfy { $0.utf8.count <= SchemaMap.nameMaximum })
     }
 
-    @Test(arguments: [(1...2, 1...1), (1...1, 1...3), (1...1, 1...1)] as [(ClosedRange<UInt16>, ClosedRange<UInt16>)])
+    @Test(
+        arguments: [
+            (FormatTests.own...FormatTests.own + 1, FormatTests.own...FormatTests.own),
+            (FormatTests.own...FormatTests.own, FormatTests.own...FormatTests.own + 2),
+            (FormatTests.own...FormatTests.own, FormatTests.own...FormatTests.own),
+        ]
+            as [(ClosedRange<UInt16>, ClosedRange<UInt16>)])
     func `two that read different ranges agree on the older schema and use it`(
         _ a: ClosedRange<UInt16>, _ b: ClosedRange<UInt16>
     ) throws {
@@ -46,11 +54,11 @@ import Testing
         world.start()
         #expect(world.run(.seconds(5)) { world.isRedundant })
         for node in world.nodes {
-            #expect(node.controller.agreement?[Self.section] == 1)
+            #expect(node.controller.agreement?[Self.section] == Self.own)
             #expect(node.controller.agreement?["records"] == RecordSchema.current)
             #expect(world.said("the twin is of another release", by: node) == (a != b))
         }
-        let format = try SnapshotFormat(EngineSnapshot.sections) { _ in 1 }
+        let format = try SnapshotFormat(EngineSnapshot.sections) { $0.schemas.upperBound }
         _ = try SnapshotSections(Self.snapshot(in: world), as: format)
         // What it took over is the router.
         world.kill(world.a)
@@ -59,13 +67,13 @@ import Testing
     }
 
     @Test func `two without a common schema of one section refuse each other and say which controller to update`() {
-        let world = Self.world(a: 2...2, b: nil)
+        let world = Self.world(a: Self.own + 1...Self.own + 1, b: nil)
         world.start()
         world.run(.seconds(2))
         #expect(!world.isRedundant)
         let words =
-            "the two releases cannot be combined: of 'snapshot/bgp' controller A speaks schema 2 and controller B speaks "
-            + "schema 1: update controller B, which has the older release"
+            "the two releases cannot be combined: of 'snapshot/bgp' controller A speaks schema \(Self.own + 1) and controller B "
+            + "speaks schema \(Self.own): update controller B, which has the older release"
         for node in world.nodes { #expect(world.said(words, by: node)) }
         #expect(world.status(world.b).warnings.contains { $0.contains(words) })
     }
@@ -94,10 +102,11 @@ import Testing
     }
 
     @Test func `what the maps promise and the engine does not have is refused before anything is sent in it`() {
-        let world = Self.world(a: 1...2, b: 1...2)
+        let world = Self.world(a: Self.own...Self.own + 1, b: Self.own...Self.own + 1)
         world.start()
         world.run(.seconds(2))
         #expect(!world.isRedundant)
-        #expect(world.said("section 'bgp' of the snapshot would have to be of schema 2, and this release has 1"))
+        let words = "section 'bgp' of the snapshot would have to be of schema \(Self.own + 1), and this release has \(Self.own)"
+        #expect(world.said(words))
     }
 }

@@ -11,10 +11,27 @@ struct Oracle {
         var neighbor: NeighborConfiguration
         var session: RIBSession
         var isUp = false
+        /// RFC 4724: the session is down, and the routes count all the same.
+        var isAway = false
+        /// Routes that were not announced again since they were marked, by prefix and path identifier.
+        var stale: [IPPrefix: Set<UInt32>] = [:]
         /// By prefix and path identifier; 0 where the neighbour gives none.
         var routes: [IPPrefix: [UInt32: RouteAttributes]] = [:]
         var isExternal: Bool
     }
+    /// All that it has is stale.
+    mutating func mark(_ i: Int, _ families: RouteFamilySet) {
+        for (prefix, paths) in peers[i].routes where families.contains(RouteFamily(prefix.family)) {
+            peers[i].stale[prefix] = Set(paths.keys)
+        }
+    }
+    mutating func purge(_ i: Int, _ families: RouteFamilySet) {
+        for (prefix, ids) in peers[i].stale where families.contains(RouteFamily(prefix.family)) {
+            for id in ids { peers[i].routes[prefix]?[id] = nil }
+            peers[i].stale[prefix] = nil
+        }
+    }
+
     struct Candidate: Equatable {
         /// -1: the router itself.
         var peer: Int
@@ -39,7 +56,7 @@ struct Oracle {
             route.marks = .medIsOurs
             list.append(Candidate(peer: -1, route: route))
         }
-        for (i, peer) in peers.enumerated() where peer.isUp {
+        for (i, peer) in peers.enumerated() where peer.isUp || peer.isAway {
             let names = peer.neighbor.importPolicies
             if names.isEmpty, peer.isExternal, configuration.ebgpRequiresPolicy { continue }
             for (id, told) in peer.routes[prefix] ?? [:] {

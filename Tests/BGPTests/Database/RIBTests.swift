@@ -10,6 +10,7 @@ import Wire
     /// One step of churn, drawn from the world's own numbers.
     func step(_ world: inout RIBWorld) {
         let i = world.random.number(in: 0...(world.oracle.peers.count - 1))
+        if world.restartStep(i) { return }
         switch world.random.number(in: 0...19) {
         case 0: world.close(i)
         case 1, 2: world.establish(i)
@@ -46,6 +47,16 @@ import Wire
             let route = world.drawRoute(i, family)
             world.announce(i, chosen, route)
         }
+    }
+
+    @Test(arguments: 1...20)
+    func `restarts and refreshes in any order end as a slow full computation says`(seed: UInt64) throws {
+        var world = RIBWorld(seed: seed &+ 4724, peers: 8)
+        world.drawsRestarts = true
+        if seed % 3 == 0 {
+            for i in 0..<8 where i % 2 == 0 { world.oracle.peers[i].session.receivesPathIDs = [.ipv4Unicast, .ipv6Unicast] }
+        }
+        try world.churn("seed \(seed)")
     }
 
     @Test(arguments: 1...24)

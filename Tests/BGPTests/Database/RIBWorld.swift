@@ -26,6 +26,8 @@ struct RIBWorld {
     var drawsMarks = false
     /// Routes that came back to us by reflection are among them (RFC 4456 §8).
     var drawsLoops = false
+    /// Neighbours restart and say all again.
+    var drawsRestarts = false
     static let nextHops: [IPAddress] = (1...6).map { .v4(IPv4Address(10, 9, 0, UInt8($0))) }
     static let nextHops6: [IPAddress] = (1...4).map { .v6(IPv6Address(high: 0x2001_0db8 << 32, low: UInt64($0))) }
 
@@ -112,6 +114,7 @@ struct RIBWorld {
 
     mutating func establish(_ i: Int) {
         guard !oracle.peers[i].isUp else { return }
+        if oracle.peers[i].isAway { return resume(i) }
         oracle.peers[i].isUp = true
         receivers[i] = Receiver()
         receivers[i].pathIDs = oracle.peers[i].session.sendsPathIDs
@@ -119,10 +122,67 @@ struct RIBWorld {
         both { $0.establish(PeerIndex(UInt16(i)), neighbor: peer.neighbor, session: peer.session) }
     }
     mutating func close(_ i: Int) {
-        guard oracle.peers[i].isUp else { return }
+        guard oracle.peers[i].isUp || oracle.peers[i].isAway else { return }
         oracle.peers[i].isUp = false
+        oracle.peers[i].isAway = false
         oracle.peers[i].routes = [:]
+        oracle.peers[i].stale = [:]
         both { $0.close(PeerIndex(UInt16(i))) }
+    }
+
+    // MARK: restarts and refreshes
+
+    private static let families: RouteFamilySet = [.ipv4Unicast, .ipv6Unicast]
+
+    /// The session is lost; of the families that are not kept the routes go, and of some what was stale already.
+    mutating func suspend(_ i: Int) {
+        guard oracle.peers[i].isUp else { return }
+        let kept: RouteFamilySet = random.chance(1, in: 4) ? .ipv4Unicast : Self.families
+        let dropping: RouteFamilySet = random.chance(1, in: 2) ? [] : kept
+        oracle.peers[i].isUp = false
+        oracle.peers[i].isAway = true
+        oracle.purge(i, dropping)
+        oracle.mark(i, Self.families)
+        oracle.purge(i, Self.families.subtracting(kept))
+        both {
+            let isKept = $0.suspend(PeerIndex(UInt16(i)), keeping: kept, dropping: dropping)
+            #expect(isKept)
+        }
+    }
+    private mutating func resume(_ i: Int) {
+        let kept: RouteFamilySet = random.chance(1, in: 4) ? .ipv6Unicast : Self.families
+        oracle.peers[i].isUp = true
+        oracle.peers[i].isAway = false
+        oracle.mark(i, Self.families.subtracting(kept))
+        oracle.purge(i, Self.families.subtracting(kept))
+        receivers[i] = Receiver()
+        receivers[i].pathIDs = oracle.peers[i].session.sendsPathIDs
+        let peer = oracle.peers[i]
+        both {
+            let left = $0.resume(PeerIndex(UInt16(i)), neighbor: peer.neighbor, session: peer.session, keeping: kept)
+            #expect(left == kept)
+        }
+    }
+    /// What a step does in a world with restarts. `false`: the usual.
+    mutating func restartStep(_ i: Int) -> Bool {
+        guard drawsRestarts, random.chance(1, in: 6) else { return false }
+        let family: RouteFamily = random.chance(1, in: 3) ? .ipv6Unicast : .ipv4Unicast
+        switch random.number(in: 0...3) {
+        case 0: suspend(i)
+        case 1: establish(i)
+        case 2:
+            guard oracle.peers[i].isUp else { return true }
+            oracle.mark(i, RouteFamilySet(family))
+            both {
+                let isMarked = $0.markStale(PeerIndex(UInt16(i)), family)
+                #expect(isMarked)
+            }
+        default:
+            guard oracle.peers[i].isUp else { return true }
+            oracle.purge(i, RouteFamilySet(family))
+            both { $0.purgeStale(PeerIndex(UInt16(i)), family) }
+        }
+        return true
     }
 
     mutating func drawRoute(_ i: Int, _ family: RouteFamily) -> RouteAttributes {
@@ -171,7 +231,10 @@ struct RIBWorld {
         let octets = route.encoded()
         guard let family = prefixes.first.map({ RouteFamily($0.family) }) else { return }
         let id = drawPathID(i, family)
-        for prefix in prefixes { oracle.peers[i].routes[prefix, default: [:]][id ?? 0] = route }
+        for prefix in prefixes {
+            oracle.peers[i].routes[prefix, default: [:]][id ?? 0] = route
+            oracle.peers[i].stale[prefix]?.remove(id ?? 0)
+        }
         let nlri = prefixes.flatMap { Self.nlri($0, id) }
         let reachable = oracle.reachable
         let answersLate = random.chance(1, in: 2)
@@ -197,6 +260,7 @@ struct RIBWorld {
     mutating func withdraw(_ i: Int, _ prefix: IPPrefix) {
         let id = drawPathID(i, RouteFamily(prefix.family))
         oracle.peers[i].routes[prefix]?[id ?? 0] = nil
+        oracle.peers[i].stale[prefix]?.remove(id ?? 0)
         let nlri = Self.nlri(prefix, id)
         both { $0.withdraw(nlri.span.bytes, RouteFamily(prefix.family), from: PeerIndex(UInt16(i))) }
     }
