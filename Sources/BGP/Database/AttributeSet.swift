@@ -3,8 +3,8 @@ import Wire
 /// What the decision process and the export rules need of a set of path attributes, read once when the set is first
 /// seen. 64 octets without padding.
 struct AttributeSet: BitwiseCopyable, Sendable {
-    /// RFC 4271 §9.1.2.2 up to (b) in one number, the lower the better: LOCAL_PREF inverted (32 bits), AS path length
-    /// (24 bits), ORIGIN (8 bits).
+    /// RFC 4271 §9.1.2.2 up to (b) in one number, the lower the better: the weight inverted (16 bits), LOCAL_PREF inverted
+    /// (32 bits), AS path length (14 bits: a message has no room for more), ORIGIN (2 bits).
     var rank: UInt64 = 0
     /// Of the canonical octets and the marks.
     var hash: UInt64 = 0
@@ -31,7 +31,8 @@ struct AttributeSet: BitwiseCopyable, Sendable {
     var ownASCount: UInt8 = 0
     /// `Marks`
     var marks: Marks = []
-    var reserved: UInt16 = 0
+    /// In a snapshot alone: the weight, which `rank` has otherwise.
+    private var storedWeight: UInt16 = 0
     /// RFC 9234 §5: of the OTC attribute, if the flag says that there is one.
     var onlyToCustomer: UInt32 = 0
     var reserved2: UInt32 = 0
@@ -69,13 +70,33 @@ struct AttributeSet: BitwiseCopyable, Sendable {
         static let isReflected = Marks(rawValue: 8)
     }
 
-    var localPreference: UInt32 { ~UInt32(truncatingIfNeeded: rank >> 32) }
-    var pathLength: UInt32 { UInt32(truncatingIfNeeded: rank >> 8) & 0xff_ffff }
-    var origin: Origin { Origin(rawValue: UInt8(truncatingIfNeeded: rank)) ?? .incomplete }
+    /// Set by policy, and part of a set's identity: it comes before LOCAL_PREF and stays in this router.
+    var weight: UInt16 { ~UInt16(truncatingIfNeeded: rank >> 48) }
+    var localPreference: UInt32 { ~UInt32(truncatingIfNeeded: rank >> 16) }
+    var pathLength: UInt32 { UInt32(truncatingIfNeeded: rank >> 2) & 0x3fff }
+    var origin: Origin { Origin(rawValue: UInt8(truncatingIfNeeded: rank & 3)) ?? .incomplete }
 
-    static func rank(localPreference: UInt32, pathLength: UInt32, origin: UInt8) -> UInt64 {
-        UInt64(~localPreference) << 32 | UInt64(min(pathLength, 0xff_ffff)) << 8 | UInt64(origin)
+    static func rank(weight: UInt16, localPreference: UInt32, pathLength: UInt32, origin: UInt8) -> UInt64 {
+        UInt64(~weight) << 48 | UInt64(~localPreference) << 16 | UInt64(min(pathLength, 0x3fff)) << 2 | UInt64(min(origin, 3))
     }
+
+    /// As a snapshot has it: LOCAL_PREF inverted (32 bits), AS path length (24 bits), ORIGIN (8 bits), and the weight apart.
+    var stored: AttributeSet {
+        if isFree { return self }
+        var stored = self
+        stored.rank = UInt64(~localPreference) << 32 | UInt64(pathLength) << 8 | rank & 3
+        stored.storedWeight = weight
+        return stored
+    }
+    init(stored: AttributeSet) {
+        self = stored
+        if isFree { return }
+        rank = Self.rank(
+            weight: stored.storedWeight, localPreference: ~UInt32(truncatingIfNeeded: stored.rank >> 32),
+            pathLength: UInt32(truncatingIfNeeded: stored.rank >> 8) & 0xff_ffff, origin: UInt8(truncatingIfNeeded: stored.rank))
+        storedWeight = 0
+    }
+    init() {}
 }
 
 /// Attribute types that the database looks into.

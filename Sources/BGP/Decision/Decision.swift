@@ -3,12 +3,14 @@ import Wire
 // The decision process, RFC 4271 §9.1.2 with RFC 4456 §9.
 //
 // Phase 1 (degree of preference, §9.1.1) is done when attributes are interned: LOCAL_PREF as received from an internal
-// neighbour or as policy set it, the configured default otherwise.
+// neighbour or as policy set it, the configured default otherwise. What comes before it, the weight that policy gives a path in
+// this router alone, is of no RFC.
 //
 // Phase 2 (§9.1.2) looks at one prefix whenever one of its paths changes. The steps, numbered as in the code, in the
 // tests and in `DecisionStep`:
 //
 //   0  the path is eligible: accepted by policy, session up, next hop resolvable, no loop        §9.1.2, §9.1.2.1
+//   0a highest weight                                                                            (no RFC)
 //   1  highest degree of preference (LOCAL_PREF)                                                 §9.1.2
 //   2  shortest AS_PATH                                                                          §9.1.2.2 (a)
 //   3  lowest ORIGIN                                                                             §9.1.2.2 (b)
@@ -21,29 +23,31 @@ import Wire
 //  10  the lower number of the source; never needed as long as neighbours' addresses differ
 //  11  the lower path identifier, among paths of one source                                     (RFC 7911 says nothing)
 //
-// Steps 1 to 3 are one comparison of `AttributeSet.rank`. Step 4 is no order (a path can lose to one that in turn loses
+// Steps 0a to 3 are one comparison of `AttributeSet.rank`. Step 4 is no order (a path can lose to one that in turn loses
 // to a third), so it filters the whole group, and every change runs the prefix again: the result never depends on
 // the order of arrival. Steps 5 to 11 are a total order on what is left.
 
 /// Which step of the decision process told the best path from another one.
 public enum DecisionStep: UInt8, Hashable, Sendable, Codable, CaseIterable, BitwiseCopyable {
     case eligible = 0
-    case localPreference = 1
-    case pathLength = 2
-    case origin = 3
-    case med = 4
-    case source = 5
-    case interiorCost = 6
-    case identifier = 7
-    case clusterLength = 8
-    case neighborAddress = 9
-    case number = 10
-    case pathIdentifier = 11
+    case weight = 1
+    case localPreference = 2
+    case pathLength = 3
+    case origin = 4
+    case med = 5
+    case source = 6
+    case interiorCost = 7
+    case identifier = 8
+    case clusterLength = 9
+    case neighborAddress = 10
+    case number = 11
+    case pathIdentifier = 12
 
     /// What an operator reads.
     public var explanation: String {
         switch self {
         case .eligible: "only eligible path"
+        case .weight: "higher weight"
         case .localPreference: "higher local preference"
         case .pathLength: "shorter AS path"
         case .origin: "lower origin"
@@ -117,10 +121,11 @@ enum Decision {
         return (ia < ib, .pathIdentifier)
     }
 
-    /// Which of steps 1 to 3 tells two different ranks apart.
+    /// Which of steps 0a to 3 tells two different ranks apart (see `AttributeSet.rank`).
     static func stepOfRank(_ a: UInt64, _ b: UInt64) -> DecisionStep {
-        if a >> 32 != b >> 32 { return .localPreference }
-        if a >> 8 != b >> 8 { return .pathLength }
+        if a >> 48 != b >> 48 { return .weight }
+        if a >> 16 != b >> 16 { return .localPreference }
+        if a >> 2 != b >> 2 { return .pathLength }
         return .origin
     }
 }
