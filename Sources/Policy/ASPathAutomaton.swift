@@ -8,6 +8,8 @@ import Wire
 public struct ASPathAutomaton: Sendable {
     /// States of one automaton.
     static let statesMaximum = 1024
+    /// Automata of one set.
+    static let automataMaximum = 32
     /// Places in its table of transitions.
     static let transitionsMaximum = 1 << 20
 
@@ -130,16 +132,27 @@ public struct ASPathAutomaton: Sendable {
         start = builder.start
     }
 
-    /// As few as it takes: expressions that are too much for one automaton are divided among several.
+    /// As few as it takes, at most `automataMaximum`: expressions that are too much for one automaton are divided among several.
     public static func automata(_ expressions: [ASPathExpression]) throws(Problem) -> [ASPathAutomaton] {
-        if expressions.isEmpty { return [] }
+        var result: [ASPathAutomaton] = []
+        try add(expressions[...], to: &result)
+        return result
+    }
+
+    private static func add(
+        _ expressions: ArraySlice<ASPathExpression>, to result: inout [ASPathAutomaton]
+    ) throws(Problem) {
+        if expressions.isEmpty { return }
         do {
-            return [try ASPathAutomaton(expressions)]
+            let automaton = try ASPathAutomaton(Array(expressions))
+            result.append(automaton)
         } catch {
             guard expressions.count > 1, error != .empty else { throw error }
-            let half = expressions.count / 2
-            return try automata(Array(expressions[..<half])) + automata(Array(expressions[half...]))
+            let middle = expressions.startIndex + expressions.count / 2
+            try add(expressions[..<middle], to: &result)
+            try add(expressions[middle...], to: &result)
         }
+        if result.count > automataMaximum { throw .tooManyStates }
     }
 }
 
@@ -299,9 +312,26 @@ private struct ASPathSubsets {
     private var marks: [Int32]
     private var mark: Int32 = 0
 
+    /// By state of the machine: without reading anything it has matched.
+    private var isMatched: [Bool]
+
     init(_ machine: ASPathMachine) {
         self.machine = machine
         marks = Array(repeating: 0, count: machine.states.count)
+        isMatched = Array(repeating: false, count: machine.states.count)
+        isMatched[Int(ASPathMachine.accept)] = true
+        // Most states come behind those that they lead to, so this takes two or three rounds.
+        var hasChanged = true
+        while hasChanged {
+            hasChanged = false
+            for (i, state) in machine.states.enumerated() where !isMatched[i] {
+                guard case .split(let a, let b) = state else { continue }
+                if a >= 0 && isMatched[Int(a)] || b >= 0 && isMatched[Int(b)] {
+                    isMatched[i] = true
+                    hasChanged = true
+                }
+            }
+        }
     }
 
     mutating func build() throws(ASPathAutomaton.Problem) {
@@ -344,7 +374,7 @@ private struct ASPathSubsets {
         var kernel = states.sorted()
         var distinct: [Int32] = []
         for state in kernel where distinct.last != state { distinct.append(state) }
-        kernel = closure(distinct).contains(ASPathMachine.accept) ? [ASPathMachine.accept] : distinct
+        kernel = distinct.contains { isMatched[Int($0)] } ? [ASPathMachine.accept] : distinct
         if let known = numbers[kernel] { return known }
         guard kernels.count < ASPathAutomaton.statesMaximum,
             (kernels.count + 1) * machine.classes.count <= ASPathAutomaton.transitionsMaximum
@@ -373,7 +403,7 @@ private struct ASPathSubsets {
             case .readsStart, .split, .accept: break
             }
         }
-        acceptsEnd[at] = closure(ends).contains(ASPathMachine.accept)
+        acceptsEnd[at] = ends.contains { isMatched[Int($0)] }
         events.sort { ($0.letter, $0.target, $0.isEnter ? 0 : 1) < ($1.letter, $1.target, $1.isEnter ? 0 : 1) }
         var targets: [Int32] = []
         var i = 0

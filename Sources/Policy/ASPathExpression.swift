@@ -118,6 +118,9 @@ private struct ASPathParser {
     private var at = 0
     private var depth = 0
     private(set) var isSearched = false
+    /// Ranges of numbers that classes of digits became.
+    private var written = 0
+    private static let writtenMaximum = 65_536
 
     init(_ text: String) { letters = Array(text.utf8) }
 
@@ -278,59 +281,71 @@ private struct ASPathParser {
     private mutating func digitPattern() throws(ASPathExpression.Problem) -> ASPathNode {
         let begin = at
         // Beginnings of numbers of one length.
-        var heads: [UInt64] = [0]
+        var heads: [ClosedRange<UInt64>] = [0...0]
         var count = 0
         while true {
-            if Self.isDigit(letter) {
-                let digit = UInt64(letters[at] - UInt8(ascii: "0"))
-                heads = heads.filter { $0 > 0 || count == 0 }.map { $0 * 10 + digit }
+            let digits: [UInt8]
+            if let letter, Self.isDigit(letter) {
+                digits = [letter - UInt8(ascii: "0")]
                 at += 1
-            } else if isNext("["), let digits = try digitClass() {
-                if digits.count == 10, let last = letter, [UInt8(ascii: "+"), UInt8(ascii: "*")].contains(last) {
+            } else if isNext("["), let own = try digitClass() {
+                if own.count == 10, let last = letter, [UInt8(ascii: "+"), UInt8(ascii: "*")].contains(last) {
                     at += 1
                     return try open(heads, count, atLeastOne: last == UInt8(ascii: "+"), begin)
                 }
-                // No number begins with a zero.
-                heads = heads.filter { $0 > 0 || count == 0 }.flatMap { head in digits.map { head * 10 + UInt64($0) } }
+                digits = own
             } else {
                 break
             }
+            let longer = Self.appending(digits, to: count == 1 ? Self.withoutZero(heads) : heads)
             count += 1
-            guard count <= 10, heads.count <= 1000 else {
-                throw problem("too many numbers are written so; write a range, like 65000-65100", at: begin)
-            }
+            guard let longer, count <= 10 else { throw tooMany(begin) }
+            heads = longer
         }
-        return .element(ASNumberSet(try ranges(heads.map { $0...$0 }, begin)))
+        return .element(ASNumberSet(try ranges(heads, begin)))
+    }
+
+    private func tooMany(_ begin: Int) -> ASPathExpression.Problem {
+        problem("too many numbers are written so; write a range, like 65000-65100", at: begin)
+    }
+
+    /// No number begins with a zero.
+    private static func withoutZero(_ heads: [ClosedRange<UInt64>]) -> [ClosedRange<UInt64>] {
+        heads.compactMap { $0.upperBound == 0 ? nil : max($0.lowerBound, 1)...$0.upperBound }
+    }
+
+    /// `nil`: they are too many.
+    private static func appending(_ digits: [UInt8], to heads: [ClosedRange<UInt64>]) -> [ClosedRange<UInt64>]? {
+        if digits.count == 10 { return heads.map { $0.lowerBound * 10...$0.upperBound * 10 + 9 } }
+        guard heads.reduce(0, { $0 + $1.count }) * digits.count <= 1000 else { return nil }
+        return heads.flatMap { $0 }.flatMap { head in digits.map { head * 10 + UInt64($0)...head * 10 + UInt64($0) } }
     }
 
     /// Any digits behind `heads`: `[0-9]+`, `65[0-9]*`. Alone, `[0-9]*` is any AS or none.
-    private func open(
-        _ heads: [UInt64], _ count: Int, atLeastOne: Bool, _ begin: Int
+    private mutating func open(
+        _ heads: [ClosedRange<UInt64>], _ count: Int, atLeastOne: Bool, _ begin: Int
     ) throws(ASPathExpression.Problem) -> ASPathNode {
         if count == 0 { return atLeastOne ? .any : .repeated(.any, 0, 1) }
-        var all: [ClosedRange<UInt64>] = []
-        for head in heads {
-            var low = head, size: UInt64 = 1
-            if atLeastOne {
-                guard head > 0 else { continue }
-                (low, size) = (low * 10, 10)
-            }
+        var all: [ClosedRange<UInt64>] = atLeastOne ? [] : heads
+        for head in Self.withoutZero(heads) {
+            var (low, high) = (head.lowerBound * 10, head.upperBound * 10 + 9)
             while low <= UInt64(UInt32.max) {
-                all.append(low...low + size - 1)
-                if low == 0 { break }
-                (low, size) = (low * 10, size * 10)
+                all.append(low...high)
+                (low, high) = (low * 10, high * 10 + 9)
             }
         }
         return .element(ASNumberSet(try ranges(all, begin)))
     }
 
-    private func ranges(
+    private mutating func ranges(
         _ wide: [ClosedRange<UInt64>], _ begin: Int
     ) throws(ASPathExpression.Problem) -> [ClosedRange<UInt32>] {
         let highest = UInt64(UInt32.max)
         let narrow = wide.filter { $0.lowerBound <= highest }
             .map { UInt32($0.lowerBound)...UInt32(min($0.upperBound, highest)) }
         guard !narrow.isEmpty else { throw problem("no AS number is written so", at: begin) }
+        written += narrow.count
+        if written > Self.writtenMaximum { throw tooMany(begin) }
         return narrow
     }
 

@@ -1,3 +1,4 @@
+import Machine
 import Wire
 
 /// A named set of communities, standard (RFC 1997), large (RFC 8092) and extended (RFC 4360).
@@ -61,7 +62,7 @@ public struct CommunitySetConfiguration: Hashable, Sendable, Codable {
     }
 }
 
-public enum CommunityKind: CaseIterable, Sendable {
+public enum CommunityKind: Sendable {
     case standard, large, extended
 }
 
@@ -80,5 +81,65 @@ public enum ExtendedCommunityPattern: Hashable, Sendable, Codable {
             return own.rawValue == kind && forms >> form.rawValue & 1 == 1 && global.contains(community.global)
                 && local.contains(community.local)
         }
+    }
+}
+
+/// A set of communities made ready to be asked: whether it has a community is found by a search, however many it names.
+public struct CommunityMatcher: Sendable {
+    public let entries: [CommunitySetConfiguration.Entry]
+    /// Those that are named one by one, ascending.
+    private let standard: [Community]
+    private let large: [LargeCommunity]
+    private let extended: [ExtendedCommunity]
+    /// The others.
+    private let patterns: [CommunitySetConfiguration.Entry]
+    /// Kinds that occur.
+    private let hasStandard, hasLarge, hasExtended: Bool
+
+    init(_ entries: [CommunitySetConfiguration.Entry]) {
+        self.entries = entries
+        standard = entries.compactMap { if case .standard(let community) = $0 { community } else { nil } }.sorted()
+        large = entries.compactMap { if case .large(let community) = $0 { community } else { nil } }.sorted()
+        extended = entries.compactMap { if case .extended(let community) = $0 { community } else { nil } }.sorted()
+        patterns = entries.filter { entry in
+            switch entry {
+            case .standard, .large, .extended: false
+            default: true
+            }
+        }
+        hasStandard = entries.contains { $0.kind == .standard }
+        hasLarge = entries.contains { $0.kind == .large }
+        hasExtended = entries.contains { $0.kind == .extended }
+    }
+
+    private static func has<Value: Comparable>(_ values: [Value], _ wanted: Value) -> Bool {
+        let at = values.sortedIndex { $0 < wanted }
+        return at < values.count && values[at] == wanted
+    }
+    public func matches(_ community: Community) -> Bool {
+        hasStandard && (Self.has(standard, community) || patterns.contains { $0.matches(community) })
+    }
+    public func matches(_ community: LargeCommunity) -> Bool {
+        hasLarge && (Self.has(large, community) || patterns.contains { $0.matches(community) })
+    }
+    public func matches(_ community: ExtendedCommunity) -> Bool {
+        hasExtended && (Self.has(extended, community) || patterns.contains { $0.matches(community) })
+    }
+
+    /// Whether one of these is in the set.
+    public func matchesAny(
+        _ communities: [Community], _ largeCommunities: [LargeCommunity],
+        _ extendedCommunities: @autoclosure () -> [ExtendedCommunity]
+    ) -> Bool {
+        hasStandard && communities.contains { matches($0) } || hasLarge && largeCommunities.contains { matches($0) }
+            || hasExtended && extendedCommunities().contains { matches($0) }
+    }
+    /// Whether each of these is in the set, of the kinds that occur in it.
+    public func matchesAll(
+        _ communities: [Community], _ largeCommunities: [LargeCommunity],
+        _ extendedCommunities: @autoclosure () -> [ExtendedCommunity]
+    ) -> Bool {
+        (!hasStandard || communities.allSatisfy { matches($0) }) && (!hasLarge || largeCommunities.allSatisfy { matches($0) })
+            && (!hasExtended || extendedCommunities().allSatisfy { matches($0) })
     }
 }

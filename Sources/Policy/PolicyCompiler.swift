@@ -13,7 +13,7 @@ struct PolicyCompiler {
     private(set) var conditions: [PolicyCondition] = []
     private(set) var prefixSets: [[PrefixRange]] = []
     private(set) var hopSets: [[PrefixRange]] = []
-    private(set) var communitySets: [[CommunitySetConfiguration.Entry]] = []
+    private(set) var communitySets: [CommunityMatcher] = []
     private(set) var pathSets: [[ASPathAutomaton]] = []
     private var prefixNumbers: [String: Int32] = [:]
     private var hopNumbers: [String: Int32] = [:]
@@ -210,7 +210,7 @@ struct PolicyCompiler {
     }
     private mutating func communitySet(_ name: String) -> Int32 {
         if let known = communityNumbers[name] { return known }
-        communitySets.append(chain.definitions.communitySets.first { $0.name == name }?.entries ?? [])
+        communitySets.append(CommunityMatcher(chain.definitions.communitySets.first { $0.name == name }?.entries ?? []))
         let number = Int32(communitySets.count - 1)
         communityNumbers[name] = number
         return number

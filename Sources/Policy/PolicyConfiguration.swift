@@ -171,6 +171,7 @@ public enum RouteNumber: UInt8, Hashable, Sendable, Codable {
     case originator = 18
     /// RFC 9234 §5
     case onlyToCustomer = 19
+    case weight = 20
 }
 
 /// Which ASes of a path are asked for.
@@ -244,6 +245,8 @@ public enum OriginValidity: UInt8, Hashable, Sendable, Codable, CaseIterable, Cu
 /// What is changed in a route. What it cannot have is left alone.
 public enum PolicyAction: Hashable, Sendable, Codable {
     // BGP's attributes.
+    /// On import, in this router alone: the highest is chosen before LOCAL_PREF is looked at; 0 otherwise.
+    case setWeight(UInt16)
     case setLocalPreference(UInt32)
     case setMED(UInt32)
     case removeMED

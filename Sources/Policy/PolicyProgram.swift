@@ -95,7 +95,7 @@ public struct PolicyProgram: Sendable {
     private let nestedPlaces: [String]
     /// By number in `Place.condition`.
     private let conditions: [PolicyCondition]
-    @usableFromInline let communitySets: [[CommunitySetConfiguration.Entry]]
+    @usableFromInline let communitySets: [CommunityMatcher]
     @usableFromInline let pathSets: [[ASPathAutomaton]]
     @usableFromInline let classifier: PrefixClassifier
     /// Of next hops.
@@ -261,21 +261,19 @@ public struct PolicyProgram: Sendable {
         switch test {
         case .prefix(let set, let isIn): return classifier.isMember(prefixClass, of: set) == isIn
         case .communities(let set, let quantity):
-            if case .exactly = quantity, !facts.hasNoCommunity(but: communitySets[Int(set)], in: store) { return false }
-            for entry in communitySets[Int(set)] {
-                let isOn = facts.hasCommunity(entry, in: store)
-                switch quantity {
-                case .any where isOn: return true
-                case .all where !isOn, .exactly where !isOn, .none where isOn: return false
-                default: continue
-                }
+            let matcher = communitySets[Int(set)]
+            switch quantity {
+            case .any: return facts.hasCommunity(of: matcher, in: store)
+            case .none: return !facts.hasCommunity(of: matcher, in: store)
+            case .exactly where !facts.hasNoCommunity(but: matcher, in: store): return false
+            case .all, .exactly:
+                for entry in matcher.entries where !facts.hasCommunity(entry, in: store) { return false }
+                return true
             }
-            if case .any = quantity { return false }
-            return true
         case .number(let number, let range): return facts.number(number, in: store).map(range.contains) ?? false
         case .tags(let tags): return facts.number(.tag, in: store).map(tags.contains) ?? false
         case .pathContains(let number): return facts.pathContains(number, in: store)
-        case .path(let set): return facts.pathMatches(pathSets[Int(set)], in: store)
+        case .path(let set): return facts.pathMatches(pathSets[Int(set)], number: set, in: store)
         case .asNumbers(let place, let numbers): return facts.path(place, isIn: numbers, in: store)
         case .validity(let validity): return context.validity == validity
         case .neighbor(let address): return context.neighbor == address

@@ -29,13 +29,15 @@ public protocol RouteFacts {
     mutating func pathContains(_ number: ASNumber, in store: borrowing Store) -> Bool
     /// Whether the ASes in that place of the path are among these.
     mutating func path(_ place: ASPathPlace, isIn numbers: ASNumberSet, in store: borrowing Store) -> Bool
-    /// Whether one of the automata accepts the path.
-    mutating func pathMatches(_ automata: [ASPathAutomaton], in store: borrowing Store) -> Bool
+    /// Whether one of the automata accepts the path. They are always the same under one number.
+    mutating func pathMatches(_ automata: [ASPathAutomaton], number: Int32, in store: borrowing Store) -> Bool
     /// Whether one of its communities matches.
     mutating func hasCommunity(_ entry: CommunitySetConfiguration.Entry, in store: borrowing Store) -> Bool
-    /// Whether each of its communities, of those kinds that the entries have, is matched by one of them.
-    mutating func hasNoCommunity(but entries: [CommunitySetConfiguration.Entry], in store: borrowing Store) -> Bool
-    mutating func removeCommunities(_ entries: [CommunitySetConfiguration.Entry], in store: borrowing Store)
+    /// Whether one of its communities is in the set.
+    mutating func hasCommunity(of set: CommunityMatcher, in store: borrowing Store) -> Bool
+    /// Whether each of its communities, of those kinds that the set has, is in the set.
+    mutating func hasNoCommunity(but set: CommunityMatcher, in store: borrowing Store) -> Bool
+    mutating func removeCommunities(_ set: CommunityMatcher, in store: borrowing Store)
     /// Any but `removeCommunities`. What the route cannot have is left alone.
     mutating func perform(_ action: PolicyAction, in store: borrowing Store)
 }
@@ -81,19 +83,22 @@ public struct OfferedRoute: RouteFacts, Sendable {
     public func nextHop(in store: borrowing Void) -> IPAddress? { ownNextHop }
     public func pathContains(_ number: ASNumber, in store: borrowing Void) -> Bool { false }
     public func path(_ place: ASPathPlace, isIn numbers: ASNumberSet, in store: borrowing Void) -> Bool { false }
-    public func pathMatches(_ automata: [ASPathAutomaton], in store: borrowing Void) -> Bool { false }
+    public func pathMatches(_ automata: [ASPathAutomaton], number: Int32, in store: borrowing Void) -> Bool { false }
     /// It has those that policy gave it.
     public func hasCommunity(_ entry: CommunitySetConfiguration.Entry, in store: borrowing Void) -> Bool {
         communities.contains { entry.matches($0) } || largeCommunities.contains { entry.matches($0) }
             || extendedCommunities.contains { entry.matches($0) }
     }
-    public func hasNoCommunity(but entries: [CommunitySetConfiguration.Entry], in store: borrowing Void) -> Bool {
-        entries.match(communities, largeCommunities, extendedCommunities)
+    public func hasCommunity(of set: CommunityMatcher, in store: borrowing Void) -> Bool {
+        set.matchesAny(communities, largeCommunities, extendedCommunities)
     }
-    public mutating func removeCommunities(_ entries: [CommunitySetConfiguration.Entry], in store: borrowing Void) {
-        communities.removeAll { community in entries.contains { $0.matches(community) } }
-        largeCommunities.removeAll { community in entries.contains { $0.matches(community) } }
-        extendedCommunities.removeAll { community in entries.contains { $0.matches(community) } }
+    public func hasNoCommunity(but set: CommunityMatcher, in store: borrowing Void) -> Bool {
+        set.matchesAll(communities, largeCommunities, extendedCommunities)
+    }
+    public mutating func removeCommunities(_ set: CommunityMatcher, in store: borrowing Void) {
+        communities.removeAll(where: set.matches)
+        largeCommunities.removeAll(where: set.matches)
+        extendedCommunities.removeAll(where: set.matches)
     }
 
     public mutating func perform(_ action: PolicyAction, in store: borrowing Void) {
@@ -109,7 +114,8 @@ public struct OfferedRoute: RouteFacts, Sendable {
         case .setLargeCommunities(let list): largeCommunities = [].adding(list)
         case .addExtendedCommunities(let list): extendedCommunities = extendedCommunities.adding(list)
         case .setExtendedCommunities(let list): extendedCommunities = [].adding(list)
-        case .setLocalPreference, .adjustLocalPreference, .setMED, .adjustMED, .removeMED, .setOrigin, .prepend, .prependLast,
+        case .setWeight, .setLocalPreference, .adjustLocalPreference, .setMED, .adjustMED, .removeMED, .setOrigin, .prepend,
+            .prependLast,
             .replaceAS, .removeAS, .setNextHop, .setNextHopSelf, .setNextHopPeer, .keepNextHop:
             otherAttributes.append(action)
         case .removeCommunities: break
@@ -134,21 +140,5 @@ extension Array where Element: Equatable {
         var result = self
         for value in new where !result.contains(value) { result.append(value) }
         return result
-    }
-}
-
-extension [CommunitySetConfiguration.Entry] {
-    /// Whether each community of a kind that the entries have is matched by one of them.
-    public func match(
-        _ communities: [Community], _ largeCommunities: [LargeCommunity], _ extendedCommunities: [ExtendedCommunity]
-    ) -> Bool {
-        CommunityKind.allCases.allSatisfy { kind in
-            guard contains(where: { $0.kind == kind }) else { return true }
-            return switch kind {
-            case .standard: communities.allSatisfy { community in contains { $0.matches(community) } }
-            case .large: largeCommunities.allSatisfy { community in contains { $0.matches(community) } }
-            case .extended: extendedCommunities.allSatisfy { community in contains { $0.matches(community) } }
-            }
-        }
     }
 }

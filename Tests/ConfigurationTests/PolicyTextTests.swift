@@ -76,7 +76,8 @@ import Wire
               then: next
             - set: [{prepend: {last: 3}}, {prepend: {own: 2}}, {replace-as: private}, {replace-as: {as: known, with: 65009}}]
               then: next
-            - set: {next-hop: unchanged, remove-as: all}
+            - match: {weight: 1..65535}
+              set: {next-hop: unchanged, remove-as: all, weight: 7}
               then: accept
           branches:
             - match: {neighbor-as: 65001}
@@ -134,7 +135,8 @@ import Wire
                 .prependLast(count: 3), .prepend(asNumber: ASNumber(65000), count: 2),
                 .replaceAS(.isPrivate, with: ASNumber(65000)), .replaceAS(.set("known"), with: ASNumber(65009)),
             ])
-        #expect(all[2].actions == [.keepNextHop, .removeAS(.all)])
+        #expect(all[2].actions == [.keepNextHop, .removeAS(.all), .setWeight(7)])
+        #expect(all[2].conditions == [.number(.weight, minimum: 1, maximum: 65535)])
     }
 
     @Test func `statements stand within statements, and beside them`() throws {
@@ -291,6 +293,10 @@ import Wire
 
     @Test(arguments: [
         ("as-path-sets: {a: ['65001 (2']}", "'65001 (2', character 7: this '(' is not closed"),
+        (
+            "as-path-sets: {a: [\((1...200).map { "'.* \($0 * 2) \($0 * 2 + 1) .{7}'" }.joined(separator: ", "))]}",
+            "its expressions are too much together; write once what many have in common, or divide the set"
+        ),
         ("as-path-sets: {a: ['1 ^ 2']}", "'1 ^ 2': no path can match this"),
         (
             "as-path-sets: {good: [1]}\npolicies: {p: [{match: {as-path-set: god}, then: accept}]}",

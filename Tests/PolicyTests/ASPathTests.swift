@@ -60,6 +60,10 @@ extension [ASPathAutomaton] {
             ("_64[5-9][0-9][0-9]_", ["64512", "64999"], ["64499", "6451"]),
             ("_65[0-9]+_", ["650", "65000", "651234"], ["65", "66"]),
             ("_[135]_", ["3"], ["2", "13"]),
+            ("_[0-9][0-9][0-9]_", ["100", "999"], ["99", "1000"]),
+            ("_[0-9][135]_", ["11", "95"], ["5", "12"]),
+            ("_65[0-9]*_", ["65", "65000"], ["66", "6"]),
+            ("_0_", ["0"], ["10"]),
             ("^(65001_)+$", ["65001", "65001 65001"], ["", "65001 65002"]),
             ("^65001_.+$", ["65001 2"], ["65001"]),
             // As Junos writes it: the whole path.
@@ -153,6 +157,14 @@ extension [ASPathAutomaton] {
         let rows = try Self.automata((1...3000).map { "\($0) \($0 + 1)" })
         #expect(rows.count > 1)
         #expect(rows.accept("2999 3000") && rows.accept("1 2") && !rows.accept("2 4"))
+        // So many that they would take too long to read is none.
+        let more = try (1...200).map { try ASPathExpression(".* \($0 * 2) \($0 * 2 + 1) .{7}") }
+        #expect(throws: ASPathAutomaton.Problem.tooManyStates) { try ASPathAutomaton.automata(more) }
+        #expect(throws: ASPathExpression.Problem.self) {
+            try ASPathExpression(String(repeating: "[1-9][0-8][0-8]|", count: 100))
+        }
+        let pairs = try Self.automata((1...100).map { "_\($0 * 2)_\($0 * 2 + 1)_" })
+        #expect(pairs.count == 1 && pairs.accept("7 200 201 3") && !pairs.accept("7 201 200"))
         // As bgpq4 writes what is behind a customer.
         let numbers = (1...3000).map { "\($0 * 7)" }.joined(separator: "|")
         let behind = try Self.automata(["^65001(_65001)*$", "^65001(_[0-9]+)*_(\(numbers))$"])

@@ -3,8 +3,9 @@ import Wire
 /// What the decision process and the export rules need of a set of path attributes, read once when the set is first
 /// seen. 64 octets without padding.
 struct AttributeSet: BitwiseCopyable, Sendable {
-    /// RFC 4271 §9.1.2.2 up to (b) in one number, the lower the better: long-lived stale (RFC 9494 §4.4, 1 bit), LOCAL_PREF
-    /// inverted (32 bits), AS path length (24 bits), ORIGIN (7 bits).
+    /// RFC 4271 §9.1.2.2 up to (b) in one number, the lower the better: long-lived stale (RFC 9494 §4.4, 1 bit), the weight inverted
+    /// (16 bits), LOCAL_PREF inverted (32 bits), AS path length (13 bits, which is as long as anybody tells paths apart), ORIGIN
+    /// (2 bits).
     var rank: UInt64 = 0
     /// Of the canonical octets and the marks.
     var hash: UInt64 = 0
@@ -31,7 +32,8 @@ struct AttributeSet: BitwiseCopyable, Sendable {
     var ownASCount: UInt8 = 0
     /// `Marks`
     var marks: Marks = []
-    var reserved: UInt16 = 0
+    /// In a snapshot alone: the weight, which `rank` has otherwise.
+    private var storedWeight: UInt16 = 0
     /// RFC 9234 §5: of the OTC attribute, if the flag says that there is one.
     var onlyToCustomer: UInt32 = 0
 
@@ -71,14 +73,39 @@ struct AttributeSet: BitwiseCopyable, Sendable {
         static let isReflected = Marks(rawValue: 8)
     }
 
-    var localPreference: UInt32 { ~UInt32(truncatingIfNeeded: rank >> 31) }
-    var pathLength: UInt32 { UInt32(truncatingIfNeeded: rank >> 7) & 0xff_ffff }
-    var origin: Origin { Origin(rawValue: UInt8(truncatingIfNeeded: rank) & 0x7f) ?? .incomplete }
+    /// Set by policy, and part of a set's identity: it comes before LOCAL_PREF and stays in this router.
+    var weight: UInt16 { ~UInt16(truncatingIfNeeded: rank >> 47) }
+    var localPreference: UInt32 { ~UInt32(truncatingIfNeeded: rank >> 15) }
+    /// At most `pathLengthMaximum`; longer paths are equally long.
+    var pathLength: UInt32 { UInt32(truncatingIfNeeded: rank >> 2) & Self.pathLengthMaximum }
+    var origin: Origin { Origin(rawValue: UInt8(truncatingIfNeeded: rank & 3)) ?? .incomplete }
+    static let pathLengthMaximum: UInt32 = 0x1fff
 
-    static func rank(localPreference: UInt32, pathLength: UInt32, origin: UInt8, isLongLivedStale: Bool) -> UInt64 {
-        (isLongLivedStale ? 1 << 63 : 0) | UInt64(~localPreference) << 31 | UInt64(min(pathLength, 0xff_ffff)) << 7
-            | UInt64(origin & 0x7f)
+    static func rank(
+        weight: UInt16, localPreference: UInt32, pathLength: UInt32, origin: UInt8, isLongLivedStale: Bool
+    ) -> UInt64 {
+        (isLongLivedStale ? 1 << 63 : 0) | UInt64(~weight) << 47 | UInt64(~localPreference) << 15
+            | UInt64(min(pathLength, pathLengthMaximum)) << 2 | UInt64(min(origin, 3))
     }
+
+    /// As a snapshot has it: LOCAL_PREF inverted (32 bits), AS path length (24 bits), ORIGIN (8 bits), and the weight apart.
+    var stored: AttributeSet {
+        if isFree { return self }
+        var stored = self
+        stored.rank = UInt64(~localPreference) << 32 | UInt64(pathLength) << 8 | rank & 3
+        stored.storedWeight = weight
+        return stored
+    }
+    init(stored: AttributeSet) {
+        self = stored
+        if isFree { return }
+        rank = Self.rank(
+            weight: stored.storedWeight, localPreference: ~UInt32(truncatingIfNeeded: stored.rank >> 32),
+            pathLength: UInt32(truncatingIfNeeded: stored.rank >> 8) & 0xff_ffff, origin: UInt8(truncatingIfNeeded: stored.rank),
+            isLongLivedStale: stored.flags.contains(.isLongLivedStale))
+        storedWeight = 0
+    }
+    init() {}
 }
 
 /// Attribute types that the database looks into.

@@ -4,7 +4,7 @@ import Wire
 
 /// Every set of path attributes once, under a 32-bit number that routes hold.
 ///
-/// A set is its canonical octets (see `RIB`) and its marks. A block as received is found through an *alias*: its octets
+/// A set is its canonical octets (see `RIB`), its marks and its weight. A block as received is found through an *alias*: its octets
 /// under the context of its session. When a block came in canonical form, which is the rule, the alias has no octets of
 /// its own.
 ///
@@ -136,16 +136,16 @@ struct AttributeTable: Sendable {
         return handle
     }
 
-    /// The set with these canonical octets and marks, made if need be. Whoever stores the handle retains it.
-    mutating func intern(_ canonical: RawSpan, marks: AttributeSet.Marks) -> UInt32 {
-        let hash = seededHash(canonical, seed: seed ^ UInt64(marks.rawValue))
+    /// The set with these canonical octets, marks and weight, made if need be. Whoever stores the handle retains it.
+    mutating func intern(_ canonical: RawSpan, marks: AttributeSet.Marks, weight: UInt16 = 0) -> UInt32 {
+        let hash = seededHash(canonical, seed: seed ^ UInt64(marks.rawValue) ^ UInt64(weight) << 8)
         let found = setIndex.find(hash) { number in
             let set = sets[Int(number)]
-            return set.hash == hash && set.marks == marks
+            return set.hash == hash && set.marks == marks && set.weight == weight
                 && arena.isEqual(set.octets, count: Int(set.length), to: canonical)
         }
         if let found { return found }
-        var set = summary(canonical)
+        var set = summary(canonical, weight: weight)
         set.hash = hash
         set.marks = marks
         set.length = UInt32(canonical.byteCount)
@@ -302,7 +302,7 @@ struct AttributeTable: Sendable {
     // MARK: summary
 
     /// Reads what the decision process needs, and counts the next hop.
-    private mutating func summary(_ canonical: RawSpan) -> AttributeSet {
+    private mutating func summary(_ canonical: RawSpan, weight: UInt16) -> AttributeSet {
         var set = AttributeSet()
         var localPreference = parameters.defaultLocalPreference
         var pathLength: UInt32 = 0
@@ -360,7 +360,7 @@ struct AttributeTable: Sendable {
             }
         }
         set.rank = AttributeSet.rank(
-            localPreference: localPreference, pathLength: pathLength, origin: origin,
+            weight: weight, localPreference: localPreference, pathLength: pathLength, origin: origin,
             isLongLivedStale: set.flags.contains(.isLongLivedStale))
         if let nextHop {
             set.nextHop = nextHops.retain(nextHop)
@@ -375,8 +375,8 @@ struct AttributeTable: Sendable {
         parameters = new
         for handle in 1..<max(1, sets.count) where !sets[handle].isFree {
             let octets = octets(UInt32(handle))
-            var fresh = summary(octets.span.bytes)
             let old = sets[handle]
+            var fresh = summary(octets.span.bytes, weight: old.weight)
             if fresh.flags.contains(.hasNextHop) { nextHops.release(fresh.nextHop) }
             fresh.hash = old.hash
             fresh.references = old.references
@@ -426,7 +426,7 @@ extension AttributeTable: Snapshotting {
         writer.write(parameters.routerID)
         writer.write(parameters.clusterID)
         writer.write(parameters.defaultLocalPreference)
-        writer.writeBlock(sets)
+        writer.writeBlock(sets.map(\.stored))
         writer.writeBlock(aliases)
         setIndex.write(to: &writer)
         aliasIndex.write(to: &writer)
@@ -442,7 +442,7 @@ extension AttributeTable: Snapshotting {
         parameters = Parameters(
             routerAS: try reader.read(), routerID: try reader.read(), clusterID: try reader.read(),
             defaultLocalPreference: try reader.read())
-        sets = try reader.readBlock(of: AttributeSet.self)
+        sets = try reader.readBlock(of: AttributeSet.self).map { AttributeSet(stored: $0) }
         aliases = try reader.readBlock(of: Alias.self)
         setIndex = try HashIndex(from: &reader)
         aliasIndex = try HashIndex(from: &reader)

@@ -13,6 +13,8 @@ public struct AttributesView: Hashable, Sendable, Codable {
     public var linkLocal: IPv6Address?
     public var med: UInt32?
     public var localPreference: UInt32?
+    /// What policy gave it in this router; absent without any.
+    public var weight: UInt16?
     public var communities: [String]
     public var largeCommunities: [String]
     /// RFC 4360
@@ -32,6 +34,7 @@ public struct AttributesView: Hashable, Sendable, Codable {
         linkLocal = route.linkLocal
         med = route.med
         localPreference = route.localPreference
+        weight = route.weight == 0 ? nil : route.weight
         communities = route.communities.map(\.description)
         largeCommunities = route.largeCommunities.map(\.description)
         extendedCommunities = route.extendedCommunities.map(\.description)
@@ -265,7 +268,12 @@ private struct OctetsInUse: TableQuery {
 
 extension AttributeTable {
     func view(_ handle: UInt32) -> AttributesView {
-        AttributesView(withOctets(handle) { RouteAttributes(canonical: $0) })
+        AttributesView(attributes(handle))
+    }
+    /// Taken apart.
+    func attributes(_ handle: UInt32) -> RouteAttributes {
+        let set = self[handle]
+        return withOctets(handle) { RouteAttributes(canonical: $0, marks: set.marks, weight: set.weight) }
     }
     var octetsInUse: Int { arena.storage.count + sets.count * MemoryLayout<AttributeSet>.stride + 42 * count }
 }
@@ -286,7 +294,7 @@ extension FamilyRIB {
             return oa != ob ? oa < ob : adjRIBIn.identity(a).id < adjRIBIn.identity(b).id
         }
         // What the best path beat last is what an operator wants to know of it.
-        let decisive = paths.dropFirst().compactMap { lost($0, entry.best, number, shared) }.max { $0.place < $1.place }
+        let decisive = paths.dropFirst().compactMap { lost($0, entry.best, number, shared) }.max { $0.rawValue < $1.rawValue }
         let prefix = shared.payloads.map { $0.count > 0 } == true ? Family.prefix(prefixes.keys[Int(number)]) : nil
         let views = paths.map { path in
             let p = adjRIBIn.paths[Int(path)]

@@ -164,7 +164,7 @@ public struct RIB: Sendable {
     /// A route of the router's own.
     private mutating func announce(_ prefix: IPPrefix, _ route: RouteAttributes, from source: Int) {
         let octets = route.encoded()
-        let handle = shared.attributes.intern(octets.span.bytes, marks: .medIsOurs)
+        let handle = shared.attributes.intern(octets.span.bytes, marks: .medIsOurs, weight: route.weight)
         let nlri = Self.nlri(prefix)
         tables.run(
             Announce(source: source, received: handle), nlri.span.bytes, on: RouteFamily(prefix.family), &shared)

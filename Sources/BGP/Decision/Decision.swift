@@ -3,14 +3,16 @@ import Wire
 // The decision process, RFC 4271 §9.1.2 with RFC 4456 §9.
 //
 // Phase 1 (degree of preference, §9.1.1) is done when attributes are interned: LOCAL_PREF as received from an internal
-// neighbour or as policy set it, the configured default otherwise.
+// neighbour or as policy set it, the configured default otherwise. What comes before it, the weight that policy gives a path in
+// this router alone, is of no RFC.
 //
-// Phase 2 (§9.1.2) looks at one prefix whenever one of its paths changes. The steps, numbered as in the code, in the
-// tests and in `DecisionStep`:
+// Phase 2 (§9.1.2) looks at one prefix whenever one of its paths changes. The steps, in the order of
+// `DecisionStep`:
 //
 //   0  the path is eligible: accepted by policy, session up or restarting, next hop resolvable,
 //      no loop                                                                                   §9.1.2, §9.1.2.1
 //  0a  not stale for long                                                                        RFC 9494 §4.4
+//  0b  highest weight                                                                            (no RFC)
 //   1  highest degree of preference (LOCAL_PREF)                                                 §9.1.2
 //   2  shortest AS_PATH                                                                          §9.1.2.2 (a)
 //   3  lowest ORIGIN                                                                             §9.1.2.2 (b)
@@ -30,27 +32,25 @@ import Wire
 /// Which step of the decision process told the best path from another one.
 public enum DecisionStep: UInt8, Hashable, Sendable, Codable, CaseIterable, BitwiseCopyable {
     case eligible = 0
-    case localPreference = 1
-    case pathLength = 2
-    case origin = 3
-    case med = 4
-    case source = 5
-    case interiorCost = 6
-    case identifier = 7
-    case clusterLength = 8
-    case neighborAddress = 9
-    case number = 10
-    case pathIdentifier = 11
-    /// Step 0a, between `eligible` and `localPreference`.
-    case longLivedStale = 12
-
-    /// Its place in the process: the higher, the later.
-    var place: UInt8 { self == .longLivedStale ? Self.eligible.rawValue : rawValue }
+    case longLivedStale = 1
+    case weight = 2
+    case localPreference = 3
+    case pathLength = 4
+    case origin = 5
+    case med = 6
+    case source = 7
+    case interiorCost = 8
+    case identifier = 9
+    case clusterLength = 10
+    case neighborAddress = 11
+    case number = 12
+    case pathIdentifier = 13
 
     /// What an operator reads.
     public var explanation: String {
         switch self {
         case .eligible: "only eligible path"
+        case .weight: "higher weight"
         case .localPreference: "higher local preference"
         case .pathLength: "shorter AS path"
         case .origin: "lower origin"
@@ -125,11 +125,12 @@ enum Decision {
         return (ia < ib, .pathIdentifier)
     }
 
-    /// Which of steps 0a to 3 tells two different ranks apart.
+    /// Which of steps 0a to 3 tells two different ranks apart (see `AttributeSet.rank`).
     static func stepOfRank(_ a: UInt64, _ b: UInt64) -> DecisionStep {
         if a >> 63 != b >> 63 { return .longLivedStale }
-        if a >> 31 != b >> 31 { return .localPreference }
-        if a >> 7 != b >> 7 { return .pathLength }
+        if a >> 47 != b >> 47 { return .weight }
+        if a >> 15 != b >> 15 { return .localPreference }
+        if a >> 2 != b >> 2 { return .pathLength }
         return .origin
     }
 }

@@ -13,6 +13,19 @@ struct PathFacts: RouteFacts {
     /// Of a chain that asks for it.
     private let neighbor: IPAddress?
     private(set) var route: RouteAttributes?
+    /// What `route` was before the first action.
+    private var original: RouteAttributes?
+    /// A bit for each of the first 64 path sets: which ones were asked about the path before the first action, and which match.
+    private var asked: UInt64 = 0
+    private var matched: UInt64 = 0
+
+    /// As before the first action, with what is known of that: as good for another class of prefixes.
+    var unchanged: PathFacts {
+        var facts = self
+        facts.route = original ?? route
+        facts.original = nil
+        return facts
+    }
 
     init(_ handle: UInt32, family: RouteFamily, isExport: Bool, neighbor: IPAddress?) {
         self.handle = handle
@@ -29,8 +42,7 @@ struct PathFacts: RouteFacts {
 
     private mutating func loaded(_ table: borrowing AttributeTable) -> RouteAttributes {
         if let route { return route }
-        let marks = table[handle].marks
-        let new = table.withOctets(handle) { RouteAttributes(canonical: $0, marks: marks) }
+        let new = table.attributes(handle)
         route = new
         return new
     }
@@ -49,6 +61,7 @@ struct PathFacts: RouteFacts {
     /// What the table says of a set without looking at its octets.
     private static func number(_ number: RouteNumber, of set: AttributeSet) -> UInt32? {
         switch number {
+        case .weight: UInt32(set.weight)
         case .asPathLength: set.pathLength
         case .neighborAS: set.neighborAS == 0 ? nil : set.neighborAS
         case .origin: UInt32(set.origin.rawValue)
@@ -73,7 +86,17 @@ struct PathFacts: RouteFacts {
         case .everywhere: route.path.allSatisfy { $0.numbers.allSatisfy(numbers.contains) }
         }
     }
-    mutating func pathMatches(_ automata: [ASPathAutomaton], in store: borrowing AttributeTable) -> Bool {
+    mutating func pathMatches(
+        _ automata: [ASPathAutomaton], number: Int32, in store: borrowing AttributeTable
+    ) -> Bool {
+        let bit: UInt64 = number < 64 && original == nil ? 1 << UInt64(number) : 0
+        if asked & bit != 0 { return matched & bit != 0 }
+        let isMatched = pathMatches(automata, in: store)
+        asked |= bit
+        if isMatched { matched |= bit }
+        return isMatched
+    }
+    private func pathMatches(_ automata: [ASPathAutomaton], in store: borrowing AttributeTable) -> Bool {
         if let route { return automata.contains { $0.accepts(route.path) } }
         return store.withOctets(handle) { octets in
             var isMatched = false
@@ -95,26 +118,30 @@ struct PathFacts: RouteFacts {
         case .extended, .extendedPattern: route.extendedCommunities.contains { entry.matches($0) }
         }
     }
-    mutating func hasNoCommunity(
-        but entries: [CommunitySetConfiguration.Entry], in store: borrowing AttributeTable
-    ) -> Bool {
+    mutating func hasCommunity(of set: CommunityMatcher, in store: borrowing AttributeTable) -> Bool {
         let route = loaded(store)
-        return entries.match(route.communities, route.largeCommunities, route.extendedCommunities)
+        return set.matchesAny(route.communities, route.largeCommunities, route.extendedCommunities)
     }
-    mutating func removeCommunities(_ entries: [CommunitySetConfiguration.Entry], in store: borrowing AttributeTable) {
+    mutating func hasNoCommunity(but set: CommunityMatcher, in store: borrowing AttributeTable) -> Bool {
+        let route = loaded(store)
+        return set.matchesAll(route.communities, route.largeCommunities, route.extendedCommunities)
+    }
+    mutating func removeCommunities(_ set: CommunityMatcher, in store: borrowing AttributeTable) {
         var changed = loaded(store)
+        if original == nil { original = changed }
         route = nil
-        changed.communities.removeAll { community in entries.contains { $0.matches(community) } }
-        changed.largeCommunities.removeAll { community in entries.contains { $0.matches(community) } }
-        if entries.contains(where: { $0.kind == .extended }) {
-            changed.extendedCommunities.removeAll { community in entries.contains { $0.matches(community) } }
-        }
+        changed.communities.removeAll(where: set.matches)
+        changed.largeCommunities.removeAll(where: set.matches)
+        // Kept in another form: taken apart only if one of them goes.
+        let extended = changed.extendedCommunities
+        if extended.contains(where: set.matches) { changed.extendedCommunities = extended.filter { !set.matches($0) } }
         route = changed
     }
 
     mutating func perform(_ action: PolicyAction, in store: borrowing AttributeTable) {
         var changed = loaded(store)
-        // The only one who holds its arrays changes them in place.
+        if original == nil { original = changed }
+        // Whoever holds its arrays alone changes them in place.
         route = nil
         apply(action, to: &changed, store.parameters.defaultLocalPreference)
         route = changed
@@ -133,6 +160,7 @@ struct PathFacts: RouteFacts {
 
     private func apply(_ action: PolicyAction, to route: inout RouteAttributes, _ defaultLocalPreference: UInt32) {
         switch action {
+        case .setWeight(let value): if !isExport { route.weight = value }
         case .setLocalPreference(let value): route.localPreference = value
         case .adjustLocalPreference(let change):
             route.localPreference = PolicyAction.adjusting(route.localPreference ?? defaultLocalPreference, by: change)
@@ -186,6 +214,7 @@ extension RouteAttributes {
     /// What needs no more than the attributes; `nil`: there is none.
     fileprivate func number(_ number: RouteNumber) -> UInt32? {
         switch number {
+        case .weight: UInt32(weight)
         case .asPathLength: UInt32(pathLength)
         case .originAS: originAS?.raw
         case .neighborAS: neighborAS?.raw

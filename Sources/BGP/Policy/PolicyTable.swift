@@ -153,7 +153,7 @@ extension RIBShared {
     }
 
     /// The set after policy, 0 when rejected.
-    /// - Parameter facts: of the handle as it is, from one time to the next.
+    /// - Parameter facts: of the handle before any action, from one time to the next.
     fileprivate mutating func evaluate(
         _ handle: UInt32, _ chain: Int32, _ policyClass: PolicyClass, _ kind: RouteSource, _ family: RouteFamily, isExport: Bool,
         _ facts: inout PathFacts?
@@ -164,7 +164,7 @@ extension RIBShared {
             validity: policyClass.validity)
         var path = facts ?? PathFacts(handle, family: family, isExport: isExport, neighbor: entry.definition.neighbor)
         let outcome = entry.program.run(&path, in: attributes, context, prefixClass: policyClass.prefixClass)
-        if !outcome.isChanged { facts = path }
+        facts = path.unchanged
         guard outcome.isAccepted else { return 0 }
         guard outcome.isChanged, var route = path.route else { return handle }
         // RFC 9494 §4.3: whatever policy makes of it, it goes on as what it is.
@@ -172,6 +172,7 @@ extension RIBShared {
         let octets = route.encoded()
         // An attribute block that no longer fits a message cannot be kept.
         guard octets.count <= 0xffff else { return 0 }
-        return attributes.intern(octets.span.bytes, marks: route.marks)
+        // What leaves has no weight, so that it is said once whatever weight it has here.
+        return attributes.intern(octets.span.bytes, marks: route.marks, weight: isExport ? 0 : route.weight)
     }
 }

@@ -130,7 +130,7 @@ extension RIBShared {
         _ chain: Int32, _ names: [String], _ handle: UInt32, _ prefix: IPPrefix, _ family: RouteFamily, _ kind: RouteSource,
         isExport: Bool
     ) -> PolicyTrial {
-        let route = attributes.withOctets(handle) { RouteAttributes(canonical: $0, marks: attributes[handle].marks) }
+        let route = attributes.attributes(handle)
         guard chain >= 0 else {
             let isAccepted = chain == PolicyTable.acceptAll
             let view = AttributesView(route)

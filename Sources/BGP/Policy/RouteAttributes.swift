@@ -26,10 +26,12 @@ struct RouteAttributes: Hashable, Sendable {
     /// Everything else, ascending by type.
     var others: [Other] = []
     var marks: AttributeSet.Marks = []
+    /// What no attribute says: `AttributeSet.weight`.
+    var weight: UInt16 = 0
 
     init() {}
 
-    init(canonical: RawSpan, marks: AttributeSet.Marks = []) {
+    init(canonical: RawSpan, marks: AttributeSet.Marks = [], weight: UInt16 = 0) {
         self.marks = marks
         var a = RouteAttributes()
         forEachAttribute(canonical) { flags, type, value in
@@ -64,6 +66,7 @@ struct RouteAttributes: Hashable, Sendable {
             }
         }
         a.marks = marks
+        a.weight = weight
         self = a
     }
 

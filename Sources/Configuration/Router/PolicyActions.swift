@@ -8,6 +8,10 @@ extension PolicyClauses {
         let large = Kind.list(atMost: 255, Kind<LargeCommunity>.largeCommunity)
         let extended = Kind.list(atMost: 255, Kind<ExtendedCommunity>.extendedCommunity)
         Clause(
+            "weight", .number(0...UInt16.max), "In this router alone: the highest counts before LOCAL_PREF does.",
+            { .setWeight($0) }
+        ) { if case .setWeight(let value) = $0 { value } else { nil } }
+        Clause(
             "local-preference", change("a number"), "LOCAL_PREF; +N and -N change what is there.",
             { $0.isRelative ? .adjustLocalPreference($0.value) : .setLocalPreference(UInt32($0.value)) }
         ) { action in

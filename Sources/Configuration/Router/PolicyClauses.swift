@@ -128,6 +128,7 @@ struct PolicyClauses {
         Clause("origin", origin, "ORIGIN of the route.", { .origin($0) }) {
             if case .origin(let origin) = $0 { origin } else { nil }
         }
+        number("weight", .weight, "What policy gave it in this router.")
         flag("atomic-aggregate", .atomicAggregate, "The route has ATOMIC_AGGREGATE.")
         number("aggregator-as", .aggregatorAS, "The AS in AGGREGATOR.")
         Clause(

@@ -122,7 +122,8 @@ struct PolicyPlace {
     private func futility(of action: PolicyAction) -> String? {
         if case .aggregate = purpose { return "nothing is changed in routes that an aggregate counts" }
         switch action {
-        case .setLocalPreference, .adjustLocalPreference, .setMED, .adjustMED, .removeMED, .setOrigin, .addCommunities,
+        case .setWeight, .setLocalPreference, .adjustLocalPreference, .setMED, .adjustMED, .removeMED, .setOrigin,
+            .addCommunities,
             .setCommunities, .removeCommunities, .addLargeCommunities, .setLargeCommunities, .addExtendedCommunities,
             .setExtendedCommunities, .prepend, .prependLast, .replaceAS, .removeAS, .setNextHop, .setNextHopSelf, .setNextHopPeer,
             .keepNextHop:

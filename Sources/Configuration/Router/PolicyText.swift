@@ -85,6 +85,10 @@ enum PolicyText {
             ASPathSetConfiguration(name: $0, expressions: $1)
         } _: {
             ($0.name, $0.expressions)
+        } check: { set in
+            let expressions = set.expressions.compactMap { try? ASPathExpression($0) }
+            if (try? ASPathAutomaton.automata(expressions)) != nil { return nil }
+            return "its expressions are too much together; write once what many have in common, or divide the set"
         }
     }
     static var asSets: Setting<PolicyDefinitions> {
@@ -112,14 +116,17 @@ enum PolicyText {
     private static func sets<Entry, Set>(
         _ key: String, _ what: String, _ path: WritableKeyPath<PolicyDefinitions, [Set]>, _ entry: Kind<Entry>,
         _ sentence: String, startsWithLetter: Bool = false,
-        _ set: @escaping (String, [Entry]) -> Set, _ parts: @escaping (Set) -> (name: String, entries: [Entry])
+        _ set: @escaping (String, [Entry]) -> Set, _ parts: @escaping (Set) -> (name: String, entries: [Entry]),
+        check: @escaping (Set) -> String? = { _ in nil }
     ) -> Setting<PolicyDefinitions> {
         Setting(key, values: "NAME: a list of \(entry.values)", sentence) { field, section in
             for (name, value) in field.named("name for a \(what)") {
                 if startsWithLetter, name.first?.isLetter != true {
                     value.error("'\(name)' could be taken for a number; choose a name that begins with a letter")
                 }
-                section[keyPath: path].append(set(name, value.list(atMost: entriesMaximum)?.compactMap(entry.read) ?? []))
+                let set = set(name, value.list(atMost: entriesMaximum)?.compactMap(entry.read) ?? [])
+                if let reason = check(set) { value.error(reason) }
+                section[keyPath: path].append(set)
             }
         }
         .written(when: { !$0[keyPath: path].isEmpty }) { section, writer in

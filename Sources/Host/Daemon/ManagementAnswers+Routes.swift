@@ -238,6 +238,7 @@ extension ManagementAnswers {
             med: attributes.med, communities: attributes.communities, largeCommunities: attributes.largeCommunities,
             unknown: attributes.others)
         if !attributes.extendedCommunities.isEmpty { view.extendedCommunities = attributes.extendedCommunities }
+        view.weight = attributes.weight
         view.originatorID = attributes.originatorID?.description
         if !attributes.clusterList.isEmpty { view.clusterList = attributes.clusterList.map(\.description) }
         view.onlyToCustomer = attributes.onlyToCustomer?.raw

@@ -11,7 +11,7 @@ extension PolicyView.Trial {
             "\(prefix)\(pathID.map { ", path \($0)" } ?? "") is \(isAccepted ? "accepted" : "rejected")\(names): \(reason)"
         ]
         lines += (misses ?? []).map { miss in
-            "  statement \(miss.statement) of policy '\(miss.policy)' does not concern it: not \(miss.condition)"
+            "  statement \(miss.statement) of policy '\(miss.policy)' is passed over, since this does not hold: \(miss.condition)"
         }
         let old = Self.attributes(before, nextHopBefore)
         let new = after.map { Self.attributes($0, nextHopAfter) }
@@ -31,6 +31,7 @@ extension PolicyView.Trial {
         func list(_ values: [String]) -> String { values.isEmpty ? "none" : values.joined(separator: " ") }
         return [
             ("AS path", route.asPath.isEmpty ? "empty" : route.asPath), ("origin", route.origin), ("next hop", nextHop ?? "none"),
+            ("weight", route.weight.map { "\($0)" } ?? "none"),
             ("local preference", route.localPreference.map { "\($0)" } ?? "none"), ("MED", route.med.map { "\($0)" } ?? "none"),
             ("communities", list(route.communities)), ("large communities", list(route.largeCommunities)),
             ("extended communities", list(route.extendedCommunities ?? [])),

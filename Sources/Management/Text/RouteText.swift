@@ -89,6 +89,7 @@ extension RoutesView {
                         + (bgp.pathID.map { ", path identifier \($0)" } ?? ""))
                 lines.append(
                     "      AS path \(bgp.asPath.isEmpty ? "empty" : bgp.asPath), origin \(bgp.origin)"
+                        + (bgp.weight.map { ", weight \($0)" } ?? "")
                         + (bgp.localPreference.map { ", local preference \($0)" } ?? "") + (bgp.med.map { ", MED \($0)" } ?? ""))
                 if !bgp.communities.isEmpty { lines.append("      communities " + bgp.communities.joined(separator: " ")) }
                 if !bgp.largeCommunities.isEmpty {

@@ -68,6 +68,8 @@ public struct RoutesView: Hashable, Sendable, Codable {
         public var origin: String
         public var localPreference: UInt32?
         public var med: UInt32?
+        /// What policy gave it in this router; absent without any.
+        public var weight: UInt16?
         public var communities: [String]
         public var largeCommunities: [String]
         /// RFC 4360: `rt:65000:1`, `0x030c000000000008`; absent without any.

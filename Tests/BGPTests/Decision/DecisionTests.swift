@@ -1,4 +1,5 @@
 import Machine
+import Policy
 import Routing
 import Testing
 import Wire
@@ -84,6 +85,44 @@ import Wire
                 $0.route.localPreference = 101; $0.route.path[0].numbers += [ASNumber(1)]
             }, over: Offer(1), by: .localPreference)
         expect(Offer(2), over: Offer(1) { $0.route.localPreference = 99 }, by: .localPreference)
+    }
+    @Test func `before LOCAL_PREF the weight decides, which policy gives a path in this router alone`() throws {
+        var configuration = BGPConfiguration(routerAS: ASNumber(65000), routerID: RouterID(raw: 0x0a0a_0a0a))
+        configuration.ebgpRequiresPolicy = false
+        func policy(_ name: String, _ actions: [PolicyAction]) -> PolicyConfiguration {
+            PolicyConfiguration(name: name, statements: [PolicyStatement(actions: actions, result: .accept)])
+        }
+        configuration.definitions = PolicyDefinitions(policies: [
+            policy("heavy", [.setWeight(2)]), policy("light", [.setWeight(1), .setLocalPreference(500)]),
+        ])
+        var rib = RIB(configuration: configuration, seed: 1)
+        for (i, name) in ["light", "heavy", ""].enumerated() {
+            let offer = Offer(UInt8(i + 1))
+            var neighbor = NeighborConfiguration(address: offer.address, remoteAS: ASNumber(100))
+            neighbor.importPolicies = name.isEmpty ? [] : [name]
+            let session = RIBSession(
+                identifier: RouterID(raw: offer.identifier), families: .ipv4Unicast, fourOctetAS: true, extendedMessages: false)
+            rib.establish(PeerIndex(UInt16(i)), neighbor: neighbor, session: session)
+            let octets = Offer(1).route.encoded()
+            let handle = rib.insertAttributes(key: octets.span.bytes, context: AttributeContext(0), canonical: octets.span.bytes)
+            rib.resolveNewNextHops { _ in .reachable(metric: 0) }
+            rib.announce(RIB.nlri(Self.prefix).span.bytes, .ipv4Unicast, from: PeerIndex(UInt16(i)), attributes: handle)
+        }
+        var writer = SnapshotWriter()
+        rib.write(to: &writer)
+        var reader = SnapshotReader(writer.bytes)
+        for rib in [rib, try RIB(from: &reader)] {
+            let paths = try #require(rib.route(Self.prefix)).paths
+            #expect(paths.map(\.accepted?.weight) == [2, 1, nil])
+            #expect(paths[0].isBest && paths[0].decidedBy == .weight && paths[1].decidedBy == .weight)
+            #expect(paths.map(\.received.weight) == [nil, nil, nil])
+        }
+        // What a snapshot has is what was there.
+        for set in [AttributeSet.rank(weight: 7, localPreference: 5, pathLength: 9, origin: 2), 0, .max] {
+            var own = AttributeSet()
+            own.rank = set
+            #expect(AttributeSet(stored: own.stored).rank == set)
+        }
     }
     @Test func `step 2: the shorter AS path wins, an AS_SET counts as one`() {
         expect(

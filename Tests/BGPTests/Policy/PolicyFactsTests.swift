@@ -139,8 +139,12 @@ import Wire
             name: "p",
             statements: [
                 PolicyStatement(
+                    conditions: [.prefixSet("in"), .asPathSet("from-100")], actions: [.removeAS(.all)], result: .next),
+                PolicyStatement(conditions: [.prefixSet("in"), .asPathSet("from-100")], result: .reject),
+                PolicyStatement(
                     conditions: [.anyCommunity("same"), .prefixSet("in")], actions: [.setCommunities([])], result: .next),
-                PolicyStatement(conditions: [.anyCommunity("same")], actions: [.setMED(1)], result: .accept),
+                PolicyStatement(
+                    conditions: [.anyCommunity("same"), .asPathSet("from-100")], actions: [.setMED(1)], result: .accept),
             ], otherwise: .accept)
         #expect(bench.run([policy], Self.route, prefix: "20.0.0.0/16", sets: sets, more: Self.definitions)?.communities == [])
         // The same set of attributes through the same run.
@@ -204,6 +208,32 @@ import Wire
         let less = Self.after(.removeCommunities("targets"))
         #expect(less?.extendedCommunities.map(\.description) == ["rt:192.0.2.1:5", "origin-validation:valid"])
         #expect(less?.largeCommunities == [] && less?.communities.count == 2)
+    }
+
+    @Test func `a weight is told apart from none, and does not leave`() {
+        var bench = Bench()
+        let policy = PolicyConfiguration(
+            name: "p",
+            statements: [
+                PolicyStatement(conditions: [.number(.weight, minimum: 0, maximum: 0)], actions: [.setWeight(9)], result: .next),
+                PolicyStatement(conditions: [.number(.weight, minimum: 9, maximum: 9)], result: .accept),
+            ])
+        let chain = {
+            _ = bench.run([policy], Self.route)
+            return bench.shared.policies.chain(["p"], neighbor: .v4(IPv4Address(10, 0, 0, 1)))
+        }()
+        let octets = Self.route.encoded()
+        let plain = bench.shared.attributes.intern(octets.span.bytes, marks: [])
+        var run = PolicyRun(chain: chain, family: .ipv4Unicast, isExport: false)
+        run.begin(plain)
+        let heavy = run.outcome(IPPrefix("20.0.0.0/16")!, .external, &bench.shared)
+        #expect(heavy != plain && bench.shared.attributes[heavy].weight == 9 && bench.shared.attributes[plain].weight == 0)
+        #expect(bench.shared.attributes.octets(heavy) == octets)
+        var parameters = bench.shared.attributes.parameters
+        parameters.defaultLocalPreference = 7
+        bench.shared.attributes.reconfigure(parameters)
+        #expect(bench.shared.attributes[heavy].weight == 9 && bench.shared.attributes[heavy].localPreference == 7)
+        #expect(Self.after(.setWeight(9), isExport: true)?.weight == 0)
     }
 
     @Test func `the next hop can be the neighbour's, and can stay as it is`() {

@@ -32,8 +32,7 @@ import Wire
             run.begin(handle)
             let outcome = run.outcome(prefix, source, &shared)
             if outcome == 0 { return nil }
-            let marks = shared.attributes[outcome].marks
-            return shared.attributes.withOctets(outcome) { RouteAttributes(canonical: $0, marks: marks) }
+            return shared.attributes.attributes(outcome)
         }
     }
     var route: RouteAttributes {
