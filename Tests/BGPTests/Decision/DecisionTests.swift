@@ -118,7 +118,8 @@ import Wire
             #expect(paths.map(\.received.weight) == [nil, nil, nil])
         }
         // What a snapshot has is what was there.
-        for set in [AttributeSet.rank(weight: 7, localPreference: 5, pathLength: 9, origin: 2), 0, .max] {
+        let rank = AttributeSet.rank(weight: 7, localPreference: 5, pathLength: 9, origin: 2, isLongLivedStale: false)
+        for set in [rank, 0, .max >> 1] {
             var own = AttributeSet()
             own.rank = set
             #expect(AttributeSet(stored: own.stored).rank == set)
