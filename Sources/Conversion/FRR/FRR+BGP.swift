@@ -227,7 +227,7 @@ extension FRRReader {
         Rule("neighbor * route-map * *") { try $0.filter($1[0], $1[2], $1[1]) },
         Rule("neighbor * prefix-list * *") { try $0.filter($1[0], $1[2], policy(ofList: $1[1])) },
         Rule("neighbor * distribute-list * *") { try $0.filter($1[0], $1[2], policy(ofList: $1[1])) },
-        Rule("neighbor * filter-list * *") { try $0.filter($1[0], $1[2], policy(ofPaths: word($1[1]))) },
+        Rule("neighbor * filter-list * *") { try $0.filter($1[0], $1[2], policy(ofPaths: $1[1])) },
         Rule("neighbor * next-hop-self") { r, found in try r.familySetting(found[0], "next-hop-self", Node(true)) },
         Rule("neighbor * next-hop-self force") { r, found in
             try r.familySetting(found[0], "next-hop-self", Node(true))

@@ -70,7 +70,7 @@ extension FRRReader {
         Rule("match ipv6 next-hop address *") { $0.match("next-hop", .scalar($1[0] + "/128")) },
         Rule("match as-path *") { r, found in
             if r.deniedPaths.contains(word(found[0])) {
-                r.match("policy", .scalar(policy(ofPaths: word(found[0]))))
+                r.match("policy", .scalar(policy(ofPaths: found[0])))
             } else {
                 r.match("as-path-set", .scalar(word(found[0])))
             }
