@@ -157,7 +157,7 @@ extension BIRDReader {
         case ("export", "limit"), ("export", "table"), ("export", "block"): throw Unmapped("what goes out has no limit")
         case ("import", _), ("export", _):
             let direction = words[0]
-            guard let policy = try policy(statement, place: "\(direction)-\(name)") else { return }
+            guard let policy = try policy(statement, place: "\(direction)-\(name)", isOfBGP: true) else { return }
             var names: [String] = []
             if case .list(let before)? = neighbor[direction] { names = before.compactMap(\.word) }
             if !names.contains(policy.name) { names.append(policy.name) }

@@ -67,6 +67,14 @@ struct RouterDraft {
         interfaces[name]?.addresses.first { $0.contains(":") == isIPv6 }.map { String($0.prefix { $0 != "/" }) }
     }
 
+    // MARK: networks
+
+    /// What BGP originates: a prefix once, of several statements what the last one says.
+    mutating func addNetwork(_ network: Mapping) {
+        guard case .scalar(let prefix)? = network["prefix"] else { return }
+        sections[mapping: "bgp"][element: "networks", "prefix", prefix] = network
+    }
+
     // MARK: policies
 
     /// A statement at the end of a policy.

@@ -305,7 +305,7 @@ extension FRRReader {
 
     private mutating func addNetwork(_ text: String) throws {
         guard let prefix = IPPrefix(text) else { throw Unmapped("'\(text)' is no prefix") }
-        draft.sections[mapping: "bgp"][list: "networks"].append(.mapping(Mapping(["prefix": .scalar("\(prefix)")])))
+        draft.addNetwork(Mapping(["prefix": .scalar("\(prefix)")]))
     }
 
     /// `redistribute connected metric 5 route-map NAME`

@@ -75,6 +75,7 @@ struct FRRReader {
         draft.count()
         do {
             if try enter(words) { return }
+            if case .ignored = context, line.first?.isWhitespace == false, try isAtTop(words) { return }
             if case .ignored(let reason, let isNeedless) = context {
                 return draft.note(isNeedless ? .needless : .left, self.line, statement, reason)
             }
@@ -87,6 +88,13 @@ struct FRRReader {
         } catch {
             draft.note(.left, self.line, statement, "\(error)")
         }
+    }
+
+    /// Who forgets `exit` after what is left out goes on at the top, not indented.
+    private mutating func isAtTop(_ words: [String]) throws -> Bool {
+        guard let rule = Self.topRules.first(where: { $0.pattern.match(words) != nil }) else { return false }
+        context = .top
+        return try apply(rule, words)
     }
 
     private mutating func apply(_ rule: Rule, _ words: [String]) throws -> Bool {

@@ -150,7 +150,7 @@ struct OpenBGPDReader {
         for prefix in prefixes {
             var one = Mapping(["prefix": .scalar(prefix)])
             for entry in network.entries { one[entry.key] = entry.node }
-            draft.sections[mapping: "bgp"][list: "networks"].append(.mapping(one))
+            draft.addNetwork(one)
         }
     }
 
