@@ -27,6 +27,26 @@ public struct BGPConfiguration: Hashable, Sendable, Codable {
     public var defaultLocalPreference: UInt32 = 100
     public var distances = DistanceConfiguration()
     public var testing = TestingConfiguration()
+    /// Names are unique.
+    public var groups: [PeerGroupConfiguration] {
+        get { namedGroups ?? [] }
+        set { namedGroups = newValue.isEmpty ? nil : newValue }
+    }
+    /// Ranges from which neighbours come by themselves, at most `ListenRangeConfiguration.rangesMaximum`; prefixes are unique.
+    public var ranges: [ListenRangeConfiguration] {
+        get { listenRanges ?? [] }
+        set { listenRanges = newValue.isEmpty ? nil : newValue }
+    }
+    /// RFC 5065: the router's AS is a member of a confederation; `nil`: it is whole.
+    public var confederation: ConfederationConfiguration?
+    public var bestPath: BestPathConfiguration {
+        get { changedBestPath ?? BestPathConfiguration() }
+        set { changedBestPath = newValue == BestPathConfiguration() ? nil : newValue }
+    }
+    // `nil` where there are none: a configuration that was stored before they were known reads as it did.
+    private var changedBestPath: BestPathConfiguration?
+    private var namedGroups: [PeerGroupConfiguration]?
+    private var listenRanges: [ListenRangeConfiguration]?
 
     public init(routerAS: ASNumber, routerID: RouterID) {
         self.routerAS = routerAS
@@ -36,8 +56,18 @@ public struct BGPConfiguration: Hashable, Sendable, Codable {
     /// With what its neighbours name of the router's definitions: nothing else of these concerns it.
     public func linked(to all: PolicyDefinitions) -> BGPConfiguration {
         var linked = self
-        linked.definitions = all.only(for: neighbors.flatMap { [PolicyUse($0.importPolicies), PolicyUse($0.exportPolicies)] })
+        linked.definitions = all.only(for: policyUses)
         return linked
+    }
+
+    /// Every place that names policies and is in force.
+    public var policyUses: [PolicyUse] {
+        (neighbors + ranges.map(\.template)).flatMap { [PolicyUse($0.importPolicies), PolicyUse($0.exportPolicies)] }
+    }
+
+    /// The range to which an address belongs: the longest prefix counts.
+    public func range(of address: IPAddress) -> ListenRangeConfiguration? {
+        ranges.filter { $0.prefix.contains(address) }.max { $0.prefix.length < $1.prefix.length }
     }
 }
 
@@ -127,6 +157,20 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     }
     /// `nil` for the usual one: a configuration that was stored before there was another reads as it did.
     private var otherView: NeighborView?
+    /// What the neighbour has of peer groups; `nil`: it is in none.
+    public var membership: GroupMembership?
+    /// Of a group, and of a neighbour in one: the limit of families that say none, which `families` has already.
+    public var commonPrefixLimit: UInt32?
+    /// The neighbour came by itself, from this range. No operator writes that.
+    public var range: IPPrefix?
+    /// RFC 7705: another AS than the router's towards this neighbour, an external one.
+    public var localAS: LocalASConfiguration?
+    /// A received path may have our own AS any number of times if that is where the route began; `allowASIn` is then 0.
+    public var allowsOwnOrigin: Bool {
+        get { takesOwnOrigin ?? false }
+        set { takesOwnOrigin = newValue ? true : nil }
+    }
+    private var takesOwnOrigin: Bool?
 
     /// Three times what a session with the whole Internet holds (about 1.35 million paths in 2026).
     public static let pathsDefault: UInt32 = 4_000_000

@@ -38,6 +38,8 @@ public struct BGPInstance: StreamProtocol {
     /// The least time between two passes over the table for a neighbour's ROUTE-REFRESH.
     static let refreshInterval = Duration.seconds(2)
     static let housekeepingTime = Duration.seconds(60)
+    /// Numbers of endpoints from here on are those of ranges.
+    static let neighborsMaximum = 4096
     /// Where we listen (RFC 4271 §4).
     static let port: UInt16 = 179
     /// What a router that speaks no BGP has in force.
@@ -69,6 +71,8 @@ public struct BGPInstance: StreamProtocol {
     var isRedundant = false
     /// How many neighbours have a challenger. Derived from `neighbors`.
     var challengers = 0
+    /// Neighbours that came by themselves of late.
+    var arrivals = Arrivals()
     /// Something changed since the last look that `firstRoutes` depends on. The engine looks at the end of each record.
     var hasFirstRoutesNews = false
     /// Where the number of the message at work is noted, for the dying gasp. No part of the state.

@@ -175,7 +175,7 @@ import Wire
             BGPInstance(seed: 1),
             """
             configuration rib neighbors outlets owners lingering timers random trackedNextHops nextHopStates \
-            checkedAS fatalInputs isRedundant challengers hasFirstRoutesNews progress trapMessage scratch \
+            checkedAS fatalInputs isRedundant challengers arrivals hasFirstRoutesNews progress trapMessage scratch \
             needsHousekeeping
             """)
         hold(RTRInstance(seed: 1), "configuration caches order table lingering timers fatal watch")

@@ -360,7 +360,7 @@ struct BucketExport {
     ) -> UInt32 {
         if isForbidden { return 0 }
         let outcome = passes ? handle : run.outcome(Family.prefix(key), source.kind, &shared)
-        if parameters.clusterID == 0 || source.kind != .internal { return outcome }
+        if parameters.clusterID == 0 || source.sourceClass == .outside { return outcome }
         return reflect(outcome, source.identifier, &shared)
     }
 
@@ -390,12 +390,14 @@ struct BucketExport {
 }
 
 extension ExportParameters {
-    /// RFC 1997: NO_ADVERTISE to nobody, NO_EXPORT and NO_EXPORT_SUBCONFED to no other AS. RFC 8212: nothing without policy.
+    /// RFC 1997: NO_ADVERTISE to nobody, NO_EXPORT to nobody outside of our AS or confederation, NO_EXPORT_SUBCONFED to no other
+    /// member of it either. RFC 8212: nothing without policy.
     /// RFC 9234 §5, egress 2: what goes to customers only goes to no provider, peer or route server. No action of policy
     /// touches the mark, so it matters not that policy comes after.
     @inline(__always)
     func forbids(_ flags: AttributeSet.Flags) -> Bool {
         flags.contains(.noAdvertise) || isExternal && !flags.isDisjoint(with: [.noExport, .noExportSubconfed])
+            || isOtherMember && flags.contains(.noExportSubconfed)
             || chain == PolicyTable.rejectAll || flags.contains(.isOnlyToCustomer) && role?.isBelowOrBeside == true
     }
 }

@@ -180,6 +180,12 @@ extension UpdateGroup: Snapshotting {
         writer.write(p.replacesPrivateAS)
         writer.write(p.overriddenAS)
         writer.write(p.chain)
+        if writer.schema != 1 {
+            writer.write(p.secondAS)
+            writer.write(p.keptAS)
+            writer.write(p.isOtherMember)
+            writer.writeBlock(p.members)
+        }
         out.write(to: &writer)
         writer.writeList(cohorts) { cohort, w in
             w.write(cohort.id)
@@ -210,7 +216,7 @@ extension UpdateGroup: Snapshotting {
         let nextHopSelfReflected = try reader.readBool()
         let replacesPrivateAS = try reader.readBool()
         let overriddenAS: UInt32 = try reader.read()
-        parameters = ExportParameters(
+        var parameters = ExportParameters(
             isExternal: flags[0], localAS: localAS, defaultLocalPreference: localPreference, fourOctetAS: flags[1],
             extendedMessages: flags[2], nextHopSelf: flags[3], removePrivateAS: flags[4], sendCommunities: flags[5],
             defaultOriginate: flags[9],
@@ -219,6 +225,13 @@ extension UpdateGroup: Snapshotting {
             role: role == 0 ? nil : PeeringRole(rawValue: role - 1), takes: takes, clusterID: clusterID,
             nextHopSelfReflected: nextHopSelfReflected, replacesPrivateAS: replacesPrivateAS, overriddenAS: overriddenAS,
             chain: try reader.read())
+        if reader.schema != 1 {
+            parameters.secondAS = try reader.read()
+            parameters.keptAS = try reader.read()
+            parameters.isOtherMember = try reader.readBool()
+            parameters.members = try reader.readBlock(of: UInt32.self)
+        }
+        self.parameters = parameters
         out = try AdjRIBOut(from: &reader)
         guard out.width == view.width else { throw DecodeError("Adj-RIB-Out", at: at, .badValue) }
         cohorts = try reader.readList { (r) throws(DecodeError) in

@@ -89,7 +89,8 @@ public struct RIB: Sendable {
         AttributeTable.Parameters(
             routerAS: configuration.routerAS.raw, routerID: configuration.routerID.raw,
             clusterID: (configuration.clusterID ?? configuration.routerID).raw,
-            defaultLocalPreference: configuration.defaultLocalPreference)
+            defaultLocalPreference: configuration.defaultLocalPreference,
+            confederation: configuration.confederation?.identifier.raw ?? 0, rules: configuration.bestPath.rules)
     }
 
     // MARK: configuration
@@ -115,7 +116,8 @@ public struct RIB: Sendable {
             shared.policies.configure(new)
         }
         let isReflectionChanged = old.clientToClientReflection != new.clientToClientReflection
-        if isPolicyChanged || isReflectionChanged || parameters != Self.parameters(old) {
+        let isConfederationChanged = old.confederation != new.confederation
+        if isPolicyChanged || isReflectionChanged || isConfederationChanged || parameters != Self.parameters(old) {
             for source in sessions.indices { if let s = sessions[source] { apply(s, source, isNew: false) } }
             shared.policies.keepOnly(shared.sources.flatMap { [$0.importChain, $0.exportChain] })
         }
@@ -203,9 +205,11 @@ public struct RIB: Sendable {
         entry.remoteAS = neighbor.remoteAS.raw
         entry.peer = peer.value
         entry.state = .up
-        entry.kind = neighbor.remoteAS == configuration.routerAS ? .internal : .external
+        let kind = configuration.kind(of: neighbor)
+        // RFC 5065 §5.3: what another member of the confederation tells us is internal.
+        entry.kind = kind == .external ? .external : .internal
         // Another role, or to be a client or none, is another session: these stay what they are.
-        entry.sourceClass = entry.kind == .external ? .outside : neighbor.isReflectorClient ? .client : .nonClient
+        entry.sourceClass = kind != .internal ? .outside : neighbor.isReflectorClient ? .client : .nonClient
         entry.role = entry.kind == .external ? neighbor.role : nil
         entry.receivesPathIDs = session.receivesPathIDs
         shared.sources[source] = entry
@@ -236,7 +240,14 @@ public struct RIB: Sendable {
         let importChain = chain(neighbor.importPolicies, &shared.policies)
         let exportChain = chain(neighbor.exportPolicies, &shared.policies)
         let mustReimport = !isNew && importChain != shared.sources[source].importChain
-        let loopsChanged = !isNew && shared.sources[source].allowASIn != neighbor.allowASIn
+        let before = shared.sources[source]
+        let loopsChanged =
+            !isNew && (before.allowASIn != neighbor.allowASIn || before.allowsOwnOrigin != neighbor.allowsOwnOrigin)
+        let localAS = session.session.answersAsRouter || !isExternal ? nil : neighbor.localAS
+        shared.sources[source].allowsOwnOrigin = neighbor.allowsOwnOrigin
+        shared.sources[source].localAS = localAS?.asNumber.raw ?? 0
+        shared.sources[source].prependsLocalAS = localAS?.noPrepend == false
+        let isPathOther = !isNew && before.prependsLocalAS != shared.sources[source].prependsLocalAS
         shared.sources[source].importChain = importChain
         shared.sources[source].exportChain = exportChain
         shared.sources[source].allowASIn = neighbor.allowASIn
@@ -244,7 +255,8 @@ public struct RIB: Sendable {
         let own = session.session
         shared.sources[source].families = own.families
         var parameters = ExportParameters(
-            isExternal: isExternal, localAS: configuration.routerAS.raw,
+            isExternal: isExternal,
+            localAS: configuration.localAS(towards: neighbor, answersAsRouter: own.answersAsRouter).raw,
             defaultLocalPreference: configuration.defaultLocalPreference, fourOctetAS: own.fourOctetAS,
             extendedMessages: own.extendedMessages, nextHopSelf: neighbor.nextHopSelf,
             removePrivateAS: neighbor.removePrivateAS, sendCommunities: neighbor.sendCommunities,
@@ -254,6 +266,14 @@ public struct RIB: Sendable {
         if isExternal {
             parameters.replacesPrivateAS = neighbor.removePrivateAS && neighbor.replacesPrivateAS
             parameters.overriddenAS = neighbor.overridesAS ? neighbor.remoteAS.raw : 0
+            if let localAS, !localAS.replacesAS { parameters.secondAS = configuration.externalAS.raw }
+            if neighbor.removePrivateAS, neighbor.remoteAS.isPrivate { parameters.keptAS = neighbor.remoteAS.raw }
+            if let confederation = configuration.confederation {
+                let all = [configuration.routerAS] + confederation.members
+                parameters.members = all.filter { $0 != confederation.identifier }.map(\.raw)
+            }
+        } else if shared.sources[source].sourceClass == .outside {
+            parameters.isOtherMember = true
         } else {
             // RFC 4456 §6: from clients to everybody, from the others to clients.
             if shared.sources[source].sourceClass == .client {
@@ -279,7 +299,7 @@ public struct RIB: Sendable {
             let carries = own.families.contains(family)
             tables.run(Place(source: source, parameters: carries ? parameters : nil), on: family, &shared)
         }
-        if mustReimport || loopsChanged { reimport(source) }
+        if mustReimport || loopsChanged || isPathOther { reimport(source) }
         if loopsChanged {
             // Eligibility is no matter of policy: decide again everything that the neighbour announced.
             touchAllNextHops()

@@ -49,7 +49,7 @@ extension BGPInstance {
     /// Octets on it: less than an OPEN, an OPEN, or what ends it.
     mutating func receiveChallenger(_ bytes: [UInt8], _ peer: PeerIndex, at now: Instant, into effects: inout [Effect]) {
         let i = Int(peer.value)
-        guard let challenger = neighbors[i]?.challenger, let configuration = neighbors[i]?.configuration else { return }
+        guard let neighbor = neighbors[i], let challenger = neighbor.challenger else { return }
         let octets = challenger.octets + bytes
         scratch.message = 0
         do throws(NotificationMessage) {
@@ -72,10 +72,7 @@ extension BGPInstance {
             if let source = fatalSource(peer, at: now), fatalInputs.isKnown(header.type.rawValue, body, from: source.name) {
                 throw NotificationMessage.cease(.connectionRejected)
             }
-            let isInternal = configuration.remoteAS == self.configuration?.routerAS
-            _ = try NegotiatedSession(
-                local: openMessage(for: configuration), remote: OpenMessage(body: body), remoteAS: configuration.remoteAS,
-                isInternal: isInternal, requiresRole: configuration.roleStrict)
+            _ = try negotiated(openMessage(for: neighbor), OpenMessage(body: body), neighbor)
         } catch {
             return dropChallenger(peer, error, at: now, into: &effects)
         }

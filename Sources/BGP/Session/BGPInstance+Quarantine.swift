@@ -52,7 +52,7 @@ extension BGPInstance {
     /// either nothing was, or what we offer.
     private func pathIDs(_ owner: Owner, _ neighbor: Neighbor) -> [RouteFamilySet] {
         if !owner.isChallenger, let negotiated = neighbor[owner.slot]?.negotiated { return [negotiated.receivesPathIDs] }
-        let offered = openMessage(for: neighbor.configuration).capabilities.receivesPathIDs
+        let offered = openMessage(for: neighbor).capabilities.receivesPathIDs
         return offered.isEmpty ? [[]] : [[], offered]
     }
 

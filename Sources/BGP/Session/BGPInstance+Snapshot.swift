@@ -5,7 +5,7 @@ import Wire
 
 extension BGPInstance {
     /// The form of what follows. A change of it is a number more here.
-    public static let section = SnapshotSection(6, "bgp", schemas: 1...1)
+    public static let section = SnapshotSection(6, "bgp", schemas: 1...2)
 
     public func write(to writer: inout SnapshotWriter) {
         writer.write(random.state)
@@ -30,6 +30,7 @@ extension BGPInstance {
         writer.writeBlock(checkedAS.map(\.raw))
         fatalInputs.write(to: &writer)
         writer.write(isRedundant)
+        if writer.schema != 1 { arrivals.write(to: &writer) }
         rib.write(to: &writer)
     }
 
@@ -51,6 +52,7 @@ extension BGPInstance {
         checkedAS = try reader.readBlock(of: UInt32.self).map { ASNumber($0) }
         fatalInputs = try FatalInputs(from: &reader)
         isRedundant = try reader.readBool()
+        if reader.schema != 1 { arrivals = try Arrivals(from: &reader) }
         rib = try RIB(from: &reader)
         // What the rest of the code takes for granted about these must hold for any bytes.
         guard trackedNextHops.count == nextHopStates.count else { throw DecodeError("BGP state", at: reader.position, .badValue) }
@@ -89,8 +91,10 @@ extension BGPInstance {
             digest.mix(
                 UInt64(bitPattern: neighbor.lastUpdate.nanoseconds) << 2 | (neighbor.hasBeenQuiet ? 2 : 0)
                     | (neighbor.isWarnedOfPaths ? 1 : 0))
+            digest.mix(UInt64(neighbor.configuration.remoteAS.raw) << 1 | (neighbor.answersAsRouter ? 1 : 0))
         }
         digest.mix(fatalInputs.digest)
+        arrivals.mix(into: &digest)
         digest.mix(UInt64(trackedNextHops.count) << 32 | UInt64(lingering.count))
         digest.mix(UInt64(bitPattern: timers.next?.nanoseconds ?? -1))
         return digest

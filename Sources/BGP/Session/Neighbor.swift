@@ -99,6 +99,9 @@ struct Neighbor: Sendable {
     var isBlocked = false
     /// Held down because its input was fatal; see `BGPInstance.fault`.
     var isQuarantined = false
+    /// `LocalASConfiguration.dualAS`: the neighbour refused the AS that is configured for it, so it gets the usual one, and the
+    /// other way round.
+    var answersAsRouter = false
     /// Families whose prefix count was warned about.
     var warnedFamilies: RouteFamilySet = []
     /// The same for all its paths.
@@ -191,6 +194,8 @@ struct SessionTimer: Hashable, Sendable {
         case quarantine = 9
         /// A second connection beside a session: its OPEN does not come, or the session's connection does not answer.
         case challenge = 10
+        /// A neighbour that came by itself, and is gone.
+        case forget = 11
     }
     var kind: Kind
     var slot = SessionSlot.own
@@ -271,6 +276,7 @@ extension Neighbor: Fielded {
         try visitor.field(&lastNotificationReceived)
         try visitor.field(&lastDownReason)
         try visitor.field(&lastDownAt)
+        if visitor.schema == 1 { visitor.derived(answersAsRouter) } else { try visitor.field(&answersAsRouter) }
         visitor.derived(counters)
     }
 }
