@@ -62,7 +62,7 @@ public struct BGPConfiguration: Hashable, Sendable, Codable {
 
     /// Every place that names policies and is in force.
     public var policyUses: [PolicyUse] {
-        (neighbors + ranges.map(\.template)).flatMap { [PolicyUse($0.importPolicies), PolicyUse($0.exportPolicies)] }
+        (neighbors + ranges.map(\.template)).flatMap(\.policyUses)
     }
 
     /// The range to which an address belongs: the longest prefix counts.
@@ -137,6 +137,19 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     public var sendCommunities = true
     /// Announce a default route made for this neighbour, whatever the Loc-RIB holds.
     public var defaultOriginate = false
+    /// What more there is to say of it; means nothing without `defaultOriginate`.
+    public var defaultRoute: DefaultRouteConfiguration {
+        get { otherDefaultRoute ?? DefaultRouteConfiguration() }
+        set { otherDefaultRoute = newValue == DefaultRouteConfiguration() ? nil : newValue }
+    }
+    private var otherDefaultRoute: DefaultRouteConfiguration?
+    /// RFC 4271 §9.2.1.1 MinRouteAdvertisementInterval in seconds, at most 600: what changes within it goes out together. A
+    /// neighbour that is new, or asks for a refresh, does not wait. 0: as it comes.
+    public var advertisementInterval: UInt16 {
+        get { otherInterval ?? 0 }
+        set { otherInterval = newValue == 0 ? nil : newValue }
+    }
+    private var otherInterval: UInt16?
     /// Keep the session down, with RFC 9003's text for the neighbour.
     public var isShutdown = false
     /// At most 255 octets of UTF-8.
@@ -184,6 +197,12 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     public init(address: IPAddress, remoteAS: ASNumber) {
         self.address = address
         self.remoteAS = remoteAS
+    }
+
+    /// Every place that names policies.
+    public var policyUses: [PolicyUse] {
+        [PolicyUse(importPolicies), PolicyUse(exportPolicies)]
+            + (defaultRoute.policy.isEmpty ? [] : [PolicyUse([defaultRoute.policy])])
     }
 
     /// The largest hop limit difference that the transport accepts, and what it sends.
@@ -246,6 +265,15 @@ public struct SessionTimersConfiguration: Hashable, Sendable, Codable {
     public init() {}
 }
 
+/// The default route that is made for a neighbour.
+public struct DefaultRouteConfiguration: Hashable, Sendable, Codable {
+    /// A policy that may reject it, or set what it goes with; empty for none.
+    public var policy = ""
+    /// It goes only while there is a best path to exactly this prefix, and only in the family of it. `nil`: always.
+    public var condition: IPPrefix?
+    public init() {}
+}
+
 /// What one family of a neighbour may carry.
 public struct FamilyConfiguration: Hashable, Sendable, Codable {
     public var family: RouteFamily
@@ -268,7 +296,13 @@ public struct FamilyConfiguration: Hashable, Sendable, Codable {
         get { usedExtendedNextHop ?? false }
         set { usedExtendedNextHop = newValue ? true : nil }
     }
+    /// More prefixes than the limit are not taken, and the session goes on.
+    public var discardsExtra: Bool {
+        get { isDiscarding ?? false }
+        set { isDiscarding = newValue ? true : nil }
+    }
     /// `nil` where they are not used: a configuration that was stored before they were known reads as it did.
+    private var isDiscarding: Bool?
     private var usedAddPath: AddPathConfiguration?
     private var usedExtendedNextHop: Bool?
 

@@ -82,9 +82,7 @@ extension RouterConfiguration {
     /// Every place that names policies or has rules of its own.
     public var policyUses: [PolicyUse] {
         let processes = [bgp].compactMap { $0 } + (bgpProcesses ?? []).map(\.bgp)
-        let groups = processes.flatMap(\.groups).flatMap {
-            [PolicyUse($0.settings.importPolicies), PolicyUse($0.settings.exportPolicies)]
-        }
+        let groups = processes.flatMap(\.groups).flatMap(\.settings.policyUses)
         return (processes.flatMap(\.policyUses) + groups).filter { $0 != PolicyUse() }
             + (redistribution ?? []).compactMap(\.policy) + (aggregates ?? []).compactMap(\.contributors)
             + [isis?.leakingUp.policy, isis?.leakingDown.policy].compactMap { $0 }

@@ -184,4 +184,33 @@ import Wire
     func `a wrong confederation is refused`(text: String, message: String) {
         #expect(read(router(bgp: text)).errors.map(\.message) == [message])
     }
+
+    // MARK: the default route, limits, intervals
+
+    @Test func `a default route is a flag, or says more`() throws {
+        let (plain, text) = try roundTrip(router(neighbor: "default-originate: true"))
+        #expect(plain.neighbors[0].defaultOriginate && plain.neighbors[0].defaultRoute == DefaultRouteConfiguration())
+        #expect(text.contains("default-originate: true"))
+        let (none, _) = try roundTrip(router(neighbor: "default-originate: false"))
+        #expect(!none.neighbors[0].defaultOriginate)
+        let (more, _) = try roundTrip(
+            router(neighbor: "default-originate: {policy: accept-all, when: 203.0.113.0/24}"))
+        #expect(more.neighbors[0].defaultOriginate && more.neighbors[0].defaultRoute.policy == "accept-all")
+        #expect(more.neighbors[0].defaultRoute.condition == IPPrefix("203.0.113.0/24"))
+        let (group, _) = try roundTrip(
+            router(neighbor: "peer-group: g\ndefault-originate: false", bgp: "peer-groups: {g: {default-originate: true}}"))
+        #expect(!group.neighbors[0].defaultOriginate)
+        #expect(
+            read(router(neighbor: "default-originate: {policy: other}")).errors.map(\.message) == ["there is no policy 'other'"])
+    }
+
+    @Test func `prefixes beyond a limit are ignored, warned of, or end the session, and only one of these`() throws {
+        let (bgp, _) = try roundTrip(
+            router(neighbor: "families: {ipv4-unicast: {max-prefix: 5, discard-extra: true}}\nadvertisement-interval: 30"))
+        #expect(bgp.neighbors[0].families[0].discardsExtra && bgp.neighbors[0].advertisementInterval == 30)
+        for (text, key) in [("warning-only: true", "warning-only"), ("restart: 5m", "restart")] {
+            let found = read(router(neighbor: "families: {ipv4-unicast: {discard-extra: true, \(text)}}")).errors.map(\.message)
+            #expect(found == ["'\(key)' and 'discard-extra' exclude each other"])
+        }
+    }
 }

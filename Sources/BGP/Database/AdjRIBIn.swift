@@ -42,7 +42,8 @@ struct AdjRIBIn: Sendable {
         /// First free path of its pages.
         var free: UInt32 = 0
         var count: UInt32 = 0
-        var reserved: UInt32 = 0
+        /// More paths than this are not taken; 0: there is no such limit.
+        var maximum: UInt32 = 0
     }
 
     var paths: [Path]
@@ -84,6 +85,14 @@ struct AdjRIBIn: Sendable {
     /// There was never a path.
     var isUnused: Bool { owners.count == 1 }
     func count(_ source: Int) -> Int { source < holdings.count ? Int(holdings[source].count) : 0 }
+    /// Sets how many paths of a source are taken.
+    mutating func setMaximum(_ maximum: UInt32, of source: Int) {
+        reserve(sources: source + 1)
+        holdings[source].maximum = maximum
+    }
+    @inline(__always) func isFull(_ source: Int) -> Bool {
+        holdings[source].maximum != 0 && holdings[source].count >= holdings[source].maximum
+    }
 
     /// A place for a path of `source`; the caller fills it.
     @inline(__always)
@@ -137,7 +146,7 @@ struct AdjRIBIn: Sendable {
             freePage = page
             page = next
         }
-        holdings[source] = Holding()
+        holdings[source] = Holding(maximum: holdings[source].maximum)
     }
 
     /// First page of a source + 1, for a walk; 0 when it has none.

@@ -62,7 +62,7 @@ extension FamilyRIB {
         pick(&group.cohorts[0], &work)
         group.out.reserve(prefixes.capacity)
         let takes = group.parameters.takes
-        let defaultRoute = group.parameters.defaultOriginate ? shared.defaultRoutes[family.index] : 0
+        let defaultRoute = ownDefault(group.parameters, &shared)
         bucket(&work, sets: shared.attributes.sets.count) { number in
             if defaultRoute != 0, isDefault(number) { return defaultRoute }
             let best = locRIB.entries[Int(number)].best
@@ -135,6 +135,20 @@ extension FamilyRIB {
         finishOwn(&builder, &export, group, &work, shared)
         builder.finish(into: &group.cohorts[0].queue)
         if group.cohorts[0].cursor == 0 { group.cohorts[0].isFirstPass = false }
+    }
+
+    /// Attributes of the default route that is made for a group; 0: none is, now.
+    func ownDefault(_ parameters: ExportParameters, _ shared: inout RIBShared) -> UInt32 {
+        guard parameters.defaultOriginate else { return 0 }
+        if let condition = parameters.defaultCondition {
+            guard let key = Family.key(condition), let number = prefixes.find(key), locRIB.entries[Int(number)].best != 0
+            else { return 0 }
+        }
+        let handle = shared.defaultRoutes[family.index]
+        guard parameters.defaultChain >= 0 else { return parameters.defaultChain == PolicyTable.acceptAll ? handle : 0 }
+        var run = PolicyRun(chain: parameters.defaultChain, family: family, isExport: true)
+        run.begin(handle)
+        return run.outcome(Family.prefix(Key.everything.packed), .local, &shared)
     }
 
     @inline(__always)

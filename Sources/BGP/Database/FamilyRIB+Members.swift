@@ -177,6 +177,7 @@ extension FamilyRIB {
         var deadline: Instant? = hasTasks ? now + Self.slice : nil
         func wake(_ at: Instant) { deadline = deadline.map { min($0, at) } ?? at }
         if !locRIB.changed.isEmpty {
+            noteConditions()
             for index in groups.indices { groups[index].cohorts[0].pending.formUnion(locRIB.changed) }
             locRIB.changed.removeAll()
         }
@@ -204,7 +205,8 @@ extension FamilyRIB {
                 cohort -= 1
             }
             if isHungry(index, 0) {
-                let due = groups[index].lastFlush.nanoseconds == .min ? now : groups[index].lastFlush + Self.coalescing
+                let pause = max(Self.coalescing, .seconds(Int(groups[index].parameters.interval)))
+                let due = groups[index].lastFlush.nanoseconds == .min ? now : groups[index].lastFlush + pause
                 if !groups[index].cohorts[0].pending.isEmpty {
                     if now >= due {
                         if groups[index].isPlain { flush(index, &shared) } else { flushPaths(index, &shared) }
@@ -223,6 +225,18 @@ extension FamilyRIB {
         }
         releasePrefixes()
         return deadline
+    }
+
+    /// A default route that hangs on a prefix whose best path changed is judged again.
+    private mutating func noteConditions() {
+        for index in groups.indices {
+            guard let condition = groups[index].parameters.defaultCondition.flatMap({ Family.key($0) }),
+                let number = prefixes.find(condition), locRIB.changed.contains(number)
+            else { continue }
+            let everything = prefixes.insert(Key.everything)
+            locRIB.admit(everything)
+            groups[index].cohorts[0].pending.insert(everything)
+        }
     }
 
     /// Whether some member has taken all there is. Nobody else is worth encoding for.

@@ -117,8 +117,9 @@ extension FamilyRIB {
         _ work: inout ExportScratch, _ shared: inout RIBShared
     ) {
         work.selected.removeAll(keepingCapacity: true)
-        if group.parameters.defaultOriginate, isDefault(number) {
-            let handle = shared.defaultRoutes[family.index]
+        let defaultRoute = group.parameters.defaultOriginate && isDefault(number) ? ownDefault(group.parameters, &shared) : 0
+        if defaultRoute != 0 {
+            let handle = defaultRoute
             if export.makeFrame(handle, shared), room.fits(export.frame, prefixSize: Family.sizeMaximum + 4) {
                 let route = AdvertisedRoute(handle: handle, source: UInt16(Source.networks))
                 work.selected.append(SelectedPath(route: route, label: LabelField.implicitNull))

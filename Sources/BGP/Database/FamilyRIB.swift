@@ -148,6 +148,11 @@ struct FamilyRIB<Family: RoutedFamily>: Sendable {
             letGo(old.received, old.accepted, &shared)
             return
         }
+        if adjRIBIn.isFull(source) {
+            shared.extras += 1
+            if entry.head == 0 { releasable.append(number) }
+            return
+        }
         path = adjRIBIn.allocate(source)
         hold(received, accepted, &shared)
         let chosen = chosen(number)

@@ -185,6 +185,10 @@ extension UpdateGroup: Snapshotting {
             writer.write(p.keptAS)
             writer.write(p.isOtherMember)
             writer.writeBlock(p.members)
+            writer.write(p.defaultChain)
+            writer.write(p.defaultCondition != nil)
+            p.defaultCondition?.write(to: &writer)
+            writer.write(p.interval)
         }
         out.write(to: &writer)
         writer.writeList(cohorts) { cohort, w in
@@ -230,6 +234,9 @@ extension UpdateGroup: Snapshotting {
             parameters.keptAS = try reader.read()
             parameters.isOtherMember = try reader.readBool()
             parameters.members = try reader.readBlock(of: UInt32.self)
+            parameters.defaultChain = try reader.read()
+            if try reader.readBool() { parameters.defaultCondition = try IPPrefix(from: &reader) }
+            parameters.interval = try reader.read()
         }
         self.parameters = parameters
         out = try AdjRIBOut(from: &reader)

@@ -37,6 +37,8 @@ public struct RIB: Sendable {
     var leaks: Int { shared.leaks }
     /// Announcements that came back to us by reflection (RFC 4456 §8), likewise.
     var reflectionLoops: Int { shared.reflectionLoops }
+    /// Announcements beyond a limit, likewise.
+    var extras: Int { shared.extras }
     /// The router's own addresses: host routes to them are ignored.
     public mutating func setOwnAddresses(_ addresses: [IPAddress]) {
         tables.runAll(SetOwnAddresses(addresses: addresses), &shared)
@@ -119,7 +121,8 @@ public struct RIB: Sendable {
         let isConfederationChanged = old.confederation != new.confederation
         if isPolicyChanged || isReflectionChanged || isConfederationChanged || parameters != Self.parameters(old) {
             for source in sessions.indices { if let s = sessions[source] { apply(s, source, isNew: false) } }
-            shared.policies.keepOnly(shared.sources.flatMap { [$0.importChain, $0.exportChain] })
+            let ofGroups = tables.askAll(Chains(), shared).flatMap { $0 }
+            shared.policies.keepOnly(shared.sources.flatMap { [$0.importChain, $0.exportChain] } + ofGroups)
         }
     }
 
@@ -251,7 +254,12 @@ public struct RIB: Sendable {
         shared.sources[source].importChain = importChain
         shared.sources[source].exportChain = exportChain
         shared.sources[source].allowASIn = neighbor.allowASIn
-        if neighbor.defaultOriginate { shared.makeDefaultRoutes() }
+        var defaultChain = PolicyTable.acceptAll
+        if neighbor.defaultOriginate {
+            shared.makeDefaultRoutes()
+            let policy = neighbor.defaultRoute.policy
+            if !policy.isEmpty { defaultChain = shared.policies.chain([policy], neighbor: neighbor.address) }
+        }
         let own = session.session
         shared.sources[source].families = own.families
         var parameters = ExportParameters(
@@ -263,6 +271,9 @@ public struct RIB: Sendable {
             defaultOriginate: neighbor.defaultOriginate,
             nextHopIPv4: own.nextHopIPv4, nextHopIPv6: own.nextHopIPv6, linkLocal: own.linkLocal,
             view: own.view, chain: exportChain)
+        parameters.defaultChain = defaultChain
+        parameters.defaultCondition = neighbor.defaultOriginate ? neighbor.defaultRoute.condition : nil
+        parameters.interval = neighbor.advertisementInterval
         if isExternal {
             parameters.replacesPrivateAS = neighbor.removePrivateAS && neighbor.replacesPrivateAS
             parameters.overriddenAS = neighbor.overridesAS ? neighbor.remoteAS.raw : 0
@@ -297,6 +308,9 @@ public struct RIB: Sendable {
                 parameters.view = parameters.sendsPathIDs ? .several(UInt8(parameters.view.width)) : .bestAccepted
             }
             let carries = own.families.contains(family)
+            let limit = neighbor.families.first { $0.family == family && $0.discardsExtra }
+            let maximum = carries ? limit?.limit(isInternal: !isExternal) ?? 0 : 0
+            tables.run(SetMaximum(source: source, maximum: maximum), on: family, &shared)
             tables.run(Place(source: source, parameters: carries ? parameters : nil), on: family, &shared)
         }
         if mustReimport || loopsChanged || isPathOther { reimport(source) }

@@ -129,6 +129,8 @@ struct RIBShared: Sendable {
     var leaks = 0
     /// RFC 4456 §8: announcements that came back to us. Likewise.
     var reflectionLoops = 0
+    /// Announcements that were ignored because their source has as many as it may have. Likewise.
+    var extras = 0
     /// By family: attributes of the default route that is made for neighbours; 0 while none asked for one.
     var defaultRoutes = [UInt32](repeating: 0, count: Int(RouteFamily.count))
 

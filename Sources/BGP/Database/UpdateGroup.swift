@@ -74,6 +74,11 @@ struct ExportParameters: Hashable, Sendable {
     var isOtherMember = false
     /// Towards the world outside: all members of our confederation, which is not to see them (RFC 9234 §5).
     var members: [UInt32] = []
+    /// What is asked about the default route of our own, and the prefix that must have a best path for it.
+    var defaultChain: Int32 = PolicyTable.acceptAll
+    var defaultCondition: IPPrefix?
+    /// Seconds between two rounds of changes.
+    var interval: UInt16 = 0
 
     /// RFC 4271 §4.1, RFC 8654 §3.
     var messageMaximum: Int { extendedMessages ? 65535 : 4096 }

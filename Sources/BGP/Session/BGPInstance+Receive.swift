@@ -311,7 +311,7 @@ extension BGPInstance {
         setting.key =
             UInt32(setting.context.attributeKey) | checkedASIndex(firstAS) << (UpdateContext.attributeKeyWidth + 2)
         let fatal = fatalSource(peer, at: now)
-        let martians = rib.martians, leaks = rib.leaks, loops = rib.reflectionLoops
+        let martians = rib.martians, leaks = rib.leaks, loops = rib.reflectionLoops, extras = rib.extras
         var count: UInt64 = 0, screened = 0
         var worst: AttributeFault?
         var faulty: UInt64 = 0
@@ -349,6 +349,10 @@ extension BGPInstance {
         if rib.martians > martians {
             neighbors[i]!.counters.martians &+= UInt64(rib.martians - martians)
             event(.warning, peer, "\(rib.martians - martians) announcements of unusable prefixes are ignored", into: &effects)
+        }
+        if rib.extras > extras {
+            neighbors[i]!.counters.beyondLimit &+= UInt64(rib.extras - extras)
+            event(.warning, peer, "\(rib.extras - extras) announcements beyond the limit of prefixes are ignored", into: &effects)
         }
         // No event: between two reflectors of one cluster this is how it has to be.
         neighbors[i]!.counters.reflectionLoops &+= UInt64(rib.reflectionLoops - loops)

@@ -167,6 +167,8 @@ public struct NeighborCounters: Hashable, Sendable, Codable {
     public var quarantined: UInt64 = 0
     /// Announcements of what nobody can have a way to: groups, loopback, the router's own addresses. Ignored.
     public var martians: UInt64 = 0
+    /// Announcements of more prefixes than the neighbour may have, where these are to be ignored.
+    public var beyondLimit: UInt64 = 0
     /// RFC 9234 §5: announcements that were route leaks. They are kept, and never chosen.
     public var routeLeaks: UInt64 = 0
     /// RFC 4456 §8: announcements that came back to us by reflection. Likewise.

@@ -44,6 +44,10 @@ extension BGPText {
                 if result.extendedNextHop, !known.canExtendNextHop {
                     value.at("extended-next-hop").error("\(known) has IPv6 next hops without it; it is for families of IPv4")
                 }
+                for (key, isThere) in [("warning-only", result.warningOnly), ("restart", result.restartMinutes > 0)]
+                where result.discardsExtra && isThere {
+                    value.at(key).error("'\(key)' and 'discard-extra' exclude each other")
+                }
                 return result
             }
             return true
@@ -86,7 +90,7 @@ extension BGPText {
     }
 
     /// What says something of the limit of a family.
-    static let ofLimit: Set<String> = ["warning", "warning-only", "restart"]
+    static let ofLimit: Set<String> = ["warning", "warning-only", "restart", "discard-extra"]
 
     static var family: Section<FamilyConfiguration> {
         Section(
@@ -104,6 +108,7 @@ extension BGPText {
                 "More end the session with Cease/1.")
             Setting("warning", \.warningPercent, .number(1...100, "per cent"), "At so much of the limit an event warns.")
             Setting("warning-only", \.warningOnly, .flag, "The session goes on.")
+            Setting("discard-extra", \.discardsExtra, .flag, "More are not taken, and the session goes on.")
             Setting("restart", \.restartMinutes, .minutes(1...65535), "Until the session is tried again; else clear bgp does it.")
             Setting("add-path", in: \.addPath, "Several paths of a prefix, told apart by identifiers (RFC 7911).") { _ in addPath
             }

@@ -85,7 +85,10 @@ extension BGPText {
                 "What we are to an external neighbor (RFC 9234): provider if it is our customer.")
             Setting("role-strict", \.roleStrict, .flag, "No session with a neighbor that does not say its role.")
             Setting("send-communities", \.sendCommunities, .flag, "Of all kinds.")
-            Setting("default-originate", \.defaultOriginate, .flag, "A default route for this neighbor.")
+            defaultOriginate
+            Setting(
+                "advertisement-interval", \.advertisementInterval, .seconds(0...600, unit: ""),
+                "Between two rounds of changes (RFC 4271 §9.2.1.1); what comes meanwhile goes out together.")
             Setting("route-refresh", \.routeRefresh, .flag, "RFC 2918.")
             Setting("extended-messages", \.extendedMessages, .flag, "RFC 8654.")
             Setting(
@@ -151,6 +154,37 @@ extension BGPText {
             Setting("replace-as", \.replacesAS, .flag, "It stands in place of the router's own in paths that the neighbor gets.")
             Setting("dual-as", \.dualAS, .flag, "The neighbor may know us by the router's own as well.")
         }
+    }
+
+    private var defaultOriginate: Setting<NeighborConfiguration> {
+        var policy = Kind<String>.known("policy", definitions.policyNames)
+        policy.read = { [read = policy.read] field in
+            let name = read(field)
+            if let name, looked.note([name]) { PolicyPlace.bgp.check(PolicyUse([name]), definitions, field) }
+            return name
+        }
+        var setting = Setting<NeighborConfiguration>(
+            "default-originate", in: \.ownDefault, "A default route for this neighbor: true, or more of it."
+        ) { _ in
+            Section(
+                DefaultRouteConfiguration(), foreign: ["route-map": "policy", "condition": "when", "if": "when"],
+                short: .init(values: "true or false") { field, _ in field.flag() ?? false }
+            ) {
+                Setting("policy", \.policy, policy, "One that may reject it, or sets what it goes with.")
+                Setting(
+                    "when", \.condition, .prefix,
+                    "Only while there is a best path to exactly this prefix, and only in its family.")
+            }
+        }
+        let write = setting.write
+        setting.write = { neighbor, writer in
+            switch neighbor.ownDefault {
+            case nil: writer.line("default-originate", "false")
+            case DefaultRouteConfiguration(): writer.line("default-originate", "true")
+            default: write(neighbor, &writer)
+            }
+        }
+        return setting
     }
 
     private static var ownAS: Kind<OwnAS> {
@@ -219,6 +253,14 @@ extension NeighborConfiguration {
             allowsOwnOrigin = newValue == .asOrigin
             if case .times(let count) = newValue { allowASIn = count } else { allowASIn = 0 }
         }
+    }
+}
+
+extension NeighborConfiguration {
+    /// `nil`: there is none.
+    fileprivate var ownDefault: DefaultRouteConfiguration? {
+        get { defaultOriginate ? defaultRoute : nil }
+        set { (defaultOriginate, defaultRoute) = (newValue != nil, newValue ?? DefaultRouteConfiguration()) }
     }
 }
 

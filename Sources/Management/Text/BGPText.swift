@@ -78,6 +78,7 @@ extension BGPNeighborView {
         if let lastError { add("last error: \(lastError)\(lastErrorAge.map { ", \(Words.upTime($0)) ago" } ?? "")") }
         for (count, text) in [
             (counters.martians, "unusable: % announcements of groups, loopback or our own addresses were ignored"),
+            (counters.beyondLimit, "beyond the limit: % announcements of prefixes were ignored"),
             (counters.reflectionLoops, "loops: % announcements came back by reflection and are not chosen (RFC 4456)"),
             (counters.routeLeaks, "route leaks: % announcements were to go to customers only and are not chosen (RFC 9234)"),
             (counters.quarantined, "quarantined: % messages were fatal to a controller before and were not looked at again"),
