@@ -6,7 +6,7 @@ import Wire
 /// BGP-4 as one deterministic machine: sessions on one side, the RIB on the other, and this between them.
 ///
 /// Standards: RFC 4271 with 4760 (IPv4 and IPv6 unicast), 5492, 6793, 2918, 6286, 6608, 7606, 7607, 8212, 8654, 9003,
-/// 9072, 9234, 9687; 1997, 4360 and 8092 communities; 4456 route reflection.
+/// 9072, 9234, 9687; 1997, 4360 and 8092 communities; 4456 route reflection; 5065 confederations; 7705 another AS.
 ///
 /// Rooms:
 /// - `BGPConfiguration.swift`: what the operator wants.

@@ -4,7 +4,7 @@ import Wire
 
 extension FamilyRIB {
     /// While changes keep coming, a group is worked off no more often than this; when idle at once. It takes the place of
-    /// RFC 4271 §9.2.1.1 MinRouteAdvertisementInterval.
+    /// RFC 4271 §9.2.1.1 MinRouteAdvertisementInterval where the operator says none (`ExportParameters.interval`).
     static var coalescing: Duration { .milliseconds(5) }
     /// Between slices of work that one call did not finish.
     static var slice: Duration { .milliseconds(1) }
