@@ -34,6 +34,26 @@ public struct BGPConfiguration: Hashable, Sendable, Codable {
     }
     /// `nil` for the usual one: a configuration that was stored before there was another reads as it did.
     private var otherGracefulRestart: GracefulRestartConfiguration?
+    /// Names are unique.
+    public var groups: [PeerGroupConfiguration] {
+        get { namedGroups ?? [] }
+        set { namedGroups = newValue.isEmpty ? nil : newValue }
+    }
+    /// Ranges from which neighbours come by themselves, at most `ListenRangeConfiguration.rangesMaximum`; prefixes are unique.
+    public var ranges: [ListenRangeConfiguration] {
+        get { listenRanges ?? [] }
+        set { listenRanges = newValue.isEmpty ? nil : newValue }
+    }
+    /// RFC 5065: the router's AS is a member of a confederation; `nil`: it is whole.
+    public var confederation: ConfederationConfiguration?
+    public var bestPath: BestPathConfiguration {
+        get { changedBestPath ?? BestPathConfiguration() }
+        set { changedBestPath = newValue == BestPathConfiguration() ? nil : newValue }
+    }
+    // `nil` where there are none: a configuration that was stored before they were known reads as it did.
+    private var changedBestPath: BestPathConfiguration?
+    private var namedGroups: [PeerGroupConfiguration]?
+    private var listenRanges: [ListenRangeConfiguration]?
 
     public init(routerAS: ASNumber, routerID: RouterID) {
         self.routerAS = routerAS
@@ -43,8 +63,18 @@ public struct BGPConfiguration: Hashable, Sendable, Codable {
     /// With what its neighbours name of the router's definitions: nothing else of these concerns it.
     public func linked(to all: PolicyDefinitions) -> BGPConfiguration {
         var linked = self
-        linked.definitions = all.only(for: neighbors.flatMap { [PolicyUse($0.importPolicies), PolicyUse($0.exportPolicies)] })
+        linked.definitions = all.only(for: policyUses)
         return linked
+    }
+
+    /// Every place that names policies and is in force.
+    public var policyUses: [PolicyUse] {
+        (neighbors + ranges.map(\.template)).flatMap(\.policyUses)
+    }
+
+    /// The range to which an address belongs: the longest prefix counts.
+    public func range(of address: IPAddress) -> ListenRangeConfiguration? {
+        ranges.filter { $0.prefix.contains(address) }.max { $0.prefix.length < $1.prefix.length }
     }
 }
 
@@ -114,6 +144,19 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     public var sendCommunities = true
     /// Announce a default route made for this neighbour, whatever the Loc-RIB holds.
     public var defaultOriginate = false
+    /// What more there is to say of it; means nothing without `defaultOriginate`.
+    public var defaultRoute: DefaultRouteConfiguration {
+        get { otherDefaultRoute ?? DefaultRouteConfiguration() }
+        set { otherDefaultRoute = newValue == DefaultRouteConfiguration() ? nil : newValue }
+    }
+    private var otherDefaultRoute: DefaultRouteConfiguration?
+    /// RFC 4271 §9.2.1.1 MinRouteAdvertisementInterval in seconds, at most 600: what changes within it goes out together. A
+    /// neighbour that is new, or asks for a refresh, does not wait. 0: as it comes.
+    public var advertisementInterval: UInt16 {
+        get { otherInterval ?? 0 }
+        set { otherInterval = newValue == 0 ? nil : newValue }
+    }
+    private var otherInterval: UInt16?
     /// Keep the session down, with RFC 9003's text for the neighbour.
     public var isShutdown = false
     /// At most 255 octets of UTF-8.
@@ -140,6 +183,20 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
         set { otherGracefulRestart = newValue == GracefulRestartConfiguration() ? nil : newValue }
     }
     private var otherGracefulRestart: GracefulRestartConfiguration?
+    /// What the neighbour has of peer groups; `nil`: it is in none.
+    public var membership: GroupMembership?
+    /// Of a group, and of a neighbour in one: the limit of families that say none, which `families` has already.
+    public var commonPrefixLimit: UInt32?
+    /// The neighbour came by itself, from this range. No operator writes that.
+    public var range: IPPrefix?
+    /// RFC 7705: another AS than the router's towards this neighbour, an external one.
+    public var localAS: LocalASConfiguration?
+    /// A received path may have our own AS any number of times if that is where the route began; `allowASIn` is then 0.
+    public var allowsOwnOrigin: Bool {
+        get { takesOwnOrigin ?? false }
+        set { takesOwnOrigin = newValue ? true : nil }
+    }
+    private var takesOwnOrigin: Bool?
 
     /// Three times what a session with the whole Internet holds (about 1.35 million paths in 2026).
     public static let pathsDefault: UInt32 = 4_000_000
@@ -153,6 +210,12 @@ public struct NeighborConfiguration: Hashable, Sendable, Codable {
     public init(address: IPAddress, remoteAS: ASNumber) {
         self.address = address
         self.remoteAS = remoteAS
+    }
+
+    /// Every place that names policies.
+    public var policyUses: [PolicyUse] {
+        [PolicyUse(importPolicies), PolicyUse(exportPolicies)]
+            + (defaultRoute.policy.isEmpty ? [] : [PolicyUse([defaultRoute.policy])])
     }
 
     /// The largest hop limit difference that the transport accepts, and what it sends.
@@ -245,6 +308,15 @@ public struct SessionTimersConfiguration: Hashable, Sendable, Codable {
     public init() {}
 }
 
+/// The default route that is made for a neighbour.
+public struct DefaultRouteConfiguration: Hashable, Sendable, Codable {
+    /// A policy that may reject it, or set what it goes with; empty for none.
+    public var policy = ""
+    /// It goes only while there is a best path to exactly this prefix, and only in the family of it. `nil`: always.
+    public var condition: IPPrefix?
+    public init() {}
+}
+
 /// What one family of a neighbour may carry.
 public struct FamilyConfiguration: Hashable, Sendable, Codable {
     public var family: RouteFamily
@@ -273,7 +345,13 @@ public struct FamilyConfiguration: Hashable, Sendable, Codable {
         get { usedLongLivedStaleTime ?? 0 }
         set { usedLongLivedStaleTime = newValue == 0 ? nil : newValue }
     }
+    /// More prefixes than the limit are not taken, and the session goes on.
+    public var discardsExtra: Bool {
+        get { isDiscarding ?? false }
+        set { isDiscarding = newValue ? true : nil }
+    }
     /// `nil` where they are not used: a configuration that was stored before they were known reads as it did.
+    private var isDiscarding: Bool?
     private var usedAddPath: AddPathConfiguration?
     private var usedExtendedNextHop: Bool?
     private var usedLongLivedStaleTime: UInt32?

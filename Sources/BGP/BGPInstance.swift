@@ -6,7 +6,8 @@ import Wire
 /// BGP-4 as one deterministic machine: sessions on one side, the RIB on the other, and this between them.
 ///
 /// Standards: RFC 4271 with 4760 (IPv4 and IPv6 unicast), 5492, 6793, 2918, 6286, 6608, 7606, 7607, 8212, 8654, 9003,
-/// 9072, 9234, 9687; 4724, 7313, 8538, 9494 restarts and refreshes; 1997, 4360 and 8092 communities; 4456 route reflection.
+/// 9072, 9234, 9687; 4724, 7313, 8538, 9494 restarts and refreshes; 1997, 4360 and 8092 communities; 4456 route reflection;
+/// 5065 confederations; 7705 another AS.
 ///
 /// Rooms:
 /// - `BGPConfiguration.swift`: what the operator wants.
@@ -38,6 +39,8 @@ public struct BGPInstance: StreamProtocol {
     /// The least time between two passes over the table for a neighbour's ROUTE-REFRESH.
     static let refreshInterval = Duration.seconds(2)
     static let housekeepingTime = Duration.seconds(60)
+    /// Numbers of endpoints from here on are those of ranges.
+    static let neighborsMaximum = 4096
     /// Where we listen (RFC 4271 §4).
     static let port: UInt16 = 179
     /// What a router that speaks no BGP has in force.
@@ -71,6 +74,8 @@ public struct BGPInstance: StreamProtocol {
     var isRedundant = false
     /// How many neighbours have a challenger. Derived from `neighbors`.
     var challengers = 0
+    /// Neighbours that came by themselves of late.
+    var arrivals = Arrivals()
     /// Something changed since the last look that `firstRoutes` depends on. The engine looks at the end of each record.
     var hasFirstRoutesNews = false
     /// Where the number of the message at work is noted, for the dying gasp. No part of the state.

@@ -81,8 +81,9 @@ extension RouterConfiguration {
     }
     /// Every place that names policies or has rules of its own.
     public var policyUses: [PolicyUse] {
-        let neighbors = ([bgp].compactMap { $0 } + (bgpProcesses ?? []).map(\.bgp)).flatMap(\.neighbors)
-        return neighbors.flatMap { [PolicyUse($0.importPolicies), PolicyUse($0.exportPolicies)] }.filter { $0 != PolicyUse() }
+        let processes = [bgp].compactMap { $0 } + (bgpProcesses ?? []).map(\.bgp)
+        let groups = processes.flatMap(\.groups).flatMap(\.settings.policyUses)
+        return (processes.flatMap(\.policyUses) + groups).filter { $0 != PolicyUse() }
             + (redistribution ?? []).compactMap(\.policy) + (aggregates ?? []).compactMap(\.contributors)
             + [isis?.leakingUp.policy, isis?.leakingDown.policy].compactMap { $0 }
     }

@@ -43,6 +43,8 @@ public protocol FieldVisitor {
     associatedtype Failure: Error
     /// Whether fields are replaced by what is found in octets.
     var isReading: Bool { get }
+    /// In which schema the octets are (`SnapshotSection`); 0 where that is not said: the newest.
+    var schema: UInt16 { get }
     /// A stored property begins. For who counts them.
     mutating func begin()
     mutating func number<T: FixedWidthInteger & BitwiseCopyable>(_ value: inout T) throws(Failure)
@@ -58,6 +60,7 @@ public protocol FieldVisitor {
 }
 
 extension FieldVisitor {
+    @inlinable public var schema: UInt16 { 0 }
     @inlinable public mutating func begin() {}
     @inlinable public mutating func nested<T: Fielded>(_ value: inout T) throws(Failure) { try value.visit(&self) }
 

@@ -97,18 +97,22 @@ public struct ConnectRequest: Hashable, Sendable {
     }
 }
 
-/// From whom the line card accepts connections. Anybody else's SYN is answered with RST.
+/// From whom the line card accepts connections: from one address, or from any of a range that no other listener of the same
+/// local end has by a longer prefix. Anybody else's SYN is answered with RST.
 public struct Listener: Hashable, Sendable {
     public var owner: ConnectionOwner
     public var local: IPAddress
     public var localPort: UInt16
     public var remote: IPAddress
+    /// `remote` is the first address of a range with a prefix of this length.
+    public var remoteLength: UInt8?
     public var options: TransportOptions
 
     public init(
         owner: ConnectionOwner = ConnectionOwner(), local: IPAddress, localPort: UInt16, remote: IPAddress,
-        options: TransportOptions
+        remoteLength: UInt8? = nil, options: TransportOptions
     ) {
+        self.remoteLength = remoteLength
         self.owner = owner
         self.local = local
         self.localPort = localPort

@@ -115,7 +115,8 @@ extension StreamProtocolInput where Configuration == Never {
 /// What a stream protocol asks of the engine.
 public enum StreamProtocolEffect: Sendable {
     /// With whom the instance speaks, the complete list, in ascending order of remote address. The router keeps a way to each
-    /// of them, and accepts connections from those that have a local port.
+    /// of them, and accepts connections from those that have a local port. Who comes from a range, and is no other's, is
+    /// `.opened` with the endpoint of the range.
     case listen([StreamEndpoint])
     /// Answered by `.connecting` or `.cannotConnect`, within the same record.
     case connect(StreamEndpoint)
@@ -142,14 +143,17 @@ public struct StreamEndpoint: Hashable, Sendable {
     /// On which connections are accepted; 0: none are. A connection that is asked for gets a port of the engine's choice.
     public var localPort: UInt16
     public var remote: IPAddress
+    /// `remote` is the first address of a range with a prefix of this length, from which connections are accepted.
+    public var remoteLength: UInt8?
     /// Where to connect to.
     public var remotePort: UInt16
     public var options: TransportOptions
 
     public init(
-        number: StreamEndpointID, local: IPAddress?, localPort: UInt16, remote: IPAddress, remotePort: UInt16,
-        options: TransportOptions
+        number: StreamEndpointID, local: IPAddress?, localPort: UInt16, remote: IPAddress, remoteLength: UInt8? = nil,
+        remotePort: UInt16, options: TransportOptions
     ) {
+        self.remoteLength = remoteLength
         self.number = number
         self.local = local
         self.localPort = localPort
@@ -192,7 +196,11 @@ extension StreamEndpoint: Fielded {
         try visitor.field(&remote)
         try visitor.field(&remotePort)
         try visitor.field(&options)
+        if visitor.schema == 1 { visitor.derived(remoteLength) } else { try visitor.field(&remoteLength) }
     }
+
+    /// The addresses from which connections are accepted, if they are a range.
+    public var range: IPPrefix? { remoteLength.map { IPPrefix(remote, $0) } }
 }
 
 extension SessionAddresses: Fielded {

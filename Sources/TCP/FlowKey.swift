@@ -47,4 +47,6 @@ struct ListenerKey: Hashable, Sendable, BitwiseCopyable {
     var local: IPAddress
     var port: UInt16
     var remote: IPAddress
+    /// Of the prefix, where `remote` stands for a range.
+    var length: UInt8?
 }

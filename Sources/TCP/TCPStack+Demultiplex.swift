@@ -34,7 +34,7 @@ extension TCPStack {
         }
         let tuple = ConnectionTuple(
             interface: interface, local: local, localPort: h.destinationPort, remote: remote, remotePort: h.sourcePort)
-        let listener = listenerIndex[ListenerKey(local: local, port: h.destinationPort, remote: remote)]
+        let listener = listener(local: local, port: h.destinationPort, remote: remote)
         // A configured peer's address is guarded on every port: what it may send to one it may send to all.
         if let guardian = listener ?? listenerIndex[ListenerKey(local: local, port: 0, remote: remote)],
             !passes(h, segment, listeners[Int(guardian)].options, hopLimit, tuple, now, &effects)
@@ -153,7 +153,9 @@ extension TCPStack {
     ) {
         guard !h.flags.contains(.rst) else { return }
         // A peer with a key believes signed RSTs only; it may know a connection that we, started anew, do not.
-        let pair = listenerIndex[ListenerKey(local: tuple.local, port: 0, remote: tuple.remote)]
+        let pair =
+            listenerIndex[ListenerKey(local: tuple.local, port: 0, remote: tuple.remote)]
+            ?? listener(local: tuple.local, port: tuple.localPort, remote: tuple.remote)
         guard pair.map({ answers[Int($0)].take(at: now) }) ?? resets.take(at: now) else { return }
         var segment = OutgoingSegment(
             localPort: tuple.localPort, remotePort: tuple.remotePort, sequence: 0, flags: [.rst, .ack])

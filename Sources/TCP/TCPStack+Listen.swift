@@ -9,10 +9,17 @@ extension TCPStack {
         let old = listeners
         listeners = list
         listenerIndex.removeAll(keepingCapacity: true)
+        rangeIndex.removeAll(keepingCapacity: true)
         for (i, listener) in list.enumerated() {
-            let key = ListenerKey(local: listener.local, port: listener.localPort, remote: listener.remote)
+            let key = Self.key(of: listener)
             // The first of two that say the same.
             if listenerIndex[key] == nil { listenerIndex[key] = Int32(i) }
+            if let length = listener.remoteLength {
+                let own = ListenerKey(local: listener.local, port: listener.localPort, remote: listener.local)
+                let at = rangeIndex[own]?.firstIndex { (list[Int($0)].remoteLength ?? 0) < length }
+                rangeIndex[own, default: []].insert(Int32(i), at: at ?? rangeIndex[own]?.count ?? 0)
+                continue
+            }
             let pair = ListenerKey(local: listener.local, port: 0, remote: listener.remote)
             if listenerIndex[pair] == nil { listenerIndex[pair] = Int32(i) }
         }
@@ -22,13 +29,27 @@ extension TCPStack {
         entries.sort { halfOpen[$0]!.serial < halfOpen[$1]!.serial }
         for entry in entries {
             let before = old[Int(halfOpen[entry]!.listener)]
-            let key = ListenerKey(local: before.local, port: before.localPort, remote: before.remote)
-            if let i = listenerIndex[key], listeners[Int(i)] == before {
+            if let i = listenerIndex[Self.key(of: before)], listeners[Int(i)] == before {
                 halfOpen[entry]!.listener = i
                 backlogs[Int(i)].append(Int32(entry))
             } else {
                 dropHalfOpen(entry)
             }
+        }
+    }
+
+    private static func key(of listener: Listener) -> ListenerKey {
+        ListenerKey(
+            local: listener.local, port: listener.localPort, remote: listener.remote, length: listener.remoteLength)
+    }
+
+    /// Who listens for what comes from there: who names the address, or the longest prefix that has it. There are few ranges.
+    func listener(local: IPAddress, port: UInt16, remote: IPAddress) -> Int32? {
+        if let exact = listenerIndex[ListenerKey(local: local, port: port, remote: remote)] { return exact }
+        guard !rangeIndex.isEmpty else { return nil }
+        return rangeIndex[ListenerKey(local: local, port: port, remote: local)]?.first {
+            let listener = listeners[Int($0)]
+            return IPPrefix(listener.remote, listener.remoteLength ?? 0).contains(remote)
         }
     }
 

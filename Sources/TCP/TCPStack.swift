@@ -63,6 +63,8 @@ public struct TCPStack: Sendable {
 
     var listeners: [Listener] = []
     var listenerIndex: [ListenerKey: Int32] = [:]
+    /// Those that listen to a range, by our end (`remote` is the same in all keys), the longest prefix first.
+    var rangeIndex: [ListenerKey: [Int32]] = [:]
     var halfOpen: [HalfOpen?] = []
     var freeHalfOpen: [Int32] = []
     /// Half-open entries of each listener, oldest first.

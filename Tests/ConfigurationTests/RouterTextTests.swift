@@ -319,7 +319,7 @@ func problems(_ text: String) -> [String] { read(text).problems.map(\.descriptio
             "only an internal neighbor is a client (RFC 4456 §6); AS 65001 is not ours, 65000"
         ),
         ("next-hop-self-reflected: true", "'next-hop-self-reflected' needs 'next-hop-self: true'"),
-        ("allow-as-in: 11", "'11' is not allowed; write a number from 0 to 10"),
+        ("allow-as-in: 11", "'11' is not allowed; write a number of times, or origin, from 0 to 10"),
     ])
     func `a wrong value of a neighbour is refused`(text: String, message: String) {
         #expect(read(router(neighbor: text)).errors.map(\.message) == [message])

@@ -178,7 +178,7 @@ import Wire
             BGPInstance(seed: 1),
             """
             configuration rib neighbors outlets owners lingering timers random trackedNextHops nextHopStates \
-            checkedAS fatalInputs coldStart isRedundant challengers hasFirstRoutesNews progress trapMessage scratch \
+            checkedAS fatalInputs coldStart isRedundant challengers arrivals hasFirstRoutesNews progress trapMessage scratch \
             needsHousekeeping
             """)
         hold(RTRInstance(seed: 1), "configuration caches order table lingering timers fatal watch")

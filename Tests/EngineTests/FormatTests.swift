@@ -77,9 +77,12 @@ import Wire
             #expect(with { $0.remove(at: i) } == "section '\(section.name)' is missing from the snapshot")
             #expect(with { $0.append($0[i]) } == "section '\(section.name)' is twice in the snapshot")
             #expect(with { $0[i][0] = 200 }?.hasPrefix("the snapshot has section 200 at octet ") == true)
+            let (oldest, newest) = (section.schemas.lowerBound, section.schemas.upperBound)
+            let known = oldest == newest ? "\(newest)" : "\(oldest) to \(newest)"
             #expect(
                 with { $0[i][2] = 9 }
-                    == "section '\(section.name)' of the snapshot has schema 9, agreed was \(own), and this release reads \(own)")
+                    == "section '\(section.name)' of the snapshot has schema 9, agreed was \(newest), and this release reads \(known)"
+            )
             #expect(with { $0[i][11] = 1 }?.hasPrefix("section '\(section.name)' of the snapshot says that it has ") == true)
             // An octet more than its schema has, within the section.
             #expect(

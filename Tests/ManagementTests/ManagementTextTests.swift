@@ -101,13 +101,16 @@ import Wire
             ])
         func about(_ summary: BGPSummaryView.Neighbor) -> [String] {
             BGPNeighborView(
-                summary: summary, kind: "external", isShutdown: false, passive: false, holdTime: 9, keepaliveInterval: 3,
+                summary: summary, kind: "external", localAS: ASNumber(65000), groups: ["transit"], isShutdown: false,
+                passive: false, holdTime: 9, keepaliveInterval: 3,
                 configuredHoldTime: 90, counters: NeighborCounters(), capabilitiesSent: [], capabilitiesReceived: [],
                 hasPassword: false, minimumHopLimit: 0, multihop: 0, isReflectorClient: false, importPolicies: ["accept-all"],
                 exportPolicies: [], importIsMissing: false, exportIsMissing: true, establishedCount: 1, droppedCount: 0
             ).lines
         }
         let detail = about(view.neighbors[0])
+        #expect(detail.first == "BGP neighbor 198.18.0.11, remote AS 65001, local AS 65000, external, \"frr\"")
+        #expect(detail.contains("  peer group transit"))
         #expect(detail.contains("  state Established, up 00:01:01"))
         #expect(detail.contains("  hold time 9 s, keepalive 3 s (configured hold time 90 s)"))
         #expect(detail.contains("  export policy none: no route passes without one (RFC 8212)"))

@@ -51,6 +51,8 @@ struct AdjRIBIn: Sendable {
         fileprivate(set) var generation: UInt16 = 0
         /// Marks since the last time that no path was stale: generations that may be in use besides.
         fileprivate(set) var marks: UInt16 = 0
+        /// More paths than this are not taken; 0: there is no such limit.
+        var maximum: UInt32 = 0
     }
     /// More marks than this without an end between are refused by `canMark`; each session adds two of its own.
     private static let marksMaximum: UInt16 = 128
@@ -96,6 +98,14 @@ struct AdjRIBIn: Sendable {
     /// There was never a path.
     var isUnused: Bool { owners.count == 1 }
     func count(_ source: Int) -> Int { source < holdings.count ? Int(holdings[source].count) : 0 }
+    /// Sets how many paths of a source are taken.
+    mutating func setMaximum(_ maximum: UInt32, of source: Int) {
+        reserve(sources: source + 1)
+        holdings[source].maximum = maximum
+    }
+    @inline(__always) func isFull(_ source: Int) -> Bool {
+        holdings[source].maximum != 0 && holdings[source].count >= holdings[source].maximum
+    }
 
     /// A place for a path of `source`; the caller fills it.
     @inline(__always)
@@ -195,9 +205,10 @@ struct AdjRIBIn: Sendable {
             freePage = page
             page = next
         }
-        let generation = holdings[source].generation
+        let before = holdings[source]
         holdings[source] = Holding()
-        holdings[source].generation = generation
+        holdings[source].generation = before.generation
+        holdings[source].maximum = before.maximum
     }
 
     /// First page of a source + 1, for a walk; 0 when it has none.

@@ -17,9 +17,9 @@ struct AttributeSet: BitwiseCopyable, Sendable {
     var length: UInt32 = 0
     /// Number in the next hop table.
     var nextHop: UInt32 = 0
-    /// 0 when absent: RFC 4271 §9.1.2.2 (c) takes a missing MED as the lowest value.
+    /// 0 when absent: RFC 4271 §9.1.2.2 (c) takes a missing MED as the lowest value; the highest if the operator wants that.
     var med: UInt32 = 0
-    /// The AS from which the route came, 0 for one that began in our own AS.
+    /// The AS from which the route came, 0 for one that began in our own AS or confederation (RFC 5065 §5.3).
     var neighborAS: UInt32 = 0
     /// RFC 4456 §8; 0 when absent.
     var originatorID: UInt32 = 0
@@ -58,6 +58,8 @@ struct AttributeSet: BitwiseCopyable, Sendable {
         /// RFC 9494: LLGR_STALE and NO_LLGR are there.
         static let isLongLivedStale = Flags(rawValue: 512)
         static let refusesLongLived = Flags(rawValue: 1024)
+        /// The path ends with our own AS: the route began there.
+        static let beganInOwnAS = Flags(rawValue: 2048)
     }
 
     /// What policy and the rules around it decided and no attribute can say. Part of a set's identity.
@@ -71,6 +73,9 @@ struct AttributeSet: BitwiseCopyable, Sendable {
         static let isLeak = Marks(rawValue: 4)
         /// RFC 4456 §8: reflected, with ORIGINATOR_ID and our cluster in CLUSTER_LIST; nothing else of it is changed.
         static let isReflected = Marks(rawValue: 8)
+        /// RFC 7705: the path has the AS that we are to this neighbour alone, in a set that stands in place of what import policy
+        /// would have made.
+        static let isLoop = Marks(rawValue: 16)
     }
 
     /// Set by policy, and part of a set's identity: it comes before LOCAL_PREF and stays in this router.

@@ -49,6 +49,12 @@ struct AttributeTable: Sendable {
         /// RFC 4456 §7: our cluster; the router identifier unless configured.
         var clusterID: UInt32
         var defaultLocalPreference: UInt32
+        /// RFC 5065: the identifier of our confederation; 0 if we are in none.
+        var confederation: UInt32 = 0
+        var rules: DecisionRules = []
+
+        /// What the world outside knows us by.
+        var externalAS: UInt32 { confederation == 0 ? routerAS : confederation }
     }
 
     init(parameters: Parameters, seed: UInt64) {
@@ -68,7 +74,7 @@ struct AttributeTable: Sendable {
     }
     /// RFC 6811 §2, Route Origin ASN; `nil` for "NONE".
     func routeOrigin(_ handle: UInt32) -> UInt32? {
-        withOctets(handle) { Self.routeOrigin($0, routerAS: parameters.routerAS) }
+        withOctets(handle) { Self.routeOrigin($0, routerAS: parameters.externalAS) }
     }
     static func routeOrigin(_ canonical: RawSpan, routerAS: UInt32) -> UInt32? {
         var origin: UInt32? = routerAS
@@ -182,6 +188,38 @@ struct AttributeTable: Sendable {
             octets.insert(contentsOf: attribute, at: Self.place(of: AttributeCode.onlyToCustomer, in: octets))
             return internIfItFits(octets, marks: set.marks)
         }
+    }
+
+    /// RFC 7705 §3, on receipt and before policy: the set that stands for this one on a session on which we are another AS. One
+    /// that has this AS more often than it may is a loop; else it is put in front, unless that is not wanted. 0 when it has no
+    /// room for that.
+    mutating func ingress(_ handle: UInt32, localAS: UInt32, prepends: Bool, allowed: UInt8) -> UInt32 {
+        var count = 0
+        withOctets(handle) { octets in
+            forEachAttribute(octets) { _, type, value in
+                if type == AttributeCode.asPath { count = Self.occurrences(of: localAS, in: value) }
+            }
+        }
+        let marks = sets[Int(handle)].marks
+        if count > Int(allowed) {
+            let octets = octets(handle)
+            return intern(octets.span.bytes, marks: marks.union(.isLoop))
+        }
+        guard prepends else { return handle }
+        var route = withOctets(handle) { RouteAttributes(canonical: $0, marks: marks) }
+        route.prepend(ASNumber(localAS))
+        return internIfItFits(route.encoded(), marks: marks)
+    }
+
+    private static func occurrences(of number: UInt32, in path: RawSpan) -> Int {
+        var found = 0, i = 0
+        while i + 2 <= path.byteCount {
+            let count = Int(path.u8(i + 1))
+            guard i + 2 + 4 * count <= path.byteCount else { break }
+            for k in 0..<count where path.u32(i + 2 + 4 * k) == number { found += 1 }
+            i += 2 + 4 * count
+        }
+        return found
     }
 
     /// RFC 4456 §8: the set as a reflector passes it on. ORIGINATOR_ID is made where there is none, our cluster is put in front
@@ -309,15 +347,17 @@ struct AttributeTable: Sendable {
         var origin: UInt8 = Origin.incomplete.rawValue
         var nextHop: IPAddress? = nil
         let parameters = parameters
+        if parameters.rules.contains(.missingMEDAsWorst) { set.med = .max }
         forEachAttribute(canonical) { _, type, value in
             switch type {
             case AttributeCode.origin where value.byteCount >= 1:
                 origin = value.u8(0)
             case AttributeCode.asPath:
-                let path = ASPathSummary(value, ownAS: parameters.routerAS)
-                pathLength = path.length
+                let path = ASPathSummary(value, parameters)
+                pathLength = parameters.rules.contains(.ignorePathLength) ? 0 : path.length
                 set.neighborAS = path.neighborAS
                 set.ownASCount = path.ownASCount
+                if path.endsWithOwnAS { set.flags.insert(.beganInOwnAS) }
             case AttributeCode.nextHop where value.byteCount == 4:
                 nextHop = .v4(IPv4Address(raw: value.u32(0)))
             case AttributeCode.med where value.byteCount == 4:
@@ -401,21 +441,35 @@ struct AttributeTable: Sendable {
 struct ASPathSummary {
     /// RFC 4271 §9.1.2.2 (a): an AS_SET counts as one; RFC 5065 §5.3: confederation segments do not count.
     var length: UInt32 = 0
-    /// The first AS of the first segment when that is a sequence; 0 otherwise.
+    /// The first AS of the first segment outside of our confederation when that is a sequence; 0 otherwise. RFC 5065 §5.3 takes a
+    /// route that began in the confederation for one of our own AS; the operator may want the first member of it instead.
     var neighborAS: UInt32 = 0
     var ownASCount: UInt8 = 0
+    /// The last number of the last segment, a sequence, is our own.
+    var endsWithOwnAS = false
 
-    init(_ value: RawSpan, ownAS: UInt32) {
+    /// - Parameter parameters: our own AS; in a confederation this is what its segments have, and its identifier in the others.
+    init(_ value: RawSpan, _ parameters: AttributeTable.Parameters) {
         var i = 0
+        var isInside = true
+        var firstMember: UInt32 = 0
         while i &+ 2 <= value.byteCount {
             let type = value.u8(i)
             let count = Int(value.u8(i &+ 1))
             guard i &+ 2 &+ 4 &* count <= value.byteCount else { return }
-            if i == 0, type == 2, count > 0 { neighborAS = value.u32(2) }
-            if type == 2 { length &+= UInt32(count) } else if type == 1 { length &+= 1 }
+            let ownAS = type > 2 ? parameters.routerAS : parameters.externalAS
+            if type > 2 {
+                if i == 0, type == 3, count > 0 { firstMember = value.u32(2) }
+            } else {
+                if isInside, type == 2, count > 0 { neighborAS = value.u32(i &+ 2) }
+                isInside = false
+                length &+= type == 2 ? UInt32(count) : 1
+            }
             for k in 0..<count where value.u32(i &+ 2 &+ 4 &* k) == ownAS && ownASCount < 255 { ownASCount += 1 }
             i &+= 2 &+ 4 &* count
+            endsWithOwnAS = type == 2 && count > 0 && value.u32(i &- 4) == ownAS
         }
+        if isInside, parameters.rules.contains(.confederationMED) { neighborAS = firstMember }
     }
 }
 
@@ -426,6 +480,8 @@ extension AttributeTable: Snapshotting {
         writer.write(parameters.routerID)
         writer.write(parameters.clusterID)
         writer.write(parameters.defaultLocalPreference)
+        writer.write(parameters.confederation)
+        writer.write(parameters.rules.rawValue)
         writer.writeBlock(sets.map(\.stored))
         writer.writeBlock(aliases)
         setIndex.write(to: &writer)
@@ -442,6 +498,8 @@ extension AttributeTable: Snapshotting {
         parameters = Parameters(
             routerAS: try reader.read(), routerID: try reader.read(), clusterID: try reader.read(),
             defaultLocalPreference: try reader.read())
+        parameters.confederation = try reader.read()
+        parameters.rules = DecisionRules(rawValue: try reader.read())
         sets = try reader.readBlock(of: AttributeSet.self).map { AttributeSet(stored: $0) }
         aliases = try reader.readBlock(of: Alias.self)
         setIndex = try HashIndex(from: &reader)

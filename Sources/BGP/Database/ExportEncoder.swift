@@ -115,8 +115,12 @@ struct ExportEncoder {
             case AttributeCode.extendedCommunities:
                 if p.sendCommunities { extendedCommunities(flags, value, to: &out) }
             case AttributeCode.originatorID, AttributeCode.clusterList:
-                // RFC 4456 §8: non-transitive, within the AS.
-                if !p.isExternal { Self.copy(flags, type, value, to: &out) }
+                // RFC 4456 §8: non-transitive, within the AS; a member of a confederation is one here.
+                if !p.isExternal, !p.isOtherMember { Self.copy(flags, type, value, to: &out) }
+            case AttributeCode.onlyToCustomer where value.byteCount == 4 && p.members.contains(value.u32(0)):
+                // RFC 9234 §5: outside of a confederation nobody hears of its members.
+                out.append(contentsOf: [flags & ~0x10, type, 4])
+                Self.append(p.localAS, to: &out)
             case AttributeCode.origin, AttributeCode.atomicAggregate, AttributeCode.onlyToCustomer:
                 Self.copy(flags, type, value, to: &out)
             default:
@@ -167,17 +171,20 @@ struct ExportEncoder {
 
     // MARK: AS_PATH
 
-    /// RFC 4271 §5.1.2: our AS in front towards external neighbours, unchanged towards internal ones.
+    /// RFC 4271 §5.1.2: our AS in front towards external neighbours, unchanged towards internal ones. RFC 5065 §4.1: towards
+    /// other members of our confederation in a segment of its kind; no such segment leaves it.
     private func path(_ value: RawSpan, to out: inout [UInt8], _ as4Path: inout [UInt8]) {
         let p = parameters
-        if !p.isExternal, p.fourOctetAS {
+        if !p.isExternal, !p.isOtherMember, p.fourOctetAS {
             Self.appendAttribute(0x40, AttributeCode.asPath, value, to: &out)
             return
         }
         // The path with four-octet numbers as it will be, then shrunk for a neighbour that wants two.
         let isSequence = value.byteCount >= 2 && value.u8(0) == 2 && value.u8(1) > 0
         let fits = isSequence && value.u8(1) < 255
-        if p.isExternal, p.fourOctetAS, !p.removePrivateAS, p.overriddenAS == 0, value.byteCount < 240 {
+        if p.isExternal, p.fourOctetAS, !p.removePrivateAS, p.overriddenAS == 0, p.secondAS == 0, value.byteCount < 240,
+            !Self.hasConfederation(value)
+        {
             // The usual case without a detour.
             let size = value.byteCount + (fits ? 4 : 6)
             out.append(0x40)
@@ -196,7 +203,7 @@ struct ExportEncoder {
             let count = Int(value.u8(i + 1))
             guard i + 2 + 4 * count <= value.byteCount else { break }
             var numbers = (0..<count).map { ASNumber(value.u32(i + 2 + 4 * $0)) }
-            // RFC 5065 §4.1 (a): confederation segments stay inside.
+            // RFC 5065 §4.1: confederation segments stay inside.
             let isConfederation = value.u8(i) > 2
             if p.isExternal { change(&numbers) }
             if !numbers.isEmpty, !(p.isExternal && isConfederation) {
@@ -204,7 +211,12 @@ struct ExportEncoder {
             }
             i += 2 + 4 * count
         }
-        if p.isExternal { path.prepend(ASNumber(p.localAS)) }
+        if p.isExternal {
+            if p.secondAS != 0 { path.prepend(ASNumber(p.secondAS)) }
+            path.prepend(ASNumber(p.localAS))
+        } else if p.isOtherMember {
+            path.prependMember(ASNumber(p.localAS))
+        }
         var octets: [UInt8] = []
         for segment in path.path {
             octets.append(segment.type)
@@ -229,6 +241,15 @@ struct ExportEncoder {
         }
     }
 
+    private static func hasConfederation(_ path: RawSpan) -> Bool {
+        var i = 0
+        while i + 2 <= path.byteCount {
+            if path.u8(i) > 2 { return true }
+            i += 2 + 4 * Int(path.u8(i + 1))
+        }
+        return false
+    }
+
     /// What an external neighbour is not to see of a path: its own AS first, which may be a private one.
     private func change(_ numbers: inout [ASNumber]) {
         let own = ASNumber(parameters.localAS)
@@ -236,10 +257,12 @@ struct ExportEncoder {
             for i in numbers.indices where numbers[i].raw == parameters.overriddenAS { numbers[i] = own }
         }
         guard parameters.removePrivateAS else { return }
+        // Its own AS stays, by which the neighbour knows a loop.
+        let kept = parameters.keptAS
         if parameters.replacesPrivateAS {
-            for i in numbers.indices where numbers[i].isPrivate { numbers[i] = own }
+            for i in numbers.indices where numbers[i].isPrivate && numbers[i].raw != kept { numbers[i] = own }
         } else {
-            numbers.removeAll { $0.isPrivate && !(parameters.overriddenAS != 0 && $0 == own) }
+            numbers.removeAll { $0.isPrivate && $0.raw != kept && !(parameters.overriddenAS != 0 && $0 == own) }
         }
     }
 

@@ -62,7 +62,7 @@ extension FamilyRIB {
         pick(&group.cohorts[0], &work)
         group.out.reserve(prefixes.capacity)
         let takes = group.parameters.takes
-        let defaultRoute = group.parameters.defaultOriginate ? shared.defaultRoutes[family.index] : 0
+        let defaultRoute = ownDefault(group.parameters, &shared)
         bucket(&work, sets: shared.attributes.sets.count) { number in
             if defaultRoute != 0, isDefault(number) { return defaultRoute }
             let best = locRIB.entries[Int(number)].best
@@ -135,6 +135,20 @@ extension FamilyRIB {
         finishOwn(&builder, &export, group, &work, shared)
         builder.finish(into: &group.cohorts[0].queue)
         if group.cohorts[0].cursor == 0 { group.cohorts[0].isFirstPass = false }
+    }
+
+    /// Attributes of the default route that is made for a group; 0: none is, now.
+    func ownDefault(_ parameters: ExportParameters, _ shared: inout RIBShared) -> UInt32 {
+        guard parameters.defaultOriginate else { return 0 }
+        if let condition = parameters.defaultCondition {
+            guard let key = Family.key(condition), let number = prefixes.find(key), locRIB.entries[Int(number)].best != 0
+            else { return 0 }
+        }
+        let handle = shared.defaultRoutes[family.index]
+        guard parameters.defaultChain >= 0 else { return parameters.defaultChain == PolicyTable.acceptAll ? handle : 0 }
+        var run = PolicyRun(chain: parameters.defaultChain, family: family, isExport: true)
+        run.begin(handle)
+        return run.outcome(Family.prefix(Key.everything.packed), .local, &shared)
     }
 
     @inline(__always)
@@ -367,7 +381,7 @@ struct BucketExport {
         if isForbidden { return 0 }
         var outcome = passes ? handle : run.outcome(Family.prefix(key), source.kind, &shared)
         if isRestricted, outcome != 0 { outcome = restrict(outcome, &shared) }
-        if parameters.clusterID == 0 || source.kind != .internal { return outcome }
+        if parameters.clusterID == 0 || source.sourceClass == .outside { return outcome }
         return reflect(outcome, source.identifier, &shared)
     }
 
@@ -405,13 +419,15 @@ struct BucketExport {
 }
 
 extension ExportParameters {
-    /// RFC 1997: NO_ADVERTISE to nobody, NO_EXPORT and NO_EXPORT_SUBCONFED to no other AS. RFC 8212: nothing without policy.
+    /// RFC 1997: NO_ADVERTISE to nobody, NO_EXPORT to nobody outside of our AS or confederation, NO_EXPORT_SUBCONFED to no other
+    /// member of it either. RFC 8212: nothing without policy.
     /// RFC 9234 §5, egress 2: what goes to customers only goes to no provider, peer or route server. No action of policy
     /// touches the mark, so it matters not that policy comes after. RFC 9494 §4.3: what is stale for long to nobody who does
     /// not speak of it.
     @inline(__always)
     func forbids(_ flags: AttributeSet.Flags) -> Bool {
         flags.contains(.noAdvertise) || isExternal && !flags.isDisjoint(with: [.noExport, .noExportSubconfed])
+            || isOtherMember && flags.contains(.noExportSubconfed)
             || chain == PolicyTable.rejectAll || flags.contains(.isOnlyToCustomer) && role?.isBelowOrBeside == true
             || flags.contains(.isLongLivedStale) && longLivedStale == .none
     }

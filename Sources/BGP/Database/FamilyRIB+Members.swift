@@ -4,7 +4,7 @@ import Wire
 
 extension FamilyRIB {
     /// While changes keep coming, a group is worked off no more often than this; when idle at once. It takes the place of
-    /// RFC 4271 §9.2.1.1 MinRouteAdvertisementInterval.
+    /// RFC 4271 §9.2.1.1 MinRouteAdvertisementInterval where the operator says none (`ExportParameters.interval`).
     static var coalescing: Duration { .milliseconds(5) }
     /// Between slices of work that one call did not finish.
     static var slice: Duration { .milliseconds(1) }
@@ -194,6 +194,7 @@ extension FamilyRIB {
         var deadline: Instant? = hasTasks(shared) ? now + Self.slice : nil
         func wake(_ at: Instant) { deadline = deadline.map { min($0, at) } ?? at }
         if !locRIB.changed.isEmpty {
+            noteConditions()
             for index in groups.indices { groups[index].cohorts[0].pending.formUnion(locRIB.changed) }
             locRIB.changed.removeAll()
         }
@@ -224,7 +225,8 @@ extension FamilyRIB {
                 cohort -= 1
             }
             if isHungry(index, 0) {
-                let due = groups[index].lastFlush.nanoseconds == .min ? now : groups[index].lastFlush + Self.coalescing
+                let pause = max(Self.coalescing, .seconds(Int(groups[index].parameters.interval)))
+                let due = groups[index].lastFlush.nanoseconds == .min ? now : groups[index].lastFlush + pause
                 if !groups[index].cohorts[0].pending.isEmpty {
                     if now >= due {
                         if groups[index].isPlain { flush(index, &shared) } else { flushPaths(index, &shared) }
@@ -243,6 +245,18 @@ extension FamilyRIB {
         }
         releasePrefixes()
         return deadline
+    }
+
+    /// A default route that hangs on a prefix whose best path changed is judged again.
+    private mutating func noteConditions() {
+        for index in groups.indices {
+            guard let condition = groups[index].parameters.defaultCondition.flatMap({ Family.key($0) }),
+                let number = prefixes.find(condition), locRIB.changed.contains(number)
+            else { continue }
+            let everything = prefixes.insert(Key.everything)
+            locRIB.admit(everything)
+            groups[index].cohorts[0].pending.insert(everything)
+        }
     }
 
     /// Whether some member has taken all there is. Nobody else is worth encoding for.

@@ -117,8 +117,9 @@ extension FamilyRIB {
         _ work: inout ExportScratch, _ shared: inout RIBShared
     ) {
         work.selected.removeAll(keepingCapacity: true)
-        if group.parameters.defaultOriginate, isDefault(number) {
-            let handle = shared.defaultRoutes[family.index]
+        let defaultRoute = group.parameters.defaultOriginate && isDefault(number) ? ownDefault(group.parameters, &shared) : 0
+        if defaultRoute != 0 {
+            let handle = defaultRoute
             if export.makeFrame(handle, shared), room.fits(export.frame, prefixSize: Family.sizeMaximum + 4) {
                 let route = AdvertisedRoute(handle: handle, source: UInt16(Source.networks))
                 work.selected.append(SelectedPath(route: route, label: LabelField.implicitNull))
@@ -170,7 +171,7 @@ extension FamilyRIB {
         let source = shared.sources[Int(adjRIBIn.owner(path))], kind = source.kind
         // RFC 4271 §9.2: what an internal neighbour told us goes to another internal one by reflection only.
         if source.sourceClass.isDisjoint(with: group.parameters.takes) { return 0 }
-        let originator = group.parameters.clusterID != 0 && kind == .internal ? source.identifier : 0
+        let originator = group.parameters.clusterID != 0 && source.sourceClass != .outside ? source.identifier : 0
         let chain = group.parameters.chain
         let policyClass =
             chain < 0
@@ -206,15 +207,16 @@ extension FamilyRIB {
         }
         if tied <= 1 { return tied == 0 ? nil : first }
         // Steps 4 to 11 among those of that rank.
+        let comparesAll = shared.attributes.parameters.rules.contains(.alwaysCompareMED)
         var best: Int?
         for at in first..<list.count {
             let own = set(at)
             if own.rank != rank { continue }
             let losesByMED =
-                own.neighborAS != 0 && own.med != 0
+                (comparesAll || own.neighborAS != 0) && own.med != 0
                 && list.indices.contains { other in
                     let set = set(other)
-                    return set.rank == rank && set.neighborAS == own.neighborAS && set.med < own.med
+                    return set.rank == rank && (comparesAll || set.neighborAS == own.neighborAS) && set.med < own.med
                 }
             if losesByMED { continue }
             guard let found = best else {

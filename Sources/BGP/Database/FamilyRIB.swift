@@ -149,6 +149,11 @@ struct FamilyRIB<Family: RoutedFamily>: Sendable {
             letGo(old.received, old.accepted, &shared)
             return
         }
+        if adjRIBIn.isFull(source) {
+            shared.extras += 1
+            if entry.head == 0 { releasable.append(number) }
+            return
+        }
         path = adjRIBIn.allocate(source)
         hold(received, accepted, &shared)
         let chosen = chosen(number)
@@ -429,14 +434,17 @@ struct FamilyRIB<Family: RoutedFamily>: Sendable {
     /// began in our own AS have no neighbouring AS to compare.
     func losesByMED(_ path: UInt32, _ number: UInt32, _ rank: UInt64, _ shared: borrowing RIBShared) -> Bool {
         let own = shared.attributes[adjRIBIn.paths[Int(path)].accepted]
-        if own.neighborAS == 0 || own.med == 0 { return false }
+        let comparesAll = shared.attributes.parameters.rules.contains(.alwaysCompareMED)
+        if own.med == 0 || own.neighborAS == 0 && !comparesAll { return false }
         var other = locRIB.entries[Int(number)].head
         while other != 0 {
             if other != path {
                 let p = adjRIBIn.paths[Int(other)]
                 if p.accepted != 0 {
                     let set = shared.attributes[p.accepted]
-                    if set.neighborAS == own.neighborAS, set.med < own.med, isTied(other, rank, shared) { return true }
+                    if set.med < own.med, comparesAll || set.neighborAS == own.neighborAS, isTied(other, rank, shared) {
+                        return true
+                    }
                 }
             }
             other = adjRIBIn.paths[Int(other)].next
@@ -474,7 +482,11 @@ struct ImportPolicy {
             base = shared.attributes.ingress(received, role, remoteAS: origin.remoteAS)
         }
         isLeak = shared.attributes[base].marks.contains(.isLeak)
-        if isLeak || base == 0 {
+        if base != 0, origin.localAS != 0, !isLeak {
+            base = shared.attributes.ingress(
+                base, localAS: origin.localAS, prepends: origin.prependsLocalAS, allowed: origin.allowASIn)
+        }
+        if isLeak || base == 0 || shared.attributes[base].marks.contains(.isLoop) {
             constant = base
             return
         }

@@ -39,6 +39,15 @@ extension RIB {
         }
     }
 
+    /// How many paths of a source are taken; 0: all.
+    struct SetMaximum: TableOperation {
+        var source: Int
+        var maximum: UInt32
+        func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
+            table.adjRIBIn.setMaximum(maximum, of: source)
+        }
+    }
+
     struct Leave: TableOperation {
         var source: Int
         func run<Family: RoutedFamily>(_ table: inout FamilyRIB<Family>, _ shared: inout RIBShared) {
@@ -174,7 +183,7 @@ extension RIB {
 
     struct Chains: TableQuery {
         func answer<Family: RoutedFamily>(_ table: FamilyRIB<Family>, _ shared: borrowing RIBShared) -> [Int32] {
-            table.groups.map(\.parameters.chain)
+            table.groups.flatMap { [$0.parameters.chain, $0.parameters.defaultChain] }
         }
     }
 }

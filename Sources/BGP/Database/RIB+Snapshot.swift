@@ -187,6 +187,14 @@ extension UpdateGroup: Snapshotting {
         writer.write(p.overriddenAS)
         writer.write(p.longLivedStale.rawValue)
         writer.write(p.chain)
+        writer.write(p.secondAS)
+        writer.write(p.keptAS)
+        writer.write(p.isOtherMember)
+        writer.writeBlock(p.members)
+        writer.write(p.defaultChain)
+        writer.write(p.defaultCondition != nil)
+        p.defaultCondition?.write(to: &writer)
+        writer.write(p.interval)
         out.write(to: &writer)
         writer.writeList(cohorts) { cohort, w in
             w.write(cohort.id)
@@ -220,7 +228,7 @@ extension UpdateGroup: Snapshotting {
         guard let longLivedStale = LongLivedStaleExport(rawValue: try reader.read()) else {
             throw DecodeError("long-lived stale routes", at: at, .badValue)
         }
-        parameters = ExportParameters(
+        var parameters = ExportParameters(
             isExternal: flags[0], localAS: localAS, defaultLocalPreference: localPreference, fourOctetAS: flags[1],
             extendedMessages: flags[2], nextHopSelf: flags[3], removePrivateAS: flags[4], sendCommunities: flags[5],
             defaultOriginate: flags[9],
@@ -229,6 +237,14 @@ extension UpdateGroup: Snapshotting {
             role: role == 0 ? nil : PeeringRole(rawValue: role - 1), takes: takes, clusterID: clusterID,
             nextHopSelfReflected: nextHopSelfReflected, replacesPrivateAS: replacesPrivateAS, overriddenAS: overriddenAS,
             longLivedStale: longLivedStale, chain: try reader.read())
+        parameters.secondAS = try reader.read()
+        parameters.keptAS = try reader.read()
+        parameters.isOtherMember = try reader.readBool()
+        parameters.members = try reader.readBlock(of: UInt32.self)
+        parameters.defaultChain = try reader.read()
+        if try reader.readBool() { parameters.defaultCondition = try IPPrefix(from: &reader) }
+        parameters.interval = try reader.read()
+        self.parameters = parameters
         out = try AdjRIBOut(from: &reader)
         guard out.width == view.width else { throw DecodeError("Adj-RIB-Out", at: at, .badValue) }
         cohorts = try reader.readList { (r) throws(DecodeError) in

@@ -325,9 +325,9 @@ extension FamilyRIB {
         return RouteView(destination: RouteDestination(Family.self, prefixes[number]), paths: views)
     }
 
-    /// Import policy took it. A route leak was not shown to policy.
+    /// Import policy took it. A route leak, or a loop that is found before policy, was not shown to it.
     private func isTaken(_ path: Path, _ shared: borrowing RIBShared) -> Bool {
-        path.accepted != 0 && !shared.attributes[path.accepted].marks.contains(.isLeak)
+        path.accepted != 0 && shared.attributes[path.accepted].marks.isDisjoint(with: [.isLeak, .isLoop])
     }
 
     /// By which step `path` loses to the best one; `nil` when it is not eligible or nothing was chosen.

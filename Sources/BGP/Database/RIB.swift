@@ -38,6 +38,8 @@ public struct RIB: Sendable {
     var leaks: Int { shared.leaks }
     /// Announcements that came back to us by reflection (RFC 4456 §8), likewise.
     var reflectionLoops: Int { shared.reflectionLoops }
+    /// Announcements beyond a limit, likewise.
+    var extras: Int { shared.extras }
     /// The router's own addresses: host routes to them are ignored.
     public mutating func setOwnAddresses(_ addresses: [IPAddress]) {
         tables.runAll(SetOwnAddresses(addresses: addresses), &shared)
@@ -90,7 +92,8 @@ public struct RIB: Sendable {
         AttributeTable.Parameters(
             routerAS: configuration.routerAS.raw, routerID: configuration.routerID.raw,
             clusterID: (configuration.clusterID ?? configuration.routerID).raw,
-            defaultLocalPreference: configuration.defaultLocalPreference)
+            defaultLocalPreference: configuration.defaultLocalPreference,
+            confederation: configuration.confederation?.identifier.raw ?? 0, rules: configuration.bestPath.rules)
     }
 
     // MARK: configuration
@@ -116,9 +119,11 @@ public struct RIB: Sendable {
             shared.policies.configure(new)
         }
         let isReflectionChanged = old.clientToClientReflection != new.clientToClientReflection
-        if isPolicyChanged || isReflectionChanged || parameters != Self.parameters(old) {
+        let isConfederationChanged = old.confederation != new.confederation
+        if isPolicyChanged || isReflectionChanged || isConfederationChanged || parameters != Self.parameters(old) {
             for source in sessions.indices { if let s = sessions[source] { apply(s, source, isNew: false) } }
-            shared.policies.keepOnly(shared.sources.flatMap { [$0.importChain, $0.exportChain] })
+            let ofGroups = tables.askAll(Chains(), shared).flatMap { $0 }
+            shared.policies.keepOnly(shared.sources.flatMap { [$0.importChain, $0.exportChain] } + ofGroups)
         }
     }
 
@@ -206,9 +211,11 @@ public struct RIB: Sendable {
         entry.remoteAS = neighbor.remoteAS.raw
         entry.peer = peer.value
         entry.state = .up
-        entry.kind = neighbor.remoteAS == configuration.routerAS ? .internal : .external
+        let kind = configuration.kind(of: neighbor)
+        // RFC 5065 §5.3: what another member of the confederation tells us is internal.
+        entry.kind = kind == .external ? .external : .internal
         // Another role, or to be a client or none, is another session: these stay what they are.
-        entry.sourceClass = entry.kind == .external ? .outside : neighbor.isReflectorClient ? .client : .nonClient
+        entry.sourceClass = kind != .internal ? .outside : neighbor.isReflectorClient ? .client : .nonClient
         entry.role = entry.kind == .external ? neighbor.role : nil
         entry.receivesPathIDs = session.receivesPathIDs
         shared.sources[source] = entry
@@ -239,24 +246,48 @@ public struct RIB: Sendable {
         let importChain = chain(neighbor.importPolicies, &shared.policies)
         let exportChain = chain(neighbor.exportPolicies, &shared.policies)
         let mustReimport = !isNew && importChain != shared.sources[source].importChain
-        let loopsChanged = !isNew && shared.sources[source].allowASIn != neighbor.allowASIn
+        let before = shared.sources[source]
+        let loopsChanged =
+            !isNew && (before.allowASIn != neighbor.allowASIn || before.allowsOwnOrigin != neighbor.allowsOwnOrigin)
+        let localAS = session.session.answersAsRouter || !isExternal ? nil : neighbor.localAS
+        shared.sources[source].allowsOwnOrigin = neighbor.allowsOwnOrigin
+        shared.sources[source].localAS = localAS?.asNumber.raw ?? 0
+        shared.sources[source].prependsLocalAS = localAS?.noPrepend == false
+        let isPathOther = !isNew && before.prependsLocalAS != shared.sources[source].prependsLocalAS
         shared.sources[source].importChain = importChain
         shared.sources[source].exportChain = exportChain
         shared.sources[source].allowASIn = neighbor.allowASIn
-        if neighbor.defaultOriginate { shared.makeDefaultRoutes() }
+        var defaultChain = PolicyTable.acceptAll
+        if neighbor.defaultOriginate {
+            shared.makeDefaultRoutes()
+            let policy = neighbor.defaultRoute.policy
+            if !policy.isEmpty { defaultChain = shared.policies.chain([policy], neighbor: neighbor.address) }
+        }
         let own = session.session
         shared.sources[source].families = own.families
         var parameters = ExportParameters(
-            isExternal: isExternal, localAS: configuration.routerAS.raw,
+            isExternal: isExternal,
+            localAS: configuration.localAS(towards: neighbor, answersAsRouter: own.answersAsRouter).raw,
             defaultLocalPreference: configuration.defaultLocalPreference, fourOctetAS: own.fourOctetAS,
             extendedMessages: own.extendedMessages, nextHopSelf: neighbor.nextHopSelf,
             removePrivateAS: neighbor.removePrivateAS, sendCommunities: neighbor.sendCommunities,
             defaultOriginate: neighbor.defaultOriginate,
             nextHopIPv4: own.nextHopIPv4, nextHopIPv6: own.nextHopIPv6, linkLocal: own.linkLocal,
             view: own.view, chain: exportChain)
+        parameters.defaultChain = defaultChain
+        parameters.defaultCondition = neighbor.defaultOriginate ? neighbor.defaultRoute.condition : nil
+        parameters.interval = neighbor.advertisementInterval
         if isExternal {
             parameters.replacesPrivateAS = neighbor.removePrivateAS && neighbor.replacesPrivateAS
             parameters.overriddenAS = neighbor.overridesAS ? neighbor.remoteAS.raw : 0
+            if let localAS, !localAS.replacesAS { parameters.secondAS = configuration.externalAS.raw }
+            if neighbor.removePrivateAS, neighbor.remoteAS.isPrivate { parameters.keptAS = neighbor.remoteAS.raw }
+            if let confederation = configuration.confederation {
+                let all = [configuration.routerAS] + confederation.members
+                parameters.members = all.filter { $0 != confederation.identifier }.map(\.raw)
+            }
+        } else if shared.sources[source].sourceClass == .outside {
+            parameters.isOtherMember = true
         } else {
             // RFC 4456 §6: from clients to everybody, from the others to clients.
             if shared.sources[source].sourceClass == .client {
@@ -282,9 +313,12 @@ public struct RIB: Sendable {
                 parameters.view = parameters.sendsPathIDs ? .several(UInt8(parameters.view.width)) : .bestAccepted
             }
             let carries = own.families.contains(family)
+            let limit = neighbor.families.first { $0.family == family && $0.discardsExtra }
+            let maximum = carries ? limit?.limit(isInternal: !isExternal) ?? 0 : 0
+            tables.run(SetMaximum(source: source, maximum: maximum), on: family, &shared)
             tables.run(Place(source: source, parameters: carries ? parameters : nil), on: family, &shared)
         }
-        if mustReimport || loopsChanged { reimport(source) }
+        if mustReimport || loopsChanged || isPathOther { reimport(source) }
         if loopsChanged {
             // Eligibility is no matter of policy: decide again everything that the neighbour announced.
             touchAllNextHops()

@@ -29,6 +29,13 @@ public struct RIBSession: Hashable, Sendable, Codable {
     /// Families with another view than that.
     public var views: [FamilyView] = []
 
+    /// `LocalASConfiguration.dualAS`: the neighbour knows us by the usual AS.
+    public var answersAsRouter: Bool {
+        get { isAnswered ?? false }
+        set { isAnswered = newValue ? true : nil }
+    }
+    private var isAnswered: Bool?
+
     /// The view of one family.
     public struct FamilyView: Hashable, Sendable, Codable {
         public var family: RouteFamily

@@ -37,6 +37,11 @@ struct Source: BitwiseCopyable, Sendable {
     var families: RouteFamilySet = []
     /// RFC 9494 §4.2: families whose stale routes are in the long-lived period.
     var longLived: RouteFamilySet = []
+    /// RFC 7705: another AS than the router's, that we are to the neighbour; 0 for none.
+    var localAS: UInt32 = 0
+    private var rawPrependsLocalAS: UInt8 = 0
+    private var rawAllowsOwnOrigin: UInt8 = 0
+    var reserved2: UInt16 = 0
 
     // Kept as plain octets: a block of a snapshot could hold any value.
     var state: State {
@@ -51,6 +56,16 @@ struct Source: BitwiseCopyable, Sendable {
     var sourceClass: SourceClass {
         get { SourceClass(rawValue: rawClass) }
         set { rawClass = newValue.rawValue }
+    }
+    /// `localAS` is put in front of what the neighbour sends.
+    var prependsLocalAS: Bool {
+        get { rawPrependsLocalAS != 0 }
+        set { rawPrependsLocalAS = newValue ? 1 : 0 }
+    }
+    /// Our own AS may stand in a path any number of times if the route began there.
+    var allowsOwnOrigin: Bool {
+        get { rawAllowsOwnOrigin != 0 }
+        set { rawAllowsOwnOrigin = newValue ? 1 : 0 }
     }
     /// RFC 9234 §4
     var role: PeeringRole? {
@@ -92,7 +107,8 @@ struct Source: BitwiseCopyable, Sendable {
 /// routes of some.
 struct SourceClass: OptionSet, Hashable, BitwiseCopyable, Sendable {
     var rawValue: UInt8
-    /// External neighbours, and the router itself: to everybody (RFC 4271 §9.2).
+    /// External neighbours, those of other members of our confederation (RFC 5065 §5.2), and the router itself: to everybody
+    /// (RFC 4271 §9.2).
     static let outside = SourceClass(rawValue: 1)
     /// Internal neighbours that are no clients of ours: to clients.
     static let nonClient = SourceClass(rawValue: 2)
@@ -122,6 +138,8 @@ struct RIBShared: Sendable {
     var leaks = 0
     /// RFC 4456 §8: announcements that came back to us. Likewise.
     var reflectionLoops = 0
+    /// Announcements that were ignored because their source has as many as it may have. Likewise.
+    var extras = 0
     /// By family: attributes of the default route that is made for neighbours; 0 while none asked for one.
     var defaultRoutes = [UInt32](repeating: 0, count: Int(RouteFamily.count))
 

@@ -77,6 +77,19 @@ struct ExportParameters: Hashable, Sendable {
     var longLivedStale = LongLivedStaleExport.none
     /// Compiled policy, or one of `PolicyTable`'s special values.
     var chain: Int32
+    /// RFC 7705: what stands behind `localAS` in the path; 0 for nothing.
+    var secondAS: UInt32 = 0
+    /// With `removePrivateAS`: what stays all the same, since the neighbour knows a loop by it; 0 for none.
+    var keptAS: UInt32 = 0
+    /// RFC 5065: these neighbours are of other members of our confederation; `isExternal` is false.
+    var isOtherMember = false
+    /// Towards the world outside: all members of our confederation, which is not to see them (RFC 9234 §5).
+    var members: [UInt32] = []
+    /// What is asked about the default route of our own, and the prefix that must have a best path for it.
+    var defaultChain: Int32 = PolicyTable.acceptAll
+    var defaultCondition: IPPrefix?
+    /// Seconds between two rounds of changes.
+    var interval: UInt16 = 0
 
     /// RFC 4271 §4.1, RFC 8654 §3.
     var messageMaximum: Int { extendedMessages ? 65535 : 4096 }

@@ -25,6 +25,10 @@ import Wire
 //  10  the lower number of the source; never needed as long as neighbours' addresses differ
 //  11  the lower path identifier, among paths of one source                                     (RFC 7911 says nothing)
 //
+// Of a confederation (RFC 5065 §5.3) its segments do not count in step 2, the neighbouring AS of step 4 is the first one
+// outside of it, and another member is internal in step 5. `BestPathConfiguration` leaves out step 2 and compares more in
+// step 4.
+//
 // Steps 0a to 3 are one comparison of `AttributeSet.rank`. Step 4 is no order (a path can lose to one that in turn loses
 // to a third), so it filters the whole group, and every change runs the prefix again: the result never depends on
 // the order of arrival. Steps 5 to 11 are a total order on what is left.
@@ -90,7 +94,8 @@ enum Decision {
         if !source.isLive { return .sessionDown }
         let set = attributes[accepted]
         if set.marks.contains(.isLeak) { return .routeLeak }
-        if set.ownASCount > source.allowASIn { return .asLoop }
+        if set.marks.contains(.isLoop) { return .asLoop }
+        if set.ownASCount > source.allowASIn, !(source.allowsOwnOrigin && set.flags.contains(.beganInOwnAS)) { return .asLoop }
         if set.flags.contains(.isReflectedBack) { return .reflectionLoop }
         // A network of our own is there because it is configured, not because its next hop answers.
         if source.kind != .local, attributes.nextHops.metric(set.nextHop) == NextHopTable.unreachable {

@@ -303,15 +303,22 @@ struct AttributeDecoding {
         fault(type, handling, "wrong length", .update(.attributeLengthError), block, range)
     }
 
-    /// RFC 7606 §7.2 and RFC 7607 §2. Appends the path with four-octet numbers to `attributes`.
+    /// RFC 7606 §7.2, RFC 7607 §2 and RFC 5065 §5. Appends the path with four-octet numbers to `attributes`.
     mutating func readPath(_ value: RawSpan, fourOctets: Bool, into attributes: inout PathAttributes) -> StaticString? {
         let size = fourOctets ? 4 : 2
         var i = 0
+        if context.confederation == .leading, value.byteCount == 0 { return "no AS_CONFED_SEQUENCE of the neighbor" }
         while i < value.byteCount {
             guard value.byteCount - i >= 2 else { return "a single octet is left over" }
             let type = unsafe value.unsafeLoadUnaligned(fromByteOffset: i, as: UInt8.self)
             let count = Int(unsafe value.unsafeLoadUnaligned(fromByteOffset: i + 1, as: UInt8.self))
-            guard type == ASPathSegment.sequence || type == ASPathSegment.set else { return "unrecognized segment type" }
+            guard type >= ASPathSegment.set, type <= ASPathSegment.confederationSet else { return "unrecognized segment type" }
+            if type > ASPathSegment.sequence, context.confederation == .none {
+                return "a segment of a confederation from outside of it"
+            }
+            if i == 0, context.confederation == .leading, type != ASPathSegment.confederationSequence {
+                return "no AS_CONFED_SEQUENCE of the neighbor"
+            }
             guard count > 0 else { return "empty segment" }
             guard i + 2 + count * size <= value.byteCount else { return "a segment overruns the attribute" }
             for k in 0..<count {
@@ -366,17 +373,28 @@ struct AttributeDecoding {
     static func length(of path: [UInt8]) -> Int {
         var total = 0
         var walk = ASPathWalk(path)
-        while let segment = walk.next() { total += segment.type == ASPathSegment.sequence ? segment.count : 1 }
+        while let segment = walk.next() {
+            // RFC 5065 §5.3
+            if segment.type > ASPathSegment.sequence { continue }
+            total += segment.type == ASPathSegment.sequence ? segment.count : 1
+        }
         return total
     }
 
-    /// The first `count` AS numbers (a set is one) of `path`, then all of `tail`.
+    /// The first `count` AS numbers (a set is one) of `path`, then all of `tail`. Segments of a confederation lead the path and do
+    /// not count (RFC 6793 §4.2.3).
     static func leading(_ count: Int, of path: [UInt8], before tail: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
         var left = count
         var lastAt = 0
         var walk = ASPathWalk(path)
-        while left > 0, let segment = walk.next() {
+        while let segment = walk.next() {
+            if segment.type > ASPathSegment.sequence {
+                result += [segment.type, UInt8(segment.count)]
+                result += path[segment.start..<(segment.start + 4 * segment.count)]
+                continue
+            }
+            guard left > 0 else { break }
             let take = segment.type == ASPathSegment.sequence ? min(left, segment.count) : segment.count
             left -= segment.type == ASPathSegment.sequence ? take : 1
             lastAt = result.count

@@ -154,6 +154,9 @@ public struct PathAttributes: Hashable, Sendable {
         var isFirst = true
         var walk = ASPathWalk(asPath)
         while let segment = walk.next() {
+            for i in 0..<segment.count where ASPathWalk.number(asPath, segment.start + 4 * i) == routerAS.raw { own += 1 }
+            // RFC 5065 §5.3
+            if segment.type > ASPathSegment.sequence { continue }
             if segment.type == ASPathSegment.sequence {
                 length += segment.count
                 if isFirst { first = ASNumber(ASPathWalk.number(asPath, segment.start)) }
@@ -163,7 +166,6 @@ public struct PathAttributes: Hashable, Sendable {
                 last = .zero
             }
             isFirst = false
-            for i in 0..<segment.count where ASPathWalk.number(asPath, segment.start + 4 * i) == routerAS.raw { own += 1 }
         }
         asPathLength = UInt16(min(length, 0xffff))
         ownASCount = UInt8(min(own, 255))
@@ -172,7 +174,7 @@ public struct PathAttributes: Hashable, Sendable {
     }
 }
 
-/// RFC 4271 §4.3 (b): segment types. Those of confederations (RFC 5065) are malformed here: we are in none.
+/// RFC 4271 §4.3 (b): segment types, and those of confederations (RFC 5065 §3).
 enum ASPathSegment {
     static let set: UInt8 = 1
     static let sequence: UInt8 = 2
@@ -218,9 +220,13 @@ extension PathAttributes {
         var walk = ASPathWalk(path)
         while let segment = walk.next() {
             let numbers = segment.numbers(of: path).map(\.description)
-            parts.append(
-                segment.type == ASPathSegment.set
-                    ? "{" + numbers.joined(separator: " ") + "}" : numbers.joined(separator: " "))
+            let text = numbers.joined(separator: " ")
+            switch segment.type {
+            case ASPathSegment.set: parts.append("{\(text)}")
+            case ASPathSegment.confederationSequence: parts.append("(\(text))")
+            case ASPathSegment.confederationSet: parts.append("[\(text)]")
+            default: parts.append(text)
+            }
         }
         return parts.joined(separator: " ")
     }

@@ -7,7 +7,10 @@ public struct UpdateContext: Hashable, Sendable, BitwiseCopyable {
     public var routerAS: ASNumber
     /// RFC 6793: both ends offered four-octet AS numbers.
     public var fourOctetAS: Bool
+    /// Of our AS, or of another member of our confederation.
     public var isInternal: Bool
+    /// RFC 5065 §5: what segments of a confederation may stand in a path.
+    public var confederation = ConfederationSegments.none
     /// Negotiated and not disabled since; what comes of other families is ignored.
     public var families: RouteFamilySet
     /// Those in whose NLRI a path identifier stands before each prefix (RFC 7911 §3).
@@ -29,7 +32,21 @@ public struct UpdateContext: Hashable, Sendable, BitwiseCopyable {
 
     /// Two attribute blocks of equal octets mean the same when this is equal (within one router): the key under which
     /// a validated block may be used again without parsing.
-    @inlinable public var attributeKey: UInt8 { (fourOctetAS ? 1 : 0) | (isInternal ? 2 : 0) }
+    @inlinable public var attributeKey: UInt8 {
+        (fourOctetAS ? 1 : 0) | (isInternal ? 2 : 0) | confederation.rawValue << 2
+    }
+    /// Bits of it.
+    static let attributeKeyWidth: UInt32 = 4
+}
+
+/// RFC 5065 §5: whether AS_CONFED_SEQUENCE and AS_CONFED_SET may stand in a path that a neighbour sends.
+public enum ConfederationSegments: UInt8, Hashable, Sendable, BitwiseCopyable {
+    /// From outside of our confederation.
+    case none = 0
+    /// From our own member of it.
+    case allowed = 1
+    /// From another member, which begins each path with itself.
+    case leading = 2
 }
 
 /// RFC 4271 §4.3: an UPDATE as views of the received octets. Making one walks the attribute headers, splits

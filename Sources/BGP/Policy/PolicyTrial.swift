@@ -147,7 +147,7 @@ extension RIBShared {
         _ kind: RouteSource, isExport: Bool
     ) -> PolicyTrial {
         let octets = route.encoded()
-        let origin = AttributeTable.routeOrigin(octets.span.bytes, routerAS: attributes.parameters.routerAS)
+        let origin = AttributeTable.routeOrigin(octets.span.bytes, routerAS: attributes.parameters.externalAS)
         let validity = payloads?.validity(of: prefix, origin: origin) ?? .notFound
         var facts = PathFacts(route, family: family, isExport: isExport, neighbor: chain.definition.neighbor)
         var trace = PolicyTrace(of: chain.program)

@@ -70,14 +70,25 @@ struct RouteAttributes: Hashable, Sendable {
         self = a
     }
 
-    /// RFC 4271 §5.1.2: puts a number in front, in a sequence that has room for it.
+    /// RFC 4271 §5.1.2: puts a number in front, in a sequence that has room for it. Segments of our confederation, which lead the
+    /// path, are the way to us from there.
     mutating func prepend(_ number: ASNumber, count: Int = 1) {
+        let place = path.firstIndex { $0.type <= 2 } ?? path.count
         for _ in 0..<count {
-            if let first = path.first, first.type == 2, first.numbers.count < 255 {
-                path[0].numbers.insert(number, at: 0)
+            if place < path.count, path[place].type == 2, path[place].numbers.count < 255 {
+                path[place].numbers.insert(number, at: 0)
             } else {
-                path.insert(Segment(type: 2, numbers: [number]), at: 0)
+                path.insert(Segment(type: 2, numbers: [number]), at: place)
             }
+        }
+    }
+
+    /// RFC 5065 §4.1: puts a member of our confederation in front.
+    mutating func prependMember(_ number: ASNumber) {
+        if let first = path.first, first.type == 3, first.numbers.count < 255 {
+            path[0].numbers.insert(number, at: 0)
+        } else {
+            path.insert(Segment(type: 3, numbers: [number]), at: 0)
         }
     }
 
@@ -168,7 +179,8 @@ struct RouteAttributes: Hashable, Sendable {
     }
 
     var pathLength: Int { path.reduce(0) { $0 + ($1.type == 2 ? $1.numbers.count : $1.type == 1 ? 1 : 0) } }
-    var neighborAS: ASNumber? { path.first.flatMap { $0.type == 2 ? $0.numbers.first : nil } }
+    /// RFC 5065 §5.3: the first one outside of our confederation.
+    var neighborAS: ASNumber? { path.first { $0.type <= 2 }.flatMap { $0.type == 2 ? $0.numbers.first : nil } }
     var originAS: ASNumber? { path.last.flatMap { $0.type == 2 ? $0.numbers.last : nil } }
     /// As operators write it: sets in braces, confederation segments in parentheses.
     var pathText: String {

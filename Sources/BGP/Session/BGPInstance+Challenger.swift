@@ -50,7 +50,7 @@ extension BGPInstance {
     /// Octets on it: less than an OPEN, an OPEN, or what ends it.
     mutating func receiveChallenger(_ bytes: [UInt8], _ peer: PeerIndex, at now: Instant, into effects: inout [Effect]) {
         let i = Int(peer.value)
-        guard let challenger = neighbors[i]?.challenger, let configuration = neighbors[i]?.configuration else { return }
+        guard let neighbor = neighbors[i], let challenger = neighbor.challenger else { return }
         let octets = challenger.octets + bytes
         scratch.message = 0
         do throws(NotificationMessage) {
@@ -73,11 +73,8 @@ extension BGPInstance {
             if let source = fatalSource(peer, at: now), fatalInputs.isKnown(header.type.rawValue, body, from: source.name) {
                 throw NotificationMessage.cease(.connectionRejected)
             }
-            let isInternal = configuration.remoteAS == self.configuration?.routerAS
             let remote = try OpenMessage(body: body)
-            let negotiated = try NegotiatedSession(
-                local: openMessage(for: configuration, at: now), remote: remote, remoteAS: configuration.remoteAS,
-                isInternal: isInternal, requiresRole: configuration.roleStrict)
+            let negotiated = try negotiated(openMessage(for: neighbor, at: now), remote, neighbor)
             if negotiated.gracefulRestart?.isRestarting == true, let slot = neighbors[i]?.establishedSlot, isRestartable(peer) {
                 neighbors[i]!.challenger!.octets = octets
                 run(.tcpFails, peer, slot, reason: "the neighbor has restarted and connected again", at: now, into: &effects)

@@ -11,16 +11,21 @@ extension BGPInstance {
         let old = configuration
         if let old, old == new { return }
         let isOther = old.map { $0.routerAS != new.routerAS || $0.routerID != new.routerID } ?? true
+        /// What we are to a neighbour, or it to us, may change with the confederation.
+        func isOtherKind(_ neighbor: Neighbor) -> Bool {
+            guard let old, old.confederation != new.confederation else { return false }
+            let known = neighbor.configuration
+            return old.kind(of: known) != new.kind(of: known)
+                || old.localAS(towards: known, answersAsRouter: neighbor.answersAsRouter)
+                    != new.localAS(towards: known, answersAsRouter: neighbor.answersAsRouter)
+        }
         for i in neighbors.indices {
             guard let neighbor = neighbors[i] else { continue }
             let peer = PeerIndex(UInt16(i))
-            guard let wanted = new.neighbors.first(where: { $0.address == neighbor.configuration.address }) else {
+            guard let wanted = wanted(neighbor, in: new) else {
                 stop(peer, .cease(.peerDeconfigured), reason: "no longer configured", at: now, into: &effects)
-                for kind in [SessionTimer.Kind.idleHold, .connectRetry, .quarantine, .challenge] {
-                    timers.cancel(timer(kind, peer, .own))
-                }
                 fatalInputs.forget(FatalInputs.name(neighbor.configuration.address))
-                neighbors[i] = nil
+                remove(peer)
                 continue
             }
             if wanted.isShutdown, !neighbor.configuration.isShutdown {
@@ -28,10 +33,13 @@ extension BGPInstance {
                 let notification = NotificationMessage.cease(
                     .administrativeShutdown, communication: wanted.shutdownMessage)
                 stop(peer, notification, reason: "administrative shutdown", at: now, into: &effects)
-            } else if isOther || !wanted.hasSameSession(as: neighbor.configuration) {
+            } else if isOther || isOtherKind(neighbor) || neighbor.answersAsRouter && wanted.localAS?.dualAS != true
+                || !wanted.hasSameSession(as: neighbor.configuration)
+            {
+                let isSame = !isOther && !isOtherKind(neighbor) && wanted.hasSameRoutes(as: neighbor.configuration)
                 stop(
-                    peer, .cease(.otherConfigurationChange), reason: "configuration change",
-                    keepsRoutes: !isOther && wanted.hasSameRoutes(as: neighbor.configuration), at: now, into: &effects)
+                    peer, .cease(.otherConfigurationChange), reason: "configuration change", keepsRoutes: isSame, at: now,
+                    into: &effects)
             }
         }
         let isFirst = configuration == nil
@@ -39,6 +47,10 @@ extension BGPInstance {
         // Before the first route of our own.
         if isFirst { beginColdStart(at: now, into: &effects) }
         rib.configure(new)
+        for i in neighbors.indices where neighbors[i]?.configuration.range != nil {
+            guard let wanted = wanted(neighbors[i]!, in: new) else { continue }
+            adopt(wanted, PeerIndex(UInt16(i)), at: now, into: &effects)
+        }
         for wanted in new.neighbors {
             if let peer = peerIndex(wanted.address) {
                 adopt(wanted, peer, at: now, into: &effects)
@@ -70,6 +82,8 @@ extension BGPInstance {
         let before = neighbors[i]!.configuration
         guard before != wanted else { return }
         neighbors[i]!.configuration = wanted
+        if wanted.localAS?.dualAS != true { neighbors[i]!.answersAsRouter = false }
+        if wanted.range == nil { timers.cancel(timer(.forget, peer, .own)) }
         neighbors[i]!.own.machine.isPassive = wanted.passive
         neighbors[i]!.own.machine.delayOpen = wanted.timers.delayOpen > 0
         if neighbors[i]!.establishedSlot != nil || neighbors[i]!.retention != nil {
@@ -90,20 +104,21 @@ extension BGPInstance {
     }
 
     /// A slot without neighbour whose former routes are gone; `nil` when all 4,096 are taken.
-    private func freeIndex() -> PeerIndex? {
+    func freeIndex() -> PeerIndex? {
         for i in neighbors.indices where neighbors[i] == nil && rib.isEmpty(PeerIndex(UInt16(i))) {
             return PeerIndex(UInt16(i))
         }
         return neighbors.count < 4096 ? PeerIndex(UInt16(neighbors.count)) : nil
     }
 
-    private func updateListeners(into effects: inout [Effect]) {
+    func updateListeners(into effects: inout [Effect]) {
         var endpoints: [StreamEndpoint] = []
         for i in neighbors.indices {
             guard let neighbor = neighbors[i], !neighbor.configuration.isShutdown else { continue }
             endpoints.append(endpoint(PeerIndex(UInt16(i))))
         }
-        effects.append(.listen(endpoints.sorted { $0.remote < $1.remote }))
+        endpoints += rangeEndpoints
+        effects.append(.listen(endpoints.sorted { ($0.remote, $0.number) < ($1.remote, $1.number) }))
     }
 
     /// RFC 4271 §8.1.2 ManualStop on every connection of the neighbour.
@@ -194,13 +209,14 @@ extension NeighborConfiguration {
             && routeRefresh == other.routeRefresh && extendedMessages == other.extendedMessages
             && families.map(\.negotiated) == other.families.map(\.negotiated) && role == other.role
             && roleStrict == other.roleStrict && isReflectorClient == other.isReflectorClient
+            && localAS?.asNumber == other.localAS?.asNumber
             && gracefulRestart.hasSameCapability(as: other.gracefulRestart)
     }
 
     /// Whether routes of a session under `other` mean the same in one under this.
     func hasSameRoutes(as other: NeighborConfiguration) -> Bool {
         remoteAS == other.remoteAS && role == other.role && isReflectorClient == other.isReflectorClient
-            && gracefulRestart.mode != .off
+            && localAS == other.localAS && gracefulRestart.mode != .off
     }
 }
 

@@ -27,6 +27,8 @@ extension BGPInstance {
         for neighbor in neighbors {
             guard let neighbor, !neighbor.configuration.isShutdown, !neighbor.isBlocked, !neighbor.isQuarantined else { continue }
             guard let slot = neighbor.establishedSlot, let session = neighbor[slot], let negotiated = session.negotiated else {
+                // Nobody knows whether one that came by itself will come again.
+                if neighbor.configuration.range != nil { continue }
                 result = .absent
                 continue
             }

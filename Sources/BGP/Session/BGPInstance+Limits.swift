@@ -60,7 +60,7 @@ extension BGPInstance {
         var found: [Excess] = []
         var total = 0
         for family in RouteFamily.allCases { total += rib.prefixCount(peer, family) }
-        for family in configuration.families where !family.warningOnly {
+        for family in configuration.families where !family.warningOnly && !family.discardsExtra {
             guard let maximum = family.limit(isInternal: isInternal) else { continue }
             let count = rib.prefixCount(peer, family.family)
             guard count > Int(maximum) else { continue }
@@ -166,7 +166,7 @@ extension BGPInstance {
             guard let peer = peerIndex(wanted.address), let neighbor = neighbor(peer), neighbor.establishedSlot != nil,
                 wanted.hasSameSession(as: neighbor.configuration)
             else { continue }
-            let isInternal = wanted.remoteAS == new.routerAS
+            let isInternal = new.kind(of: wanted) != .external
             guard let first = Self.excesses(of: wanted, isInternal: isInternal, rib: rib, peer).first else { continue }
             found.append(
                 LimitExcess(

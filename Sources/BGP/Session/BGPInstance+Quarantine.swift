@@ -53,7 +53,7 @@ extension BGPInstance {
     /// either nothing was, or what we offer.
     private func pathIDs(_ owner: Owner, _ neighbor: Neighbor, at now: Instant) -> [RouteFamilySet] {
         if !owner.isChallenger, let negotiated = neighbor[owner.slot]?.negotiated { return [negotiated.receivesPathIDs] }
-        let offered = openMessage(for: neighbor.configuration, at: now).capabilities.receivesPathIDs
+        let offered = openMessage(for: neighbor, at: now).capabilities.receivesPathIDs
         return offered.isEmpty ? [[]] : [[], offered]
     }
 

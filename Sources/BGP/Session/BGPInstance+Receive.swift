@@ -118,6 +118,11 @@ extension BGPInstance {
                     "role mismatch: the neighbor refuses us as \(own?.description ?? "one without role"); "
                         + (advice ?? "write role: here, the counterpart of what it is"), into: &effects)
             }
+            if notification.code == NotificationMessage.Code.open.rawValue,
+                notification.subcode == NotificationMessage.OpenSubcode.badPeerAS.rawValue
+            {
+                tryOtherAS(peer, into: &effects)
+            }
             let isVersion =
                 notification.code == NotificationMessage.Code.open.rawValue
                 && notification.subcode == NotificationMessage.OpenSubcode.unsupportedVersionNumber.rawValue
@@ -149,15 +154,18 @@ extension BGPInstance {
         _ body: RawSpan, _ peer: PeerIndex, _ slot: SessionSlot, at now: Instant, into effects: inout [Effect]
     ) {
         let i = Int(peer.value)
-        guard let neighbor = neighbors[i], let session = neighbor[slot] else { return }
+        guard var neighbor = neighbors[i], let session = neighbor[slot] else { return }
         let remote: OpenMessage
         let negotiated: NegotiatedSession
-        let local = session.localOpen ?? openMessage(for: neighbor.configuration, at: now)
+        let local = session.localOpen ?? openMessage(for: neighbor, at: now)
         do {
             remote = try OpenMessage(body: body)
-            negotiated = try NegotiatedSession(
-                local: local, remote: remote, remoteAS: neighbor.configuration.remoteAS, isInternal: isInternal(neighbor),
-                requiresRole: neighbor.configuration.roleStrict)
+            if neighbor.configuration.range != nil, neighbor.establishedSlot == nil, let asNumber = asNumber(of: neighbor, remote)
+            {
+                neighbor.configuration.remoteAS = asNumber
+                neighbors[i]!.configuration.remoteAS = asNumber
+            }
+            negotiated = try self.negotiated(local, remote, neighbor)
         } catch {
             if error == .open(.roleMismatch), let remote = try? OpenMessage(body: body) {
                 explainRoles(remote.capabilities.roles, peer, into: &effects)
@@ -215,7 +223,32 @@ extension BGPInstance {
         return local.asNumber > remote.asNumber ? .own : .incoming
     }
 
-    func isInternal(_ neighbor: Neighbor) -> Bool { neighbor.configuration.remoteAS == configuration?.routerAS }
+    /// Whether both OPENs go together, and what follows.
+    func negotiated(
+        _ local: OpenMessage, _ remote: OpenMessage, _ neighbor: Neighbor
+    ) throws(NotificationMessage) -> NegotiatedSession {
+        let kind = kind(neighbor)
+        return try NegotiatedSession(
+            local: local, remote: remote, remoteAS: neighbor.configuration.remoteAS, isInternal: kind == .internal,
+            requiresRole: kind == .external && neighbor.configuration.roleStrict)
+    }
+
+    func kind(_ neighbor: Neighbor) -> NeighborKind { configuration?.kind(of: neighbor.configuration) ?? .external }
+
+    /// Of our own AS, or of our confederation (RFC 5065 §5.3).
+    func isInternal(_ neighbor: Neighbor) -> Bool { kind(neighbor) != .external }
+
+    /// RFC 7705 in the form that operators know as dual-as: a neighbour that does not know us by the one AS is tried with the
+    /// other one.
+    private mutating func tryOtherAS(_ peer: PeerIndex, into effects: inout [Effect]) {
+        let i = Int(peer.value)
+        guard let neighbor = neighbors[i], neighbor.configuration.localAS?.dualAS == true, neighbor.establishedSlot == nil,
+            let configuration, kind(neighbor) == .external
+        else { return }
+        neighbors[i]!.answersAsRouter.toggle()
+        let next = configuration.localAS(towards: neighbor.configuration, answersAsRouter: !neighbor.answersAsRouter)
+        event(.notice, peer, "the neighbor refuses our AS; the next attempt is as AS \(next)", into: &effects)
+    }
 
     // MARK: UPDATE
 
@@ -246,7 +279,7 @@ extension BGPInstance {
         guard let neighbor = neighbors[i], let session = neighbor[slot], let negotiated = session.negotiated,
             let configuration
         else { return nil }
-        let isInternal = isInternal(neighbor)
+        let kind = kind(neighbor), isInternal = kind != .external
         let firstAS = !isInternal && neighbor.configuration.enforceFirstAS ? neighbor.configuration.remoteAS : nil
         var setting = UpdateSetting(
             peer: peer,
@@ -255,9 +288,13 @@ extension BGPInstance {
                 families: negotiated.families.subtracting(session.disabledFamilies),
                 pathIDs: negotiated.receivesPathIDs, ipv6NextHops: negotiated.ipv6NextHops),
             firstAS: firstAS, key: 0)
-        setting.key = UInt32(setting.context.attributeKey) | checkedASIndex(firstAS) << 4
+        if configuration.confederation != nil, isInternal {
+            setting.context.confederation = kind == .internal ? .allowed : .leading
+        }
+        setting.key =
+            UInt32(setting.context.attributeKey) | checkedASIndex(firstAS) << (UpdateContext.attributeKeyWidth + 2)
         let fatal = fatalSource(peer, at: now)
-        let martians = rib.martians, leaks = rib.leaks, loops = rib.reflectionLoops
+        let martians = rib.martians, leaks = rib.leaks, loops = rib.reflectionLoops, extras = rib.extras
         var count: UInt64 = 0, screened = 0
         var worst: AttributeFault?
         var faulty: UInt64 = 0
@@ -295,6 +332,10 @@ extension BGPInstance {
         if rib.martians > martians {
             neighbors[i]!.counters.martians &+= UInt64(rib.martians - martians)
             event(.warning, peer, "\(rib.martians - martians) announcements of unusable prefixes are ignored", into: &effects)
+        }
+        if rib.extras > extras {
+            neighbors[i]!.counters.beyondLimit &+= UInt64(rib.extras - extras)
+            event(.warning, peer, "\(rib.extras - extras) announcements beyond the limit of prefixes are ignored", into: &effects)
         }
         // No event: between two reflectors of one cluster this is how it has to be.
         neighbors[i]!.counters.reflectionLoops &+= UInt64(rib.reflectionLoops - loops)
@@ -439,7 +480,7 @@ extension BGPInstance {
     private mutating func attributes(
         of update: borrowing UpdateMessage, _ kind: ReachKind, _ setting: UpdateSetting, _ found: inout AttributeFault?
     ) throws(NotificationMessage) -> AttributeHandle? {
-        let context = AttributeContext(setting.key | kind.rawValue << 2)
+        let context = AttributeContext(setting.key | kind.rawValue << UpdateContext.attributeKeyWidth)
         // A list that was cut short could look like a sound one that was seen before.
         if update.listFault == nil, kind == .plain, update.isBlockContiguous {
             if let known = rib.attributes(forKey: update.block, context: context) { return known }

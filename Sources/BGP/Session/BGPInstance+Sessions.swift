@@ -93,6 +93,7 @@ extension BGPInstance {
             timers.cancel(timer(.connectRetry, peer, .incoming))
             neighbors[i]!.incoming = nil
         }
+        if neighbor.configuration.range != nil { awaitReturn(peer, at: now) }
         if neighbor.challenger != nil, neighbor.establishedSlot == nil {
             return promoteChallenger(peer, at: now, into: &effects)
         }
@@ -178,6 +179,7 @@ extension BGPInstance {
             case .refreshStale:
                 guard let family = due.family, let slot = neighbor.establishedSlot else { continue }
                 endRefresh(family, peer, slot, isOverdue: true, into: &effects)
+            case .forget: forget(peer, at: now, into: &effects)
             case .linger, .housekeeping, .selectionDeferral: break
             }
         }
@@ -258,7 +260,8 @@ extension BGPInstance {
     }
 
     /// What we offer this neighbour.
-    func openMessage(for configuration: NeighborConfiguration, at now: Instant) -> OpenMessage {
+    func openMessage(for neighbor: Neighbor, at now: Instant) -> OpenMessage {
+        let configuration = neighbor.configuration
         var capabilities = Capabilities()
         capabilities.hasMultiprotocol = true
         for family in configuration.families {
@@ -272,19 +275,20 @@ extension BGPInstance {
         capabilities.enhancedRouteRefresh = configuration.routeRefresh
         offerRestart(configuration, at: now, in: &capabilities)
         capabilities.extendedMessages = configuration.extendedMessages
-        let routerAS = self.configuration?.routerAS ?? .zero
+        let own =
+            self.configuration?.localAS(towards: configuration, answersAsRouter: neighbor.answersAsRouter) ?? .zero
         // RFC 9234 §4.1: to another AS.
-        if let role = configuration.role, configuration.remoteAS != routerAS { capabilities.roles = [role.rawValue] }
-        capabilities.fourOctetAS = routerAS
+        if let role = configuration.role, kind(neighbor) == .external { capabilities.roles = [role.rawValue] }
+        capabilities.fourOctetAS = own
         return OpenMessage(
-            asNumber: routerAS, holdTime: configuration.timers.hold,
+            asNumber: own, holdTime: configuration.timers.hold,
             identifier: self.configuration?.routerID ?? RouterID(raw: 0), capabilities: capabilities)
     }
 
     private mutating func sendOpen(
         _ peer: PeerIndex, _ slot: SessionSlot, at now: Instant, into effects: inout [Effect]
     ) {
-        let open = openMessage(for: neighbors[Int(peer.value)]!.configuration, at: now)
+        let open = openMessage(for: neighbors[Int(peer.value)]!, at: now)
         neighbors[Int(peer.value)]![slot]!.localOpen = open
         send(open.encoded, peer, slot, at: now, into: &effects)
     }
@@ -320,6 +324,9 @@ extension BGPInstance {
             begin(connection, identity.tuple, addresses, owner.peer, .own, at: now)
             run(.tcpConnected, owner.peer, .own, reason: "", at: now, into: &effects)
             return
+        }
+        if Int(peer.value) >= Self.neighborsMaximum {
+            return welcome(connection, identity, addresses, range: Int(peer.value), at: now, into: &effects)
         }
         guard let neighbor = neighbor(peer), neighbor.configuration.address == identity.tuple.remote,
             owners[connection] == nil
@@ -405,7 +412,7 @@ extension BGPInstance {
         timers.set(SessionTimer(kind: .linger, number: connection.value), at: now + Self.lingerTime)
     }
 
-    func peerIndex(_ address: IPAddress) -> PeerIndex? {
+    public func peerIndex(_ address: IPAddress) -> PeerIndex? {
         for (i, neighbor) in neighbors.enumerated() where neighbor?.configuration.address == address {
             return PeerIndex(UInt16(i))
         }
@@ -441,6 +448,7 @@ extension BGPInstance {
         ribSession.takesLongLivedStale =
             remote.capabilities.longLivedGracefulRestart != nil
             && remote.capabilities.gracefulRestart != nil
+        ribSession.answersAsRouter = neighbor.answersAsRouter
         ribSession.view = neighbor.configuration.view.exportView
         ribSession.views = neighbor.configuration.families.compactMap { family in
             negotiated.sendsPathIDs.contains(family.family)

@@ -32,6 +32,7 @@ extension BGPInstance {
         writer.write(isRedundant)
         writer.write(coldStart != nil)
         coldStart?.write(to: &writer)
+        arrivals.write(to: &writer)
         rib.write(to: &writer)
     }
 
@@ -54,6 +55,7 @@ extension BGPInstance {
         fatalInputs = try FatalInputs(from: &reader)
         isRedundant = try reader.readBool()
         if try reader.readBool() { coldStart = try ColdStart(from: &reader) }
+        arrivals = try Arrivals(from: &reader)
         rib = try RIB(from: &reader)
         // What the rest of the code takes for granted about these must hold for any bytes.
         guard trackedNextHops.count == nextHopStates.count else { throw DecodeError("BGP state", at: reader.position, .badValue) }
@@ -93,9 +95,11 @@ extension BGPInstance {
             digest.mix(
                 UInt64(bitPattern: neighbor.lastUpdate.nanoseconds) << 2 | (neighbor.hasBeenQuiet ? 2 : 0)
                     | (neighbor.isWarnedOfPaths ? 1 : 0))
+            digest.mix(UInt64(neighbor.configuration.remoteAS.raw) << 1 | (neighbor.answersAsRouter ? 1 : 0))
         }
         digest.mix(fatalInputs.digest)
         coldStart?.mix(into: &digest)
+        arrivals.mix(into: &digest)
         digest.mix(UInt64(trackedNextHops.count) << 32 | UInt64(lingering.count))
         digest.mix(UInt64(bitPattern: timers.next?.nanoseconds ?? -1))
         return digest

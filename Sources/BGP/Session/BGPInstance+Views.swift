@@ -70,6 +70,8 @@ public struct BGPSummaryView: Hashable, Sendable, Codable {
         public var address: IPAddress
         public var remoteAS: ASNumber
         public var description: String
+        /// It came by itself from a range of addresses, and is configured nowhere.
+        public var isDynamic = false
         /// RFC 4271 §8.2.2
         @AsText public var state: SessionState
         /// Why it is not up, if that is known: `held down`, the last error.
@@ -105,8 +107,14 @@ public struct BGPNeighborView: Hashable, Sendable, Codable {
     public var summary: BGPSummaryView.Neighbor
     /// From its OPEN.
     public var routerID: RouterID?
-    /// `external` or `internal`
+    /// `external`, `internal`, or `confederation` for one of another member of ours (RFC 5065)
     public var kind: String
+    /// What we are to the neighbour: on the session as it stands, or in the next OPEN.
+    public var localAS: ASNumber
+    /// Peer groups that it is in.
+    public var groups: [String]
+    /// The range from which it came by itself; absent for one that is configured.
+    public var range: IPPrefix?
     public var localAddress: IPAddress?
     public var localPort: UInt16?
     public var remotePort: UInt16?
@@ -176,7 +184,10 @@ extension BGPInstance {
         let remoteRoles = session.remoteOpen?.capabilities.roles ?? []
         return BGPNeighborView(
             summary: summary(peer, neighbor, session, at: now), routerID: session.remoteOpen?.identifier,
-            kind: isInternal ? "internal" : "external", localAddress: session.tuple?.local,
+            kind: kind(neighbor).rawValue,
+            localAS: session.localOpen?.asNumber
+                ?? configuration?.localAS(towards: configured, answersAsRouter: neighbor.answersAsRouter) ?? .zero,
+            groups: configured.membership?.groups ?? [], range: configured.range, localAddress: session.tuple?.local,
             localPort: session.tuple?.localPort, remotePort: session.tuple?.remotePort, isShutdown: configured.isShutdown,
             passive: configured.passive, holdTime: session.negotiated?.holdTime,
             keepaliveInterval: session.negotiated.map { $0.holdTime / 3 }, configuredHoldTime: configured.timers.hold,
@@ -204,7 +215,8 @@ extension BGPInstance {
         let since = isUp ? neighbor.establishedSlot.flatMap { neighbor[$0]?.establishedAt } : neighbor.lastDownAt
         return BGPSummaryView.Neighbor(
             address: neighbor.configuration.address, remoteAS: neighbor.configuration.remoteAS,
-            description: neighbor.configuration.description, state: neighbor.state,
+            description: neighbor.configuration.description, isDynamic: neighbor.configuration.range != nil,
+            state: neighbor.state,
             reason: isUp
                 ? nil : isHeldDown(neighbor) ? "held down" : neighbor.lastDownReason.isEmpty ? nil : neighbor.lastDownReason,
             stateAge: since.map { TimeSpan(atLeastZero: now - $0) },

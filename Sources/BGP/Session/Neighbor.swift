@@ -104,6 +104,9 @@ struct Neighbor: Sendable {
     var isBlocked = false
     /// Held down because its input was fatal; see `BGPInstance.fault`.
     var isQuarantined = false
+    /// `LocalASConfiguration.dualAS`: the neighbour refused the AS that is configured for it, so it gets the usual one, and the
+    /// other way round.
+    var answersAsRouter = false
     /// Families whose prefix count was warned about.
     var warnedFamilies: RouteFamilySet = []
     /// The same for all its paths.
@@ -169,6 +172,8 @@ public struct NeighborCounters: Hashable, Sendable, Codable {
     public var quarantined: UInt64 = 0
     /// Announcements of what nobody can have a way to: groups, loopback, the router's own addresses. Ignored.
     public var martians: UInt64 = 0
+    /// Announcements of more prefixes than the neighbour may have, where these are to be ignored.
+    public var beyondLimit: UInt64 = 0
     /// RFC 9234 §5: announcements that were route leaks. They are kept, and never chosen.
     public var routeLeaks: UInt64 = 0
     /// RFC 4456 §8: announcements that came back to us by reflection. Likewise.
@@ -210,6 +215,8 @@ struct SessionTimer: Hashable, Sendable {
         case refreshStale = 14
         /// RFC 4724 §4.1 Selection_Deferral_Timer
         case selectionDeferral = 15
+        /// A neighbour that came by itself, and is gone.
+        case forget = 16
     }
     var kind: Kind
     var slot = SessionSlot.own
@@ -304,6 +311,7 @@ extension Neighbor: Fielded {
         try visitor.field(&lastNotificationReceived)
         try visitor.field(&lastDownReason)
         try visitor.field(&lastDownAt)
+        try visitor.field(&answersAsRouter)
         visitor.derived(counters)
     }
 }

@@ -4,12 +4,8 @@ struct MappingReader {
     private let pairs: [YAMLTree.Pair]
     /// Position in `pairs`.
     private let index: [String: Int]
-    /// The mapping from which this one takes what it does not say itself.
-    var base: MappingReader? {
-        get { lower.first }
-        set { lower = newValue.map { [$0] } ?? [] }
-    }
-    private var lower: [MappingReader] = []
+    /// Mappings from which this one takes what it does not say itself, the nearest first.
+    var lower: [MappingReader] = []
 
     /// - Parameters:
     ///   - keys: what may stand here.
@@ -54,15 +50,16 @@ struct MappingReader {
     }
 
     /// The value of a key, if it is there and not nothing.
-    subscript(key: String) -> Field? { own(key) ?? base?[key] }
+    subscript(key: String) -> Field? { own(key) ?? lower.lazy.compactMap { $0.own(key) }.first }
 
     private func own(_ key: String) -> Field? {
         guard let found = index[key] else { return nil }
         let value = field(pairs[found])
         return value.isNothing ? nil : value
     }
-    /// What the base says of a key that stands here, too.
-    func beneath(_ key: String) -> Field? { own(key) == nil ? nil : base?[key] }
+    /// What the mappings below say of a key, less the value that counts: a part of it that is a mapping takes from these what
+    /// it does not say itself.
+    func beneath(_ key: String) -> [Field] { Array(([self] + lower).compactMap { $0.own(key) }.dropFirst()) }
 
     /// The value of a key that has to be there.
     func required(_ key: String, _ explanation: String = "") -> Field? {

@@ -42,12 +42,12 @@ struct Section<Root> {
     var keys: [String] { settings.map(\.key) }
 
     /// Reads a mapping into `root`; everything that is wrong with it is a problem.
-    /// - Parameter lower: a mapping from which it takes what it does not say itself.
+    /// - Parameter lower: mappings from which it takes what it does not say itself, the nearest first.
     /// - Returns: `false` if something is missing that must be there.
-    func read(_ field: Field, into root: inout Root, over lower: Field? = nil) -> Bool {
+    func read(_ field: Field, into root: inout Root, over lower: [Field] = []) -> Bool {
         if let short, !field.isMapping { return short.read(field, &root) }
         guard var fields = MappingReader(field, keys: keys, foreign: foreign) else { return false }
-        if let lower, lower.isMapping { fields.base = MappingReader(anyKeysOf: lower) }
+        fields.lower = lower.filter(\.isMapping).compactMap { MappingReader(anyKeysOf: $0) }
         var isComplete = true
         for setting in settings {
             if isStrict, !isComplete, setting.missing == nil { continue }
@@ -66,8 +66,26 @@ struct Section<Root> {
     func differs(_ root: Root) -> Bool { settings.contains { $0.differs(root, usual) } }
 
     func write(_ root: Root, _ writer: inout YAMLWriter) {
-        for setting in settings where isWhole || setting.isAlwaysWritten || setting.differs(root, usual) {
-            setting.write(root, &writer)
+        for setting in settings {
+            switch writer.isSaid(setting.key) {
+            case .notAtAll: continue
+            case .inPart: setting.write(root, &writer)
+            case .wholly: writer.sayingAll { setting.write(root, &$0) }
+            case nil:
+                guard isWhole || setting.isAlwaysWritten || setting.differs(root, usual) else { continue }
+                setting.write(root, &writer)
+            }
+        }
+    }
+
+    /// What a mapping says itself, in the order of the table: its keys, and within a part that is merged with others those of the
+    /// part, behind a dot.
+    func said(by field: Field) -> [String] {
+        guard field.isMapping, let reader = MappingReader(anyKeysOf: field) else { return [] }
+        return settings.flatMap { setting -> [String] in
+            guard let value = reader[setting.key] else { return [] }
+            guard value.isMapping, let part = setting.said else { return [setting.key] }
+            return part(usual, value).map { "\(setting.key).\($0)" }
         }
     }
 

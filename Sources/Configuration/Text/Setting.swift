@@ -20,6 +20,8 @@ struct Setting<Root> {
     var shape = SettingEntry.Shape.mapping
     /// What can stand in place of the settings within it, and those.
     var nested: ((Root) -> (short: String?, entries: [SettingEntry]))?
+    /// Of a mapping whose parts may come from elsewhere, one by one: what it says itself (`Section.said`).
+    var said: ((Root, Field) -> [String])?
     /// The value as the canonical text has it; `nil`: none.
     var text: (Root) -> String? = { _ in nil }
     /// Whether two roots differ here.
@@ -83,6 +85,7 @@ struct Setting<Root> {
         setting.isHidden = isHidden
         setting.shape = shape
         setting.nested = nested.map { nested in { nested($0[keyPath: path]) } }
+        setting.said = said.map { said in { said($0[keyPath: path], $1) } }
         setting.text = { [text] in text($0[keyPath: path]) }
         setting.differs = { [differs] in differs($0[keyPath: path], $1[keyPath: path]) }
         setting.write = { [write] in write($0[keyPath: path], &$1) }
@@ -162,6 +165,7 @@ extension Setting {
             return section(root).read(field, into: &root[keyPath: path], over: fields.beneath(key))
         }
         nested = { section($0).description }
+        said = { section($0).said(by: $1) }
         differs = { root, _ in section(root).differs(root[keyPath: path]) }
         write = { root, writer in
             writer.section(key) { section(root).write(root[keyPath: path], &$0) }
@@ -183,6 +187,7 @@ extension Setting {
             return isComplete
         }
         nested = { section($0).description }
+        said = { section($0).said(by: $1) }
         differs = { $0[keyPath: path] != $1[keyPath: path] }
         write = { root, writer in
             if let part = root[keyPath: path] {

@@ -4,6 +4,33 @@ struct YAMLWriter {
     private var indentation = 0
     /// The next line begins an element of a list: `- ` stands where two blanks of its indentation would.
     private var beginsElement = false
+    /// What is to be written, where not the values decide: keys, within sections behind a dot. And the section at work.
+    private var said: Set<String>?
+    private var path = ""
+
+    enum Said { case notAtAll, inPart, wholly }
+
+    /// Whether a key of the section at work is to be written; `nil`: its value decides.
+    func isSaid(_ key: String) -> Said? {
+        guard let said else { return nil }
+        if said.contains(path + key) { return .wholly }
+        return said.contains { $0.hasPrefix(path + key + ".") } ? .inPart : .notAtAll
+    }
+
+    /// `body` writes these keys and no others, whatever their values.
+    mutating func saying(_ keys: [String], _ body: (inout YAMLWriter) -> Void) {
+        let before = (said, path)
+        (said, path) = (Set(keys), "")
+        body(&self)
+        (said, path) = before
+    }
+    /// `body` writes what differs from what is usual.
+    mutating func sayingAll(_ body: (inout YAMLWriter) -> Void) {
+        let before = said
+        said = nil
+        body(&self)
+        said = before
+    }
 
     private mutating func begin() {
         let width = beginsElement ? indentation - 2 : indentation
@@ -25,7 +52,10 @@ struct YAMLWriter {
         begin()
         text += "\(key):\n"
         indentation += 2
+        let before = path
+        if said != nil { path += "\(key)." }
         body(&self)
+        path = before
         indentation -= 2
     }
     /// An element of a list; `body` writes at least one line.

@@ -66,15 +66,27 @@ extension EngineState {
     }
 
     /// From whom connections are accepted, by the addresses that the interfaces have now. One whose own address is not
-    /// known, because no interface that is up reaches it, is left out until one does.
+    /// known, because no interface that is up reaches it, is left out until one does. A range is spoken to from every address.
     var listeners: [Listener] {
-        streams.listening.compactMap { owner, endpoint in
+        streams.listening.flatMap { owner, endpoint -> [Listener] in
+            if endpoint.remoteLength != nil {
+                let family = endpoint.remote.family
+                let own = configuration.interfaces.flatMap(\.addresses).map(\.address).filter { $0.family == family }
+                return (endpoint.local.map { [$0] } ?? own).map {
+                    Listener(
+                        owner: owner, local: $0, localPort: endpoint.localPort, remote: endpoint.remote,
+                        remoteLength: endpoint.remoteLength, options: endpoint.options)
+                }
+            }
             let local =
                 endpoint.local
                 ?? routes.egress(to: endpoint.remote).flatMap { routes.localAddress(on: $0, towards: endpoint.remote) }
-            guard let local else { return nil }
-            return Listener(
-                owner: owner, local: local, localPort: endpoint.localPort, remote: endpoint.remote, options: endpoint.options)
+            guard let local else { return [] }
+            return [
+                Listener(
+                    owner: owner, local: local, localPort: endpoint.localPort, remote: endpoint.remote,
+                    options: endpoint.options)
+            ]
         }
     }
 

@@ -200,24 +200,32 @@ struct StreamProtocols: Sendable {
     /// With whom an instance speaks from now on.
     mutating func listen(_ id: StreamProtocolID, to list: [StreamEndpoint]) { endpoints[Int(id.value)] = list }
 
-    /// Whose a connection is that a peer opened: who names our end itself comes first.
+    /// Whose a connection is that a peer opened: who names our end itself comes first, and who names the peer before who names a
+    /// range.
     func owner(of tuple: ConnectionTuple) -> ConnectionOwner? {
         var any: ConnectionOwner?
+        var longest: (owner: ConnectionOwner, length: UInt8)?
         for number in endpoints.indices {
-            for endpoint in endpoints[number]
-            where endpoint.localPort != 0 && endpoint.localPort == tuple.localPort && endpoint.remote == tuple.remote {
+            for endpoint in endpoints[number] where endpoint.localPort != 0 && endpoint.localPort == tuple.localPort {
                 let owner = ConnectionOwner(StreamProtocolID(UInt8(number)), endpoint.number)
+                if let range = endpoint.range {
+                    guard range.contains(tuple.remote), endpoint.local == nil || endpoint.local == tuple.local else { continue }
+                    if longest.map({ $0.length < range.length }) ?? true { longest = (owner, range.length) }
+                    continue
+                }
+                guard endpoint.remote == tuple.remote else { continue }
                 if endpoint.local == tuple.local { return owner }
                 if endpoint.local == nil, any == nil { any = owner }
             }
         }
-        return any
+        return any ?? longest?.owner
     }
 
     /// Everybody to whom connections lead, or from whom they are accepted: ascending, without duplicates.
     var destinations: [IPAddress] {
         var all: [IPAddress] = []
-        for address in endpoints.joined().map(\.remote).sorted() where all.last != address { all.append(address) }
+        let single = endpoints.joined().filter { $0.remoteLength == nil }
+        for address in single.map(\.remote).sorted() where all.last != address { all.append(address) }
         return all
     }
 
@@ -297,7 +305,7 @@ struct StreamProtocols: Sendable {
 
 extension StreamProtocols {
     /// What is known of all of them. Each protocol has a section of its own.
-    static let section = SnapshotSection(5, "streams", schemas: 1...1)
+    static let section = SnapshotSection(5, "streams", schemas: 1...2)
 
     func write(to writer: inout SnapshotWriter) {
         writer.section(Self.section) { w in

@@ -100,8 +100,7 @@ extension ManagementAnswers {
     }
 
     static func peer(_ address: IPAddress, _ bgp: BGPInstance) -> PeerIndex? {
-        (0..<(bgp.configuration?.neighbors.count ?? 0)).lazy.map { PeerIndex(UInt16($0)) }
-            .first { bgp.neighborAddress($0) == address }
+        bgp.peerIndex(address)
     }
 
     // MARK: the routing table

@@ -19,7 +19,8 @@ extension BGPSummaryView {
                 return isUp && !counts.contains(nil) ? "\(counts.reduce(0) { $0 &+ ($1 ?? 0) })" : "-"
             }
             table.append([
-                "\(neighbor.address)", "\(neighbor.remoteAS)", "\(neighbor.messagesReceived)", "\(neighbor.messagesSent)",
+                (neighbor.isDynamic ? "*" : "") + "\(neighbor.address)", "\(neighbor.remoteAS)", "\(neighbor.messagesReceived)",
+                "\(neighbor.messagesSent)",
                 "\(neighbor.queued)", neighbor.stateAge.map(Words.upTime) ?? "never",
                 "\(neighbor.state)" + (neighbor.reason.map { " (\($0))" } ?? ""), sum(\.received), sum(\.accepted),
                 sum(\.advertised), neighbor.description,
@@ -40,13 +41,15 @@ extension BGPNeighborsView {
 extension BGPNeighborView {
     public var lines: [String] {
         var lines = [
-            "BGP neighbor \(summary.address), remote AS \(summary.remoteAS), \(kind)"
+            "BGP neighbor \(summary.address), remote AS \(summary.remoteAS), local AS \(localAS), \(kind)"
                 + (summary.description.isEmpty ? "" : ", \"\(summary.description)\"")
         ]
         func add(_ text: String) { lines.append("  " + text) }
         let age =
             summary.stateAge.map { (summary.state == .established ? ", up " : ", down ") + Words.upTime($0) } ?? ", never up"
         add("state \(summary.state)\(age)\(summary.reason.map { " (\($0))" } ?? "")")
+        if !groups.isEmpty { add("peer group \(groups.joined(separator: ", "))") }
+        if let range { add("came by itself from \(range)") }
         if isShutdown { add("administratively shut down") }
         if let routerID { add("router identifier \(routerID)") }
         if let localAddress {
@@ -76,6 +79,7 @@ extension BGPNeighborView {
         if let lastError { add("last error: \(lastError)\(lastErrorAge.map { ", \(Words.upTime($0)) ago" } ?? "")") }
         for (count, text) in [
             (counters.martians, "unusable: % announcements of groups, loopback or our own addresses were ignored"),
+            (counters.beyondLimit, "beyond the limit: % announcements of prefixes were ignored"),
             (counters.reflectionLoops, "loops: % announcements came back by reflection and are not chosen (RFC 4456)"),
             (counters.routeLeaks, "route leaks: % announcements were to go to customers only and are not chosen (RFC 9234)"),
             (counters.quarantined, "quarantined: % messages were fatal to a controller before and were not looked at again"),
