@@ -123,8 +123,8 @@ extension BGPInstance {
 
     mutating func forget(_ peer: PeerIndex, at now: Instant, into effects: inout [Effect]) {
         guard let neighbor = neighbor(peer), neighbor.configuration.range != nil, neighbor.establishedSlot == nil else { return }
-        // A connection is under way, or it is kept down: that must not be forgotten by going away.
-        guard neighbor.incoming == nil, !neighbor.isBlocked, !neighbor.isQuarantined else {
+        // A connection is under way, its routes wait for it, or it is kept down: that must not be forgotten by going away.
+        guard neighbor.incoming == nil, neighbor.retention == nil, !neighbor.isBlocked, !neighbor.isQuarantined else {
             return awaitReturn(peer, at: now)
         }
         event(.notice, peer, "has gone", into: &effects)
