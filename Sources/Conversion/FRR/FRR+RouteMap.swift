@@ -112,6 +112,7 @@ extension FRRReader {
             }
             r.set("metric", isChange ? .text(found[0]) : .scalar(found[0]))
         },
+        Rule("set weight *") { $0.set("weight", try number($1[0])) },
         Rule("set tag *") { $0.set("tag", try number($1[0])) },
         Rule("set origin *") { $0.set("origin", .scalar($1[0])) },
         Rule("set ip next-hop peer-address") { r, _ in r.set("next-hop", .scalar("peer-address")) },
