@@ -57,6 +57,7 @@ struct BGPText {
                 "graceful-restart", in: \.gracefulRestart,
                 "Of neighbors, and of the router itself where both controllers were away (RFC 4724)."
             ) { _ in GracefulRestartText.process }
+            Setting(
                 "confederation", in: \.confederation,
                 "The router's AS is a member of one, that is one AS to the world outside (RFC 5065)."
             ) { confederation($0.routerAS) }
