@@ -72,7 +72,6 @@ import Wire
                 change(&parts)
                 return Self.refusal(Array(bytes[..<4]) + parts.joined())
             }
-            let own = section.schemas.upperBound
             #expect(with { _ in } == nil)
             #expect(with { $0.remove(at: i) } == "section '\(section.name)' is missing from the snapshot")
             #expect(with { $0.append($0[i]) } == "section '\(section.name)' is twice in the snapshot")
