@@ -20,6 +20,7 @@ extension BIRDReader {
             }
         }
         guard neighbor["address"] != nil else { throw Unmapped("a neighbor's address is missing") }
+        for direction in ["import", "export"] { gather(direction, statement, &neighbor) }
         neighbor["description"] = neighbor["description"] ?? .text(name)
         if !familySettings.isEmpty {
             for family in families where familySettings[family] == nil { familySettings[family] = .mapping(Mapping()) }
@@ -28,6 +29,20 @@ extension BIRDReader {
             neighbor["families"] = Node(families)
         }
         draft.sections[mapping: "bgp"][list: "neighbors"].append(.mapping(neighbor))
+    }
+
+    /// One list for both families, which had a filter each.
+    private mutating func gather(_ direction: String, _ statement: BIRDStatement, _ neighbor: inout Mapping) {
+        var names: [Node] = []
+        for family in ["ipv4-unicast", "ipv6-unicast"] {
+            if let name = neighbor["\(direction) \(family)"], !names.contains(name) { names.append(name) }
+            neighbor["\(direction) \(family)"] = nil
+        }
+        if names.isEmpty { return }
+        neighbor[direction] = .list(names)
+        if names.count > 1 {
+            changed(statement, "both families had filters of their own for \(direction); here they are tried in order")
+        }
     }
 
     // MARK: the session
@@ -130,7 +145,7 @@ extension BIRDReader {
             for inner in statement.block ?? [] { attempt(inner) { _ in throw Unmapped("in a channel that is not carried") } }
             throw Unmapped("this family is not carried")
         }
-        families.append(family)
+        if !families.contains(family) { families.append(family) }
         for inner in statement.block ?? [] {
             var (found, foundSettings) = (neighbor, settings)
             attempt(inner) { try $0.readChannelStatement(inner, family, name, &found, &foundSettings) }
@@ -158,11 +173,8 @@ extension BIRDReader {
         case ("import", _), ("export", _):
             let direction = words[0]
             guard let policy = try policy(statement, place: "\(direction)-\(name)", isOfBGP: true) else { return }
-            var names: [String] = []
-            if case .list(let before)? = neighbor[direction] { names = before.compactMap(\.word) }
-            if !names.contains(policy.name) { names.append(policy.name) }
-            if names.count > 1 { changed(statement, "both families had filters of their own; here they are tried in order") }
-            neighbor[direction] = Node(names)
+            // What a template said of the same family counts no more.
+            neighbor["\(direction) \(family)"] = .scalar(policy.name)
             if direction == "export" { redistribute(policy.sources, into: "bgp", nil) }
         case ("next", "hop"):
             if words.contains("self") {

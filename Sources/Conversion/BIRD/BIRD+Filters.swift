@@ -12,14 +12,15 @@ extension BIRDReader {
         case "all": return (draft.policy(acceptingAll: true), Set(origins))
         case "none": return (draft.policy(acceptingAll: false), [])
         case "where":
-            var filter = BIRDFilter(Array(statement.tokens.dropFirst(2)), constants: constants, neighbors: neighbors)
+            var filter = BIRDFilter(
+                Array(statement.tokens.dropFirst(2)), constants: constants, neighbors: neighbors, kinds: kinds)
             try filter.readCondition()
-            return (put(filter, under: place, isOfBGP), filter.sources)
+            return (put(filter, under: place, isOfBGP), sources(of: filter))
         case "filter":
             if statement.block != nil, words.count == 1 {
-                var filter = BIRDFilter(statement.body, constants: constants, neighbors: neighbors)
+                var filter = BIRDFilter(statement.body, constants: constants, neighbors: neighbors, kinds: kinds)
                 try filter.readBody()
-                return (put(filter, under: place, isOfBGP), filter.sources)
+                return (put(filter, under: place, isOfBGP), sources(of: filter))
             }
             guard words.count == 2 else { throw Unmapped("a filter's name is expected") }
             return try policy(named: words[1], isOfBGP)
@@ -31,11 +32,15 @@ extension BIRDReader {
 
     private mutating func policy(named name: String, _ isOfBGP: Bool) throws -> (name: String, sources: Set<String>) {
         guard let definition = filters[name] else { throw Unmapped("there is no filter '\(name)'") }
-        var filter = BIRDFilter(definition.body, constants: constants, neighbors: neighbors)
+        var filter = BIRDFilter(definition.body, constants: constants, neighbors: neighbors, kinds: kinds)
         do { try filter.readBody() } catch let unmapped as Unmapped {
             throw Unmapped("filter \(name): \(unmapped.reason)")
         }
-        return (put(filter, under: name, isOfBGP), filter.sources)
+        return (put(filter, under: name, isOfBGP), sources(of: filter))
+    }
+
+    private func sources(of filter: BIRDFilter) -> Set<String> {
+        filter.excluded.isEmpty ? filter.sources : filter.sources.union(origins).subtracting(filter.excluded)
     }
 
     private mutating func put(_ filter: BIRDFilter, under name: String, _ isOfBGP: Bool) -> String {

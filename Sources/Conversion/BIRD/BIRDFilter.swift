@@ -11,16 +11,21 @@ struct BIRDFilter {
     private let constants: [String: [Token]]
     /// Addresses of BGP neighbours by the names of their protocols.
     private let neighbors: [String: String]
+    /// Whose routes those of other protocols are, by name.
+    private let kinds: [String: String]
     /// Sources that it asks for: routes of theirs must come into BGP first.
     private(set) var sources: Set<String> = []
+    /// Sources that it wants any other than.
+    private(set) var excluded: Set<String> = []
     private(set) var statements: [Mapping] = []
     /// What was written a little differently.
     private(set) var remarks: [String] = []
 
-    init(_ body: [Token], constants: [String: [Token]], neighbors: [String: String]) {
+    init(_ body: [Token], constants: [String: [Token]], neighbors: [String: String], kinds: [String: String]) {
         tokens = body[...]
         self.constants = constants
         self.neighbors = neighbors
+        self.kinds = kinds
     }
 
     /// The whole body of a filter.
@@ -228,13 +233,18 @@ struct BIRDFilter {
     }
 
     /// `[ 10.0.0.0/8+, 192.0.2.0/24{25,32} ]`, or a constant's name.
-    private mutating func prefixes() throws -> [String] {
+    /// - Parameter isWithin: a prefix without brackets stands for all in it.
+    private mutating func prefixes(isWithin: Bool = false) throws -> [String] {
         if let name = next, name.kind == .word, let constant = constants[name.text] {
             tokens = tokens.dropFirst()
-            var inner = BIRDFilter(constant, constants: constants, neighbors: neighbors)
-            return try inner.prefixes()
+            var inner = BIRDFilter(constant, constants: constants, neighbors: neighbors, kinds: kinds)
+            return try inner.prefixes(isWithin: isWithin)
         }
-        guard takeSign("[") else { return [try prefix()] }
+        guard takeSign("[") else {
+            let one = try prefix()
+            let bits = one.contains(":") ? 128 : 32
+            return [isWithin && !one.contains(" ") && !one.hasSuffix("/\(bits)") ? "\(one) le \(bits)" : one]
+        }
         var all: [String] = []
         repeat { all.append(try prefix()) } while takeSign(",")
         try expect("]")
@@ -336,14 +346,26 @@ struct BIRDFilter {
         if left == "roa_check" { return try originValidation() }
         let sign = try take().text
         switch (left, sign) {
-        case ("net", "~"), ("net", "="): return Mapping(["prefix": Node(try prefixes())])
-        case ("net", "!~"), ("net", "!="):
-            return Mapping(["not": .mapping(Mapping(["prefix": Node(try prefixes())]))])
+        case ("net", "~"): return Mapping(["prefix": Node(try prefixes(isWithin: true))])
+        case ("net", "="): return Mapping(["prefix": Node(try prefixes())])
+        case ("net", "!~"): return Mapping(["not": .mapping(Mapping(["prefix": Node(try prefixes(isWithin: true))]))])
+        case ("net", "!="): return Mapping(["not": .mapping(Mapping(["prefix": Node(try prefixes())]))])
         case ("net.len", _):
             return Mapping(["prefix-length": .scalar(try range(sign, 128))])
-        case ("source", "="), ("source", "~"): return try source()
-        case ("proto", "="):
+        case ("source", "="), ("source", "~"):
+            let names = try sourceNames()
+            sources.formUnion(names)
+            return Mapping(["protocol": Node(names)])
+        case ("source", "!="), ("source", "!~"):
+            let names = try sourceNames()
+            excluded.formUnion(names)
+            return Mapping(["not": .mapping(Mapping(["protocol": Node(names)]))])
+        case ("proto", "="), ("proto", "~"):
             let name = try take().text
+            if let kind = kinds[name] {
+                sources.insert(kind)
+                return Mapping(["protocol": Node([kind])])
+            }
             guard let address = neighbors[name] else { throw Unmapped("protocol '\(name)' is no BGP neighbor") }
             return Mapping(["neighbor": .scalar(address)])
         case ("bgp_path", "~"): return Mapping(["as-path": .text(try path())])
@@ -372,7 +394,7 @@ struct BIRDFilter {
         }
     }
 
-    private mutating func source() throws -> Mapping {
+    private mutating func sourceNames() throws -> [String] {
         var names: [String] = []
         if takeSign("[") {
             repeat { names.append(try take().text) } while takeSign(",")
@@ -389,8 +411,7 @@ struct BIRDFilter {
             guard let found = known[name] else { throw Unmapped("'\(name)' is no source of routes that is known here") }
             if !protocols.contains(found) { protocols.append(found) }
         }
-        sources.formUnion(protocols)
-        return Mapping(["protocol": Node(protocols)])
+        return protocols
     }
 
     /// `[= * 65001 65002 * =]`

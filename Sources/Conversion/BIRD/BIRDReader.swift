@@ -5,9 +5,11 @@ struct BIRDReader {
     var draft = RouterDraft()
     private(set) var constants: [String: [Token]] = [:]
     private(set) var filters: [String: BIRDStatement] = [:]
-    private var templates: [String: [BIRDStatement]] = [:]
+    private var templates: [String: BIRDStatement] = [:]
     /// Addresses of BGP neighbours by the names of their protocols.
     private(set) var neighbors: [String: String] = [:]
+    /// Whose routes those of other protocols are, by name.
+    private(set) var kinds: [String: String] = [:]
     var routerID: String?
     /// Kinds of routes that this router has of its own, in the order in which they came.
     var origins: [String] = []
@@ -51,7 +53,7 @@ struct BIRDReader {
                 guard let equals = statement.tokens.firstIndex(where: { $0.isSign("=") }), equals == 2 else { continue }
                 constants[words[1]] = Array(statement.tokens[(equals + 1)...])
             case "filter": if words.count == 2 { filters[words[1]] = statement }
-            case "template": if words.count == 3, let block = statement.block { templates[words[2]] = block }
+            case "template": if words.count >= 3, statement.block != nil { templates[words[2]] = statement }
             case "protocol":
                 if words.count >= 3, words[1] == "bgp", words[2] != "from",
                     let address = Self.neighborAddress(statement.block ?? [])
@@ -64,6 +66,7 @@ struct BIRDReader {
             }
             if words.first == "protocol", words.count >= 2 {
                 let origin = ["static": "static", "ospf": "ospf", "rip": "rip", "direct": "connected"][words[1]]
+                if words.count >= 3, let origin { kinds[words[2]] = origin }
                 if let origin, !origins.contains(origin), !(statement.block ?? []).contains(where: { $0.words == ["disabled"] }) {
                     origins.append(origin)
                 }
@@ -124,13 +127,14 @@ struct BIRDReader {
         }
     }
 
-    /// A template's statements before those of the protocol that is made from it.
-    func expanded(_ statement: BIRDStatement, _ block: [BIRDStatement]) throws -> [BIRDStatement] {
+    /// A template's statements, and those of the one that it is made from, before those of the protocol.
+    func expanded(_ statement: BIRDStatement, _ block: [BIRDStatement], depth: Int = 0) throws -> [BIRDStatement] {
         guard let from = statement.words.firstIndex(of: "from"), from + 1 < statement.words.count else { return block }
+        guard depth < BIRDStatement.depthMaximum else { throw Unmapped("templates that are made from each other") }
         guard let template = templates[statement.words[from + 1]] else {
             throw Unmapped("there is no template '\(statement.words[from + 1])'")
         }
-        return template + block
+        return try expanded(template, template.block ?? [], depth: depth + 1) + block
     }
 
     /// A word, or what a constant of that name is.

@@ -281,6 +281,10 @@ extension FRRReader {
             try r.family(found[0]) { $0.settings[mapping: "add-path"]["receive"] = Node(false) }
         },
         Rule("network *") { try $0.addNetwork($1[0]) },
+        Rule("network * route-map *") { r, found in
+            try r.addNetwork(found[0])
+            r.changed("what the route map sets is to be said at the network, or by policies of export")
+        },
         Rule("network * mask *") { r, found in
             guard let length = IPv4Address(found[1])?.prefixLength else { throw Unmapped("'\(found[1])' is no mask") }
             try r.addNetwork("\(found[0])/\(length)")

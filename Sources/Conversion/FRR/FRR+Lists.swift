@@ -30,14 +30,14 @@ extension FRRReader {
         guard action == "permit" || action == "deny" else { throw Unmapped("'\(action)' is neither permit nor deny") }
         let before = prefixLists[name] ?? []
         let number = sequence.flatMap { Int($0) } ?? (before.map(\.sequence).max() ?? 0) + 5
-        for form in try Self.forms(prefix, bounds) {
+        for form in try Self.forms(prefix, bounds, isIPv6: statement.hasPrefix("ipv6")) {
             prefixLists.add(name, FRRLists.Entry(isPermitted: action == "permit", form: form, sequence: number))
         }
     }
 
     /// `10.0.0.0/8 le 24` as it is written in sets.
-    private static func forms(_ prefix: String, _ bounds: [String]) throws -> [String] {
-        if prefix == "any" { return ["0.0.0.0/0 le 32", "::/0 le 128"] }
+    private static func forms(_ prefix: String, _ bounds: [String], isIPv6: Bool) throws -> [String] {
+        if prefix == "any" { return [isIPv6 ? "::/0 le 128" : "0.0.0.0/0 le 32"] }
         let parts = prefix.split(separator: "/")
         guard parts.count == 2, let address = IPAddress(parts[0]), let length = UInt8(parts[1]) else {
             throw Unmapped("'\(prefix)' is no prefix")
