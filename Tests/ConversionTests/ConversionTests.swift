@@ -130,6 +130,24 @@ import Testing
                 """))
     }
 
+    @Test func `A template is made from another, and what the later one says of a family counts`() {
+        let conversion = Conversion(
+            """
+            protocol static s4 { ipv4; route 10.1.0.0/16 blackhole; }
+            template bgp base { local as 65001; ipv4 { add paths on; import none; export none; }; }
+            template bgp outside from base { ipv4 { add paths rx; export filter { if proto ~ "s4" then accept; reject; }; }; }
+            protocol bgp u from outside { neighbor 192.0.2.2 as 65002; }
+            protocol ospf v2 { ipv4 { export where source != RTS_DEVICE; }; area 0 { interface "eth0"; }; }
+            """, from: .bird)
+        #expect(notes(conversion, .left) == [])
+        let text = conversion.text
+        #expect(text.contains("export-u:\n    - {match: {source: local}, then: accept}\n    - {then: reject}"))
+        #expect(text.contains("import: [none]") && text.contains("export: [export-u]"))
+        #expect(text.contains("families: {ipv4-unicast: {add-path: {receive: true}}}"))
+        #expect(text.contains("- {from: static, into: ospf, policy: into-ospf}"))
+        #expect(text.contains("into-ospf:\n    - {match: {not: {protocol: [connected]}}, then: accept}"))
+    }
+
     @Test func `A program in a filter is left, with the reason`() {
         let conversion = Conversion(
             """

@@ -187,12 +187,10 @@ extension BIRDReader {
             }
         case ("add", "paths"):
             let what = words.last ?? "on"
-            if what == "rx" || what == "on" || what == "yes" {
-                settings[mapping: family][mapping: "add-path"]["receive"] = Node(true)
-            }
-            if what == "tx" || what == "on" || what == "yes" {
-                settings[mapping: family][mapping: "add-path"]["send"] = .scalar("all")
-            }
+            var both = Mapping()
+            if ["rx", "on", "yes", "paths"].contains(what) { both["receive"] = Node(true) }
+            if ["tx", "on", "yes", "paths"].contains(what) { both["send"] = .scalar("all") }
+            settings[mapping: family]["add-path"] = both.isEmpty ? nil : .mapping(both)
         case ("extended", "next"): settings[mapping: family]["extended-next-hop"] = Node(words.last != "off")
         case ("table", _), ("preference", _), ("gateway", _), ("igp", _), ("secondary", _), ("validate", _), ("mandatory", _),
             ("cost", _),
