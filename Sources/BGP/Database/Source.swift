@@ -41,7 +41,7 @@ struct Source: BitwiseCopyable, Sendable {
     var localAS: UInt32 = 0
     private var rawPrependsLocalAS: UInt8 = 0
     private var rawAllowsOwnOrigin: UInt8 = 0
-    var reserved2: UInt16 = 0
+    var reserved: UInt16 = 0
 
     // Kept as plain octets: a block of a snapshot could hold any value.
     var state: State {

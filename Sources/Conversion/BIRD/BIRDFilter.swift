@@ -18,8 +18,6 @@ struct BIRDFilter {
     /// Sources that it wants any other than.
     private(set) var excluded: Set<String> = []
     private(set) var statements: [Mapping] = []
-    /// What was written a little differently.
-    private(set) var remarks: [String] = []
 
     init(_ body: [Token], constants: [String: [Token]], neighbors: [String: String], kinds: [String: String]) {
         tokens = body[...]

@@ -21,7 +21,6 @@ struct FRRNeighbors {
     var defaultHold: String?
     /// `no bgp default ipv4-unicast`
     var hasDefaultFamily = true
-    var requiresPolicy: Bool?
 
     mutating func change(_ name: String, line: Int, _ body: (inout Neighbor) throws -> Void) rethrows {
         if all[name] == nil {

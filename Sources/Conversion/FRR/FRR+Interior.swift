@@ -11,8 +11,6 @@ struct FRRInterfaces {
     private(set) var all: [String: [String: Settings]] = [:]
     private(set) var order: [String: [String]] = [:]
     var isPassiveByDefault: Set<String> = []
-    /// Areas whose packets are signed, by protocol and area: whether by digest.
-    var signedAreas: [String: Bool] = [:]
 
     mutating func change(_ proto: String, _ name: String, _ body: (inout Settings) -> Void) {
         if all[proto]?[name] == nil { order[proto, default: []].append(name) }
