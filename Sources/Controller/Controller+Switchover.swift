@@ -71,7 +71,7 @@ extension Controller {
         return .init(
             last: receiver.stored, stored: receiver.stored, applied: receiver.applied, verified: receiver.verified,
             difference: receiver.difference, committed: receiver.stored, isGateEmpty: true, digest: receiver.digest,
-            reasonNotReady: availability.failure ?? receiver.reasonNotReady ?? voteTrouble)
+            reasonNotReady: availability.failure ?? receiver.reasonNotReady ?? voteTrouble, portsUp: health.linksUp)
     }
     /// A hand-over that stops half-way because nobody can say who may speak would leave the router silent.
     private var voteTrouble: String? {

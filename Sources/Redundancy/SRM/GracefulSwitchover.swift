@@ -57,10 +57,12 @@ public enum GracefulSwitchover {
         public var digest: ReplicaDigest
         /// Why the twin, or we as the standby, cannot take over; `nil` when it can be done.
         public var reasonNotReady: String?
+        /// Interfaces with a carrier, here.
+        public var portsUp: UInt16
 
         public init(
             last: LogIndex, stored: LogIndex, applied: LogIndex, verified: LogIndex, difference: UInt16,
-            committed: LogIndex, isGateEmpty: Bool, digest: ReplicaDigest, reasonNotReady: String?
+            committed: LogIndex, isGateEmpty: Bool, digest: ReplicaDigest, reasonNotReady: String?, portsUp: UInt16 = 0
         ) {
             self.last = last
             self.stored = stored
@@ -71,6 +73,7 @@ public enum GracefulSwitchover {
             self.isGateEmpty = isGateEmpty
             self.digest = digest
             self.reasonNotReady = reasonNotReady
+            self.portsUp = portsUp
         }
     }
 
@@ -266,6 +269,8 @@ public enum GracefulSwitchover {
         private var step: Step
         private var deadline: Instant
         private let stepMaximum: Duration
+        /// When we said that we are ready.
+        private var portsAtReady: UInt16 = 0
 
         public init(
             number: UInt32, upTo: LogIndex, reason: String, stepMaximum: Duration, facts: Facts, at now: Instant,
@@ -310,6 +315,11 @@ public enum GracefulSwitchover {
                 guard facts.applied == last, digest.difference(from: facts.digest) == 0 else {
                     return abort("digests differ at \(last)", into: &actions)
                 }
+                // The vote may be slow, and a cable pulled meanwhile: the old active has its ports still, and takes the router back.
+                guard facts.portsUp >= portsAtReady else {
+                    return abort(
+                        "\(facts.portsUp) ports have a carrier, and \(portsAtReady) had when we were ready", into: &actions)
+                }
                 step = .taking
                 deadline = now + stepMaximum
                 actions.append(.step("1210 gain mastership"))
@@ -335,6 +345,7 @@ public enum GracefulSwitchover {
                     actions.append(.aborted(why))
                     return
                 }
+                portsAtReady = facts.portsUp
                 actions.append(.step("1208 ready"))
                 actions.append(.send(.ready(number: number)))
                 step = .awaitingRelinquish
