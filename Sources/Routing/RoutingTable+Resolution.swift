@@ -10,6 +10,11 @@ import Wire
 // one there: what resolves a BGP next hop never depends on BGP, so that it cannot swing to and fro. A default route
 // resolves no next hop (it would make every next hop "reachable" and hide failures), except for the router's own packets.
 //
+// A static route that drops what goes to the very address of a next hop resolves it, and so does one for a part of the
+// discard prefix (RFC 6666): that is how a BGP route is made to drop packets on many routers at once (RFC 5635 §3). One that
+// drops another network does not. It stands there as an aggregate, for what is more specific and gone, and a next hop whose own
+// route is lost must not be taken for one that is meant to drop.
+//
 // The answer depends on the table alone and on nothing that happened before. It is kept for every address that somebody
 // uses (`TrackedNextHops`), and looked up again when a route changed under whose prefix the address lies; what follows
 // from a changed answer is done in the same call (`settle`): sets of next hops, static routes that lead somewhere now or
@@ -121,10 +126,21 @@ extension RoutingTable {
         walk.through.append(number)
         defer { walk.through.removeLast() }
         for choice in statics.choices[Int(number)] where distances.contains(Int(choice.distance)) {
-            if choice.isBlackhole { return Resolution() }
+            if choice.isBlackhole {
+                var end = Resolution()
+                end.isBlackhole = isDiscard(statics.prefixes[number])
+                return end
+            }
             if let result = follow(choice, &walk) { return result }
         }
         return nil
+    }
+
+    /// Whether a blackhole at this prefix says that next hops in it are meant to drop.
+    private func isDiscard(_ prefix: Key) -> Bool {
+        if prefix.length == Key.lengthMaximum { return true }
+        guard case .v6(let v6) = prefix.anyFamily else { return false }
+        return IPv6Prefix.discardOnly.covers(v6)
     }
 
     /// A static route's cost is one more than that of the way to its next hop.
@@ -138,6 +154,7 @@ extension RoutingTable {
                 let way = resolve(own, allowsDefault: false, &walk)
                 guard way.isReachable else { continue }
                 result.hops += way.hops
+                if way.isBlackhole { result.isBlackhole = true }
                 metric = min(metric ?? .max, way.metric)
             case .via(let gateway, let interface):
                 guard isUp(interface, &walk) else { continue }
@@ -151,6 +168,7 @@ extension RoutingTable {
             }
         }
         guard let metric else { return nil }
+        if !result.hops.isEmpty { result.isBlackhole = false }
         result.metric = metric == .max ? metric : metric + 1
         return result
     }
@@ -214,7 +232,7 @@ extension RoutingTable {
     mutating func resolveSet(_ number: UInt32) {
         let set = sets.sets[Int(number)]
         var hops = hops(of: set.nextHops)
-        if hops.isEmpty { hops = self.hops(of: set.backup) }
+        if hops.isEmpty, !isBlackhole(set.nextHops) { hops = self.hops(of: set.backup) }
         sets.resolve(number, to: hops)
     }
 
@@ -233,6 +251,19 @@ extension RoutingTable {
             }
         }
         return Self.normal(hops)
+    }
+
+    /// Whether what goes there is dropped because the operator wants it, if none of them leads anywhere.
+    func isBlackhole(_ nextHops: [NextHop]) -> Bool {
+        nextHops.contains { nextHop in
+            switch nextHop {
+            case .blackhole: return true
+            case .gateway(let address):
+                guard let own = Key.own(address), let place = tracked.find(own) else { return false }
+                return tracked.entries[Int(place)].resolution.isBlackhole
+            case .connected, .via: return false
+            }
+        }
     }
 
     /// The place of an address among those tracked, resolved.
@@ -292,7 +323,7 @@ extension RoutingTable {
         tracked.entries[Int(place)].resolution = new
         if new.hasLoop, !circular.contains(address) { circular.append(address) }
         if tracked.entries[Int(place)].isWatched { news.append(address) }
-        if new.hops != old.hops {
+        if new.hops != old.hops || new.isBlackhole != old.isBlackhole {
             for set in tracked.entries[Int(place)].sets where sets.isPresent(set) { resolveSet(set) }
         }
         for number in tracked.entries[Int(place)].statics { evaluateStatic(number) }

@@ -65,6 +65,8 @@ public struct RoutingTable<Key: PrefixKey>: Sendable {
         /// The group of the forwarding table (`FIBUpdate`), and what it means now.
         public var group: UInt32
         public var resolved: [FIBNextHop]
+        /// Packets are dropped because the operator wants it: by itself, or by where its next hop is routed.
+        public var isBlackhole: Bool
         /// Whether it is the one in force.
         public var isActive: Bool
 
@@ -293,7 +295,7 @@ public struct RoutingTable<Key: PrefixKey>: Sendable {
             prefix: prefix, source: RouteProtocol(rawValue: offer.source) ?? .static, distance: offer.distance,
             metric: extra.metric, kind: offer.kind, tag: extra.tag, nextHops: set.nextHops, backup: set.backup,
             group: NextHopSetTable<Key>.group(offer.nextHops), resolved: sets.resolved[Int(offer.nextHops)],
-            isActive: isActive)
+            isBlackhole: sets.resolved[Int(offer.nextHops)].isEmpty && isBlackhole(set.nextHops), isActive: isActive)
     }
 
     // MARK: inside

@@ -4,8 +4,10 @@ import Wire
 
 /// What the table says about the way to an address.
 struct Resolution: Equatable, Sendable {
-    /// Ascending; empty: there is no way.
+    /// Ascending; empty: there is no way, or it ends here.
     var hops: [FIBNextHop] = []
+    /// The operator has routed the very address into nothing: who goes there is to be dropped.
+    var isBlackhole = false
     /// Of the route that resolves it.
     var metric: UInt32 = 0
     /// Length of the prefix that decides; -1 for none. Changes of shorter ones are of no concern.
@@ -15,7 +17,7 @@ struct Resolution: Equatable, Sendable {
     /// An interface that is down was passed over.
     var missesInterface = false
 
-    var isReachable: Bool { !hops.isEmpty }
+    var isReachable: Bool { !hops.isEmpty || isBlackhole }
 }
 
 /// Addresses whose resolution somebody wants to know, found by address, and all those under a prefix in order.

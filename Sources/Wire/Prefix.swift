@@ -39,6 +39,9 @@ public struct IPv6Prefix: Hashable, Comparable, Sendable, BitwiseCopyable, Custo
     /// 0…128
     public let length: UInt8
 
+    /// 100::/64, of which nothing is ever delivered (RFC 6666).
+    public static let discardOnly = IPv6Prefix(IPv6Address(high: 0x0100_0000_0000_0000, low: 0), 64)
+
     /// Clears the host bits. `length` must be 0…128.
     @inlinable
     public init(_ address: IPv6Address, _ length: UInt8) {

@@ -117,6 +117,48 @@ import Wire
         #expect(table.active(prefix) == nil)
     }
 
+    @Test func `a next hop whose very address the operator drops is usable, and drops`() {
+        var table = connected()
+        table.apply([bgp("203.0.113.66/32", "10.9.9.9", backup: "192.0.2.9")], from: .bgp)
+        #expect(!table.watch(Words.address("10.9.9.9")).isReachable)
+        table.setStatics(statics(("10.9.9.9/32", .blackhole, 1)))
+        #expect(table.takeNextHopNews().map(\.isReachable) == [true])
+        // The backup leads somewhere, and is for a next hop that is lost.
+        let attacked = Words.prefix("203.0.113.66/32")
+        #expect(table.active(attacked)?.resolved == [])
+        #expect(table.active(attacked)?.isBlackhole == true)
+        // Over another static route, too.
+        table.setStatics(statics(("10.9.9.9/32", .blackhole, 1), ("10.8.8.8/32", Words.gateway("10.9.9.9"), 1)))
+        #expect(table.watch(Words.address("10.8.8.8")).isReachable)
+        #expect(table.active(Words.prefix("10.8.8.8/32"))?.isBlackhole == true)
+        _ = table.takeNextHopNews()
+        table.setStatics([])
+        #expect(table.takeNextHopNews().map(\.isReachable) == [false, false])
+        #expect(table.active(attacked)?.resolved == [Words.hop(0, "192.0.2.9")])
+        #expect(table.active(attacked)?.isBlackhole == false)
+    }
+
+    @Test func `an aggregate that drops makes no next hop in it usable`() {
+        var table = connected()
+        table.setStatics(statics(("10.0.0.0/8", .blackhole, 1)))
+        #expect(!table.watch(Words.address("10.1.0.1")).isReachable)
+        table.offer(Words.prefix("10.1.0.1/32"), from: .ospf, distance: 110, Words.via("192.0.2.8", 0))
+        #expect(table.takeNextHopNews().map(\.isReachable) == [true])
+        table.withdraw(Words.prefix("10.1.0.1/32"), from: .ospf)
+        #expect(table.takeNextHopNews().map(\.isReachable) == [false])
+    }
+
+    @Test func `the discard prefix of IPv6 drops as a whole`() throws {
+        var table = RoutingTable<IPv6Prefix>(seed: 7)
+        let next = try #require(IPv6Address("100::9"))
+        #expect(!table.watch(next).isReachable)
+        let route = { StaticRouteSpecification<IPv6Prefix>(prefix: $0, nextHop: .blackhole, distance: 1, tag: 0) }
+        table.setStatics([route(.discardOnly)])
+        #expect(table.watch(next).isReachable)
+        table.setStatics([route(try #require(IPv6Prefix("100::/56")))])
+        #expect(!table.watch(next).isReachable)
+    }
+
     @Test func `a static route is followed over other static routes and interior ones`() {
         var table = connected()
         table.setStatics(

@@ -169,7 +169,9 @@ extension ManagementAnswers {
             if offer.isActive {
                 path.group = offer.group
                 path.ways = offer.resolved.map { text($0, tables) }
-                if offer.resolved.isEmpty, offer.nextHop != .blackhole {
+                if offer.isBlackhole {
+                    path.note = "blackhole"
+                } else if offer.resolved.isEmpty {
                     path.note = "no way to the next hop, packets are dropped"
                 }
             }
