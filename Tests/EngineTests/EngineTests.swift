@@ -79,6 +79,47 @@ import Wire
         #expect(fixture.engine.ipv4Routes.lookup(address) == nil)
     }
 
+    /// RFC 5635 §3: one announcement and every router drops.
+    @Test func `a neighbor's route whose next hop policy moves to a discard address is in force and drops`() throws {
+        let attacked = IPv4Prefix("203.0.113.66/32")!
+        func configuration(drops: Bool) -> RouterConfiguration {
+            EngineFixture.configuration(peers: 2) {
+                $0.definitions.policies = [
+                    PolicyConfiguration(
+                        name: "all",
+                        statements: [
+                            PolicyStatement(
+                                conditions: [.prefixes([PrefixRange(.v4(attacked))])],
+                                actions: [.setNextHop(IPAddress("198.18.0.1")!)], result: .accept)
+                        ], otherwise: .accept),
+                    PolicyConfiguration(name: "out", statements: [], otherwise: .accept),
+                ]
+                for n in $0.bgp!.neighbors.indices { $0.bgp!.neighbors[n].exportPolicies = ["out"] }
+                if drops {
+                    $0.staticRoutes = [
+                        StaticRouteConfiguration(
+                            prefix: .v4(IPv4Prefix("198.18.0.1/32")!), destination: .blackhole)
+                    ]
+                }
+            }
+        }
+        let fixture = EngineFixture()
+        try fixture.configure(configuration(drops: true))
+        fixture.establish(0)
+        fixture.establish(1)
+        fixture.announce(0, attacked)
+        fixture.pass(.seconds(1))
+        let group = try #require(fixture.kernel.ipv4[attacked])
+        #expect(fixture.kernel.groups[group] == [])
+        #expect(fixture.view(1) == [attacked])
+        // Without the static route nobody can say where the next hop is.
+        try fixture.configure(configuration(drops: false), revision: 2)
+        fixture.pass(.seconds(1))
+        #expect(fixture.kernel.ipv4[attacked] == nil)
+        #expect(fixture.view(1) == [])
+        #expect(fixture.kernel.faults == 0)
+    }
+
     @Test func `changed distances reach routes that are there already`() throws {
         let fixture = EngineFixture()
         try fixture.configure(EngineFixture.configuration(peers: 1))
