@@ -1,5 +1,6 @@
 import BGP
 import Machine
+import Policy
 import Records
 import Testing
 import Wire
@@ -84,7 +85,7 @@ import Wire
         let attacked = IPv4Prefix("203.0.113.66/32")!
         func configuration(drops: Bool) -> RouterConfiguration {
             EngineFixture.configuration(peers: 2) {
-                $0.definitions.policies = [
+                $0.definitions = PolicyDefinitions(policies: [
                     PolicyConfiguration(
                         name: "all",
                         statements: [
@@ -93,7 +94,7 @@ import Wire
                                 actions: [.setNextHop(IPAddress("198.18.0.1")!)], result: .accept)
                         ], otherwise: .accept),
                     PolicyConfiguration(name: "out", statements: [], otherwise: .accept),
-                ]
+                ])
                 for n in $0.bgp!.neighbors.indices { $0.bgp!.neighbors[n].exportPolicies = ["out"] }
                 if drops {
                     $0.staticRoutes = [
