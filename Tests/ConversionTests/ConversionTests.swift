@@ -188,7 +188,7 @@ import Testing
             contentsOf: Self.folder.appendingPathComponent("edge.\(dialect.rawValue).conf"), encoding: .utf8)
         var random = SystemRandomNumberGenerator()
         let scalars = Array(sample.unicodeScalars)
-        let signs = Array("{}[]();,\"'#!=~&|$\n 0/:*\\".unicodeScalars)
+        let signs = Array("{}[]();,\"'#!=~&|$\n 0/:*\\\u{7}\u{0}\u{7f}\u{85}\u{2028}\u{feff}\r".unicodeScalars)
         for _ in 0..<150 {
             var changed = scalars
             for _ in 0..<Int.random(in: 1...12, using: &random) {

@@ -145,7 +145,7 @@ extension YAMLTree {
             let line = before.utf8.reduce(1) { $1 == UInt8(ascii: "\n") ? $0 + 1 : $0 }
             let column =
                 before.count
-                - (before.lastIndex(where: \.isNewline).map {
+                - (before.lastIndex { $0 == "\n" || $0 == "\r\n" }.map {
                     before.distance(from: before.startIndex, to: $0) + 1
                 } ?? 0) + 1
             return (line, column, "not YAML: \(problem)")

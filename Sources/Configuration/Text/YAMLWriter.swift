@@ -1,3 +1,5 @@
+import Wire
+
 /// Lays out YAML: block style for structure, one line for short things. Only what `YAMLTree` reads back is written.
 struct YAMLWriter {
     private(set) var text = ""
@@ -93,23 +95,6 @@ struct YAMLWriter {
         let startsWell = first.map { ![0x2d, 0x3a, 0x20, 0x2a].contains($0) } ?? false
         let endsWell = last.map { ![0x3a, 0x20].contains($0) } ?? false
         if isPlain, startsWell, endsWell, !text.contains(": "), text != "null", text != "..." { return text }
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case "\n": quoted += "\\n"
-            case "\t": quoted += "\\t"
-            default:
-                // Control characters and what YAML takes for line breaks.
-                if scalar.value < 32 || (127...160).contains(scalar.value) || [0x2028, 0x2029, 0xfeff].contains(scalar.value) {
-                    let digits = String(scalar.value, radix: 16)
-                    quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-                } else {
-                    quoted.unicodeScalars.append(scalar)
-                }
-            }
-        }
-        return quoted + "\""
+        return text.inDoubleQuotes
     }
 }

@@ -1,3 +1,5 @@
+import Wire
+
 /// A piece of a router file: what YAML can say, with the keys in the order in which they were put.
 indirect enum Node: Hashable, Sendable {
     case scalar(String)
@@ -104,7 +106,7 @@ extension Node {
     private var flow: String? {
         switch self {
         case .scalar(let word): return Self.quoted(word)
-        case .text(let text): return Self.quotation(text)
+        case .text(let text): return text.inDoubleQuotes
         case .list(let list):
             let parts = list.compactMap(\.flow)
             let isPlain = !list.contains { if case .mapping = $0 { true } else { false } }
@@ -134,20 +136,6 @@ extension Node {
         let isTime = looksNumeric && ["s", "ms", "m", "h"].contains(String(word.drop { ("0"..."9").contains($0) }))
         let isAddress = looksNumeric && word.contains(".") && word.split(separator: ".").count == 4
         if isPlain, !isReserved, !looksNumeric || isNumber || isTime || isAddress { return word }
-        return quotation(word)
-    }
-
-    private static func quotation(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case "\n": quoted += "\\n"
-            case "\t": quoted += "\\t"
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
+        return word.inDoubleQuotes
     }
 }

@@ -53,7 +53,9 @@ struct FRRReader {
 
     static func read(_ text: String) -> RouterDraft {
         var reader = FRRReader()
-        for (number, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
+        // No other character ends a line there, and a description may hold any.
+        let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
+        for (number, line) in lines.enumerated() {
             reader.line = number + 1
             reader.read(line)
         }
