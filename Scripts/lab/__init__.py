@@ -12,11 +12,13 @@
     kinds.py      what can be made to fail, and what must hold afterwards
     failures.py   how each is made to fail, and what is measured around it
     cables.py     the failures of cables and switches
+    checks.py     a lab that is a list of sentences, each PASS or FAIL
     forwarding.py packets through the pair's kernels, without routing protocols
     hostile.py    a neighbour that means no good
     fabric.py     the namespaces of the routing lab: two networks with the pair between them
     routers.py    FRR and BIRD with every protocol that each speaks, and what they say about their adjacencies
     routing.py    the routing lab: every protocol at once, failures, packets through the pair
+    restarts.py   FRR and BIRD restart gracefully, and nobody hears of it
     demo.py       Scripts/demo and Scripts/lab-test
     soak.py       Scripts/soak: each kind with each arbiter, and the table
     bench_peers.py  Scripts/bench: the same table through other routers

@@ -8,7 +8,6 @@
 One PASS or FAIL line for each sentence checked.
 """
 
-import argparse
 import os
 import re
 import shutil
@@ -17,11 +16,11 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import processes
 from .blaster import Blaster, build
+from .checks import Checks, run_checks
 from .fabric import PEER4, PEER6, PREFIX4, PREFIX6, ROUTER4, ROUTER6, VIRTUAL_MACS, Fabric
-from .lockstep import Pair, build_products, is_active
-from .processes import Answer, LabError, Process, install_signal_handlers, on_exit, run, wait_until
+from .lockstep import Pair, is_active
+from .processes import Answer, LabError, Process, on_exit, run, wait_until
 from .table import Table
 from .topology import ROUTER_AS, make_folder, require_root
 
@@ -103,18 +102,6 @@ class ForwardingLab:
                 f["wanted"] >= count and f["installed"] == f["wanted"] for f in families.values())
             return view if whole else None
         return wait_until(ready, 15, f"the kernel of {side} has the table: {self.fib(side)}{self.pair.trouble()}")
-
-
-class Checks:
-    def __init__(self) -> None:
-        self.failed = 0
-
-    def line(self, sentence: str, problem: object | None = None) -> None:
-        self.failed += bool(problem)
-        print(f"FAIL {sentence}: {str(problem).splitlines()[0]}" if problem else f"PASS {sentence}", flush=True)
-
-    def expect(self, sentence: str, condition: object, detail: object = "") -> None:
-        self.line(sentence, None if condition else detail or "it is not so")
 
 
 def stream(lab: ForwardingLab, checks: Checks, kind: str, act: Callable[[], object]) -> None:
@@ -245,23 +232,5 @@ def checks_of_two_deaths(lab: ForwardingLab, checks: Checks) -> None:
     checks.expect("and packets flow", received == sent, f"{received} of {sent}")
 
 
-def main(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="lab.forwarding")
-    parser.add_argument("--programs", metavar="FOLDER", help="lockstepd and lockstepctl are there; build nothing")
-    options, _ = parser.parse_known_args(words)
-    install_signal_handlers()
-    checks = Checks()
-    lab = None
-    try:
-        lab = ForwardingLab(build_products(options.programs))
-        checks_of_a_pair(lab, checks)
-    except LabError as error:
-        checks.line("the forwarding lab runs to its end", error)
-        print(error, file=sys.stderr)
-    finally:
-        processes.clean_up()
-    return 1 if checks.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_checks("forwarding", sys.argv[1:], ForwardingLab, checks_of_a_pair))

@@ -8,18 +8,16 @@
 One PASS or FAIL line for each sentence checked.
 """
 
-import argparse
 import os
 import shutil
 import signal
 import sys
 import time
 
-from . import processes
+from .checks import Checks, run_checks
 from .fabric import BEHIND, ROUTER4, ROUTER6, VIRTUAL_MACS, PREFIX4, PREFIX6, PEER4, Fabric
-from .forwarding import Checks
-from .lockstep import Pair, build_products
-from .processes import Answer, LabError, Process, install_signal_handlers, on_exit, wait_until
+from .lockstep import Pair
+from .processes import Answer, LabError, Process, on_exit, wait_until
 from .routers import ROUTER_AS, FullBIRD, FullFRR, Router
 from .topology import make_folder, require_root
 
@@ -214,22 +212,5 @@ def checks_of_restarts(lab: RestartLab, checks: Checks) -> None:
                       f"{after - before} marks")
 
 
-def main(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="lab.restarts")
-    parser.add_argument("--programs", metavar="FOLDER", help="lockstepd and lockstepctl are there; build nothing")
-    options, _ = parser.parse_known_args(words)
-    install_signal_handlers()
-    checks = Checks()
-    try:
-        lab = RestartLab(build_products(options.programs))
-        checks_of_restarts(lab, checks)
-    except LabError as error:
-        checks.line("the restart lab runs to its end", error)
-        print(error, file=sys.stderr)
-    finally:
-        processes.clean_up()
-    return 1 if checks.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_checks("restarts", sys.argv[1:], RestartLab, checks_of_restarts))
