@@ -23,10 +23,15 @@ POISON_PREFIX = "203.0.113.66/32"
 
 def build_products(folder: str | None = None, witness: bool = False) -> str:
     """Builds the release and returns the folder of the programs. LOCKSTEP_BIN names programs built before."""
+    products = ("lockstepd", "lockstepctl") + (("lockstep-witness",) if witness else ())
     ready = folder or os.environ.get("LOCKSTEP_BIN")
     if ready:
+        missing = [product for product in products if not os.access(os.path.join(ready, product), os.X_OK)]
+        if missing:
+            raise LabError(f"{ready} has no {' and no '.join(missing)}; name the folder of a build, "
+                           "such as .build/release, or none to build anew")
         return ready
-    for product in ("lockstepd", "lockstepctl") + (("lockstep-witness",) if witness else ()):
+    for product in products:
         _build(product)
     return run("swift", "build", "-c", "release", "--show-bin-path", "--package-path", REPOSITORY).strip()
 
